@@ -1,0 +1,187 @@
+"""Cookies, both ways."""
+
+import re
+from dataclasses import FrozenInstanceError, replace
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.cookies import Cookie, parse_cookies
+from trio_http.semantics.headers import Headers
+
+# RFC 6265 4.1.1
+NAMES = st.from_regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", fullmatch=True)
+OCTETS = [chr(code) for code in range(0x21, 0x7F) if chr(code) not in '",;\\']
+VALUES = st.text(st.sampled_from(OCTETS))
+
+# What comes back
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("a=1", {"a": "1"}),
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("a=1;b=2", {"a": "1", "b": "2"}),
+        ("a=1;\tb=2 ; c=3", {"a": "1", "b": "2", "c": "3"}),
+        ("", {}),
+        (";;", {}),
+        ("a=", {"a": ""}),
+        ("a=b=c", {"a": "b=c"}),
+        # RFC 6265 5.4: those of longer paths come first, and are meant.
+        ("a=near; a=far", {"a": "near"}),
+        ("a=1; A=2", {"a": "1", "A": "2"}),
+        ('a="1"', {"a": "1"}),
+        ('a=""', {"a": ""}),
+        # 4.1.1: quotes are a pair, or else a part of somebody's value
+        ('a="1', {"a": '"1'}),
+        ('a=1"', {"a": '1"'}),
+        ('a="', {"a": '"'}),
+        ('a="\\""', {"a": '\\"'}),
+        ('a="1;2"', {"a": '"1'}),  # no quotes hide a semicolon
+        ("a", {}),  # neither has a name, and so nobody can ask for it:
+        ("=a", {}),
+        # Whoever could plant one of these would have to be trusted with its prefix.
+        ("=__Host-a=1", {}),
+        ("\u2000__Host-a=1", {"\u2000__Host-a": "1"}),
+        ("a=\udcff", {"a": "\udcff"}),
+        ("a=1, b=2", {"a": "1, b=2"}),
+    ],
+)
+def test_cookies_that_come_back(field: str, expected: dict[str, str]) -> None:
+    assert parse_cookies(field) == expected
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from('ab=;" \t\\,\udcff')) | st.text())
+def test_any_field_is_some_cookies(field: str) -> None:
+    for name, value in parse_cookies(field).items():
+        assert name
+        assert ";" not in name + value
+        assert "=" not in name
+
+
+@settings(deadline=None)
+@given(st.dictionaries(NAMES, VALUES))
+def test_what_was_set_comes_back(cookies: dict[str, str]) -> None:
+    texts = [str(cookie_of(name, value)) for name, value in cookies.items()]
+    # RFC 6265 5.4: what a browser makes of it.
+    field = "; ".join(text.partition(";")[0] for text in texts)
+    assert parse_cookies(field) == cookies
+
+
+def cookie_of(name: str, value: str) -> Cookie:
+    return Cookie(name, value)
+
+
+# What is set
+
+
+@pytest.mark.parametrize(
+    ("cookie", "expected"),
+    [
+        (Cookie("a", "1"), "a=1; Path=/; HttpOnly; Secure; SameSite=Lax"),
+        (Cookie("a", ""), "a=; Path=/; HttpOnly; Secure; SameSite=Lax"),
+        (
+            Cookie("a", "1", 3600, "/admin", "example.org", frozenset(), "Strict"),
+            "a=1; Max-Age=3600; Domain=example.org; Path=/admin; SameSite=Strict",
+        ),
+        (  # 5.2.2: this deletes it
+            Cookie("a", "", max_age=0),
+            "a=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax",
+        ),
+        # 5.2.4: without a path it is that of the page
+        (Cookie("a", "1", path=""), "a=1; HttpOnly; Secure; SameSite=Lax"),
+        (
+            Cookie("a", "1", flags=frozenset({"Secure", "Partitioned"}), same_site="None"),
+            "a=1; Path=/; Partitioned; Secure; SameSite=None",
+        ),
+        (Cookie("__Host-a", "1"), "__Host-a=1; Path=/; HttpOnly; Secure; SameSite=Lax"),
+    ],
+)
+def test_set_cookie(cookie: Cookie, expected: str) -> None:
+    assert str(cookie) == expected
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a=b", "a;b", "é", "a\r\n", "\ud800", '"a"'])
+def test_what_is_no_token_is_no_name(name: str) -> None:
+    with pytest.raises(ValueError, match=r"not a cookie's name|surrogates"):
+        Cookie(name, "1")
+
+
+@pytest.mark.parametrize(
+    "value", ["a b", "a;b", "a,b", 'a"', "\\", "é", "a\n", "a\r\nSet-Cookie: b=1", "\0", "\x7f"]
+)
+def test_what_browsers_would_cut_or_change_is_no_value(value: str) -> None:
+    with pytest.raises(ValueError, match="not a cookie's value"):
+        Cookie("a", value)
+
+
+@pytest.mark.parametrize("text", ["/; Secure", "/\r\n", "/é", "/\0"])
+def test_attributes_hold_no_others(text: str) -> None:
+    with pytest.raises(ValueError, match="not an attribute"):
+        Cookie("a", "1", path=text)
+    with pytest.raises(ValueError, match="not an attribute"):
+        Cookie("a", "1", domain=text)
+
+
+def test_a_path_is_from_the_root() -> None:
+    # RFC 6265 5.2.4: browsers would take it for none, and use the page's.
+    with pytest.raises(ValueError, match="not the path"):
+        Cookie("a", "1", path="admin")
+
+
+@pytest.mark.parametrize(
+    "insecure",
+    [
+        {"same_site": "None"},
+        {"flags": frozenset({"Partitioned"})},
+        {"name": "__Secure-a"},
+        {"name": "__Host-a"},
+        {"name": "__host-a"},  # RFC 6265bis: in any case
+    ],
+)
+def test_what_browsers_take_over_tls_only_needs_secure(insecure: dict[str, Any]) -> None:
+    plain = Cookie("a", "1", flags=frozenset())
+    with pytest.raises(ValueError, match="with Secure only"):
+        replace(plain, **insecure)
+    flags = insecure.get("flags", frozenset()) | {"Secure"}
+    assert "Secure" in str(replace(plain, **(insecure | {"flags": flags})))
+
+
+@pytest.mark.parametrize("wider", [{"path": "/admin"}, {"path": ""}, {"domain": "example.org"}])
+def test_a_cookie_for_one_host_is_for_all_of_it_and_no_other(wider: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="one host only"):
+        replace(Cookie("__Host-a", "1"), **wider)
+    assert str(replace(Cookie("__Secure-a", "1"), **wider)).startswith("__Secure-a=1; ")
+
+
+@settings(deadline=None)
+@given(st.text(max_size=5), st.text(max_size=5), st.text(max_size=5))
+def test_a_cookie_is_one_line_or_a_mistake(name: str, value: str, path: str) -> None:
+    try:
+        text = str(Cookie(name, value, path=path))
+    except ValueError:
+        return
+    assert Headers([("Set-Cookie", text)])["Set-Cookie"] == text
+    assert re.fullmatch("[ -~]+", text)
+    assert len(text.split(";")) == 4 + bool(path)
+
+
+@settings(deadline=None)
+@given(st.from_regex("[a-z]+", fullmatch=True), st.from_regex("[a-z0-9]*", fullmatch=True))
+def test_others_read_what_we_write(name: str, value: str) -> None:
+    (morsel,) = SimpleCookie(str(Cookie(f"x-{name}", value, 5))).values()
+    assert (morsel.key, morsel.value, morsel["max-age"]) == (f"x-{name}", value, "5")
+    assert (morsel["path"], morsel["httponly"], morsel["secure"]) == ("/", True, True)
+
+
+def test_cookies_never_change() -> None:
+    cookie = Cookie("a", "1")
+    with pytest.raises(FrozenInstanceError):
+        cookie.value = "2"  # type: ignore[misc] # what is tested
+    assert cookie == Cookie("a", "1")
+    assert hash(cookie) == hash(Cookie("a", "1"))

@@ -1,0 +1,296 @@
+"""Lists, weights, dates and media types in fields."""
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.fields import (
+    choose_media_type,
+    http_date,
+    list_of,
+    media_type_of,
+    parameter_of,
+    weights_of,
+)
+
+# What separates things in fields, where readers go wrong.
+FIELD_TEXT = st.text(st.sampled_from('aQq=;, \t.019*/"\\é\u0130\u0660\ud800'))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a", ["a"]),
+        ("a,b", ["a", "b"]),
+        ("a , b,\tc ", ["a", "b", "c"]),
+        ("", []),
+        (" ", []),
+        (",", []),
+        (", a,, ,b,", ["a", "b"]),  # RFC 9110 5.6.1.2: empty members are to be ignored
+        ("a b", ["a b"]),  # blanks separate nothing
+        ("a\xa0,b", ["a\xa0", "b"]),  # only SP and HTAB are blanks
+    ],
+)
+def test_lists(value: str, expected: list[str]) -> None:
+    assert list_of(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("gzip", {"gzip": 1.0}),
+        ("gzip;q=0.5, br", {"gzip": 0.5, "br": 1.0}),
+        ("gzip ; q=0.5 ,*;q=0", {"gzip": 0.5, "*": 0.0}),
+        ("GZip;Q=0.5", {"gzip": 0.5}),  # RFC 9110 5.6.6: names of parameters have no case
+        ("", {}),
+        (", ,", {}),
+        ("a;q=1", {"a": 1.0}),
+        ("a;q=1.000", {"a": 1.0}),
+        ("a;q=0.001", {"a": 0.001}),
+        # RFC 9110 12.4.2: the digits after the point are optional
+        ("a;q=0., b;q=1.", {"a": 0.0, "b": 1.0}),
+        ("a;q=0, b;q=0.000", {"a": 0.0, "b": 0.0}),
+        ("text/html;level=1;q=0.4", {"text/html": 0.4}),
+        ("text/html;q=0.4;level=1", {"text/html": 0.4}),
+        ("a;x", {"a": 1.0}),  # a parameter without a value
+        ("a;", {"a": 1.0}),
+        # No weight by 12.4.2, so nobody knows how much it is wanted.
+        ("a;q=", {}),
+        ("a;q", {}),
+        ("a;q=1.1", {}),
+        ("a;q=2", {}),
+        ("a;q=-1", {}),
+        ("a;q=.5", {}),
+        ("a;q=0.1234", {}),
+        ("a;q=1.001", {}),
+        ("a;q=1e0", {}),
+        ("a;q=nan, b", {"b": 1.0}),
+        ("a;q=inf", {}),
+        ('a;q="1"', {}),
+        ("a;q=0.\u0661", {}),  # a digit, but not one of ASCII's
+        ("a;q=0.5, a;q=0.7", {"a": 0.7}),
+        ("a, A;q=0", {"a": 0.0}),
+    ],
+)
+def test_weights(value: str, expected: dict[str, float]) -> None:
+    assert weights_of(value) == expected
+
+
+@settings(deadline=None)
+@given(FIELD_TEXT | st.text())
+def test_no_text_is_an_error(value: str) -> None:
+    for member in list_of(value):
+        assert member == member.strip(" \t") != ""
+        assert "," not in member
+    for name, weight in weights_of(value).items():
+        assert 0 <= weight <= 1
+        assert name == name.strip(" \t")
+    assert ";" not in media_type_of(value)
+    assert choose_media_type(value, ["a/a", "a/q"]) in {"a/a", "a/q", None}
+    assert isinstance(parameter_of(f"a;{value}", "q"), str | None)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z0-9*+/\-]+", fullmatch=True),
+        st.integers(0, 1000),
+    ),
+    st.sampled_from([",", ", ", " ,\t", ",,"]),
+    st.sampled_from([";q=", "; q=", " ;\tQ="]),
+)
+def test_weights_are_read_as_they_are_meant(
+    thousandths: dict[str, int], comma: str, parameter: str
+) -> None:
+    value = comma.join(f"{name}{parameter}{q / 1000:.3f}" for name, q in thousandths.items())
+    assert weights_of(value) == {name: q / 1000 for name, q in thousandths.items()}
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        (784111777, "Sun, 06 Nov 1994 08:49:37 GMT"),  # the example of RFC 9110 5.6.7
+        (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        (784111777.999, "Sun, 06 Nov 1994 08:49:37 GMT"),  # never later than it is
+        (951782400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+        (-62135596800, "Mon, 01 Jan 0001 00:00:00 GMT"),  # four digits, always
+        (-0.5, "Wed, 31 Dec 1969 23:59:59 GMT"),
+        (253402300799.999, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        # Some file systems keep times that no field can say.
+        (253402300800, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        (2.0**63, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        (math.inf, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        (-62135596801, "Mon, 01 Jan 0001 00:00:00 GMT"),
+        (-(2**63), "Mon, 01 Jan 0001 00:00:00 GMT"),
+    ],
+)
+def test_dates(timestamp: float, expected: str) -> None:
+    assert http_date(timestamp) == expected
+
+
+LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+
+
+@settings(deadline=None)
+@given(st.integers(0, LAST_SECOND))
+def test_dates_tell_the_second(timestamp: int) -> None:
+    text = http_date(timestamp)
+    assert len(text) == len("Sun, 06 Nov 1994 08:49:37 GMT")
+    date = parsedate_to_datetime(text)
+    assert date.timestamp() == timestamp
+    assert text.startswith(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[date.weekday()])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text/html", "text/html"),
+        ("Text/HTML; Charset=UTF-8", "text/html"),
+        (" text/html ;charset=utf-8", "text/html"),
+        ("", ""),
+        (";", ""),
+        ("html", "html"),  # malformed, and no type that anybody knows
+    ],
+)
+def test_media_types(value: str, expected: str) -> None:
+    assert media_type_of(value) == expected
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text/plain; charset=utf-8", "utf-8"),
+        ("text/plain;charset=utf-8", "utf-8"),
+        ("text/plain ; \tCharset=UTF-8", "UTF-8"),  # RFC 9110 5.6.6: names have no case
+        ("text/plain; a=b; charset=utf-8; c=d", "utf-8"),
+        ('text/plain; charset="utf-8"', "utf-8"),
+        (r'text/plain; charset="a\"b\\c\d"', 'a"b\\cd'),  # 5.6.4
+        ('text/plain; charset="a;b,c d"', "a;b,c d"),
+        ('text/plain; charset=""', ""),
+        ("text/plain; charset=", ""),
+        ("text/plain; charset=a; charset=b", "a"),
+        ("text/plain; charset=a=b", "a=b"),
+        # What looks like one, but is a part of another's value
+        ('text/plain; a="; charset=evil"; charset=utf-8', "utf-8"),
+        (r'text/plain; a="\"; charset=evil"; charset=utf-8', "utf-8"),
+        ("text/plain; xcharset=a", None),
+        ("text/plain; charset", None),
+        ("text/plain; charset = utf-8", None),  # 5.6.6: no blanks around the sign
+        ("charset=utf-8", None),  # a value of its own, no parameter
+        ("text/plain", None),
+        ("", None),
+        # Malformed: whatever is made of it, it is made of it in no time.
+        ('text/plain; charset="utf-8', ""),
+        ('text/plain; a="; charset=utf-8', "utf-8"),
+    ],
+)
+def test_parameters(value: str, expected: str | None) -> None:
+    assert parameter_of(value, "charset") == expected
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_characters="\n")))
+def test_any_text_can_be_a_quoted_parameter(text: str) -> None:
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    assert parameter_of(f'x; a="{quoted}"; b=c', "a") == text
+    assert parameter_of(f'x; a="{quoted}"; b=c', "b") == "c"
+
+
+@pytest.mark.parametrize("piece", [";", '"', "; ", ';a="', '\\"', ';a="\\', ";a", "=", ' ;a=" '])
+def test_no_value_takes_long_to_read(piece: str) -> None:
+    # A head may have 32 KiB; what took quadratic time would take minutes here.
+    parameter_of("a;" + piece * 200_000, "b")
+
+
+# Choosing a media type
+
+# RFC 9110 12.5.1, the example in which the most specific range counts.
+RANGES = (
+    "text/*;q=0.3, text/plain;q=0.7, text/plain;format=flowed, "
+    "text/plain;format=fixed;q=0.4, */*;q=0.5"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "offered", "expected"),
+    [
+        (None, ["text/plain", "text/html"], "text/plain"),  # anything will do
+        (None, [], None),
+        ("*/*", ["text/plain", "text/html"], "text/plain"),
+        ("*/*", [], None),
+        ("", ["text/plain"], None),
+        ("text/html", ["text/plain", "text/html"], "text/html"),
+        ("TEXT/HTML", ["text/plain", "text/html"], "text/html"),  # 8.3.1: types have no case
+        ("text/*", ["image/png", "text/html", "text/plain"], "text/html"),
+        ("image/*", ["text/plain", "text/html"], None),
+        ("text/html;q=0.5, text/plain;q=0.4", ["text/plain", "text/html"], "text/html"),
+        ("text/html, text/plain", ["text/plain", "text/html"], "text/plain"),  # as good: we choose
+        ("text/html;q=0, */*", ["text/html", "text/plain"], "text/plain"),
+        ("text/html;q=0, */*", ["text/html"], None),
+        ("text/*;q=0, */*;q=0.1", ["text/html", "image/png"], "image/png"),
+        ("*/*;q=0", ["text/html"], None),
+        # A specific range counts even where it is the lighter one.
+        ("text/html;q=0.1, text/*, */*", ["text/html", "text/plain"], "text/plain"),
+        ("text/*;q=0.1, */*", ["text/plain", "image/png"], "image/png"),
+        (RANGES, ["text/html", "image/jpeg"], "image/jpeg"),  # 0.3 and 0.5
+        (RANGES, ["image/jpeg", "text/plain"], "text/plain"),  # 0.5 and 0.7
+        # Who names a type with parameters only means the type.
+        ("text/html;charset=utf-8", ["text/plain", "text/html"], "text/html"),
+        (
+            "text/html;level=1;q=0.2, text/html;level=2;q=0.4, */*;q=0.3",
+            ["a/b", "text/html"],
+            "text/html",
+        ),
+        (
+            "text/html;level=2;q=0.4, text/html;level=1;q=0.2, */*;q=0.3",
+            ["a/b", "text/html"],
+            "text/html",
+        ),
+        ("text/html;level=1, text/html;q=0.2, */*;q=0.3", ["a/b", "text/html"], "a/b"),
+        ("text/html;q=0.2, text/html;level=1, */*;q=0.3", ["a/b", "text/html"], "a/b"),
+        ("text/html;", ["text/html"], "text/html"),
+        ("text/html;q=2, */*;q=0.1", ["text/html"], "text/html"),  # malformed: not there
+        ("text/html;q=2", ["text/html"], None),
+        ("text", ["text/html"], None),
+        ("*", ["text/html"], None),  # some write it, but it is no range of types
+        ("*/html", ["text/html"], None),
+    ],
+)
+def test_choice_of_a_media_type(
+    accept: str | None, offered: list[str], expected: str | None
+) -> None:
+    assert choose_media_type(accept, offered) == expected
+    assert choose_media_type(accept, iter(offered)) == expected
+
+
+TYPES = ["a/a", "a/b", "b/b"]
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([*TYPES, "a/*", "*/*"]), st.integers(0, 1000)),
+    st.lists(st.sampled_from(TYPES), unique=True),
+)
+def test_what_is_chosen_is_acceptable_and_none_is_liked_better(
+    thousandths: dict[str, int], offered: list[str]
+) -> None:
+    value = ", ".join(f"{name};q={q / 1000:.3f}" for name, q in thousandths.items())
+
+    def liked(media_type: str) -> int:
+        ranges = [media_type, media_type[0] + "/*", "*/*"]
+        return next((thousandths[name] for name in ranges if name in thousandths), 0)
+
+    choice = choose_media_type(value, offered)
+    best = max(map(liked, offered), default=0)
+    if choice is None:
+        assert best == 0
+    else:
+        assert liked(choice) == best > 0
+        assert choice == next(one for one in offered if liked(one) == best)

@@ -1,0 +1,345 @@
+"""The laws of the house: folders are floors, and imports point down or sideways, never up.
+
+The laws are functions from modules to complaints. They are tried on small
+sources that break them first, and then on the house as it stands.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+HOUSE = "trio_http"
+ROOT = Path(__file__).parent.parent / HOUSE
+
+# By folder; what lies in none is at the top.
+FLOORS = {"": 5, "semantics": 1, "http1": 2, "serving": 3, "apps": 4, "workshop": 5}
+TOP = 5
+
+# Where bytes, files, tasks and threads come from. RFC 9110 is about values.
+DOES_IO = {"asyncio", "io", "os", "pathlib", "select", "selectors", "shutil", "socket", "ssl"}
+DOES_IO |= {"subprocess", "tempfile", "threading"}
+
+# How a program is started, told what to do, and stopped.
+STARTS_PROGRAMS = {"argparse", "signal", "optparse", "getopt"}
+READS_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "argv"}
+GETS_SIGNALS = {"open_signal_receiver"}
+
+NO_ROOMS = {"utils", "util", "base", "helpers", "helper", "common", "config", "manager"}
+LONGEST = 310  # lines: "none over about 300"
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module's full name and its source."""
+
+    name: str
+    source: str
+    is_package: bool = False
+
+    @property
+    def package(self) -> str:
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    @property
+    def folder(self) -> str:
+        return self.package.removeprefix(HOUSE).strip(".").partition(".")[0]
+
+    @property
+    def floor(self) -> int:
+        return FLOORS.get(self.folder, 0)  # a folder that is no floor is below all
+
+    def nodes(self) -> Iterator[ast.AST]:
+        return ast.walk(ast.parse(self.source))
+
+    def imports(self) -> Iterator[tuple[str, str]]:
+        """What is imported from where: a module and a name in it, empty for the module itself."""
+        for node in self.nodes():
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield alias.name, ""
+            elif isinstance(node, ast.ImportFrom):
+                origin = resolve_name("." * node.level + (node.module or ""), self.package)
+                for alias in node.names:
+                    yield origin, alias.name
+
+    def imported_names(self) -> set[str]:
+        """What imports are called in this module."""
+        return {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in self.nodes()
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in node.names
+        }
+
+
+House: TypeAlias = dict[str, Module]
+Law: TypeAlias = Callable[[House], Iterator[str]]
+
+
+def house_of(*modules: Module) -> House:
+    return {module.name: module for module in modules}
+
+
+def needed(module: Module, house: House) -> set[str]:
+    """The modules that a module imports, of this house or another."""
+    found = set()
+    for origin, name in module.imports():
+        inner = f"{origin}.{name}"
+        found.add(inner if inner in house else origin)
+    return found
+
+
+def is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def every_folder_is_a_floor(house: House) -> Iterator[str]:
+    for module in house.values():
+        if module.floor == 0:
+            yield f"{module.name} is on no floor"
+
+
+def imports_never_point_up(house: House) -> Iterator[str]:
+    for module in house.values():
+        for name in needed(module, house):
+            if not is_in(name, HOUSE):
+                continue
+            if name not in house:
+                yield f"{module.name} imports {name}, which there is not"
+            elif house[name].floor > module.floor:
+                yield f"{module.name} imports {name}, which is above it"
+
+
+def apps_know_no_server(house: House) -> Iterator[str]:
+    for module in house.values():
+        for name in needed(module, house):
+            if module.folder == "apps" and is_in(name, f"{HOUSE}.serving"):
+                yield f"{module.name} imports {name}"
+
+
+def semantics_is_pure(house: House) -> Iterator[str]:
+    for module in house.values():
+        if module.folder != "semantics":
+            continue
+        for name in needed(module, house):
+            if name.partition(".")[0] in {"trio", "h11", *DOES_IO}:
+                yield f"{module.name} imports {name}"
+        for node in module.nodes():
+            match node:
+                case ast.Call(func=ast.Name(id=("open" | "print" | "input") as name)):
+                    yield f"{module.name} calls {name}"
+
+
+def only_http1_speaks_h11(house: House) -> Iterator[str]:
+    for module in house.values():
+        for name in needed(module, house):
+            if module.folder != "http1" and is_in(name, "h11"):
+                yield f"{module.name} imports {name}"
+
+
+def only_the_top_starts_programs(house: House) -> Iterator[str]:
+    elsewhere = READS_ENVIRONMENT | GETS_SIGNALS
+    for module in house.values():
+        if module.floor == TOP:
+            continue
+        for origin, name in module.imports():
+            if origin.partition(".")[0] in STARTS_PROGRAMS or name in elsewhere:
+                yield f"{module.name} imports {name or origin}"
+        for node in module.nodes():
+            if isinstance(node, ast.Attribute) and node.attr in elsewhere:
+                yield f"{module.name} uses {node.attr}"
+
+
+def imports_make_no_circle(house: House) -> Iterator[str]:
+    try:
+        TopologicalSorter({name: needed(house[name], house) for name in house}).prepare()
+    except CycleError as error:
+        yield " -> ".join(error.args[1])
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+
+
+def nobody_reaches_into_another_module(house: House) -> Iterator[str]:
+    for module in house.values():
+        for origin, name in module.imports():
+            if any(map(is_private, [*origin.split("."), name])):
+                yield f"{module.name} imports {name} from {origin}"
+        foreign = module.imported_names()
+        for node in module.nodes():
+            if isinstance(node, ast.Attribute) and is_private(node.attr):
+                owner = node.value
+                while isinstance(owner, ast.Attribute):
+                    owner = owner.value
+                if isinstance(owner, ast.Name) and owner.id in foreign:
+                    yield f"{module.name} uses {ast.unparse(node)}"
+
+
+def rooms_are_named_after_ideas(house: House) -> Iterator[str]:
+    for name in house:
+        if NO_ROOMS.intersection(name.split(".")):
+            yield f"{name} could hold anything"
+
+
+def no_room_is_too_long(house: House) -> Iterator[str]:
+    for module in house.values():
+        lines = len(module.source.splitlines())
+        if lines > LONGEST:
+            yield f"{module.name} has {lines} lines"
+
+
+LAWS: list[Law] = [
+    every_folder_is_a_floor,
+    imports_never_point_up,
+    apps_know_no_server,
+    semantics_is_pure,
+    only_http1_speaks_h11,
+    only_the_top_starts_programs,
+    imports_make_no_circle,
+    nobody_reaches_into_another_module,
+    rooms_are_named_after_ideas,
+    no_room_is_too_long,
+]
+
+
+# The laws themselves
+
+# One room on each floor, for others to import.
+SMALL_HOUSE = [
+    Module("trio_http", "from trio_http.serving.server import serve", is_package=True),
+    Module("trio_http.cli", "from trio_http import serve"),
+    Module("trio_http.apps", "", is_package=True),
+    Module("trio_http.apps.files", "import trio"),
+    Module("trio_http.serving", "", is_package=True),
+    Module("trio_http.serving.server", "import trio"),
+    Module("trio_http.http1", "", is_package=True),
+    Module("trio_http.http1.wire", "import h11, trio"),
+    Module("trio_http.semantics", "", is_package=True),
+    Module("trio_http.semantics.headers", "import re"),
+]
+
+
+def room(folder: str, source: str) -> Module:
+    return Module(f"trio_http.{folder}.room".replace("..", "."), source)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_good_house_keeps_every_law(law: Law) -> None:
+    assert list(law(house_of(*SMALL_HOUSE))) == []
+
+
+@pytest.mark.parametrize(
+    ("law", "module"),
+    [
+        (every_folder_is_a_floor, room("cellar", "")),
+        (every_folder_is_a_floor, Module("trio_http.cellar", "", is_package=True)),
+        (imports_never_point_up, room("semantics", "import trio_http.http1.wire")),
+        (imports_never_point_up, room("semantics", "import re, trio_http.http1.wire as wire")),
+        (imports_never_point_up, room("semantics", "from trio_http.http1 import wire")),
+        (imports_never_point_up, room("semantics", "from ..http1.wire import Wire")),
+        (imports_never_point_up, room("http1", "from trio_http.serving.server import serve")),
+        (imports_never_point_up, room("serving", "from trio_http.apps.files import files")),
+        (imports_never_point_up, room("apps", "from trio_http.cli import main")),
+        (imports_never_point_up, room("apps", "from trio_http import serve")),
+        (imports_never_point_up, room("apps", "import trio_http")),
+        (imports_never_point_up, room("apps", "from .. import cli")),
+        # Wherever it is written.
+        (imports_never_point_up, room("apps", "def f():\n    import trio_http.cli")),
+        (imports_never_point_up, room("apps", "if TYPE_CHECKING:\n    import trio_http.cli")),
+        (imports_never_point_up, room("apps", "from trio_http.apps.nowhere import x")),
+        (apps_know_no_server, room("apps", "from trio_http.serving.server import serve")),
+        (apps_know_no_server, room("apps", "from trio_http import serving")),
+        (semantics_is_pure, room("semantics", "import trio")),
+        (semantics_is_pure, room("semantics", "from trio.abc import Stream")),
+        (semantics_is_pure, room("semantics", "import h11")),
+        (semantics_is_pure, room("semantics", "import socket")),
+        (semantics_is_pure, room("semantics", "import os.path")),
+        (semantics_is_pure, room("semantics", "data = open('x').read()")),
+        (only_http1_speaks_h11, room("semantics", "import h11")),
+        (only_http1_speaks_h11, room("apps", "from h11 import Request")),
+        (only_http1_speaks_h11, room("", "import h11")),
+        (only_the_top_starts_programs, room("apps", "import argparse")),
+        (only_the_top_starts_programs, room("serving", "from signal import SIGTERM")),
+        (only_the_top_starts_programs, room("serving", "import os\nos.environ['A']")),
+        (only_the_top_starts_programs, room("serving", "import os as o\no.getenv('A')")),
+        (only_the_top_starts_programs, room("serving", "from os import environ as e")),
+        (only_the_top_starts_programs, room("http1", "import sys\nprint(sys.argv)")),
+        (only_the_top_starts_programs, room("serving", "trio.open_signal_receiver()")),
+        (imports_make_no_circle, room("apps", "import trio_http.apps.room")),
+        (imports_make_no_circle, Module("trio_http.serving.server", "import trio_http.cli")),
+        (imports_make_no_circle, Module("trio_http.serving.server", "from trio_http import x")),
+        (nobody_reaches_into_another_module, room("apps", "from x import _y")),
+        (nobody_reaches_into_another_module, room("apps", "from x import _y as y")),
+        (nobody_reaches_into_another_module, room("apps", "import trio._core")),
+        (nobody_reaches_into_another_module, room("apps", "from trio import _core")),
+        (nobody_reaches_into_another_module, room("apps", "from trio._core import run")),
+        (nobody_reaches_into_another_module, room("apps", "import h11\nh11._state.DONE")),
+        (nobody_reaches_into_another_module, room("apps", "import x.y\nx.y._z()")),
+        (nobody_reaches_into_another_module, room("apps", "from x import Y as Z\nZ._make()")),
+        (rooms_are_named_after_ideas, Module("trio_http.http1.utils", "")),
+        (rooms_are_named_after_ideas, Module("trio_http.config", "")),
+        (rooms_are_named_after_ideas, Module("trio_http.common.fields", "")),
+        (no_room_is_too_long, room("apps", "x = 1\n" * (LONGEST + 1))),
+    ],
+)
+def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
+    complaints = list(law(house_of(*SMALL_HOUSE, module)))
+    assert any(module.name in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        room("", "import argparse, os, signal\nos.environ\nfrom trio_http.apps import files"),
+        room("workshop", "import os\nos.environ\nfrom trio_http.cli import main"),
+        room("apps", "from trio_http.apps import files\nfrom trio_http.apps.files import files"),
+        room("apps", "from . import files\nfrom .files import x\nfrom ..http1 import wire"),
+        room("serving", "from trio_http.http1.wire import Wire\nimport os\nos.listdir"),
+        room("semantics", "import re\nfrom trio_http.semantics.headers import Headers\nre.open()"),
+        room("apps", "import x\nfrom __future__ import annotations\nx.__name__\nself._own = 1"),
+        room("apps", "x = 1\n" * LONGEST),
+        Module("trio_http.apps.database", ""),  # it is the whole name that counts
+    ],
+)
+def test_what_is_allowed_is_no_complaint(module: Module) -> None:
+    house = house_of(*SMALL_HOUSE, module)
+    assert [complaint for law in LAWS for complaint in law(house)] == []
+
+
+# The house
+
+
+def house_as_it_stands() -> House:
+    modules = []
+    for file in ROOT.rglob("*.py"):
+        parts = file.relative_to(ROOT.parent).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        modules.append(Module(name, file.read_text("utf-8"), is_package))
+    return house_of(*modules)
+
+
+def test_the_whole_house_is_looked_at() -> None:
+    house = house_as_it_stands()
+    assert {module.folder for module in house.values()} >= {
+        "",
+        "semantics",
+        "http1",
+        "serving",
+        "apps",
+    }
+    assert house[HOUSE].floor == house["trio_http.cli"].floor == TOP
+    assert house["trio_http.semantics.headers"].floor == 1
+    assert "trio_http.semantics.headers" in needed(house["trio_http.semantics.messages"], house)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_house_keeps_every_law(law: Law) -> None:
+    assert list(law(house_as_it_stands())) == []

@@ -1,0 +1,508 @@
+"""Forms as they arrive, in both of HTML's encodings."""
+
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import pairwise
+from urllib.parse import urlencode
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.errors import ClientDisconnected, HTTPError
+from trio_http.semantics.forms import MOST_FIELDS, Form, form_of
+from trio_http.semantics.headers import NO_FIELDS
+from trio_http.semantics.incoming import READ_LIMIT
+from trio_http.semantics.parameters import Parameters
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=cut"
+
+# What a reader gets of a field: name, filename, media type and value.
+Got = tuple[str, str | None, str | None, bytes]
+
+
+class Pieces:
+    """A body that has arrived already, or breaks off; ``taken`` pieces of it are gone."""
+
+    def __init__(self, pieces: Iterable[bytes | Exception]) -> None:
+        self._pieces = iter(pieces)
+        self.taken = 0
+        self.trailers = NO_FIELDS
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            self.taken += 1
+            if isinstance(piece, Exception):
+                raise piece
+            return piece
+        raise StopAsyncIteration
+
+
+def form(content_type: str, *pieces: bytes | Exception) -> Form:
+    return form_of(content_type, Pieces(pieces))
+
+
+def part(value: bytes, *headers: str) -> bytes:
+    return b"--cut\r\n" + "".join(f"{line}\r\n" for line in headers).encode() + b"\r\n" + value
+
+
+def named(name: str, value: bytes, more: str = "", *headers: str) -> bytes:
+    return part(value, f'Content-Disposition: form-data; name="{name}"{more}', *headers)
+
+
+def multipart(*parts: bytes) -> bytes:
+    return b"".join(one + b"\r\n" for one in parts) + b"--cut--\r\n"
+
+
+async def all_of(form: Form) -> list[Got]:
+    return [(f.name, f.filename, f.media_type, await f.read()) async for f in form]
+
+
+async def refusal_of(form: Form) -> HTTPError:
+    with pytest.raises(HTTPError) as caught:
+        await all_of(form)
+    return caught.value
+
+
+TWO = multipart(
+    named("title", "café".encode()),
+    named("file", b"\x89PNG\r\n", '; filename="a b.png"', "Content-Type: image/png"),
+)
+
+# Which form it is
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/json", "multipart/mixed; boundary=cut", "multipart", "form"],
+)
+def test_what_is_no_form_is_refused(content_type: str) -> None:
+    with pytest.raises(HTTPError, match="a form is expected") as caught:
+        form(content_type)
+    assert caught.value.status == 415
+    # RFC 9110 15.5.16: what would have been taken.
+    assert caught.value.headers["Accept"] == f"{URLENCODED}, multipart/form-data"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (URLENCODED, b"title=caf%C3%A9"),
+        ("Application/X-WWW-Form-URLEncoded; charset=UTF-8", b"title=caf%C3%A9"),
+        (MULTIPART, multipart(named("title", "café".encode()))),
+        (
+            'Multipart/Form-Data; charset=utf-8; Boundary="cut"',
+            multipart(named("title", b"caf\xc3\xa9")),
+        ),
+    ],
+)
+async def test_both_encodings_are_the_same_form(content_type: str, body: bytes) -> None:
+    assert await all_of(form(content_type, body)) == [("title", None, None, "café".encode())]
+
+
+# Urlencoded
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", []),
+        (b"a=1&b=&a=2", [("a", b"1"), ("b", b""), ("a", b"2")]),
+        (b"a+b=%26%3D", [("a b", b"&=")]),
+        (b"a=%FF%00", [("a", b"\xff\x00")]),
+        (b"a=\xff", [("a", b"\xff")]),  # no escape, but what else could it mean
+        (b"a=%ED%A0%80", [("a", b"\xed\xa0\x80")]),
+    ],
+)
+async def test_urlencoded(body: bytes, expected: list[tuple[str, bytes]]) -> None:
+    fields = await all_of(form(URLENCODED, body[:3], body[3:]))
+    assert fields == [(name, None, None, value) for name, value in expected]
+
+
+async def test_more_urlencoded_than_anybody_fills_in_is_too_large() -> None:
+    await all_of(form(URLENCODED, b"a=", bytes(READ_LIMIT - 2)))
+    error = await refusal_of(form(URLENCODED, b"a=", bytes(READ_LIMIT - 1)))
+    assert error.status == 413
+
+
+async def test_more_urlencoded_fields_than_any_form_has_are_refused() -> None:
+    assert len(await all_of(form(URLENCODED, b"&".join([b"a=1"] * MOST_FIELDS)))) == MOST_FIELDS
+    error = await refusal_of(form(URLENCODED, b"&".join([b"a=1"] * (MOST_FIELDS + 1))))
+    assert error.status == 400
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.text(min_size=1), st.binary())), st.integers(1, 10))
+def test_any_urlencoded_form_arrives(pairs: list[tuple[str, bytes]], size: int) -> None:
+    body = urlencode(pairs).encode()
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    fields = trio.run(all_of, form(URLENCODED, *pieces))
+    assert [(name, value) for name, _, _, value in fields] == pairs
+
+
+# Multipart
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (multipart(), []),
+        (
+            TWO,
+            [
+                ("title", None, None, "café".encode()),
+                ("file", "a b.png", "image/png", b"\x89PNG\r\n"),
+            ],
+        ),
+        (
+            multipart(named("a", b""), named("b", b"")),
+            [("a", None, None, b""), ("b", None, None, b"")],
+        ),
+        (
+            multipart(named("a", b"1"), named("a", b"2")),
+            [("a", None, None, b"1"), ("a", None, None, b"2")],
+        ),
+        # RFC 7578 4.2: a form in which no file was chosen
+        (
+            multipart(named("a", b"", '; filename=""', "Content-Type: application/octet-stream")),
+            [("a", "", "application/octet-stream", b"")],
+        ),
+        # 4.4: what has no type is text/plain, but nobody has said so
+        (multipart(named("a", b"", '; filename="b"')), [("a", "b", None, b"")]),
+        (multipart(named("a", b"1", "", "Content-Type:")), [("a", None, None, b"1")]),
+        (
+            multipart(named("a", b"{}", "", "content-type: Application/JSON; x=y")),
+            [("a", None, "application/json", b"{}")],
+        ),
+        # 5.1: names in UTF-8, as browsers write them (HTML 4.10.21.8: and escape these)
+        (multipart(named("é%22%0D%0A", b"1")), [('é"\r\n', None, None, b"1")]),
+        (
+            multipart(part(b"1", "Content-Disposition: form-data; name=a")),
+            [("a", None, None, b"1")],
+        ),
+        (multipart(part(b"1", "Content-Disposition: form-data")), [("", None, None, b"1")]),
+        # 4.2: the name that a client gives is no path of ours, and is not made one.
+        (
+            multipart(named("a", b"1", '; filename="../../etc/passwd"')),
+            [("a", "../../etc/passwd", None, b"1")],
+        ),
+        # What looks like a delimiter, but is none
+        (multipart(named("a", b"--cut\r\n")), [("a", None, None, b"--cut\r\n")]),
+        (multipart(named("a", b"\r\n--cu\r\n--\r\n")), [("a", None, None, b"\r\n--cu\r\n--\r\n")]),
+        # RFC 2046 5.1.1: what stands before the first and after the last delimiter
+        (b"preamble\r\n" + TWO[:-2] + b"\r\nepilogue", None),
+        (b"\r\n" + TWO, None),
+        (TWO.removesuffix(b"\r\n"), None),
+    ],
+)
+async def test_multipart(body: bytes, expected: list[Got] | None) -> None:
+    expected = await all_of(form(MULTIPART, TWO)) if expected is None else expected
+    assert await all_of(form(MULTIPART, body)) == expected
+
+
+DISPOSITION = 'Content-Disposition: form-data; name="a"'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\r\n",
+        b"nonsense",
+        b"a=1&b=2",
+        TWO[:-6],  # it breaks off
+        TWO[:20],
+        TWO.replace(b"\r\n", b"\n"),
+        multipart(part(b"1")),  # RFC 7578 4.2: each part has a name
+        multipart(part(b"1", "Content-Type: text/plain")),
+        multipart(part(b"1", "Content-Disposition: attachment; name=a")),
+        multipart(part(b"1", DISPOSITION, "no field")),
+        multipart(part(b"1", DISPOSITION, "a b: c")),
+        multipart(named("a", b"1")).replace(b'"a"', b'"\xff"'),
+        multipart(named("a" * 5000, b"1")),
+        multipart(part(b"1", DISPOSITION, *[f"X-{n}: 1" for n in range(20)])),
+        multipart(named("a", b"1", "", "Content-Length: 2")),
+        multipart(named("a", b"1", "", "Content-Length: " + "9" * 4100)),
+    ],
+)
+async def test_what_is_malformed_or_breaks_off_is_refused(body: bytes) -> None:
+    error = await refusal_of(form(MULTIPART, *[body[n : n + 1] for n in range(len(body))]))
+    assert error.status == 400
+    assert (await refusal_of(form(MULTIPART, body))).status == 400
+
+
+async def test_what_is_wrong_is_told_after_what_was_right_and_every_time() -> None:
+    fields = form(MULTIPART, TWO[:-6])
+    title = await anext(aiter(fields))
+    assert await title.text() == "café"
+    file = await anext(aiter(fields))
+    assert file.filename == "a b.png"
+    for _ in range(3):
+        with pytest.raises(HTTPError, match="breaks off"):
+            await file.read()
+    for _ in range(3):
+        with pytest.raises(HTTPError, match="breaks off"):
+            await anext(aiter(fields))
+
+
+async def test_more_parts_than_any_form_has_are_refused() -> None:
+    assert len(await all_of(form(MULTIPART, multipart(*[named("a", b"")] * MOST_FIELDS)))) == 1000
+    error = await refusal_of(form(MULTIPART, multipart(*[named("a", b"")] * (MOST_FIELDS + 1))))
+    assert error.status == 400
+
+
+async def test_who_leaves_in_the_middle_has_left() -> None:
+    fields = form(MULTIPART, TWO[:-20], ClientDisconnected())
+    with pytest.raises(ClientDisconnected):
+        await all_of(fields)
+
+
+# Boundaries
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary=""',
+        "multipart/form-data; xboundary=cut",
+        'multipart/form-data; boundary="cut "',  # RFC 2046 5.1.1: no blank at the end
+        f"multipart/form-data; boundary={'x' * 71}",  # 5.1.1: at most 70
+        'multipart/form-data; boundary="\udcff"',
+        'multipart/form-data; boundary="é"',
+        'multipart/form-data; boundary="a\tb"',
+    ],
+)
+def test_what_is_no_boundary_is_refused(content_type: str) -> None:
+    with pytest.raises(HTTPError, match="without a boundary") as caught:
+        form(content_type, TWO)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("boundary", "written"),
+    [
+        ("----WebKitFormBoundaryAbC123", "----WebKitFormBoundaryAbC123"),
+        ("x" * 70, "x" * 70),
+        ("a'()+_,-./:=?b", '"a\'()+_,-./:=?b"'),
+        ("a:b=c", "a:b=c"),  # RFC 2046 wants quotes around it; not everybody knows
+        ("a b", '"a b"'),
+        ('a"b', '"a\\"b"'),
+        ("a;b", '"a;b"'),
+    ],
+)
+async def test_boundaries(boundary: str, written: str) -> None:
+    body = multipart(named("a", b"1")).replace(b"--cut", b"--" + boundary.encode())
+    fields = await all_of(form(f"multipart/form-data; boundary={written}", body))
+    assert fields == [("a", None, None, b"1")]
+
+
+# Streaming
+
+
+def endless(read: int) -> Iterator[bytes]:
+    yield named("file", b"", '; filename="film"')
+    for n in range(read):
+        yield bytes([n + 65]) * 1000
+    raise AssertionError("read further than was asked for")
+
+
+async def test_a_file_is_read_as_it_comes_and_no_faster() -> None:
+    body = Pieces(endless(50))
+    file = await anext(aiter(form_of(MULTIPART, body)))
+    assert body.taken == 1
+    got = b""
+    while body.taken <= 50:
+        got += await anext(file)
+        # All that is held back is what could be the beginning of a delimiter.
+        assert 0 <= (body.taken - 1) * 1000 - len(got) <= len("\r\n--cut--\r\n")
+    assert b"".join(bytes([n + 65]) * 1000 for n in range(50)).startswith(got)
+
+
+async def test_pieces_of_a_field_are_never_empty() -> None:
+    body = Pieces([TWO[n : n + 1] for n in range(len(TWO))])
+    async for field in form_of(MULTIPART, body):
+        assert all([piece async for piece in field])
+
+
+async def test_what_is_left_of_a_field_is_skipped() -> None:
+    body = multipart(named("a", b"long " * 100), named("b", b"2"), named("c", b"3"))
+    fields = form(MULTIPART, *[body[n : n + 7] for n in range(0, len(body), 7)])
+    names = []
+    async for field in fields:
+        names.append(field.name)
+        if field.name == "a":
+            assert (await anext(field)).startswith(b"l")
+        if field.name == "c":
+            assert await field.read() == b"3"
+    assert names == ["a", "b", "c"]
+
+
+async def test_a_field_gives_nothing_once_the_next_was_asked_for() -> None:
+    fields = form(MULTIPART, multipart(named("a", b"1"), named("b", b"2")))
+    first = await anext(aiter(fields))
+    second = await anext(aiter(fields))
+    assert await first.read() == b""
+    assert await second.read() == b"2"
+
+
+async def test_a_field_is_read_once() -> None:
+    for content_type, body in [(MULTIPART, multipart(named("a", b"1"))), (URLENCODED, b"a=1")]:
+        field = await anext(aiter(form(content_type, body)))
+        assert await field.read() == b"1"
+        assert await field.read() == b""
+
+
+async def test_a_form_is_read_once() -> None:
+    for content_type, body in [(MULTIPART, TWO), (URLENCODED, b"a=1")]:
+        fields = form(content_type, body)
+        assert await all_of(fields)
+        assert await all_of(fields) == []
+
+
+async def test_the_body_is_read_to_its_end() -> None:
+    body = Pieces([TWO, b"epilogue", b"more of it"])
+    await all_of(form_of(MULTIPART, body))
+    assert body.taken == 3
+
+
+# Values
+
+
+async def test_a_field_has_a_limit() -> None:
+    for content_type, body in [
+        (MULTIPART, multipart(named("a", b"1234"))),
+        (URLENCODED, b"a=1234"),
+    ]:
+        assert await (await anext(aiter(form(content_type, body)))).read(4) == b"1234"
+        with pytest.raises(HTTPError) as caught:
+            await (await anext(aiter(form(content_type, body)))).read(3)
+        assert caught.value.status == 413
+        with pytest.raises(HTTPError) as caught:
+            await (await anext(aiter(form(content_type, body)))).text(3)
+        assert caught.value.status == 413
+
+
+async def test_a_text_is_utf_8() -> None:
+    for content_type, body in [(MULTIPART, multipart(named("a", b"\xff"))), (URLENCODED, b"a=%FF")]:
+        with pytest.raises(HTTPError, match="the field a is no UTF-8") as caught:
+            await (await anext(aiter(form(content_type, body)))).text()
+        assert caught.value.status == 400
+
+
+async def test_all_values_at_once() -> None:
+    body = multipart(named("a", b"1"), named("b", "é".encode()), named("a", b"2"))
+    expected = Parameters([("a", "1"), ("b", "é"), ("a", "2")])
+    assert await form(MULTIPART, body).values() == expected
+    assert await form(URLENCODED, b"a=1&b=%C3%A9&a=2").values() == expected
+
+
+async def test_all_values_together_have_one_limit_in_bytes() -> None:
+    body = multipart(named("a", "éé".encode()), named("b", b"2"))
+    assert len(await form(MULTIPART, body).values(5)) == 2
+    with pytest.raises(HTTPError) as caught:
+        await form(MULTIPART, body).values(4)
+    assert caught.value.status == 413
+
+
+# Without the library
+
+
+async def test_without_the_library_there_are_no_multipart_forms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "multipart", None)
+    with pytest.raises(HTTPError, match="not read here") as caught:
+        form(MULTIPART, TWO)
+    assert caught.value.status == 415
+    assert caught.value.headers["Accept"] == URLENCODED
+    assert await all_of(form(URLENCODED, b"a=1")) == [("a", None, None, b"1")]
+
+
+# Whatever arrives, however it is cut
+
+# What delimiters are made of, and what could be taken for a part of one.
+DUST = st.lists(
+    st.sampled_from([b"\r\n", b"\r", b"\n", b"-", b"--", b"cut", b"--cut", b": ", b'"', b"a"])
+).map(b"".join)
+VALUES = (st.binary() | DUST).filter(lambda value: b"\r\n--cut" not in b"\r\n" + value + b"\r\n")
+# A percent sign or backslash could be a part of either way to escape a quote.
+NAMES = st.text(st.characters(exclude_characters='%\\:"\r\n', exclude_categories=["Cs"]))
+FIELDS = st.lists(st.tuples(NAMES, st.none() | NAMES, VALUES), max_size=4)
+
+
+def written(fields: list[tuple[str, str | None, bytes]]) -> bytes:
+    return multipart(
+        *[
+            named(name, value, "" if filename is None else f'; filename="{filename}"')
+            for name, filename, value in fields
+        ]
+    )
+
+
+def cut_at(body: bytes, places: Iterable[int]) -> list[bytes]:
+    edges = [0, *sorted({place for place in places if 0 < place < len(body)}), len(body)]
+    return [body[start:stop] for start, stop in pairwise(edges) if start < stop]
+
+
+def outcome(pieces: Iterable[bytes]) -> list[Got] | int:
+    async def run() -> list[Got] | int:
+        try:
+            return await all_of(form(MULTIPART, *pieces))
+        except HTTPError as error:
+            return error.status
+
+    return trio.run(run)
+
+
+@settings(deadline=None)
+@given(FIELDS, st.lists(st.integers(0, 300)))
+def test_a_form_arrives_however_it_is_cut(
+    fields: list[tuple[str, str | None, bytes]], places: list[int]
+) -> None:
+    expected = [(name, filename, None, value) for name, filename, value in fields]
+    body = written(fields)
+    assert outcome(cut_at(body, places)) == expected
+    assert outcome(cut_at(body, range(len(body)))) == expected
+
+
+@settings(deadline=None)
+@given(FIELDS, st.integers(0, 300), st.integers(0, 5), DUST | st.binary(), st.lists(st.integers(0)))
+def test_what_is_damaged_is_some_form_or_refused(
+    fields: list[tuple[str, str | None, bytes]],
+    at: int,
+    lost: int,
+    found: bytes,
+    places: list[int],
+) -> None:
+    body = written(fields)
+    body = body[:at] + found + body[at + lost :]
+    whole = outcome(cut_at(body, []))
+    assert whole == 400 or isinstance(whole, list)
+    assert outcome(cut_at(body, places)) in (whole, 400)
+
+
+@settings(deadline=None)
+@given(DUST | st.binary(), st.lists(st.integers(0)))
+def test_any_bytes_are_some_form_or_refused(body: bytes, places: list[int]) -> None:
+    whole = outcome(cut_at(body, []))
+    assert whole == 400 or isinstance(whole, list)
+    assert outcome(cut_at(body, places)) in (whole, 400)
+
+
+@settings(deadline=None)
+@given(st.text() | st.text(st.sampled_from('=;" \\abc\udcff')))
+def test_any_parameters_name_a_boundary_or_are_refused(parameters: str) -> None:
+    status = 200
+    try:
+        form(f"multipart/form-data;boundary={parameters}", TWO)
+    except HTTPError as error:
+        status = error.status
+    assert status in {200, 400}

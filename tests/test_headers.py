@@ -1,0 +1,216 @@
+"""Fields on the wire and as text."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.headers import NO_FIELDS, Headers, bytes_of, is_token, text_of
+
+NAMES = st.from_regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", fullmatch=True)
+# What a value may begin and end with, and what else it may have in between.
+EDGES = [*range(0x21, 0x7F), *range(0x80, 0x100)]
+VALUES = st.one_of(
+    st.just(b""),
+    st.builds(
+        lambda first, middle, last: bytes([first, *middle, last]),
+        st.sampled_from(EDGES),
+        st.lists(st.sampled_from([0x09, 0x20, *EDGES])),
+        st.sampled_from(EDGES),
+    ),
+)
+
+COOKIES = Headers([("Set-Cookie", "a=1"), ("Host", "here"), ("set-cookie", "b=2")])
+
+
+# Text and bytes
+
+
+@settings(deadline=None)
+@given(st.binary())
+def test_any_bytes_survive_as_text(raw: bytes) -> None:
+    assert bytes_of(text_of(raw)) == raw
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8")))
+def test_text_is_utf_8(text: str) -> None:
+    assert bytes_of(text) == text.encode("utf-8")
+    assert text_of(text.encode("utf-8")) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"GET", True),
+        (b"x", True),
+        (b"!#$%&'*+-.^_`|~09AZaz", True),  # all that RFC 9110 5.6.2 calls a tchar
+        (b"", False),
+        (b"a b", False),
+        (b"a:", False),
+        (b"a\n", False),
+        (b"(a)", False),
+        ("é".encode(), False),
+    ],
+)
+def test_tokens(raw: bytes, expected: bool) -> None:  # noqa: FBT001 - the outcome
+    assert is_token(raw) is expected
+
+
+# Making
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\nb", "a\n", "a\0", "(a)", "é", "\ud800"])
+def test_what_is_no_token_is_no_name(name: str) -> None:
+    with pytest.raises(ValueError, match=r"field name|surrogates"):
+        Headers([(name, "value")])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\r\nSet-Cookie: b",
+        "a\nb",
+        "a\rb",
+        "a\n",
+        "a\0b",
+        "a\x7fb",
+        "a\x1bb",
+        " a",  # RFC 9110 5.5: blanks around a value do not belong to it
+        "a\t",
+        " ",
+        "\ud800",  # no bytes stand for this
+    ],
+)
+def test_what_no_line_can_carry_is_no_value(value: str) -> None:
+    with pytest.raises(ValueError, match=r"field value, for X-Name|surrogates"):
+        Headers({"X-Name": value})
+
+
+@pytest.mark.parametrize("value", ["", "a", "a b", "a \t b", "é", "(a), (b)", '"\\""'])
+def test_other_values_are_kept_as_they_are(value: str) -> None:
+    assert Headers([("X-Name", value)]).raw == ((b"X-Name", value.encode()),)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(NAMES, VALUES.map(text_of))))
+def test_pairs_come_out_as_they_went_in(pairs: list[tuple[str, str]]) -> None:
+    headers = Headers(pairs)
+    assert list(headers) == pairs
+    assert len(headers) == len(pairs)
+    assert headers.raw == tuple((bytes_of(name), bytes_of(value)) for name, value in pairs)
+
+
+@settings(deadline=None)
+@given(st.text("aé: \t\r\n\0", max_size=4), st.text("aé: \t\r\n\0"))
+def test_no_pair_is_ever_more_than_one_line(name: str, value: str) -> None:
+    try:
+        headers = Headers([(name, value)])
+    except ValueError:
+        return
+    ((raw_name, raw_value),) = headers.raw
+    assert not {*raw_name, *raw_value} & {*b"\r\n\0"}
+    assert raw_name
+    assert b":" not in raw_name
+
+
+def test_fields_are_made_of_pairs_of_a_mapping_or_of_other_fields() -> None:
+    assert list(Headers([("A", "1"), ("A", "2")])) == [("A", "1"), ("A", "2")]
+    assert list(Headers({"A": "1", "B": "2"})) == [("A", "1"), ("B", "2")]
+    assert list(Headers(Headers({"A": "1"}))) == [("A", "1")]
+    assert list(Headers()) == list(NO_FIELDS) == []
+
+
+def test_received_fields_keep_every_byte() -> None:
+    headers = Headers.received([(b"X-Name", b"caf\xe9 \xff")])
+    assert headers.raw == ((b"X-Name", b"caf\xe9 \xff"),)
+    assert bytes_of(headers["x-name"]) == b"caf\xe9 \xff"
+
+
+# Finding
+
+
+def test_fields_are_found_in_any_case() -> None:
+    assert COOKIES.values("SET-COOKIE") == ["a=1", "b=2"]
+    assert COOKIES.raw_values("Set-cookie") == [b"a=1", b"b=2"]
+    assert COOKIES["HOST"] == "here"
+    assert "hOsT" in COOKIES
+
+
+def test_lines_of_a_field_are_joined_with_commas() -> None:
+    assert COOKIES.get("set-cookie") == "a=1, b=2"
+    assert COOKIES["set-cookie"] == "a=1, b=2"
+
+
+def test_absent_fields_have_no_value() -> None:
+    assert COOKIES.get("Cookie") is None
+    assert COOKIES.values("Cookie") == []
+    assert "Cookie" not in COOKIES
+    with pytest.raises(KeyError, match="Cookie"):
+        COOKIES["Cookie"]
+
+
+def test_an_empty_field_is_there_all_the_same() -> None:
+    headers = Headers({"Accept-Encoding": ""})
+    assert "Accept-Encoding" in headers
+    assert headers.get("Accept-Encoding") == ""
+
+
+# The Kelvin sign is a k in lower case, and the long s an S in upper case, but
+# the case of names is ASCII's.
+@pytest.mark.parametrize("name", ["\u212aeep-Alive", "Ho\u017ft", "é"])
+def test_only_ascii_has_cases(name: str) -> None:
+    headers = Headers([("Keep-Alive", "1"), ("Host", "here")])
+    assert name not in headers
+    assert headers.without(name) == headers
+
+
+# Changing: what was made stays as it was
+
+
+def test_adding_a_line_keeps_the_others() -> None:
+    more = COOKIES.adding("Set-Cookie", "c=3")
+    assert more.values("set-cookie") == ["a=1", "b=2", "c=3"]
+    assert COOKIES.values("set-cookie") == ["a=1", "b=2"]
+
+
+def test_without_a_name_none_of_its_lines_is_left() -> None:
+    assert list(COOKIES.without("SET-cookie")) == [("Host", "here")]
+    assert len(COOKIES) == 3
+
+
+def test_replacing_puts_one_line_in_place_of_all() -> None:
+    assert list(COOKIES.replacing("Set-Cookie", "c=3")) == [("Host", "here"), ("Set-Cookie", "c=3")]
+    assert len(COOKIES) == 3
+
+
+def test_defaulting_adds_only_what_is_absent() -> None:
+    assert COOKIES.defaulting("HOST", "there") is COOKIES
+    assert COOKIES.defaulting("Cookie", "a=1")["cookie"] == "a=1"
+
+
+@pytest.mark.parametrize("method", [Headers.adding, Headers.replacing, Headers.defaulting])
+def test_no_change_lets_a_line_break_in(method: object) -> None:
+    assert callable(method)
+    with pytest.raises(ValueError, match="not a field value"):
+        method(COOKIES, "X-Name", "a\r\nb: c")
+    with pytest.raises(ValueError, match="not a field name"):
+        method(COOKIES, "X-Name\r\n", "a")
+
+
+# Comparing
+
+
+def test_equality_ignores_the_case_of_names_and_nothing_else() -> None:
+    headers = Headers([("A", "x"), ("B", "y")])
+    assert headers == Headers([("a", "x"), ("b", "y")])
+    assert hash(headers) == hash(Headers([("a", "x"), ("b", "y")]))
+    assert headers != Headers([("A", "X"), ("B", "y")])
+    assert headers != Headers([("B", "y"), ("A", "x")])  # order matters between equal names
+    assert headers != Headers([("A", "x")])
+    assert headers != [("A", "x"), ("B", "y")]
+
+
+def test_its_repr_makes_it_again() -> None:
+    assert repr(COOKIES) == (
+        "Headers([('Set-Cookie', 'a=1'), ('Host', 'here'), ('set-cookie', 'b=2')])"
+    )

@@ -1,0 +1,149 @@
+"""A request's body, on its way in."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.errors import ClientDisconnected, HTTPError
+from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all, text_in
+
+
+class Pieces:
+    """A body that has arrived already, or breaks off."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces = iter(pieces)
+        self.trailers = NO_FIELDS
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            return piece
+        raise StopAsyncIteration
+
+
+# Reading all of it
+
+
+async def test_all_pieces_are_one() -> None:
+    assert await read_all(Pieces(b"first ", b"line"), 100) == b"first line"
+    assert await read_all(Pieces(), 100) == b""
+
+
+async def test_as_many_bytes_as_the_limit_are_not_too_many() -> None:
+    assert await read_all(Pieces(b"12", b"34"), 4) == b"1234"
+    assert await read_all(Pieces(), 0) == b""
+
+
+async def test_what_is_more_than_the_limit_is_read_no_further() -> None:
+    unread = AssertionError("read further")
+    with pytest.raises(HTTPError, match="at most 3 bytes") as caught:
+        await read_all(Pieces(b"12", b"34", unread), 3)
+    assert caught.value.status == 413
+
+
+async def test_a_body_that_breaks_off_is_not_half_a_body() -> None:
+    with pytest.raises(ClientDisconnected):
+        await read_all(Pieces(b"half", ClientDisconnected()), 100)
+
+
+def test_the_usual_limit_holds_a_form_but_no_film() -> None:
+    assert 64 * 1024 <= READ_LIMIT <= 16 * 1024 * 1024
+
+
+def test_a_body_is_its_pieces_and_its_trailers() -> None:
+    body: IncomingBody = Pieces()
+    assert body.trailers == Headers()
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "expected"),
+    [
+        (b"", "utf-8", ""),
+        (b"caf\xc3\xa9", "utf-8", "café"),
+        (b"caf\xc3\xa9", "UTF-8", "café"),  # RFC 9110 8.3.2: charsets have no case
+        (b"caf\xe9", "ISO-8859-1", "café"),
+        (b"\x80", "windows-1252", "€"),
+        (b"abc", "us-ascii", "abc"),
+        (b"\xff\xfea\x00", "utf-16", "a"),
+        (b"\x82\xa0", "Shift_JIS", "あ"),
+        (b"\xc4\xe3", "gbk", "你"),
+        (b"\xcd", "koi8-u", "м"),
+    ],
+)
+def test_texts(raw: bytes, charset: str, expected: str) -> None:
+    assert text_in(raw, charset) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset"),
+    [
+        (b"caf\xe9", "utf-8"),
+        (b"\xed\xa0\x80", "utf-8"),  # a surrogate (RFC 3629 3)
+        (b"\xc0\xaf", "utf-8"),  # longer than it need be
+        (b"\xff", "us-ascii"),
+        (b"a", "utf-16le"),  # half of something
+    ],
+)
+def test_what_is_no_text_in_its_charset_is_refused(raw: bytes, charset: str) -> None:
+    with pytest.raises(HTTPError, match=f"no {charset}") as caught:
+        text_in(raw, charset)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "klingon",
+        "",
+        " utf-8",
+        "utf-8\0",
+        "\udcff",
+        "base64",  # Python takes these for encodings, but not of text
+        "rot13",
+        "idna",  # for the names of hosts; the next takes quadratic time
+        "punycode",
+        "unicode_escape",  # Python's own affair
+        "utf_8",
+        "utf-7",  # in which scripts hide from filters
+    ],
+)
+@pytest.mark.parametrize("raw", [b"", b"abc"])
+def test_what_is_no_charset_is_refused(charset: str, raw: bytes) -> None:
+    with pytest.raises(HTTPError, match="unknown here") as caught:
+        text_in(raw, charset)
+    assert caught.value.status == 415
+
+
+CHARSETS = [
+    *("utf-8", "utf-16", "us-ascii", "big5", "euc-jp", "euc-kr", "gb2312", "gb18030", "gbk"),
+    *("iso-2022-jp", "shift_jis", "ibm866", "koi8-r", "koi8-u", "macintosh", "tis-620"),
+    *(f"iso-8859-{part}" for part in range(1, 17) if part != 12),  # that was never finished
+    *(f"windows-125{page}" for page in range(9)),
+]
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+def test_every_charset_is_one_that_python_knows(charset: str) -> None:
+    assert text_in("abc".encode(charset), charset) == "abc"
+
+
+@settings(deadline=None)
+@given(st.binary(), st.sampled_from(CHARSETS) | st.text())
+def test_any_bytes_in_any_charset_are_text_or_refused(raw: bytes, charset: str) -> None:
+    status = 200
+    try:
+        text_in(raw, charset)
+    except HTTPError as error:
+        status = error.status
+    assert status in ({200, 400} if charset in CHARSETS else {200, 400, 415})

@@ -1,0 +1,588 @@
+"""Requests and responses."""
+
+import json
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.bodies import Pulse, Stream
+from trio_http.semantics.cookies import Cookie
+from trio_http.semantics.errors import ClientDisconnected, HTTPError
+from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent, ServerSentEvent
+from trio_http.semantics.headers import NO_FIELDS, Fields, Headers
+from trio_http.semantics.incoming import READ_LIMIT
+from trio_http.semantics.messages import Compress, Request, Response, decoded
+from trio_http.semantics.parameters import MOST, Parameters
+
+
+class Pieces:
+    """A request's body that has arrived already, or breaks off."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self.pieces = iter(pieces)
+        self.trailers = NO_FIELDS
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            return piece
+        raise StopAsyncIteration
+
+
+def asked(target: str = "/", *pieces: bytes | Exception) -> Request:
+    return Request("GET", target, "1.1", NO_FIELDS, Pieces(*pieces), "127.0.0.1:47920")
+
+
+def posted(media_type: str | None, *pieces: bytes | Exception) -> Request:
+    fields = {} if media_type is None else {"Content-Type": media_type}
+    return Request("POST", "/", "1.1", Headers(fields), Pieces(*pieces))
+
+
+# Requests
+
+
+def test_a_request_is_what_was_sent() -> None:
+    headers = Headers({"Host": "here"})
+    body: Any = Pieces()
+    request = Request("POST", "/a?b", "1.0", headers, body, "127.0.0.1:47920")
+    assert (request.method, request.target, request.version) == ("POST", "/a?b", "1.0")
+    assert request.headers is headers
+    assert request.body is body
+    assert request.client == "127.0.0.1:47920"
+    assert request.mount == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/", "/", ""),
+        ("/a/b", "/a/b", ""),
+        ("/a%2Fb/%zz", "/a%2Fb/%zz", ""),  # as it was sent
+        ("/a?b=c", "/a", "b=c"),
+        ("/a?", "/a", ""),
+        ("/a?b?c", "/a", "b?c"),  # RFC 3986 3.4: the first question mark counts
+        ("//a/b", "//a/b", ""),  # an empty segment, not an authority
+        ("/http://a/b", "/http://a/b", ""),
+        ("/a?b=http://c/d", "/a", "b=http://c/d"),
+        # absolute-form, RFC 9112 3.2.2: for servers as well as for proxies
+        ("http://here/a/b?c", "/a/b", "c"),
+        ("HTTP://here:4221/", "/", ""),
+        ("http://here//a", "//a", ""),
+        ("coap+tcp://here/a", "/a", ""),
+        # RFC 9110 4.2.3: an empty path is the same as a slash
+        ("http://here", "/", ""),
+        ("http://here?a", "/", "a"),
+        ("http://here?next=/a/b", "/", "next=/a/b"),
+        ("http://here/a?next=http://there/b", "/a", "next=http://there/b"),
+        ("*", "*", ""),  # asterisk-form: no path at all
+        ("here:443", "here:443", ""),  # authority-form
+    ],
+)
+def test_path_and_query(target: str, path: str, query: str) -> None:
+    request = asked(target)
+    assert (request.path, request.query_string) == (path, query)
+    assert request.target == target
+
+
+@settings(deadline=None)
+@given(st.text("a:/?%", min_size=1), st.sampled_from("/?"))
+def test_absolute_targets_mean_the_same_without_their_authority(rest: str, end: str) -> None:
+    absolute = asked(f"http://here{end}{rest}")
+    origin = asked(f"/{rest}" if end == "/" else f"/?{rest}")
+    assert (absolute.path, absolute.query_string) == (origin.path, origin.query_string)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", ("",)),
+        ("/a", ("a",)),
+        ("/a/b", ("a", "b")),
+        ("/a/", ("a", "")),
+        ("//a", ("", "a")),
+        ("/a%2Fb/c", ("a/b", "c")),  # an escaped slash is text
+        ("/%2e%2E/a", ("..", "a")),  # what that means is the app's business
+        ("/a%00b", ("a\0b",)),
+        ("/caf%C3%A9", ("café",)),
+        ("/%zz%4", ("%zz%4",)),  # no escapes: text
+        ("/a?b/c", ("a",)),
+    ],
+)
+def test_segments_are_split_and_then_decoded(path: str, expected: tuple[str, ...]) -> None:
+    assert asked(path).segments == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(), min_size=1))
+def test_any_bytes_survive_in_a_segment(raw: list[bytes]) -> None:
+    request = asked("/" + "/".join(quote(segment, safe="") for segment in raw))
+    assert [segment.encode("utf-8", "surrogateescape") for segment in request.segments] == raw
+
+
+@pytest.mark.parametrize(
+    ("segment", "expected"),
+    [
+        ("", ""),
+        ("a+b", "a+b"),  # a plus is a blank in forms, not in paths
+        ("a%20b", "a b"),
+        ("%25%32%30", "%20"),  # once, not twice
+        ("é%C3%A9", "éé"),
+        ("%FF", "\udcff"),
+        ("%ED%A0%80", "\udced\udca0\udc80"),  # a surrogate in UTF-8 is no UTF-8
+    ],
+)
+def test_decoded(segment: str, expected: str) -> None:
+    assert decoded(segment) == expected
+
+
+def test_an_app_sees_the_path_below_its_mount() -> None:
+    request = asked("/api/v1/users?page=2")
+    api = request.below("/api")
+    v1 = api.below("/v1")
+    assert (api.mount, api.path) == ("/api", "/v1/users")
+    assert (v1.mount, v1.path, v1.segments) == ("/api/v1", "/users", ("users",))
+    assert (v1.query_string, v1.target, v1.body) == ("page=2", request.target, request.body)
+    assert (request.mount, request.path) == ("", "/api/v1/users")
+
+
+def test_a_mount_itself_is_the_root_below_it() -> None:
+    assert asked("/api").below("/api").path == "/"
+
+
+async def test_read_joins_the_pieces() -> None:
+    assert await asked("/", b"first ", b"line").read() == b"first line"
+    assert await asked("/").read() == b""
+
+
+async def test_read_takes_up_to_the_limit() -> None:
+    assert await asked("/", b"12", b"34").read(limit=4) == b"1234"
+
+
+async def test_read_refuses_more_than_the_limit_and_reads_no_further() -> None:
+    unread = AssertionError("read further")
+    with pytest.raises(HTTPError, match="at most 3 bytes") as caught:
+        await asked("/", b"12", b"34", unread).read(limit=3)
+    assert caught.value.status == 413
+
+
+async def test_read_has_a_limit_if_none_is_given() -> None:
+    assert len(await asked("/", bytes(READ_LIMIT)).read()) == READ_LIMIT
+    with pytest.raises(HTTPError):
+        await asked("/", bytes(READ_LIMIT), b"1").read()
+
+
+async def test_a_body_that_breaks_off_is_not_half_a_body() -> None:
+    with pytest.raises(ClientDisconnected):
+        await asked("/", b"half", ClientDisconnected()).read()
+
+
+def test_a_request_says_what_it_asks_for() -> None:
+    assert repr(asked("/a?b")) == "<Request GET /a?b>"
+
+
+# What is in a request
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/", []),
+        ("/?", []),
+        ("/?a=1&b=%C3%A9&a=+", [("a", "1"), ("b", "é"), ("a", " ")]),
+        ("/?next=/a?b=c", [("next", "/a?b=c")]),
+        ("http://here?a=1", [("a", "1")]),
+        ("/?a=%FF", [("a", "\udcff")]),
+        ("/?%", [("%", "")]),
+    ],
+)
+def test_the_query(target: str, expected: list[tuple[str, str]]) -> None:
+    assert asked(target).query == Parameters(expected)
+
+
+def test_no_query_keeps_a_server_busy() -> None:
+    assert len(asked("/?" + "&".join(["a"] * MOST)).query) == MOST
+    with pytest.raises(HTTPError) as caught:
+        asked("/?" + "&".join(["a"] * (MOST + 1))).query  # noqa: B018 - it raises
+    assert caught.value.status == 400
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))
+def test_any_query_that_may_be_sent_can_be_read(query: str) -> None:
+    assert len(asked(f"/?{query}").query) <= query.count("&") + 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], {}),
+        ([("Cookie", "a=1; b=2")], {"a": "1", "b": "2"}),
+        # RFC 6265 5.4: one line; but RFC 9113 8.2.3 has a gateway split it
+        ([("Cookie", "a=1"), ("cookie", "b=2; a=3")], {"a": "1", "b": "2"}),
+        ([("Cookie", "a=1, b=2")], {"a": "1, b=2"}),
+        ([("Set-Cookie", "a=1")], {}),
+    ],
+)
+def test_cookies(lines: list[tuple[str, str]], expected: dict[str, str]) -> None:
+    assert Request("GET", "/", "1.1", Headers(lines), Pieces()).cookies == expected
+
+
+def test_trailers_are_those_of_the_body() -> None:
+    body = Pieces()
+    request = Request("POST", "/", "1.1", NO_FIELDS, body)
+    assert request.trailers == NO_FIELDS
+    body.trailers = Headers({"Digest": "abc"})
+    assert request.trailers == Headers({"Digest": "abc"})
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("media_type", "raw", "expected"),
+    [
+        (None, "café".encode(), "café"),
+        ("text/plain", "café".encode(), "café"),
+        ("text/plain; charset=ISO-8859-1", b"caf\xe9", "café"),
+        ('text/plain; format=flowed; Charset="iso-8859-1"', b"caf\xe9", "café"),
+        ("text/plain; charset=", b"abc", "abc"),
+        ("text/plain; charset=utf-8", b"", ""),
+    ],
+)
+async def test_the_text_of_a_request(media_type: str | None, raw: bytes, expected: str) -> None:
+    assert await posted(media_type, raw[:4], raw[4:]).text() == expected
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        (None, 400),
+        ("text/plain; charset=utf-8", 400),
+        ("text/plain; charset=klingon", 415),
+        ("text/plain; charset=rot13", 415),
+        ("text/plain; charset=punycode", 415),
+        ("text/plain; charset=utf-8, text/html", 415),
+    ],
+)
+async def test_what_is_no_such_text_is_refused(media_type: str | None, status: int) -> None:
+    with pytest.raises(HTTPError) as caught:
+        await posted(media_type, b"caf\xe9").text()
+    assert caught.value.status == status
+
+
+async def test_a_text_has_a_limit() -> None:
+    assert await posted(None, b"1234").text(4) == "1234"
+    with pytest.raises(HTTPError) as caught:
+        await posted(None, b"1234").text(3)
+    assert caught.value.status == 413
+
+
+# JSON
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"a": [1, 2.5, true, null, "\\u00e9"]}', {"a": [1, 2.5, True, None, "é"]}),
+        (b" null\r\n\t", None),
+        ('"é"'.encode(), "é"),
+        (b"\xef\xbb\xbf1", 1),  # RFC 8259 8.1: who finds a mark may skip it
+        (b'{"a": 1, "a": 2}', {"a": 2}),  # 4: unpredictable, but no error
+        (b'"\\ud800"', "\ud800"),  # 8.2: so are halves of characters
+        (b"1" * 4000, int("1" * 4000)),
+        (b"1e400", math.inf),  # 6: we may have our limits
+        (b"-0", 0),
+        (b"[" * 100 + b"]" * 100, ...),
+    ],
+)
+async def test_json_that_is_sent(raw: bytes, expected: object) -> None:
+    value = await posted("application/json", raw[:3], raw[3:]).json()
+    assert expected is ... or value == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{'a': 1}",
+        b'{"a": 1,}',
+        b"1 2",
+        b"NaN",  # RFC 8259 6
+        b"[Infinity]",
+        b'{"a": -Infinity}',
+        b"01",
+        b'"a\nb"',  # 7: controls are escaped
+        b'"\xff"',
+        b'"\xed\xa0\x80"',  # 8.1: in UTF-8, which has no surrogates
+        '"a"'.encode("utf-16"),
+        '"a"'.encode("utf-16le"),
+        b'\xef\xbb\xbf\xef\xbb\xbf"a"',
+        b"1" * 5000,  # Python takes quadratic time for numbers of that length, and refuses
+        b"[" * 200_000,
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"a":' * 200_000,
+    ],
+    ids=lambda raw: repr(raw[:20]),
+)
+async def test_what_is_no_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(HTTPError, match="no JSON") as caught:
+        await posted("application/json", raw).json()
+    assert caught.value.status == 400
+
+
+@settings(deadline=None)
+@given(
+    st.binary() | st.text(st.sampled_from('[]{}":,.0123456789eE+-truefalsn\\u \n')).map(str.encode)
+)
+async def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
+    status = 200
+    try:
+        await posted("application/json", raw).json()
+    except HTTPError as error:
+        status = error.status
+    assert status in {200, 400}
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/json", "Application/JSON; charset=utf-16", "application/merge-patch+json"],
+)
+async def test_what_calls_itself_json_is_read(media_type: str) -> None:
+    assert await posted(media_type, b"[1]").json() == [1]
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        # All that a page of somebody else's can send without asking us first.
+        None,
+        "",
+        "text/plain",
+        "text/plain; charset=application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=application/json",
+        # The rest is none of ours.
+        "text/json",
+        "application/jsonp",
+        "json",
+    ],
+)
+async def test_what_does_not_call_itself_json_is_refused_unread(media_type: str | None) -> None:
+    with pytest.raises(HTTPError, match="JSON is expected") as caught:
+        await posted(media_type, AssertionError("read")).json()
+    assert caught.value.status == 415
+    # RFC 9110 15.5.16: what would have been taken.
+    assert caught.value.headers == Headers({"Accept": "application/json"})
+
+
+async def test_json_has_a_limit() -> None:
+    assert await posted("application/json", b"1234").json(4) == 1234
+    with pytest.raises(HTTPError) as caught:
+        await posted("application/json", b"1234").json(3)
+    assert caught.value.status == 413
+
+
+# Forms
+
+
+async def test_a_form_is_read_field_by_field() -> None:
+    form = posted("application/x-www-form-urlencoded", b"a=1&", b"b=2").form()
+    assert [(field.name, await field.text()) async for field in form] == [("a", "1"), ("b", "2")]
+
+
+@pytest.mark.parametrize("media_type", [None, "application/json"])
+def test_what_is_no_form_is_refused(media_type: str | None) -> None:
+    with pytest.raises(HTTPError) as caught:
+        posted(media_type).form()
+    assert caught.value.status == 415
+
+
+# Responses
+
+
+def test_a_response_without_anything_is_an_empty_200() -> None:
+    response = Response()
+    assert (response.status, response.headers, response.body) == (200, Headers(), b"")
+    assert response.compress is Compress.WORTHWHILE
+
+
+def test_headers_may_be_a_mapping_pairs_or_made_already() -> None:
+    headers = Headers({"A": "1"})
+    assert Response(200, headers).headers is headers
+    assert Response(200, {"A": "1"}).headers == headers
+    assert Response(200, [("A", "1")]).headers == headers
+
+
+def test_responses_are_compared_by_value() -> None:
+    response = Response(201, {"A": "1"}, b"body", Compress.NEVER)
+    assert response == Response(201, {"a": "1"}, b"body", Compress.NEVER)
+    assert response != Response(200, {"A": "1"}, b"body", Compress.NEVER)
+    assert response != Response(201, {"A": "2"}, b"body", Compress.NEVER)
+    assert response != Response(201, {"A": "1"}, b"Body", Compress.NEVER)
+    assert response != Response(201, {"A": "1"}, b"body", Compress.ALWAYS)
+
+
+def test_other_headers_make_another_response() -> None:
+    response = Response(201, {"A": "1"}, b"body", Compress.NEVER)
+    other = response.with_headers(Headers({"B": "2"}))
+    assert other == Response(201, {"B": "2"}, b"body", Compress.NEVER)
+    assert response.headers == Headers({"A": "1"})
+
+
+def test_text() -> None:
+    response = Response.text("café\n")
+    assert response.body == "café\n".encode()
+    assert response.headers == Headers({"Content-Type": "text/plain; charset=utf-8"})
+    assert (response.status, response.compress) == (200, Compress.WORTHWHILE)
+
+
+def test_text_of_another_kind() -> None:
+    response = Response.text("a,b", 201, media_type="text/csv", compress=Compress.NEVER)
+    assert response == Response(201, {"Content-Type": "text/csv"}, b"a,b", Compress.NEVER)
+
+
+def test_text_from_a_path_leaves_as_the_bytes_it_came_as() -> None:
+    assert Response.text(decoded("%FF")).body == b"\xff"
+
+
+def test_html() -> None:
+    response = Response.html("<p>é", 404)
+    assert response == Response(404, {"Content-Type": "text/html; charset=utf-8"}, "<p>é".encode())
+
+
+def test_json() -> None:
+    response = Response.json({"é": [1, None, True]}, 201)
+    expected = '{"é":[1,null,true]}'.encode()
+    assert response == Response(201, {"Content-Type": "application/json"}, expected)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters()),  # surrogates too: JSON can escape them
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=10,
+)
+
+
+@settings(deadline=None)
+@given(JSON)
+def test_json_comes_back_the_same_from_utf_8(value: object) -> None:
+    body = Response.json(value).body
+    assert isinstance(body, bytes)
+    assert json.loads(body.decode("utf-8")) == json.loads(json.dumps(value))
+
+
+# RFC 8259 8.1 wants UTF-8, which has no surrogates; a path's escapes and other
+# people's JSON do bring them.
+@pytest.mark.parametrize("text", ["\ud800", "a\udcff", "\udc80é\U0001f600"])
+def test_json_with_surrogates_is_still_utf_8(text: str) -> None:
+    body = Response.json([text]).body
+    assert isinstance(body, bytes)
+    assert json.loads(body.decode("utf-8")) == [text]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")], b"bytes", {1}])
+def test_what_json_cannot_say_is_a_mistake(value: object) -> None:
+    with pytest.raises((ValueError, TypeError), match="JSON"):
+        Response.json(value)
+
+
+def test_redirect() -> None:
+    assert Response.redirect("/there?a=b") == Response(303, {"Location": "/there?a=b"})
+    assert Response.redirect("/there", 308).status == 308
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("https://example.org/a?b=c&d#e", "https://example.org/a?b=c&d#e"),
+        ("http://[::1]:4221/", "http://[::1]:4221/"),
+        ("/a%20b", "/a%20b"),  # escaped already
+        ("/a b", "/a%20b"),
+        ("/café?q=é", "/caf%C3%A9?q=%C3%A9"),
+        ("/a'b(c)*;,~", "/a'b(c)*;,~"),
+        ('/<">', "/%3C%22%3E"),
+        # To a browser it would be a slash, and what follows a host.
+        ("/\\example.org", "/%5Cexample.org"),
+        ("/there\r\nSet-Cookie: a=b", "/there%0D%0ASet-Cookie:%20a=b"),
+        (" /", "%20/"),
+        ("/\udcff", "/%FF"),  # as it came
+        ("", ""),  # RFC 3986 4.4: here
+    ],
+)
+def test_what_has_no_place_in_a_location_is_escaped(location: str, expected: str) -> None:
+    assert list(Response.redirect(location).headers) == [("Location", expected)]
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_location_is_visible_ascii(location: str) -> None:
+    (value,) = Response.redirect(location).headers.raw_values("Location")
+    assert all(0x21 <= byte <= 0x7E for byte in value)
+
+
+# Events
+
+
+async def ticks(send: SendEvent) -> None:
+    await send(ServerSentEvent("1", "tick"))
+    await send(ServerSentEvent("2", "tick"))
+
+
+def test_events_are_a_stream_that_nobody_keeps() -> None:
+    response = Response.events(ticks)
+    assert (response.status, response.compress) == (200, Compress.WORTHWHILE)
+    assert response.headers == Headers(
+        [("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")]
+    )
+
+
+async def test_each_event_is_sent_when_it_happens() -> None:
+    body = Response.events(ticks).body
+    assert isinstance(body, Stream)
+    sent = []
+
+    async def send(data: bytes) -> None:
+        sent.append(data)
+
+    await body.produce(send)
+    assert sent == [b"event: tick\ndata: 1\n\n", b"event: tick\ndata: 2\n\n"]
+
+
+@pytest.mark.parametrize(
+    ("response", "seconds"),
+    [(Response.events(ticks), KEEP_ALIVE_AFTER), (Response.events(ticks, 2.5), 2.5)],
+)
+def test_between_events_there_are_signs_of_life(response: Response, seconds: float) -> None:
+    assert isinstance(response.body, Stream)
+    assert response.body.length is None
+    assert response.body.pulse == Pulse(seconds, KEEP_ALIVE)
+
+
+# Cookies
+
+
+def test_cookies_are_set_one_line_each() -> None:
+    response = Response.text("a").with_cookie(Cookie("a", "1")).with_cookie(Cookie("b", "2"))
+    assert response.headers.values("Set-Cookie") == [str(Cookie("a", "1")), str(Cookie("b", "2"))]
+    assert response.body == b"a"
+
+
+def test_no_header_of_a_response_breaks_out_of_its_line() -> None:
+    fields: Fields = {"Retry-After": "1\r\nSet-Cookie: a=b"}
+    with pytest.raises(ValueError, match="not a field value"):
+        Response(503, fields)

@@ -1,0 +1,467 @@
+"""Starting from a bare checkout: what gets set up, when, and what is said when it fails.
+
+Nothing is installed here. The interpreters on the path are shell scripts that note
+what they are asked for, and each test gets a path with little else on it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent
+
+# What the scripts call, and what our stand-ins call (the last two).
+TOOLS = ("cat", "dirname", "grep", "readlink", "rm", "sed", "tail", "ln", "mkdir")
+
+# Code is run by a real interpreter that takes itself for this one. Modules are only
+# noted, in place of being run. As the server, it tells who and where it is, and its
+# arguments, then repeats its input.
+PYTHON = """#!/bin/sh
+if [ "$2" = -c ]; then
+    exec "{real}" -I -c "import sys
+sys.executable = '$0'
+{prelude}
+$3"
+fi
+echo "$3" >>"{calls}"
+case $3 in
+    venv) mkdir -p "$4/bin" && ln -s "$0" "$4/bin/python" ;;
+    pip) {pip} ;;
+    trio_http) echo $$; pwd; printf '%s\\n' "$@"; cat ;;
+esac
+"""
+
+UV = """#!/bin/sh
+echo "uv $1" >>"{calls}"
+case $1 in
+    python) {find} ;;
+    venv) mkdir -p "$5/bin" && ln -s "$4" "$5/bin/python" ;;
+    pip) {pip} ;;
+esac
+"""
+
+# Stands in for ruff, mypy and coverage, which pip puts next to the interpreter.
+CHECKER = """#!/bin/sh
+echo "${{0##*/}} $*" >>"{calls}"
+{check}
+"""
+INSTALL_CHECKERS = """
+for name in ruff mypy coverage; do ln -s "{checker}" "${{0%/*}}/$name"; done"""
+
+SERVER = ["-P", "-m", "trio_http", "challenge", "--no-date"]
+TOO_OLD = "sys.version_info = (3, 10)"
+WITHOUT_VENV = "sys.modules['ensurepip'] = None"
+WITHOUT_LOCKS = "sys.modules['fcntl'] = None"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A checkout under a name that needs quoting, and all that is on the path."""
+
+    home: Path
+
+    @property
+    def checkout(self) -> Path:
+        return self.home / "my files" / "check out"
+
+    @property
+    def path(self) -> Path:
+        return self.home / "bin"
+
+    def calls(self) -> list[str]:
+        return (self.home / "calls").read_text().splitlines()
+
+    def put(self, name: str, script: str, **blanks: str) -> Path:
+        """Put a script on the path, its blanks filled in."""
+        file = self.path / name
+        file.unlink(missing_ok=True)  # It may be a link to the real one.
+        file.write_text(script.format(calls=self.home / "calls", **blanks))
+        file.chmod(0o755)
+        return file
+
+    def put_python(self, name: str = "python3", *, prelude: str = "", pip: str = ":") -> Path:
+        real = str(Path(sys.executable).resolve())
+        return self.put(name, PYTHON, real=real, prelude=prelude, pip=pip)
+
+    def put_checkers(self, check: str) -> None:
+        checker = self.put("checker", CHECKER, check=check)
+        self.put_python(pip=INSTALL_CHECKERS.format(checker=checker))
+
+    @contextmanager
+    def running(self, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
+            command,
+            cwd=self.home,
+            env={"PATH": str(self.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def run(self, *command: str | Path, stdin: str = "") -> "Outcome":
+        with self.running(*command) as process:
+            stdout, stderr = process.communicate(stdin, timeout=60)
+            return Outcome(process.returncode, stdout.splitlines(), stderr.splitlines())
+
+    def start(self, *arguments: str) -> "Outcome":
+        return self.run(self.checkout / "your_program.sh", *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is left of a program that has ended."""
+
+    status: int
+    stdout: list[str]
+    stderr: list[str]
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Machine:
+    """Give a machine without any Python."""
+    machine = Machine(tmp_path)
+    for name in ("your_program.sh", ".setup", "pyproject.toml", "tests/run", ".ci/run"):
+        copy = machine.checkout / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, copy)
+    machine.path.mkdir()
+    for name in TOOLS:
+        tool = shutil.which(name)
+        assert tool, name
+        (machine.path / name).symlink_to(tool)
+    (tmp_path / "calls").touch()
+    return machine
+
+
+@pytest.fixture
+def machine(bare: Machine) -> Machine:
+    """Give a machine on which `python3` is all it should be."""
+    bare.put_python()
+    return bare
+
+
+# The first start
+
+
+def test_first_start_sets_up_says_so_in_one_line_and_serves(machine: Machine) -> None:
+    outcome = machine.start()
+    assert machine.calls() == ["venv", "pip", "trio_http"]
+    assert outcome.status == 0
+    (line,) = outcome.stderr
+    assert line.startswith("your_program.sh: setting up .venv with ")
+
+
+def test_the_checkout_itself_is_installed_editable(machine: Machine) -> None:
+    asked = machine.home / "asked"
+    machine.put_python(pip=f'{{ pwd; echo "$*"; }} >"{asked}"')
+    machine.start()
+    folder, arguments = asked.read_text().splitlines()
+    assert folder == str(machine.checkout)
+    assert arguments.endswith(" --editable .")
+
+
+def test_server_gets_the_arguments_and_the_current_folder_unchanged(machine: Machine) -> None:
+    outcome = machine.start("--directory", "a  b", "", "*", "$HOME")
+    _, folder, *arguments = outcome.stdout
+    assert folder == str(machine.home)
+    assert arguments == [*SERVER, "--directory", "a  b", "", "*", "$HOME"]
+
+
+def test_server_gets_all_the_input_even_when_pip_would_read_it(machine: Machine) -> None:
+    machine.put_python(pip="cat")
+    outcome = machine.run(machine.checkout / "your_program.sh", stdin="for the server\n")
+    assert outcome.stdout[-1] == "for the server"
+
+
+def test_server_takes_the_place_of_the_script(machine: Machine) -> None:
+    with machine.running(machine.checkout / "your_program.sh") as process:
+        stdout, _ = process.communicate(timeout=60)
+        assert int(stdout.splitlines()[0]) == process.pid
+
+
+def test_links_to_the_script_lead_to_its_checkout(machine: Machine) -> None:
+    links = machine.home / "links"
+    links.mkdir()
+    (links / "absolute").symlink_to(machine.checkout / "your_program.sh")
+    (links / "relative").symlink_to("absolute")
+    (machine.path / "serve").symlink_to("../links/relative")
+    (machine.home / "folder").symlink_to(machine.checkout)
+    for command in ("links/relative", "serve", "folder/your_program.sh"):
+        assert machine.run("/bin/sh", "-c", command).stdout[2:] == SERVER
+    # All three were one and the same checkout.
+    assert machine.calls().count("pip") == 1
+
+
+# Starting again
+
+
+def test_second_start_only_serves(machine: Machine) -> None:
+    machine.start()
+    outcome = machine.start("--directory", "files")
+    assert machine.calls() == ["venv", "pip", "trio_http", "trio_http"]
+    assert outcome.stderr == []
+    assert outcome.stdout[2:] == [*SERVER, "--directory", "files"]
+
+
+def test_changed_project_is_set_up_again_once(machine: Machine) -> None:
+    machine.start()
+    with (machine.checkout / "pyproject.toml").open("a") as project:
+        project.write("# a new dependency\n")
+    machine.start()
+    machine.start()
+    assert machine.calls() == [*["venv", "pip", "trio_http"] * 2, "trio_http"]
+
+
+def test_moved_checkout_is_set_up_again(machine: Machine) -> None:
+    machine.start()
+    moved = machine.checkout.rename(machine.home / "moved")
+    machine.run(moved / "your_program.sh")
+    assert machine.calls() == ["venv", "pip", "trio_http"] * 2
+
+
+def test_environment_whose_interpreter_is_gone_is_set_up_again(machine: Machine) -> None:
+    machine.start()
+    (machine.path / "python3").unlink()
+    machine.put_python("python3.13")
+    assert machine.start().stdout[2:] == SERVER
+    assert machine.calls() == ["venv", "pip", "trio_http"] * 2
+
+
+# Which interpreter
+
+
+@pytest.mark.parametrize("name", ["python3.14", "python3.13", "python3.12", "python3.11", "python"])
+def test_interpreter_is_found_behind_ones_that_fail(bare: Machine, name: str) -> None:
+    bare.put_python("python3", prelude=TOO_OLD)
+    bare.put("python3.14", "#!/bin/sh\necho 'shim: command not found' >&2; exit 127")
+    python = bare.put_python(name)
+    (line,) = bare.start().stderr
+    assert f" {python}, " in line
+
+
+@pytest.mark.parametrize("prelude", [None, TOO_OLD])
+def test_without_a_recent_python_one_line_says_so(bare: Machine, prelude: str | None) -> None:
+    if prelude:
+        bare.put_python(prelude=prelude)
+    outcome = bare.start()
+    assert outcome.status != 0
+    assert outcome.stderr == ["your_program.sh: Python 3.11 or newer is needed, and none was found"]
+    assert bare.calls() == []
+
+
+def test_interpreters_of_uv_are_found_off_the_path(bare: Machine) -> None:
+    python = bare.put_python().rename(bare.home / "python3")
+    bare.put("uv", UV, find=f'echo "{python}"', pip=":")
+    assert bare.start().stdout[2:] == SERVER
+    assert bare.calls() == ["uv python", "uv venv", "uv pip", "trio_http"]
+
+
+def test_uv_is_preferred_to_pip(machine: Machine) -> None:
+    machine.put("uv", UV, find="exit 2", pip=":")
+    assert machine.start().status == 0
+    assert machine.calls()[1:] == ["uv venv", "uv pip", "trio_http"]
+
+
+def test_where_uv_fails_pip_does_the_work(machine: Machine) -> None:
+    machine.put("uv", UV, find="exit 2", pip="exit 2")
+    assert machine.start().status == 0
+    assert machine.calls()[1:] == ["uv venv", "uv pip", "venv", "pip", "trio_http"]
+
+
+# When it fails
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("ERROR: no such release\nnote: perhaps not our fault\n", "ERROR: no such release"),
+        ("  OSError: disk full\nend of output\n", "OSError: disk full"),
+        ("ERROR: one thing\n  ERROR: led to another\n", "ERROR: led to another"),
+        ("out of luck\n", "out of luck"),  # not marked as an error: the last line
+    ],
+)
+def test_failure_is_one_line_and_the_next_start_tries_again(
+    machine: Machine, output: str, reason: str
+) -> None:
+    machine.put_python(pip=f"printf '{output}'; exit 1")
+    outcome = machine.start()
+    assert outcome.status != 0
+    assert outcome.stdout == []
+    _, line = outcome.stderr
+    log = machine.checkout / ".venv.log"
+    assert line == f"your_program.sh: setting up .venv failed, see {log}: {reason}"
+    assert not (machine.checkout / ".venv").exists()
+
+    machine.put_python()
+    assert machine.start().stdout[2:] == SERVER
+    assert machine.calls() == ["venv", "pip", "venv", "pip", "trio_http"]
+
+
+def test_reason_is_not_that_of_an_earlier_failure(machine: Machine) -> None:
+    machine.put_python(pip="echo 'ERROR: no network'; exit 1")
+    machine.start()
+    machine.put_python(pip="echo 'out of luck'; exit 1")
+    assert machine.start().stderr[-1].endswith(": out of luck")
+
+
+def test_python_without_venv_names_the_package_to_install(bare: Machine) -> None:
+    bare.put_python(prelude=WITHOUT_VENV)
+    outcome = bare.start()
+    assert outcome.status != 0
+    assert "apt install python3-venv" in outcome.stderr[-1]
+    assert len(outcome.stderr) == 2
+    assert bare.calls() == []
+
+
+def test_nothing_is_set_up_without_the_lock(bare: Machine) -> None:
+    bare.put_python(prelude=WITHOUT_LOCKS)
+    outcome = bare.start()
+    assert outcome.status != 0
+    assert len(outcome.stderr) == 2
+    assert bare.calls() == []
+
+
+def test_checkout_that_cannot_be_written_is_one_line(machine: Machine) -> None:
+    # Permissions do not stop root, whom many containers test as. This stops everyone.
+    (machine.checkout / ".venv.lock").mkdir()
+    outcome = machine.start()
+    assert outcome.status != 0
+    (line,) = outcome.stderr
+    assert line.endswith(f" needs permission to write in {machine.checkout}")
+
+
+# Several starts
+
+
+def test_of_two_first_starts_one_sets_up_and_both_serve(machine: Machine) -> None:
+    # While we hold both ends, opening never waits, and pip waits for what we write.
+    os.mkfifo(machine.home / "gate")
+    gate = os.open(machine.home / "gate", os.O_RDWR)
+    machine.put_python(pip=f'read line <"{machine.home / "gate"}"')
+    program = machine.checkout / "your_program.sh"
+    with machine.running(program) as first, machine.running(program) as second:
+        # Once both have announced a set-up, neither can still find one finished.
+        for process in (first, second):
+            assert process.stderr
+            assert "setting up" in process.stderr.readline()
+        os.write(gate, b"\n\n")
+        for process in (first, second):
+            stdout, stderr = process.communicate(timeout=60)
+            assert stdout.splitlines()[2:] == SERVER
+            assert stderr == ""
+    os.close(gate)
+    assert machine.calls() == ["venv", "pip", "trio_http", "trio_http"]
+
+
+def test_killed_set_up_leaves_nothing_that_blocks_or_counts(machine: Machine) -> None:
+    machine.put_python(pip='echo >"${0%/*}/half"; kill -9 0')
+    assert machine.start().status == -9
+    assert (machine.checkout / ".venv/bin/half").exists()
+
+    machine.put_python()
+    assert machine.start().stdout[2:] == SERVER
+    assert not (machine.checkout / ".venv/bin/half").exists()
+
+
+def test_environment_that_was_being_removed_does_not_count(machine: Machine) -> None:
+    machine.start()
+    project = machine.checkout / "pyproject.toml"
+    original = project.read_text()
+    project.write_text("# changed\n")
+    rm = shutil.which("rm")
+    machine.put("rm", f'#!/bin/sh\n[ "$1" != -rf ] || kill -9 0; exec "{rm}" "$@"')
+    assert machine.start().status == -9
+
+    project.write_text(original)
+    machine.put("rm", f'#!/bin/sh\nexec "{rm}" "$@"')
+    assert machine.start().stdout[2:] == SERVER
+    assert machine.calls() == ["venv", "pip", "trio_http"] * 2
+
+
+def test_running_server_does_not_keep_others_from_setting_up(machine: Machine) -> None:
+    with machine.running(machine.checkout / "your_program.sh") as process:
+        assert process.stdout
+        assert int(process.stdout.readline()) == process.pid  # It now waits for input.
+        (machine.checkout / "pyproject.toml").write_text("# changed\n")
+        assert machine.start().stdout[2:] == SERVER
+        assert process.poll() is None
+
+
+# Running the tests
+
+
+def test_tests_and_server_do_not_undo_each_others_set_up(machine: Machine) -> None:
+    machine.put_checkers(":")
+    for _ in range(2):
+        assert machine.run(machine.checkout / "tests/run").status == 0
+        assert machine.start().status == 0
+    assert machine.calls().count("pip") == 2
+
+
+def test_tests_are_installed_with_what_they_need(machine: Machine) -> None:
+    machine.put_python(pip=f'echo "$*" >"{machine.home}/asked"')
+    machine.run(machine.checkout / "tests/run")
+    assert (machine.home / "asked").read_text().endswith(" --editable .[test]\n")
+
+
+@pytest.mark.parametrize("script", ["tests/run", ".ci/run"])
+def test_everything_is_checked_and_coverage_required(machine: Machine, script: str) -> None:
+    machine.put_checkers(":")
+    outcome = machine.run(machine.checkout / script)
+    assert outcome.status == 0
+    assert machine.calls() == [
+        "venv",
+        "pip",
+        "ruff format --check .",
+        "ruff check .",
+        "mypy ",
+        "coverage erase",
+        "coverage run -m pytest",
+        "coverage combine --quiet",
+        "coverage report",
+    ]
+    assert [line for line in outcome.stdout if line.startswith("== ")] == [
+        "== ruff format --check .",
+        "== ruff check .",
+        "== mypy",
+        "== coverage run -m pytest",
+        "== coverage report",
+    ]
+
+
+def test_with_options_for_pytest_coverage_is_not_required(machine: Machine) -> None:
+    machine.put_checkers(":")
+    outcome = machine.run(machine.checkout / "tests/run", "-k", "a or b")
+    assert "coverage run -m pytest -k a or b" in machine.calls()
+    assert machine.calls()[-1] == "coverage report --fail-under=0"
+    assert "not required" in outcome.stdout[-1]
+
+
+@pytest.mark.parametrize(
+    ("failing", "last"),
+    [
+        ("ruff format", "ruff format --check ."),
+        ("ruff check", "ruff check ."),
+        ("mypy ", "mypy "),
+        ("coverage run", "coverage run -m pytest"),
+        ("coverage report", "coverage report"),
+    ],
+)
+def test_first_failing_check_ends_the_run(machine: Machine, failing: str, last: str) -> None:
+    machine.put_checkers(f'[ "${{0##*/}} $1" != "{failing}" ]')
+    outcome = machine.run(machine.checkout / "tests/run")
+    assert outcome.status != 0
+    assert machine.calls()[-1] == last

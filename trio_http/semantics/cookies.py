@@ -1,0 +1,84 @@
+"""Cookies: what browsers send back, and what they are given (RFC 6265)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from trio_http.semantics.headers import bytes_of, is_token
+
+# RFC 6265 4.1.1: no blanks, quotes, commas, semicolons or backslashes.
+_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
+_ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+
+
+def parse_cookies(field: str) -> dict[str, str]:
+    """The cookies of a ``Cookie`` field; of a repeated name the first, that is the nearest."""
+    cookies: dict[str, str] = {}
+    for pair in field.split(";"):
+        name, equals, value = pair.strip(" \t").partition("=")
+        if equals and name:
+            cookies.setdefault(name, _unquoted(value))
+    return cookies
+
+
+def _unquoted(value: str) -> str:
+    # RFC 6265 4.1.1: the quotes, if any, are a pair, and nothing is escaped within.
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie to be set; as text it is the value of a ``Set-Cookie`` field.
+
+    What is not said is safe: sent over TLS (or to localhost) only, invisible
+    to scripts, not sent along by other sites' forms. ``max_age`` is in seconds;
+    without one the cookie ends with the browser, with 0 it is deleted.
+    ``ValueError`` says what a cookie cannot hold: encode such values first.
+    """
+
+    name: str
+    value: str
+    max_age: int | None = None
+    path: str = "/"
+    domain: str = ""
+    flags: frozenset[Literal["Secure", "HttpOnly", "Partitioned"]] = frozenset(
+        {"Secure", "HttpOnly"}
+    )
+    same_site: Literal["Strict", "Lax", "None"] = "Lax"
+
+    def __post_init__(self) -> None:
+        if not is_token(bytes_of(self.name)):
+            raise ValueError(f"not a cookie's name: {self.name!r}")
+        if not _VALUE.fullmatch(self.value):
+            raise ValueError(f"not a cookie's value: {self.value!r}")
+        for text in (self.path, self.domain):
+            if not _ATTRIBUTE.fullmatch(text):
+                raise ValueError(f"not an attribute of a cookie: {text!r}")
+        if self.path and not self.path.startswith("/"):
+            raise ValueError(f"not the path of a cookie: {self.path!r}")
+        self._check_what_browsers_drop()
+
+    def _check_what_browsers_drop(self) -> None:
+        # They do it without a word (the storage model of RFC 6265bis, and CHIPS).
+        name = self.name.lower()
+        needs_tls = (
+            self.same_site == "None"
+            or "Partitioned" in self.flags
+            or name.startswith(("__secure-", "__host-"))
+        )
+        if needs_tls and "Secure" not in self.flags:
+            raise ValueError(f"browsers take this cookie with Secure only: {self.name}")
+        if name.startswith("__host-") and (self.path != "/" or self.domain):
+            raise ValueError(f"browsers take this cookie for all of one host only: {self.name}")
+
+    def __str__(self) -> str:
+        parts = [f"{self.name}={self.value}"]
+        if self.max_age is not None:
+            parts.append(f"Max-Age={self.max_age}")
+        if self.domain:
+            parts.append(f"Domain={self.domain}")
+        if self.path:
+            parts.append(f"Path={self.path}")
+        return "; ".join([*parts, *sorted(self.flags), f"SameSite={self.same_site}"])

@@ -1,0 +1,228 @@
+"""What becomes of a response between its handler and the wire, in the one right order.
+
+Each step is a function over values; ``finish`` is their order and nothing else.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from trio_http.semantics.bodies import Encoded, length_of
+from trio_http.semantics.coding import IDENTITY, choose_coding, encoded
+from trio_http.semantics.conditional import Outcome, State, evaluate, range_applies
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import list_of, media_type_of
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, parse_ranges
+from trio_http.semantics.refusals import error_response
+from trio_http.semantics.validators import ETag
+
+# Up to this many bytes are coded at once, before the head leaves, so that the
+# head can tell their length; it takes about a millisecond. More is streamed.
+SETTLED = 64 * 1024
+
+# A partial answer is cut from a representation that has been chosen already;
+# the others have no content.
+_NEVER_CODED = {204, 205, 206, 304}
+
+# What a 304 does not repeat: the client has it (RFC 9110 15.4.5).
+_NOT_IN_304 = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+)
+
+_WORTH_CODING = {
+    "application/javascript",
+    "application/json",
+    "application/manifest+json",
+    "application/wasm",
+    "application/x-ndjson",
+    "application/xml",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+    "image/svg+xml",
+    "image/x-icon",
+}
+
+
+def finish(request: Request, response: Response, limits: Limits, now: float) -> Response:
+    """The response as it will be sent at ``now``, in seconds since 1970."""
+    response = represent(request, response, limits, now)
+    if request.method in {"GET", "HEAD"} and has_validators(response):
+        response = condition(request, response, now)
+        response = partition(request, response, now)
+    response = frame(settle(response), request.method)
+    return replace(response, body=b"") if request.method == "HEAD" else response
+
+
+def represent(request: Request, response: Response, limits: Limits, now: float) -> Response:
+    """The response in the content coding that suits the client (RFC 9110 12.5.3).
+
+    What is coded cannot be cut. So where a range is asked for that can be had
+    of the plain bytes, these are chosen: a download that broke off can then be
+    resumed by clients that accept codings all the same.
+    """
+    if not may_be_coded(response, limits):
+        return response
+    headers = varying(response.headers, "Accept-Encoding")
+    accepted = request.headers.get("Accept-Encoding")
+    coding = choose_coding(accepted)
+    if coding is None and request.method in {"GET", "HEAD"} and response.status < 300:
+        refusal = _refusal(request, HTTPError(406, "no acceptable content coding"))
+        return replace(refusal, headers=varying(refusal.headers, "Accept-Encoding"))
+    # What tells of an error, or of something that was done, is told in any case.
+    if coding is None or coding == IDENTITY:
+        return replace(response, headers=headers)
+    if parts_of(request, response, now) is not None and choose_coding(accepted, ()) == IDENTITY:
+        return replace(response, headers=headers)
+    headers = headers.without("Content-Length").adding("Content-Encoding", coding)
+    tag = ETag.parse(headers.get("ETag") or "")
+    if tag is not None:
+        headers = headers.replacing("ETag", str(tag.coded(coding)))
+    return replace(response, headers=headers, body=Encoded(response.body, coding))
+
+
+def varying(headers: Headers, name: str) -> Headers:
+    """The fields, saying that a request's field has had its part in them (RFC 9110 12.5.5)."""
+    named = [member.lower() for member in list_of(headers.get("Vary") or "")]
+    return headers if name.lower() in named or "*" in named else headers.adding("Vary", name)
+
+
+def may_be_coded(response: Response, limits: Limits) -> bool:
+    """Whether another client could have got the same response in another coding."""
+    headers = response.headers
+    length = length_of(response.body)
+    if (
+        response.compress is Compress.NEVER
+        or response.status in _NEVER_CODED
+        or length == 0
+        or "Content-Encoding" in headers
+        or "Content-Range" in headers
+        or "no-transform" in list_of((headers.get("Cache-Control") or "").lower())
+    ):
+        return False
+    if response.compress is Compress.ALWAYS:
+        return True
+    return (length is None or length >= limits.compress) and worth_coding(
+        media_type_of(headers.get("Content-Type") or "")
+    )
+
+
+def worth_coding(media_type: str) -> bool:
+    """Whether content of this type usually shrinks; images and archives do not."""
+    return (
+        media_type.startswith("text/")
+        or media_type.endswith(("+json", "+xml"))
+        or media_type in _WORTH_CODING
+    )
+
+
+def has_validators(response: Response) -> bool:
+    """Whether this is a representation whose states can be told apart."""
+    headers = response.headers
+    return response.status == 200 and ("ETag" in headers or "Last-Modified" in headers)
+
+
+def condition(request: Request, response: Response, now: float) -> Response:
+    """The response, or what the request's preconditions make of it (RFC 9110 13)."""
+    state = State.of(response.headers, now)
+    match evaluate(request.method, request.headers, state, now):
+        case Outcome.NOT_MODIFIED:
+            headers = response.headers
+            for name in _NOT_IN_304:
+                headers = headers.without(name)
+            return Response(304, headers)
+        case Outcome.FAILED:
+            return _refusal(request, HTTPError(412))
+        case _:
+            return response
+
+
+def partition(request: Request, response: Response, now: float) -> Response:
+    """The part of the response that ``Range`` asks for, if any (RFC 9110 14.2)."""
+    length = length_of(response.body)
+    if length is None or not _has_parts(response):
+        return response
+    headers = response.headers.defaulting("Accept-Ranges", "bytes")
+    ranges = parts_of(request, response, now)
+    if ranges is None:
+        return replace(response, headers=headers)
+    headers = headers.without("Content-Length")
+    match ranges:
+        case []:
+            error = HTTPError(416, headers={"Content-Range": f"bytes */{length}"})
+            return _refusal(request, error)
+        case [part]:
+            headers = headers.adding("Content-Range", part.content_range(length))
+            return replace(response, status=206, headers=headers, body=cut(response.body, part))
+        case _:
+            boundary = secrets.token_hex(12)
+            body = multipart(
+                response.body, ranges, length, headers.get("Content-Type") or "", boundary
+            )
+            media_type = f"multipart/byteranges; boundary={boundary}"
+            headers = headers.replacing("Content-Type", media_type)
+            return replace(response, status=206, headers=headers, body=body)
+
+
+def parts_of(request: Request, response: Response, now: float) -> list[ByteRange] | None:
+    """The ranges to be sent of this response, or None where it is all of it."""
+    length = length_of(response.body)
+    field = request.headers.get("Range")
+    if request.method != "GET" or field is None or length is None or not _has_parts(response):
+        return None
+    if not range_applies(request.headers, State.of(response.headers, now), now):
+        return None
+    return parse_ranges(field, length)
+
+
+def _has_parts(response: Response) -> bool:
+    # Without validators a client could not tell whether its parts belong together.
+    unit = (response.headers.get("Accept-Ranges") or "").lower()
+    return has_validators(response) and can_be_cut(response.body) and unit != "none"
+
+
+def _refusal(request: Request, error: HTTPError) -> Response:
+    return error_response(error, request.headers.get("Accept"))
+
+
+def settle(response: Response) -> Response:
+    """The response with a short body coded now, so that its length is known."""
+    match response.body:
+        case Encoded(bytes() as data, coding) if len(data) <= SETTLED:
+            return replace(response, body=encoded(data, coding))
+        case _:
+            return response
+
+
+def frame(response: Response, method: str = "GET") -> Response:
+    """The response with the length of its body, or with none where it has no body.
+
+    RFC 9110 8.6 forbids a length with 204, and 304 has no body either; 205 has
+    one of no bytes (RFC 9110 15.3.6). How a body of unknown length ends is the
+    connection's matter (RFC 9112 6). A handler's own ``Content-Length`` that is
+    not its body's raises ``ValueError``; but one that answers HEAD without a
+    body tells the length of a body that only GET has.
+    """
+    headers = response.headers.without("Transfer-Encoding")
+    if response.status in {204, 205, 304}:
+        headers = headers.without("Content-Length")
+        response = replace(response, headers=headers, body=b"")
+    if response.status in {204, 304}:
+        return response
+    length = length_of(response.body)
+    promised = headers.values("Content-Length")
+    if length is None or (method == "HEAD" and promised and not length):
+        return replace(response, headers=headers)
+    if promised not in ([], [str(length)]):
+        raise ValueError(f"Content-Length {promised} on a body of {length} bytes")
+    return replace(response, headers=headers.replacing("Content-Length", str(length)))

@@ -1,0 +1,189 @@
+"""Forms as they arrive: one field after the other, files as streams.
+
+``multipart/form-data`` (RFC 7578) is taken apart by the library ``multipart``,
+which neither buffers nor waits; it comes with the extra ``forms``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import media_type_of, parameter_of
+from trio_http.semantics.headers import bytes_of, text_of
+from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all
+from trio_http.semantics.parameters import Parameters
+
+if TYPE_CHECKING:
+    from multipart import MultipartSegment, PushMultipartParser
+
+URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+
+# More fields than any form has.
+MOST_FIELDS = 1000
+
+# RFC 2046 5.1.1 says how long it may be, and takes fewer characters than some clients do.
+_BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
+
+Pull: TypeAlias = Callable[[], Awaitable[bytes]]
+"""Gives the next bytes of a value; none at its end."""
+
+
+class Field:
+    """One field of a form: its name and, pulled piece by piece, its value.
+
+    ``filename`` and ``media_type`` are what the client says, of files mostly, or
+    else None; a filename is not to be trusted with more than being shown. A
+    field has to be read before the next one is asked for; what is left is skipped.
+    """
+
+    def __init__(self, name: str, filename: str | None, media_type: str | None, pull: Pull) -> None:
+        self.name = name
+        self.filename = filename
+        self.media_type = media_type
+        self._pull = pull
+
+    def __aiter__(self) -> Field:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._pull()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read(self, limit: int = READ_LIMIT) -> bytes:
+        """The whole value; one of more than ``limit`` bytes is a 413."""
+        return await read_all(self, limit)
+
+    async def text(self, limit: int = READ_LIMIT) -> str:
+        """The whole value as text, which has to be UTF-8."""
+        try:
+            return (await self.read(limit)).decode()
+        except UnicodeDecodeError:
+            raise HTTPError(400, f"the field {self.name} is no UTF-8") from None
+
+
+class Form:
+    """The fields of a form, pulled one after the other: ``async for field in form``."""
+
+    def __init__(self, next_field: Callable[[], Awaitable[Field | None]]) -> None:
+        self._next_field = next_field
+
+    def __aiter__(self) -> Form:
+        return self
+
+    async def __anext__(self) -> Field:
+        field = await self._next_field()
+        if field is None:
+            raise StopAsyncIteration
+        return field
+
+    async def values(self, limit: int = READ_LIMIT) -> Parameters:
+        """All fields at once, for forms without files; together at most ``limit`` bytes."""
+        pairs = []
+        left = limit
+        async for field in self:
+            value = await field.text(left)
+            left -= len(value.encode())
+            pairs.append((field.name, value))
+        return Parameters(pairs)
+
+
+def form_of(content_type: str, body: IncomingBody) -> Form:
+    """The form that a body holds, in either of HTML's encodings; any other is a 415."""
+    match media_type_of(content_type):
+        case "application/x-www-form-urlencoded":
+            return Form(_Urlencoded(body).next_field)
+        case "multipart/form-data":
+            return Form(_Multipart(body, content_type).next_field)
+        case _:
+            raise HTTPError(415, "a form is expected", {"Accept": f"{URLENCODED}, {MULTIPART}"})
+
+
+class _Urlencoded:
+    """Small by nature: read whole, then given out field by field."""
+
+    def __init__(self, body: IncomingBody) -> None:
+        self._body = body
+        self._rest: deque[tuple[str, str]] | None = None
+
+    async def next_field(self) -> Field | None:
+        if self._rest is None:
+            raw = await read_all(self._body, READ_LIMIT)
+            try:
+                self._rest = deque(Parameters.parse(text_of(raw)))
+            except ValueError as error:
+                raise HTTPError(400, str(error)) from None
+        if not self._rest:
+            return None
+        name, value = self._rest.popleft()
+        return Field(name, None, None, _once(bytes_of(value)))
+
+
+def _once(value: bytes) -> Pull:
+    rest = [value]
+
+    async def pull() -> bytes:
+        return rest.pop() if rest else b""
+
+    return pull
+
+
+class _Multipart:
+    """Fields of a multipart form, as the parser finds them in the body."""
+
+    def __init__(self, body: IncomingBody, content_type: str) -> None:
+        try:
+            import multipart  # noqa: PLC0415 - an extra, and not needed by most
+        except ImportError:
+            error = HTTPError(415, "multipart forms are not read here", {"Accept": URLENCODED})
+            raise error from None
+        boundary = parameter_of(content_type, "boundary") or ""
+        if not _BOUNDARY.fullmatch(boundary):
+            raise HTTPError(400, "a multipart form without a boundary")
+        self._malformed = multipart.MultipartError
+        self._parser: PushMultipartParser = multipart.PushMultipartParser(
+            boundary, max_segment_count=MOST_FIELDS
+        )
+        self._body = body
+        # The parser's: a segment begins, some of its bytes, or None for its end.
+        self._events: deque[MultipartSegment | bytes | bytearray | None] = deque()
+        self._current: MultipartSegment | None = None
+
+    async def next_field(self) -> Field | None:
+        while await self._has_event():
+            event = self._events.popleft()
+            if event is None or isinstance(event, bytes | bytearray):
+                continue  # left of the last field
+            self._current = event
+            media_type = event.content_type or None
+            pull = partial(self._piece_of, event)
+            return Field(event.name or "", event.filename, media_type, pull)
+        return None
+
+    async def _piece_of(self, segment: MultipartSegment) -> bytes:
+        """The next bytes of a field, which has to be the one that was given out last."""
+        if self._current is segment and await self._has_event():
+            event = self._events.popleft()
+            if isinstance(event, bytes | bytearray):
+                return bytes(event)
+            self._current = None
+        return b""
+
+    async def _has_event(self) -> bool:
+        while not self._events:
+            if self._parser.error is not None:
+                raise HTTPError(400, "the multipart form is malformed or breaks off")
+            if self._parser.closed:
+                return False
+            data = await anext(self._body, b"")
+            # What is wrong is told after all that came before it, and every time.
+            with suppress(self._malformed):
+                self._events.extend(self._parser.parse(data))
+        return True

@@ -1,0 +1,127 @@
+"""The fields of a message, in order, as they are on the wire.
+
+Names and values stay bytes until somebody asks. Text is UTF-8 in which other
+bytes survive as surrogates, so whatever came in can go out again unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+Fields = Mapping[str, str] | Iterable[tuple[str, str]]
+
+# RFC 9110 5.6.2: what a name is made of, and a method too.
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110 5.5: visible characters, obs-text, and blanks only between them.
+_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?")
+
+
+def text_of(raw: bytes) -> str:
+    """Text that ``bytes_of`` turns back into exactly these bytes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes that a text stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def is_token(raw: bytes) -> bool:
+    """Whether this may be a method or a field name (RFC 9110 5.6.2)."""
+    return _TOKEN.fullmatch(raw) is not None
+
+
+def _checked(name: str, value: str) -> tuple[bytes, bytes]:
+    raw_name, raw_value = bytes_of(name), bytes_of(value)
+    if not is_token(raw_name):
+        raise ValueError(f"not a field name: {name!r}")
+    if not _VALUE.fullmatch(raw_value):
+        raise ValueError(f"not a field value, for {name}: {value!r}")
+    return raw_name, raw_value
+
+
+class Headers:
+    """A message's fields: ordered, repeatable, found in any case, never changed.
+
+    ``raw`` is the pairs of bytes. A name or value that RFC 9110 5.1 and 5.5 do
+    not allow (a line break, NUL, blanks at an end) raises ``ValueError`` where
+    the fields are made, so it surfaces in the handler that wrote it.
+    """
+
+    __slots__ = ("raw",)
+    raw: tuple[tuple[bytes, bytes], ...]
+
+    def __init__(self, fields: Fields = ()) -> None:
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        self.raw = tuple([_checked(name, value) for name, value in pairs])
+
+    @classmethod
+    def received(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """Fields that a parser has checked already."""
+        headers = cls.__new__(cls)
+        headers.raw = tuple(raw)
+        return headers
+
+    def raw_values(self, name: str) -> list[bytes]:
+        """The value of each line with this name, in order."""
+        wanted = bytes_of(name).lower()  # bytes, because text folds more than ASCII
+        return [value for found, value in self.raw if found.lower() == wanted]
+
+    def values(self, name: str) -> list[str]:
+        """The value of each line with this name, as text."""
+        return [text_of(value) for value in self.raw_values(name)]
+
+    def get(self, name: str) -> str | None:
+        """The field's value, its lines joined with commas (RFC 9110 5.2), or None."""
+        values = self.raw_values(name)
+        return text_of(b", ".join(values)) if values else None
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self.raw_values(name))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((text_of(name), text_of(value)) for name, value in self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def adding(self, name: str, value: str) -> Headers:
+        """These fields and one line more."""
+        return Headers.received((*self.raw, _checked(name, value)))
+
+    def without(self, name: str) -> Headers:
+        """These fields less every line with this name."""
+        unwanted = bytes_of(name).lower()
+        return Headers.received(pair for pair in self.raw if pair[0].lower() != unwanted)
+
+    def replacing(self, name: str, value: str) -> Headers:
+        """These fields, with this line in place of all that had its name."""
+        return self.without(name).adding(name, value)
+
+    def defaulting(self, name: str, value: str) -> Headers:
+        """These fields, with this line where none has its name yet."""
+        return self if name in self else self.adding(name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._folded() == other._folded()
+
+    def __hash__(self) -> int:
+        return hash(self._folded())
+
+    def _folded(self) -> tuple[tuple[bytes, bytes], ...]:
+        return tuple([(name.lower(), value) for name, value in self.raw])
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"
+
+
+NO_FIELDS = Headers()

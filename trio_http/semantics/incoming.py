@@ -1,0 +1,62 @@
+"""A request's body, on its way in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
+
+# A megabyte holds any form or JSON document that people write, and a hundred
+# clients at once do not fill a small machine. What is larger should be streamed.
+READ_LIMIT = 1024 * 1024
+
+# The charsets that texts come in (WHATWG Encoding 4.2), of those that Python knows.
+# Not all that it knows are charsets, one takes quadratic time, and names that
+# it has never heard of it remembers for ever.
+_CHARSETS = {"utf-8", "utf8", "utf-16", "utf-16be", "utf-16le", "us-ascii", "ascii", "latin1"}
+_CHARSETS |= {f"iso-8859-{part}" for part in range(1, 17) if part != 12}
+_CHARSETS |= {f"windows-125{page}" for page in range(9)}
+_CHARSETS |= {"big5", "euc-jp", "euc-kr", "gb2312", "gb18030", "gbk", "iso-2022-jp", "shift_jis"}
+_CHARSETS |= {"ibm866", "koi8-r", "koi8-u", "macintosh", "tis-620"}
+
+
+class IncomingBody(Protocol):
+    """A request's body, pulled piece by piece: ``async for chunk in request.body``.
+
+    ``100 Continue`` (RFC 9110 10.1.1) leaves when the first piece is asked for.
+    Pieces are never empty. A body that breaks off, is malformed or is larger
+    than the server's limit raises ``HTTPError``. ``trailers`` are there after
+    the last piece; before that, and mostly then too, there are none.
+    """
+
+    @property
+    def trailers(self) -> Headers:
+        """The fields behind the last chunk."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def __anext__(self) -> bytes: ...
+
+
+async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
+    """All pieces in one; more than ``limit`` bytes of them are a 413."""
+    pieces = []
+    total = 0
+    async for piece in body:
+        total += len(piece)
+        if total > limit:
+            raise HTTPError(413, f"at most {limit} bytes are taken here")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def text_in(raw: bytes, charset: str) -> str:
+    """The text that bytes are in a charset; 400 where they are none, 415 for an unknown charset."""
+    if charset.lower() not in _CHARSETS:
+        raise HTTPError(415, f"the charset {charset} is unknown here")
+    try:
+        return raw.decode(charset)
+    except ValueError:
+        raise HTTPError(400, f"the body is no {charset}") from None

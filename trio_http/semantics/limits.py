@@ -1,0 +1,42 @@
+"""Every number that a user may want to change, with its unit and its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds we are willing to wait, and for what; ``math.inf`` waits for ever."""
+
+    # Longer than the 60 s after which most proxies let a connection go, so that
+    # they end it and no request of theirs meets a closing one.
+    idle: float = 75  # for a next request
+    # A head is one or a few packets; who needs longer holds a place on purpose.
+    head: float = 10  # from a request's first byte to its blank line
+    # Long enough for a phone between two cells, short enough to free a task.
+    receive: float = 30  # for the next bytes of a request's body
+    send: float = 30  # for the client to take the next bytes of an answer
+    # What a client needs to read the last answer and close its side.
+    linger: float = 2  # for that, before a connection with unread input is closed
+    # Long enough for most exchanges, short enough for a deployment to wait for.
+    grace: float = 10  # after shutdown, for what is already running
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of each thing is taken from one client, and what is worth doing."""
+
+    # Browsers cut off at 8 KiB of cookies; with a long target twice that is ample.
+    head: int = 32 * 1024  # bytes of a request line with its fields: beyond, 431
+    target: int = 8 * 1024  # bytes of a request target: beyond, 414 (RFC 9112 3: at least 8000)
+    fields: int = 100  # lines of fields: beyond, 431
+    body: float = math.inf  # bytes of a request's body: beyond, 413
+    # Reading the rest of a body costs less than a new connection up to about here.
+    skip: int = 256 * 1024  # bytes of an unread body read to keep a connection
+    linger: int = 16 * 1024 * 1024  # bytes read and dropped before a closing connection is cut
+    # A packet carries 1460 bytes anyway; below this a coding saves none.
+    compress: int = 256  # bytes of a body, from which on it is worth a content coding
+    # RFC 9110 6.6.1 asks for Date wherever there is a clock.
+    date: bool = True  # whether answers carry it

@@ -1,0 +1,252 @@
+"""Requests and responses as values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from trio_http.semantics.bodies import Body, Pulse, Send, Stream
+from trio_http.semantics.cookies import Cookie, parse_cookies
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent
+from trio_http.semantics.fields import media_type_of, parameter_of
+from trio_http.semantics.forms import Form, form_of
+from trio_http.semantics.headers import NO_FIELDS, Fields, Headers, bytes_of, text_of
+from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all, text_in
+from trio_http.semantics.parameters import Parameters
+
+
+class Request:
+    """What a client asks for. A plain slotted class: one is made per exchange.
+
+    ``target`` is the request target as it was sent (RFC 9112 3.2), ``path`` its
+    path with escapes intact, less ``mount``, where this app hangs in another;
+    ``query_string`` is what follows the question mark, ``client`` who is asking.
+    """
+
+    __slots__ = (
+        "body",
+        "client",
+        "headers",
+        "method",
+        "mount",
+        "path",
+        "query_string",
+        "target",
+        "version",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a request, in the order they arrive
+        self,
+        method: str,
+        target: str,
+        version: str,
+        headers: Headers,
+        body: IncomingBody,
+        client: str = "",
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.body = body
+        self.client = client
+        self.mount = ""
+        self.path, _, self.query_string = _origin_form(target).partition("?")
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The path's segments, split first and decoded after, so ``%2F`` never splits."""
+        return tuple([decoded(segment) for segment in self.path[1:].split("/")])
+
+    def below(self, mount: str) -> Request:
+        """The same request as an app sees it that is mounted there."""
+        request = copy(self)
+        request.mount = self.mount + mount
+        request.path = self.path.removeprefix(mount) or "/"
+        return request
+
+    @property
+    def query(self) -> Parameters:
+        """The query's parameters; more than a thousand are a 400."""
+        return _parameters(self.query_string)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that the client sent (RFC 6265 5.4)."""
+        return parse_cookies("; ".join(self.headers.values("Cookie")))
+
+    @property
+    def trailers(self) -> Headers:
+        """The fields behind a chunked body, once it has been read (RFC 9110 6.5)."""
+        return self.body.trailers
+
+    async def read(self, limit: int = READ_LIMIT) -> bytes:
+        """The whole body at once; one of more than ``limit`` bytes is a 413."""
+        return await read_all(aiter(self.body), limit)
+
+    async def text(self, limit: int = READ_LIMIT) -> str:
+        """The whole body as text, in the charset that it names, or UTF-8.
+
+        What is no such text is a 400, an unknown charset a 415.
+        """
+        charset = parameter_of(self.headers.get("Content-Type") or "", "charset") or "utf-8"
+        return text_in(await self.read(limit), charset)
+
+    async def json(self, limit: int = READ_LIMIT) -> Any:
+        """The value that the body holds as JSON (RFC 8259), which is in UTF-8.
+
+        Malformed JSON is a 400, and what does not call itself JSON a 415: a
+        page of somebody else's can have a browser send forms, texts and data
+        of no type here, but JSON only with our permission (Fetch, "CORS protocol").
+        """
+        media_type = media_type_of(self.headers.get("Content-Type") or "")
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise HTTPError(415, "JSON is expected", {"Accept": "application/json"})
+        raw = await self.read(limit)
+        try:
+            return _JSON.decode(raw.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            raise HTTPError(400, "the body is no JSON") from None
+
+    def form(self) -> Form:
+        """The form in the body, field by field, files as streams; 415 for anything else."""
+        return form_of(self.headers.get("Content-Type") or "", self.body)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target}>"
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"no number in JSON: {name}")  # NaN and the infinities (RFC 8259 6)
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)
+
+# RFC 3986 3.2: a question mark ends an authority as well as a slash does.
+_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^/?]*(.*)")
+
+
+def _origin_form(target: str) -> str:
+    """An absolute-form target without its scheme and authority (RFC 9112 3.2.2)."""
+    if target.startswith("/"):
+        return target
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        return target
+    return match[1] if match[1].startswith("/") else f"/{match[1]}"
+
+
+def _parameters(text: str) -> Parameters:
+    try:
+        return Parameters.parse(text)
+    except ValueError as error:
+        raise HTTPError(400, str(error)) from None
+
+
+def decoded(segment: str) -> str:
+    """A percent-encoded text in clear; what is no UTF-8 survives as surrogates."""
+    return text_of(unquote_to_bytes(bytes_of(segment))) if "%" in segment else segment
+
+
+class Compress(Enum):
+    """Whether a response may be sent in a content coding that the client accepts."""
+
+    WORTHWHILE = "if its media type and size promise a gain"
+    ALWAYS = "whatever it is"
+    NEVER = "not at all"
+
+
+# Frozen would say what is meant, but costs a dataclass three times as long to
+# make, and one is made per exchange: responses are values by agreement.
+@dataclass(slots=True, init=False)
+class Response:
+    """A status, fields and a body, to be sent once it is finished.
+
+    ``headers`` takes pairs or a mapping as well. Framing (RFC 9112 6) and
+    ``Date`` are the server's part.
+    """
+
+    status: int
+    headers: Headers
+    body: Body
+    compress: Compress
+
+    def __init__(
+        self,
+        status: int = 200,
+        headers: Fields = NO_FIELDS,
+        body: Body = b"",
+        compress: Compress = Compress.WORTHWHILE,
+    ) -> None:
+        self.status = status
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.body = body
+        self.compress = compress
+
+    @classmethod
+    def text(
+        cls,
+        text: str,
+        status: int = 200,
+        *,
+        media_type: str = "text/plain; charset=utf-8",
+        compress: Compress = Compress.WORTHWHILE,
+    ) -> Response:
+        """A text, in UTF-8."""
+        return cls(status, Headers([("Content-Type", media_type)]), bytes_of(text), compress)
+
+    @classmethod
+    def html(cls, markup: str, status: int = 200) -> Response:
+        """A page, in UTF-8."""
+        return cls.text(markup, status, media_type="text/html; charset=utf-8")
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200) -> Response:
+        """A value as JSON (RFC 8259), compact, in UTF-8; one that it cannot say raises."""
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
+        # where Python's escape for it is JSON's too.
+        body = text.encode("utf-8", "backslashreplace")
+        return cls(status, Headers([("Content-Type", "application/json")]), body)
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 303) -> Response:
+        """Where to look instead; 303 has the client GET it (RFC 9110 15.4.4).
+
+        Characters that have no place in a URI are escaped.
+        """
+        uri = quote(bytes_of(location), safe="/:?#[]@!$&'()*+,;=%~-._")
+        return cls(status, Headers([("Location", uri)]))
+
+    @classmethod
+    def events(
+        cls,
+        produce: Callable[[SendEvent], Awaitable[None]],
+        keep_alive: float = KEEP_ALIVE_AFTER,
+    ) -> Response:
+        """Events as they happen, until ``produce`` returns or the client goes away.
+
+        ``produce`` is given ``send``, which takes a ``ServerSentEvent``. After
+        so many seconds without one, a comment keeps the connection alive.
+        """
+
+        async def run(send: Send) -> None:
+            await produce(lambda event: send(bytes(event)))
+
+        headers = Headers([("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
+        return cls(200, headers, Stream(run, pulse=Pulse(keep_alive, KEEP_ALIVE)))
+
+    def with_cookie(self, cookie: Cookie) -> Response:
+        """This response, setting a cookie as well."""
+        return self.with_headers(self.headers.adding("Set-Cookie", str(cookie)))
+
+    def with_headers(self, headers: Headers) -> Response:
+        """This response with other fields."""
+        return replace(self, headers=headers)
