@@ -1,0 +1,303 @@
+"""Heads that are refused before h11 sees them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_http.http1.strict import check_head, find_head, parse_field, parse_request_line
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.limits import Limits
+
+LIMITS = Limits(head=100, target=40, fields=3)
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def outcome_of(received: bytes, pieces: list[int]) -> int | tuple[int, str] | None:
+    """What comes of bytes that arrive in pieces that end at these places."""
+    looked_at = 0
+    for end in (*pieces, len(received)):
+        try:
+            found = find_head(bytearray(received[:end]), looked_at, LIMITS)
+            if found is not None:
+                check_head(received[:found], LIMITS)
+                return found
+        except HTTPError as error:
+            return error.status, error.detail
+        looked_at = end
+    return None
+
+
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [
+        (b"", None),
+        (b"GET / HT", None),
+        (HEAD[:-1], None),
+        (HEAD, len(HEAD)),
+        (HEAD + b"what follows", len(HEAD)),
+        (HEAD + HEAD, len(HEAD)),
+        # Control characters behind a head are those of its body.
+        (HEAD + b"\x00\n", len(HEAD)),
+        # A CR at the end may yet get its LF.
+        (b"GET / HTTP/1.1\r", None),
+    ],
+)
+def test_where_a_head_ends(received: bytes, expected: int | None) -> None:
+    assert find_head(bytearray(received), 0, LIMITS) == expected
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"\x16\x03\x01\x02",  # TLS where there is none
+        b"GET / HTTP/1.1\nHost: x\n\n",  # RFC 9112 2.2 lets us refuse a bare LF
+        b"GET / HTTP/1.1\rHost: x\r\r",  # and has us refuse a bare CR
+        b"GET / HTTP/1.1\r\nA: b\x00c",
+        b"GET / HTTP/1.1\r\nA: b\x7fc",
+    ],
+)
+def test_what_never_becomes_a_head_is_refused_before_it_is_complete(received: bytes) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        find_head(bytearray(received), 0, LIMITS)
+    assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("received", "status"),
+    [
+        (b"x" * 100, 414),
+        # The line has an end, but beyond what a target may take.
+        (b"GET /" + b"x" * 60 + b" HTTP/1.1\r\nA: " + b"b" * 100, 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 100, 431),
+        # Complete, and yet too large: how it is cut must not matter.
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 100 + b"\r\n\r\n", 431),
+        # What is beyond the limit is not looked at, in whatever piece it arrives.
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 100 + b"\x00", 431),
+        (b"GET / HTTP/1.1\r\nA: \x00" + b"b" * 100, 400),
+    ],
+)
+def test_what_is_too_large_is_refused_by_what_it_is(received: bytes, status: int) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        find_head(bytearray(received), 0, LIMITS)
+    assert refusal.value.status == status
+
+
+def test_a_head_may_be_exactly_as_large_as_the_limit() -> None:
+    fill = LIMITS.head - len(HEAD)
+    largest = HEAD[:-4] + b"x" * fill + b"\r\n\r\n"
+    assert find_head(bytearray(largest), 0, LIMITS) == LIMITS.head
+    with pytest.raises(HTTPError):
+        find_head(bytearray(largest[:-4] + b"x\r\n\r\n"), 0, LIMITS)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"GET / HTTP/1.1", b"\r", b"\n", b"\r\n", b"\x00", b"x" * 25, b"\xe9"])
+    )
+    .map(b"".join)
+    .flatmap(
+        lambda received: st.tuples(
+            st.just(received), st.lists(st.integers(0, len(received))).map(sorted)
+        )
+    )
+)
+def test_how_a_head_is_cut_makes_no_difference(cut: tuple[bytes, list[int]]) -> None:
+    received, pieces = cut
+    whole = outcome_of(received, [])
+    assert outcome_of(received, pieces) == whole
+    assert outcome_of(received, list(range(len(received)))) == whole
+
+
+def test_a_plain_head_passes() -> None:
+    check_head(HEAD, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", 400),  # a bare LF: RFC 9112 2.2
+        (b"GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", 400),  # a bare CR
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: \x01\r\n\r\n", 400),  # RFC 9110 5.5
+        (b"GET /\r\nHost: x\r\n\r\n", 400),  # HTTP/0.9 is not spoken
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nA: 2\r\nA: 3\r\n\r\n", 431),
+    ],
+)
+def test_a_complete_head_is_refused(head: bytes, status: int) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        check_head(head, LIMITS)
+    assert refusal.value.status == status
+
+
+def test_as_many_fields_as_the_limit_pass() -> None:
+    check_head(b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nA: 2\r\n\r\n", LIMITS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET / HTTP/1.1",
+        b"GET / HTTP/1.0",
+        b"M-SEARCH /a?b HTTP/1.1",  # any token is a method (RFC 9110 9.1)
+        b"GET http://example.org/ HTTP/1.1",
+        b"GET /" + b"x" * 39 + b" HTTP/1.1",
+    ],
+)
+def test_a_request_line_in_its_form_passes(line: bytes) -> None:
+    parse_request_line(line, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"", 400),
+        (b"GET  / HTTP/1.1", 400),  # one space, not two (RFC 9112 3)
+        (b"GET\t/ HTTP/1.1", 400),
+        (b" GET / HTTP/1.1", 400),
+        (b"GET / HTTP/1.1 ", 400),
+        (b"GET / http/1.1", 400),  # the name is case-sensitive (RFC 9112 2.3)
+        (b"GET / HTTP/1.10", 400),
+        (b"G(T / HTTP/1.1", 400),  # no token
+        (b"GET /caf\xc3\xa9 HTTP/1.1", 400),  # a target is ASCII (RFC 3986 2)
+        (b"GET / HTTP/2.0", 505),
+        (b"GET / HTTP/1.2", 505),
+        (b"GET / HTTP/0.9", 505),
+        (b"GET /" + b"x" * 40 + b" HTTP/1.1", 414),
+        # A target that is too long is so in any version.
+        (b"GET /" + b"x" * 40 + b" HTTP/3.0", 414),
+    ],
+)
+def test_a_request_line_is_refused(line: bytes, status: int) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        parse_request_line(line, LIMITS)
+    assert refusal.value.status == status
+
+
+FIELD_LIMITS = Limits()
+
+
+def head_of(*lines: bytes) -> bytes:
+    return b"\r\n".join((*lines, b"", b""))
+
+
+GET = b"GET / HTTP/1.1"
+POST = b"POST / HTTP/1.1"
+HOST = b"Host: example.org"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (GET, HOST),
+        (GET, b"HOST:example.org:80"),
+        (GET, b"host: \t [::1]:4221 \t"),
+        (GET, b"Host:"),  # RFC 9112 3.2: empty where the target has no authority
+        (GET, b"Host: a%20b"),
+        (b"GET http://example.org HTTP/1.1", HOST),  # RFC 9112 3.2.2
+        (b"GET HTTPS://example.org:8080/a?b HTTP/1.1", b"Host: other"),
+        (b"GET http://example.org?q HTTP/1.1", HOST),
+        (b"OPTIONS * HTTP/1.1", HOST),  # RFC 9112 3.2.4
+        (b"GET /%41%zz HTTP/1.1".replace(b"%zz", b""), HOST),
+        (b"GET /?100% HTTP/1.1", HOST),  # a query is decoded leniently
+        (b"GET / HTTP/1.0",),  # RFC 9112 3.2: Host came with 1.1
+        (b"GET / HTTP/1.0", b"Expect: something"),  # RFC 9110 10.1.1: ignored
+        (POST, HOST, b"Content-Length: 0"),
+        (POST, HOST, b"Content-Length: 123456789012345678"),
+        (POST, HOST, b"Transfer-Encoding: chunked"),
+        (POST, HOST, b"Transfer-Encoding: CHUNKED "),
+        (POST, HOST, b"Expect: 100-Continue"),
+        (GET, HOST, b"X:"),
+        (GET, HOST, b"X: a b\tc \xe9"),
+    ],
+)
+def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
+    check_head(head_of(*lines), FIELD_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        # RFC 9112 5.1: white space between a name and its colon.
+        ((GET, b"Host : x"), 400),
+        ((GET, b"Host\t: x"), 400),
+        # RFC 9112 2.2: white space before the first field.
+        ((GET, b" Host: x"), 400),
+        # RFC 9112 5.2: obs-fold.
+        ((GET, HOST, b"X: a", b" b"), 400),
+        ((GET, HOST, b"X: a", b"\tb"), 400),
+        ((GET, HOST, b"no colon"), 400),
+        ((GET, HOST, b": no name"), 400),
+        ((GET, HOST, b"X(y): z"), 400),
+        ((GET, HOST, b"X\xe9: z"), 400),
+        # RFC 9112 3.2: exactly one Host, well-formed.
+        ((GET,), 400),
+        ((GET, HOST, HOST), 400),
+        ((b"GET / HTTP/1.0", HOST, HOST), 400),
+        ((GET, b"Host: a, b"), 400),
+        ((GET, b"Host: a,b"), 400),
+        ((GET, b"Host: user@example.org"), 400),
+        ((GET, b"Host: example.org/path"), 400),
+        ((GET, b"Host: example.org:port"), 400),
+        ((GET, b"Host: example.org:65536"), 400),
+        ((GET, b"Host: example.org:123456"), 400),
+        ((GET, b"Host: a b"), 400),
+        ((GET, b"Host: [::1"), 400),
+        ((GET, b"Host: \xe9"), 400),
+        ((GET, b"Host: %zz"), 400),
+        # RFC 9112 3.2: four forms of targets, each where it belongs.
+        ((b"GET foo HTTP/1.1", HOST), 400),
+        ((b"GET * HTTP/1.1", HOST), 400),
+        ((b"OPTIONS *a HTTP/1.1", HOST), 400),
+        ((b"GET example.org:80 HTTP/1.1", HOST), 400),
+        ((b"GET ftp://example.org/ HTTP/1.1", HOST), 400),
+        ((b"GET http:///path HTTP/1.1", HOST), 400),
+        ((b"GET http://user@example.org/ HTTP/1.1", HOST), 400),
+        ((b"GET http://example.org/ HTTP/1.1", b"Host:"), 400),  # empty beside an authority
+        ((b"GET /#fragment HTTP/1.1", HOST), 400),
+        ((b"GET http://example.org#f HTTP/1.1", HOST), 400),
+        ((b"GET /?a#f HTTP/1.1", HOST), 400),
+        ((b"GET /%zz HTTP/1.1", HOST), 400),
+        ((b"GET /% HTTP/1.1", HOST), 400),
+        ((b"GET /\xe9 HTTP/1.1", HOST), 400),
+        # RFC 9110 9.3.6: there is no tunnel to be had.
+        ((b"CONNECT example.org:443 HTTP/1.1", HOST), 501),
+        # RFC 9112 6.1 and 6.3: one way to tell where a body ends.
+        ((POST, HOST, b"Content-Length: 3", b"Transfer-Encoding: chunked"), 400),
+        ((b"POST / HTTP/1.0", b"Transfer-Encoding: chunked"), 400),
+        ((POST, HOST, b"Transfer-Encoding: gzip"), 400),
+        ((POST, HOST, b"Transfer-Encoding: chunked, gzip"), 400),
+        ((POST, HOST, b"Transfer-Encoding: chunked, chunked"), 400),
+        ((POST, HOST, b"Transfer-Encoding: identity"), 400),
+        ((POST, HOST, b"Transfer-Encoding: xchunked"), 400),
+        ((POST, HOST, b"Transfer-Encoding: chunked;q=1"), 400),
+        ((POST, HOST, b"Transfer-Encoding: \x0bchunked"), 400),
+        ((POST, HOST, b"Transfer-Encoding:"), 400),
+        ((POST, HOST, b"Transfer-Encoding: gzip, chunked"), 501),
+        ((POST, HOST, b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked"), 501),
+        # RFC 9112 6.3: several lengths, or something else than digits.
+        ((POST, HOST, b"Content-Length: 3", b"Content-Length: 3"), 400),
+        ((POST, HOST, b"Content-Length: 3", b"Content-Length: 4"), 400),
+        ((POST, HOST, b"Content-Length: 3, 3"), 400),
+        ((POST, HOST, b"Content-Length: 003"), 400),
+        ((POST, HOST, b"Content-Length: +3"), 400),
+        ((POST, HOST, b"Content-Length: -3"), 400),
+        ((POST, HOST, b"Content-Length: 3 3"), 400),
+        ((POST, HOST, b"Content-Length: 0x3"), 400),
+        ((POST, HOST, b"Content-Length: 1234567890123456789"), 400),
+        ((POST, HOST, b"Content-Length:"), 400),
+        # RFC 9110 10.1.1.
+        ((POST, HOST, b"Expect: 200-ok"), 417),
+        ((POST, HOST, b"Expect: 100-continue, x"), 417),
+        # RFC 9110 2.5 and RFC 9113 3.4: the preface of HTTP/2.
+        ((b"PRI * HTTP/2.0",), 505),
+    ],
+)
+def test_what_two_readers_could_read_differently_is_refused(
+    lines: tuple[bytes, ...], status: int
+) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        check_head(head_of(*lines), FIELD_LIMITS)
+    assert refusal.value.status == status
+
+
+def test_a_field_is_a_name_and_a_value() -> None:
+    assert parse_field(b"X-Name: \t a b \t") == (b"x-name", b"a b")

@@ -1,0 +1,845 @@
+"""Requests out of bytes, responses into bytes, and what is left between them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import h11
+import pytest
+import trio
+from trio.testing import (
+    MemoryReceiveStream,
+    MemorySendStream,
+    MockClock,
+    assert_checkpoints,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
+
+from trio_http.http1.stream import PIECE, transport_of
+from trio_http.http1.wire import Wire
+from trio_http.semantics.bodies import Body, Chain, FileSlice, Send, Stream
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.messages import Response
+from trio_http.testing import Client
+
+MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+PUT = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECTING = PUT.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple[Wire, Client]:  # noqa: B008
+    near, far = memory_stream_pair()
+    return Wire(transport_of(far, 2), timeouts, limits), Client(near)
+
+
+def empty(status: int = 200) -> Response:
+    return Response(status, {"Content-Length": "0"})
+
+
+def stream_of(*pieces: bytes, length: int | None = None) -> Stream:
+    async def produce(send: Send) -> None:
+        for piece in pieces:
+            await send(piece)
+
+    return Stream(produce, length)
+
+
+async def read_body(wire: Wire) -> bytes:
+    pieces = []
+    while piece := await wire.receive_body():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def answered(wire: Wire) -> bool:
+    """Answer the request that comes next; whether there can be another after it."""
+    assert await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(empty())
+    return await wire.next_cycle()
+
+
+async def refusal_of(wire: Wire) -> HTTPError:
+    """Why the next request, or the rest of its body, is not taken."""
+    with pytest.raises(HTTPError) as refusal:
+        await wire.next_request()
+    return refusal.value
+
+
+async def all_sent(wire: Wire, client: Client) -> bytes:
+    """Everything that the client is sent until the connection ends."""
+    await client.send_eof()
+    await wire.hang_up()
+    return await client.rest()
+
+
+# A request begins
+
+
+async def test_a_request_begins_with_its_first_byte() -> None:
+    wire, client = connect()
+    await client.send(GET[:1])
+    assert await wire.input.wait_for_request()
+    await client.send(GET[1:])
+    assert (await wire.next_request()).method == b"GET"
+
+
+@pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
+async def test_an_empty_line_before_a_request_is_skipped(pieces: list[bytes]) -> None:
+    # RFC 9112 2.2, for clients that end a body with a line break too many.
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for piece in (*pieces, GET):
+                await wait_all_tasks_blocked()
+                await client.send(piece)
+
+        assert await wire.input.wait_for_request()
+    assert (await wire.next_request()).method == b"GET"
+
+
+async def test_only_one_empty_line_is_skipped() -> None:
+    wire, client = connect()
+    await client.send(b"\r\n\r\n" + GET)
+    assert await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == 400
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r"])
+async def test_there_is_no_request_where_the_input_ends(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    assert not await wire.input.wait_for_request()
+    assert not await wire.input.wait_for_request()
+
+
+async def test_requests_that_are_there_already_let_others_run() -> None:
+    wire, client = connect()
+    await client.send(GET * 2)
+    assert await answered(wire)
+    with assert_checkpoints():
+        assert await wire.input.wait_for_request()
+    assert (await wire.next_request()).method == b"GET"
+
+
+# Its head
+
+
+async def test_a_head_may_arrive_in_single_bytes() -> None:
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for byte in GET:
+                await wait_all_tasks_blocked()
+                await client.send(bytes([byte]))
+
+        assert await wire.input.wait_for_request()
+        request = await wire.next_request()
+    assert (request.method, request.target, request.http_version) == (b"GET", b"/", b"1.1")
+    assert request.headers == [(b"host", b"x")]
+    assert wire.input.line == b"GET / HTTP/1.1"
+
+
+async def test_a_head_has_its_time(autojump_clock: MockClock) -> None:
+    wire, client = connect(Timeouts(head=10))
+    await client.send(b"GET / HTTP/1.1\r\nHost")
+    assert await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == 408
+    assert trio.current_time() == 10
+    assert wire.input.line == b"GET / HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", 400),  # ends before its blank line
+        (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host (RFC 9112 3.2)
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", 400),  # RFC 9112 5.1
+        (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 32768 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100 + b"\r\n", 431),
+        # RFC 9112 6.1: a coding that is not known.
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        # RFC 9110 9.3.6: whatever we said, 2xx would begin a tunnel.
+        (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
+    ],
+)
+async def test_a_head_is_refused_and_nothing_after_it_is_read(sent: bytes, status: int) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    assert await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == status
+    assert wire.must_close
+    # It can be answered all the same, though there was never a request.
+    await wire.respond(empty(status))
+    assert not await wire.next_cycle()
+    assert (await client.answer()).status == status
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (b"GET", b"GET"),
+        (b"GET / HTTP/1.1\r\nHost", b"GET / HTTP/1.1"),
+        (b"\n", b""),
+        (b"\x16\x03\x01", b"\x16\x03\x01"),
+        (b"x" * 40000, b"x" * Limits().target),  # as much as a target may have
+    ],
+)
+async def test_the_line_tells_what_there_was_of_it(sent: bytes, line: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    await wire.input.wait_for_request()
+    await refusal_of(wire)
+    assert wire.input.line == line
+
+
+async def test_what_is_told_of_one_request_is_not_told_of_the_next() -> None:
+    wire, client = connect()
+    await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n\r\n" + b"?")
+    await client.send_eof()
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await read_body(wire)
+    await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
+    assert (wire.status, wire.sent, wire.trailers) == (200, 5, Headers({"A": "b"}))
+    assert await wire.next_cycle()
+    await wire.input.wait_for_request()
+    await refusal_of(wire)
+    assert (wire.input.line, wire.status, wire.sent, wire.trailers) == (b"?", 0, 0, Headers())
+
+
+# Its body
+
+
+@pytest.mark.parametrize("head", [GET, PUT % 0])
+async def test_no_body_is_an_empty_one(head: bytes) -> None:
+    wire, client = connect()
+    await client.send(head + GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.receive_body() == b""
+    assert await wire.receive_body() == b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [PUT % 11 + b"hello world", CHUNKED + b"6;a=b\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int) -> None:
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for start in range(0, len(sent), size):
+                await wait_all_tasks_blocked()
+                await client.send(sent[start : start + size])
+
+        await wire.input.wait_for_request()
+        await wire.next_request()
+        assert await read_body(wire) == b"hello world"
+        assert await wire.receive_body() == b""
+
+
+async def test_trailers_are_kept_unless_they_come_too_late() -> None:
+    # RFC 9110 6.5.1: what decides about the message has to come before it.
+    wire, client = connect()
+    await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nX-Sum: 1\r\nHOST: y\r\nX-Sum: 2\r\n\r\n")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await read_body(wire) == b"hi"
+    assert wire.trailers.raw == ((b"X-Sum", b"1"), (b"X-Sum", b"2"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        PUT % 11 + b"hello",  # breaks off
+        CHUNKED + b"5\r\nhello",
+        CHUNKED + b"5\r\nhello\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\n",
+        CHUNKED + b"5\r\nhelloo\r\n0\r\n\r\n",  # longer than it says
+        CHUNKED + b"5\r\nhello\r\nx\r\n\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\nA b\r\n\r\n",
+        CHUNKED + b"5\r\nhello\r\n5;" + b"x" * 40000,  # extensions without an end
+    ],
+)
+async def test_a_body_that_is_broken_never_looks_whole(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.receive_body() == b"hello"
+    for _ in range(2):  # nor does it for who asks again
+        with pytest.raises(HTTPError) as refusal:
+            await wire.receive_body()
+        assert refusal.value.status == 400
+    assert wire.must_close
+    await wire.respond(empty(400))
+    assert not await wire.next_cycle()
+
+
+async def test_a_body_has_its_time_for_each_piece(autojump_clock: MockClock) -> None:
+    wire, client = connect(Timeouts(receive=30))
+    await client.send(PUT % 11 + b"he")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.receive_body() == b"he"
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            await trio.sleep(29)
+            await client.send(b"llo")
+
+        assert await wire.receive_body() == b"llo"
+    with pytest.raises(HTTPError) as refusal:
+        await wire.receive_body()
+    assert refusal.value.status == 408
+    assert wire.must_close
+    assert trio.current_time() == 59
+    # Nor is it waited for again once its time is up.
+    await wire.respond(empty(408))
+    assert not await wire.next_cycle()
+    assert trio.current_time() == 59
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    wire, client = connect(limits=Limits(body=10))
+    await client.send(EXPECTING % 11)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    for _ in range(2):
+        with pytest.raises(HTTPError) as refusal:
+            await wire.receive_body()
+        assert (refusal.value.status, refusal.value.detail) == (413, "at most 10 bytes are taken")
+    await wire.respond(empty(413))
+    assert (await client.answer()).status == 413  # and no 100 before it
+
+
+async def test_each_body_may_be_as_large_as_the_limit() -> None:
+    wire, client = connect(limits=Limits(body=10))
+    await client.send((PUT % 10 + b"0123456789") * 2)
+    for _ in range(2):
+        await wire.input.wait_for_request()
+        await wire.next_request()
+        assert await read_body(wire) == b"0123456789"
+        await wire.respond(empty())
+        assert await wire.next_cycle()
+
+
+async def test_a_body_that_becomes_too_large_is_given_up() -> None:
+    wire, client = connect(limits=Limits(body=10))
+    await client.send(CHUNKED + b"a\r\n0123456789\r\n")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.receive_body() == b"0123456789"
+    await client.send(b"1\r\n0\r\n0\r\n\r\n")
+    with pytest.raises(HTTPError) as refusal:
+        await wire.receive_body()
+    assert refusal.value.status == 413
+    assert wire.must_close
+    await wire.respond(empty(413))
+    assert not await wire.next_cycle()
+
+
+# Whether the client is to continue
+
+
+async def test_a_client_is_told_to_continue_by_the_first_read() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    last = [wire.must_close]  # as long as it is not told
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            answer = await client.answer()
+            assert (answer.status, answer.reason) == (100, "Continue")
+            await client.send(b"hel")
+            await wait_all_tasks_blocked()
+            await client.send(b"lo")
+
+        assert await read_body(wire) == b"hello"
+    last.append(wire.must_close)
+    assert last == [True, False]
+    await wire.respond(empty())
+    assert (await client.answer()).status == 200
+    assert await wire.next_cycle()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        PUT % 5 + b"hello",  # has not asked
+        b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",  # has no body
+        # RFC 9110 10.1.1: in a request of HTTP/1.0 it is to be ignored.
+        (EXPECTING % 5).replace(b"HTTP/1.1", b"HTTP/1.0") + b"hello",
+    ],
+)
+async def test_not_every_client_is_told_to_continue(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert not wire.must_close
+    await read_body(wire)
+    await wire.respond(empty())
+    assert (await client.answer()).status == 200
+
+
+async def test_a_client_is_told_to_continue_by_nothing_but_that() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5 + b"hello")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.inform(103, [(b"Link", b"</a.css>")])
+    assert wire.must_close
+    await read_body(wire)
+    assert [(await client.answer()).status for _ in range(2)] == [103, 100]
+
+
+async def test_a_client_is_told_to_continue_once() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5 + b"hello")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.inform(100, [])
+    assert not wire.must_close
+    await read_body(wire)
+    await wire.respond(empty())
+    assert [(await client.answer()).status for _ in range(2)] == [100, 200]
+
+
+async def test_a_client_that_has_its_answer_is_not_told_to_continue() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5 + b"hello")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+
+    async def produce(send: Send) -> None:
+        await send(await wire.receive_body())
+
+    await wire.respond(Response(200, {"Connection": "close"}, Stream(produce)))
+    answer = await client.answer()
+    assert (answer.status, answer.body) == (200, b"hello")
+
+
+# The response
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def sent_for(response: Response, request: bytes = GET) -> tuple[bytes, int]:
+    """The bytes of a response to a request, and how many of them are said to be its body."""
+    wire, client = connect()
+    await client.send(request)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(response)
+    assert wire.head_has_left
+    assert wire.response_has_left
+    assert wire.status == response.status
+    return await all_sent(wire, client), wire.sent
+
+
+@pytest.mark.parametrize(
+    ("response", "sent"),
+    [
+        (empty(), EMPTY),
+        (Response(204), b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (Response(304, {"ETag": '"a"'}), b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'),
+        (
+            Response(200, {"Content-Length": "5"}, b"hello"),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        ),
+        # RFC 9112 4: a phrase may be missing, the blank before it may not.
+        (Response(299, {"Content-Length": "0"}), b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"),
+        (
+            Response(200, {"Content-Length": "10"}, stream_of(b"hello", b"", b"world")),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhelloworld",
+        ),
+        (
+            # An empty piece would end the body (RFC 9112 7.1), so it is left out.
+            Response(200, body=stream_of(b"hello", b"", b"world!")),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"5\r\nhello\r\n6\r\nworld!\r\n0\r\n\r\n"
+            ),
+        ),
+        (
+            Response(200, body=stream_of()),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+    ],
+)
+async def test_a_response_is_sent_as_it_is_framed(response: Response, sent: bytes) -> None:
+    assert (await sent_for(response))[0] == sent
+
+
+async def test_the_bytes_of_a_body_are_counted_without_their_framing() -> None:
+    assert (await sent_for(Response(200, body=stream_of(b"hello", b"", b"world!"))))[1] == 11
+    assert (await sent_for(Response(200, {"Content-Length": "5"}, b"hello")))[1] == 5
+    assert (await sent_for(empty()))[1] == 0
+
+
+async def test_a_body_of_unknown_length_ends_with_a_connection_of_http_1_0() -> None:
+    response = Response(200, body=stream_of(b"hello", b"world"))
+    sent, _ = await sent_for(response, b"GET / HTTP/1.0\r\n\r\n")
+    assert sent == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhelloworld"
+
+
+async def test_files_are_sent_between_other_bytes(file: int) -> None:
+    body = Chain((b"<", FileSlice(file, 1, 3), b"|", FileSlice(file, 7, 3), b">"))
+    response = Response(200, {"Content-Length": "9"}, body)
+    assert await sent_for(response) == (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<123|789>", 9)
+    # In chunks a file stands between the framing of its own.
+    sent, size = await sent_for(Response(200, body=Chain((*body.parts, stream_of(b"!")))))
+    assert sent == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\n<\r\n3\r\n123\r\n1\r\n|\r\n3\r\n789\r\n1\r\n>\r\n1\r\n!\r\n0\r\n\r\n"
+    )
+    assert size == 10
+
+
+async def test_a_head_does_not_wait_for_its_body() -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    head_seen = trio.Event()
+
+    async def produce(send: Send) -> None:
+        await head_seen.wait()
+        await send(b"hello")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.respond, Response(200, body=Stream(produce)))
+        assert (await client.stream.receive_some()).endswith(b"\r\n\r\n")
+        assert wire.head_has_left
+        head_seen.set()
+        assert await client.stream.receive_some() == b"5\r\nhello\r\n"
+
+
+async def test_head_and_body_leave_together_where_both_are_there() -> None:
+    near, far = memory_stream_pair()
+    sends = 0
+
+    async def count() -> None:
+        nonlocal sends
+        await trio.lowlevel.checkpoint()
+        sends += 1
+
+    far.send_stream.send_all_hook = count
+    wire, client = Wire(transport_of(far, 2), Timeouts(), Limits()), Client(near)
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
+    assert sends == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "arrived"),
+    [
+        (stream_of(b"hell", length=5), b"hell"),  # too little
+        (stream_of(b"hello", b"!", length=5), b"hello"),  # too much
+        (stream_of(b"hello!", length=5), b""),
+        (Chain((b"hello", stream_of(b"!", length=0))), b"hello"),
+    ],
+)
+async def test_a_length_that_is_not_kept_ends_the_connection(body: Body, arrived: bytes) -> None:
+    wire, client = connect()
+    await client.send(GET * 2)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    with pytest.raises(h11.LocalProtocolError):
+        await wire.respond(Response(200, {"Content-Length": "5"}, body))
+    assert wire.head_has_left
+    assert not wire.response_has_left
+    assert not await wire.next_cycle()
+    # Nothing leaves that could be taken for the next response.
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    assert await all_sent(wire, client) == head + arrived
+    assert wire.sent == len(arrived)
+
+
+async def test_a_response_that_cannot_be_written_leaves_room_for_another() -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    with pytest.raises(h11.LocalProtocolError):
+        await wire.respond(empty(99))
+    assert not wire.head_has_left
+    assert wire.status == 0
+    await wire.respond(empty(500))
+    assert (await client.answer()).status == 500
+    assert await wire.next_cycle()
+
+
+async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
+    near, far = memory_stream_pair()
+    wire, client = Wire(transport_of(far, 2), Timeouts(), Limits()), Client(near)
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    far.send_stream.send_all_hook = trio.sleep_forever
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wire.respond, empty())
+            await wait_all_tasks_blocked()
+            scope.cancel()
+    assert wire.head_has_left
+    assert not wire.response_has_left
+    assert not await wire.next_cycle()
+
+
+# Between requests
+
+
+async def test_one_request_follows_the_other() -> None:
+    wire, client = connect()
+    for _ in range(3):
+        await client.send(GET)
+        assert await answered(wire)
+    await client.send_eof()
+    assert not await wire.input.wait_for_request()
+    assert await client.stream.receive_some() == EMPTY * 3
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        PUT % 5 + b"hello",
+        CHUNKED + b"5\r\nhello\r\n0\r\n\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\nA: b\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("read", ["read", "unread"])
+async def test_what_comes_behind_a_body_is_the_next_request(first: bytes, read: str) -> None:
+    wire, client = connect()
+    await client.send(first + GET + first + GET)
+    await client.send_eof()
+    for method in (b"PUT", b"GET", b"PUT", b"GET"):
+        assert await wire.input.wait_for_request()
+        assert (await wire.next_request()).method == method
+        if read == "read":
+            assert await read_body(wire) == (b"hello" if method == b"PUT" else b"")
+        await wire.respond(empty())
+        assert await wire.next_cycle()
+    assert not await wire.input.wait_for_request()
+
+
+async def test_a_body_that_is_not_read_is_skipped_as_it_arrives() -> None:
+    wire, client = connect(limits=Limits(skip=10))
+    await client.send(PUT % 10)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            await client.answer()
+            await client.send(b"hello" * 2 + GET)
+
+        assert await answered(wire)
+    assert await answered(wire)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(skip=10),
+        Limits(skip=20, body=10),  # it would be refused even if it was wanted
+    ],
+)
+async def test_a_large_body_that_is_not_read_ends_the_connection(limits: Limits) -> None:
+    last = []
+    for size in (10, 11):
+        wire, client = connect(limits=limits)
+        await client.send(PUT % size)
+        await wire.input.wait_for_request()
+        await wire.next_request()
+        last.append(wire.must_close)
+    assert last == [False, True]
+
+
+@pytest.mark.parametrize("size", [10, 11])
+async def test_a_body_of_unknown_size_is_skipped_up_to_the_limit(size: int) -> None:
+    wire, client = connect(limits=Limits(skip=10))
+    await client.send(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size) + GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert not wire.must_close
+    await wire.respond(empty())
+    assert await wire.next_cycle() is (size == 10)
+
+
+async def test_what_was_read_of_a_large_body_need_not_be_skipped() -> None:
+    wire, client = connect(limits=Limits(skip=10))
+    await client.send(PUT % 25 + b"x" * 15)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    last = [wire.must_close]
+    await wire.receive_body()
+    last.append(wire.must_close)
+    assert last == [True, False]
+    await client.send(b"x" * 10)
+    await wire.respond(empty())
+    assert await wire.next_cycle()
+
+
+async def test_a_skipped_body_that_stops_coming_ends_the_connection(
+    autojump_clock: MockClock,
+) -> None:
+    wire, client = connect(Timeouts(receive=30))
+    await client.send(PUT % 11 + b"hello")
+    assert not await answered(wire)
+    assert trio.current_time() == 30
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: TE, Close\r\n\r\n",
+    ],
+)
+async def test_some_clients_want_one_answer_only(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    assert not await answered(wire)
+    assert (await client.answer()).headers["Connection"] == "close"
+
+
+async def test_an_upgrade_that_is_not_made_changes_nothing() -> None:
+    wire, client = connect()
+    upgrade = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    await client.send(upgrade + GET)
+    assert await answered(wire)
+    assert await answered(wire)
+
+
+# The end
+
+
+class WithoutHalves(trio.abc.Stream):
+    """A stream that can only be closed altogether, as those of TLS."""
+
+    def __init__(self, inner: MemoryStream) -> None:
+        self._inner = inner
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._inner.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def test_hanging_up_says_so_and_waits_for_the_client() -> None:
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.hang_up)
+        assert await client.rest() == b""
+        await client.send(b"not read any more")
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        await client.send_eof()
+
+
+async def test_hanging_up_is_for_closing_where_the_client_has_done_so() -> None:
+    near, far = memory_stream_pair()
+    wire = Wire(transport_of(far, 2), Timeouts(), Limits())
+    await near.send_eof()
+    assert not await wire.input.wait_for_request()
+    await wire.hang_up()
+    await far.send_all(b"still open")
+
+
+async def test_hanging_up_has_its_time(autojump_clock: MockClock) -> None:
+    wire, _client = connect(Timeouts(linger=2))
+    await wire.hang_up()
+    assert trio.current_time() == 2
+
+
+async def test_hanging_up_drops_no_more_than_its_limit(autojump_clock: MockClock) -> None:
+    wire, client = connect(limits=Limits(linger=2 * PIECE))
+    await client.send(bytes(10 * PIECE))
+    await wire.hang_up()
+    assert trio.current_time() == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "reads", "seconds"),
+    [
+        (GET, 0, 0),
+        (PUT % 5 + b"hello", 2, 0),  # its bytes, and its end
+        (GET + b"GET /", 0, 2),  # a request that is not going to be read
+        (PUT % 5 + b"hell", 0, 2),  # nor is a body
+        (PUT % 5 + b"hell", 1, 2),  # nor the rest of it
+        (b"?\r\n\r\n", 0, 2),  # what follows, nobody knows
+    ],
+)
+async def test_a_client_that_only_closing_tells_waits_for_nothing(
+    sent: bytes, reads: int, seconds: float, autojump_clock: MockClock
+) -> None:
+    near, far = memory_stream_pair()
+    wire = Wire(transport_of(WithoutHalves(far), 2), Timeouts(linger=2), Limits())
+    client = Client(near)
+    await client.send(sent)
+    await wire.input.wait_for_request()
+    with suppress(HTTPError):
+        await wire.next_request()
+        for _ in range(reads):
+            await wire.receive_body()
+    await wire.hang_up()
+    assert trio.current_time() == seconds
+
+
+async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock) -> None:
+    near, far = memory_stream_pair()
+    wire = Wire(transport_of(WithoutHalves(far), 2), Timeouts(linger=2), Limits())
+    client = Client(near)
+    await client.send(GET)
+    assert await answered(wire)
+    await wire.hang_up()
+    assert trio.current_time() == 0

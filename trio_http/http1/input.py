@@ -1,0 +1,72 @@
+"""What a client has sent and nobody has read yet."""
+
+from __future__ import annotations
+
+import trio
+
+from trio_http.http1.stream import PIECE, Transport
+from trio_http.http1.strict import find_head
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.limits import Limits
+
+
+class Input:
+    """The receiving side of a connection: bytes in order, and heads cut out of them.
+
+    ``unread`` belongs to whoever reads; ``ended`` says that nothing will come
+    behind it; ``line`` is the request line of the head at hand, for records.
+    """
+
+    def __init__(self, transport: Transport, limits: Limits) -> None:
+        self.unread = bytearray()
+        self.ended = False
+        self.line = b""
+        self._transport = transport
+        self._limits = limits
+
+    async def receive_more(self) -> bool:
+        """Wait for more bytes; false at the end of the input."""
+        if not self.ended:
+            data = await self._transport.receive(PIECE)
+            self.unread += data
+            self.ended = not data
+        return not self.ended
+
+    async def wait_for_request(self) -> bool:
+        """Wait until a next request begins; false where the input ends instead.
+
+        One empty line before it is no request yet (RFC 9112 2.2).
+        """
+        if self.unread:  # pipelined: there is nothing to wait for, but others want their turn
+            await trio.lowlevel.checkpoint()
+        skipped = False
+        while True:
+            if self.unread.startswith(b"\r\n") and not skipped:
+                del self.unread[:2]
+                skipped = True
+            elif self.unread.removeprefix(b"\r"):
+                return True
+            elif not await self.receive_more():
+                return False
+
+    async def next_head(self) -> bytes:
+        """The head that begins with the bytes at hand, up to its blank line.
+
+        One that is too large, incomplete, or shows early that it is none
+        raises ``HTTPError``.
+        """
+        looked_at = 0
+        try:
+            while (end := find_head(self.unread, looked_at, self._limits)) is None:
+                looked_at = len(self.unread)
+                if not await self.receive_more():
+                    raise HTTPError(400, "the request ends within its head")
+        finally:
+            self.line = bytes(self.unread[: self._limits.target]).splitlines()[0]
+        return self.cut(end)
+
+    def cut(self, size: int) -> bytes:
+        """The first bytes of what is unread, which are read herewith."""
+        data = bytes(self.unread[:size])
+        del self.unread[:size]
+        return data

@@ -1,0 +1,74 @@
+"""What a connection tells whoever watches the server: plain values, one function to take them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from trio_http.semantics.messages import Request
+
+
+class Ending(Enum):
+    """How an exchange came to its end."""
+
+    COMPLETE = "complete"
+    DISCONNECTED = "the client went away"
+    ABORTED = "it failed after its head had left"
+    CANCELLED = "it was cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A client has connected."""
+
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """A connection has ended, by whichever side."""
+
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One exchange, told when it is over; ``request`` is None for a head that was refused.
+
+    ``line`` is the request line as it arrived, or as much as there is of it;
+    ``status`` is 0 where no head has left. ``sent`` counts the body's bytes as
+    they were on the wire, less framing. ``seconds`` run from the complete head to the end.
+    """
+
+    client: str
+    line: bytes
+    request: Request | None
+    status: int
+    sent: int
+    seconds: float
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that no handler caught; its client has heard nothing of it but 500."""
+
+    client: str
+    line: bytes
+    error: BaseException
+
+
+Event: TypeAlias = Connected | Disconnected | Record | Failure
+Report: TypeAlias = Callable[[Event], None]
+"""Is called in the connection's task, so it must neither block nor raise."""
+
+
+def report_failures(event: Event) -> None:
+    """What ``serve`` does unless told otherwise: failures go to the logger ``trio_http``."""
+    if isinstance(event, Failure):
+        logging.getLogger("trio_http").error(
+            "%s %r failed", event.client, event.line.decode("latin-1"), exc_info=event.error
+        )

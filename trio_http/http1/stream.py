@@ -1,0 +1,236 @@
+"""The seam between a connection and whatever carries its bytes.
+
+A plain socket is driven directly: try first, and wait for readiness only when
+the kernel has nothing or no room. That costs half of what ``trio.SocketStream``
+does, because a call that succeeds at once needs no turn of the scheduler. Every
+other stream (TLS, memory, one of the user's own) goes through Trio's interface.
+
+A client that is gone, or does not take a byte in the time it has, raises
+``ClientDisconnected``; no error of a network's leaves this module otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import trio
+
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import ClientDisconnected
+
+# Large enough that the cost per call vanishes, small enough for a thousand at once.
+PIECE = 64 * 1024
+# What one sendfile may take on: a few milliseconds of a fast disk.
+SENDFILE_PIECE = 1024 * 1024
+
+
+class Transport(Protocol):
+    """What a connection asks of its stream; ``patience`` is in seconds, for each step forward."""
+
+    async def receive(self, size: int) -> bytes:
+        """At least one byte, or none at the end of input; always a checkpoint."""
+        ...
+
+    async def send(self, data: bytes, patience: float) -> None:
+        """Pass all of it on; a checkpoint only where the client has no room for it."""
+        ...
+
+    async def send_file(self, piece: FileSlice, patience: float) -> None:
+        """Pass a part of a file on, without holding it in memory."""
+        ...
+
+    async def send_eof(self) -> bool:
+        """Say that nothing more will be sent; false where the stream has no way to."""
+        ...
+
+    def abort(self) -> None:
+        """Have ``aclose`` end the connection so that the client sees it was cut off."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the stream, in any state and also while cancelled."""
+        ...
+
+
+def read_slice(descriptor: int, offset: int, size: int) -> bytes:
+    """Up to ``size`` bytes of a file from ``offset``; blocks while the disk works."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+async def send_pieces(piece: FileSlice, send: Callable[[bytes], Awaitable[None]]) -> None:
+    """Read a part of a file in a worker thread, piece by piece, and pass each on.
+
+    A file that has become shorter raises ``EOFError``: its length is promised.
+    """
+    offset, end = piece.offset, piece.offset + piece.length
+    while offset < end:
+        size = min(PIECE, end - offset)
+        data = await trio.to_thread.run_sync(read_slice, piece.descriptor, offset, size)
+        if not data:
+            raise EOFError("a file has become shorter while it was sent")
+        await send(data)
+        offset += len(data)
+
+
+class SocketTransport:
+    """A connected, non-blocking socket of the operating system."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    async def receive(self, size: int) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                return self._socket.recv(size)
+            except BlockingIOError:  # readiness may be a false alarm
+                continue
+            except OSError as error:
+                raise ClientDisconnected("the connection is broken") from error
+
+    async def send(self, data: bytes, patience: float) -> None:
+        sent = self._send_some(data)
+        while sent < len(data):
+            await self._writable(patience)
+            sent += self._send_some(memoryview(data)[sent:])
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ClientDisconnected("the connection is broken") from error
+
+    async def _writable(self, patience: float) -> None:
+        try:
+            with trio.fail_after(patience):
+                await trio.lowlevel.wait_writable(self._socket)
+        except trio.TooSlowError:
+            raise ClientDisconnected("the client has stopped reading") from None
+
+    async def send_file(self, piece: FileSlice, patience: float) -> None:
+        offset, end = piece.offset, piece.offset + piece.length
+        while offset < end:
+            rest = FileSlice(piece.descriptor, offset, end - offset)
+            sent = await self._sendfile(rest)
+            match sent:
+                case None:
+                    return await send_pieces(rest, lambda data: self.send(data, patience))
+                case 0:
+                    raise EOFError("a file has become shorter while it was sent")
+                case -1:
+                    await self._writable(patience)
+                case _:
+                    offset += sent
+        return None
+
+    async def _sendfile(self, piece: FileSlice) -> int | None:
+        """How much the kernel took: -1 where the client has no room, None where it cannot."""
+        if not hasattr(os, "sendfile"):
+            return None
+        size = min(SENDFILE_PIECE, piece.length)
+        try:
+            # In a thread, because pages that are not in memory have to be read.
+            return await trio.to_thread.run_sync(
+                os.sendfile, self._socket.fileno(), piece.descriptor, piece.offset, size
+            )
+        except BlockingIOError:
+            return -1
+        except OSError:
+            # There are files that it cannot serve. As for other errors, it does not
+            # say whose they are, the file's or the client's: reading and sending will.
+            return None
+
+    async def send_eof(self) -> bool:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise ClientDisconnected("the connection is broken") from error
+        return True
+
+    def abort(self) -> None:
+        # With a linger time of zero, closing sends a reset. Windows packs it in shorts.
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        with suppress(OSError):  # macOS has none of it on a socket that was reset
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    async def aclose(self) -> None:
+        self._socket.close()
+
+
+class StreamTransport:
+    """Any of Trio's streams; ``aclose_patience`` bounds how long saying goodbye may take."""
+
+    def __init__(self, stream: trio.abc.Stream, aclose_patience: float) -> None:
+        self._stream = stream
+        self._aclose_patience = aclose_patience
+
+    async def receive(self, size: int) -> bytes:
+        try:
+            return bytes(await self._stream.receive_some(size))
+        except trio.BrokenResourceError as error:
+            raise ClientDisconnected("the connection is broken") from error
+
+    async def send(self, data: bytes, patience: float) -> None:
+        view = memoryview(data)
+        try:
+            for start in range(0, len(data), PIECE):
+                with trio.fail_after(patience):
+                    await self._stream.send_all(view[start : start + PIECE])
+        except trio.TooSlowError:
+            raise ClientDisconnected("the client has stopped reading") from None
+        except trio.BrokenResourceError as error:
+            raise ClientDisconnected("the connection is broken") from error
+
+    async def send_file(self, piece: FileSlice, patience: float) -> None:
+        await send_pieces(piece, lambda data: self.send(data, patience))
+
+    async def send_eof(self) -> bool:
+        if not isinstance(self._stream, trio.abc.HalfCloseableStream):
+            return False
+        try:
+            await self._stream.send_eof()
+        except trio.BrokenResourceError as error:
+            raise ClientDisconnected("the connection is broken") from error
+        return True
+
+    def abort(self) -> None:
+        self._aclose_patience = 0
+
+    async def aclose(self) -> None:
+        # TLS says goodbye to a client that may not listen. A stream that is
+        # closed while cancelled is closed all the same, only without manners.
+        with (
+            trio.move_on_after(self._aclose_patience, shield=True),
+            suppress(trio.BrokenResourceError),
+        ):
+            await self._stream.aclose()
+
+
+def transport_of(stream: trio.abc.Stream, aclose_patience: float) -> Transport:
+    """The quickest way to drive a stream, which is this transport's to close from now on."""
+    if isinstance(stream, trio.SocketStream):
+        connected = socket.socket(fileno=stream.socket.detach())
+        connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+        return SocketTransport(connected)
+    return StreamTransport(stream, aclose_patience)
+
+
+def address_text(address: Any) -> str:
+    """A socket's address for people: ``127.0.0.1:80``, ``[::1]:80``, a path, or "local"."""
+    match address:
+        case (str(host), int(port), *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case str(path) if path:
+            return path
+        case _:
+            return "local"
