@@ -1,0 +1,273 @@
+"""Addresses as people write them, and the sockets that listen there."""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+import trio
+
+from trio_http.serving import listeners
+from trio_http.serving.listeners import open_listeners, parse_address
+
+# An address for documentation (RFC 3849), so no machine has it: asking for it gets
+# the answer that a machine without IPv6 gives when it is asked for ::1.
+ABSENT = (socket.AF_INET6, "2001:db8::1")
+
+
+def names(found: list[trio.SocketListener]) -> list[tuple[str, int]]:
+    return [listener.socket.getsockname()[:2] for listener in found]
+
+
+async def close(found: list[trio.SocketListener]) -> None:
+    for listener in found:
+        await listener.aclose()
+
+
+def has_address(family: int, host: str) -> bool:
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(
+    not has_address(socket.AF_INET6, "::1"), reason="this machine has no IPv6"
+)
+
+
+class Hosts(trio.abc.HostnameResolver):
+    """Knows one name, which stands for these addresses; calls ``asked`` when it is looked up."""
+
+    def __init__(self, *addresses: str, asked: Callable[[], None] = lambda: None) -> None:
+        self._addresses = addresses
+        self._asked = asked
+
+    async def getaddrinfo(self, *arguments: Any, **_: Any) -> Any:
+        host, port, _family, kind, protocol, flags = arguments
+        assert (host, port) == (b"host.example", 0)
+        assert flags & socket.AI_PASSIVE
+        self._asked()
+        return [
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                kind,
+                protocol,
+                "",
+                (address, 0),
+            )
+            for address in self._addresses
+        ]
+
+    async def getnameinfo(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Give a port that nobody else will get, and that can be listened on."""
+    with closing(socket.socket()) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1:8000", ("127.0.0.1", 8000)),
+        ("localhost:0", ("localhost", 0)),
+        ("example.org:65535", ("example.org", 65535)),
+        (":80", ("", 80)),  # every address
+        ("[::1]:80", ("::1", 80)),  # brackets as in URIs (RFC 3986 3.2.2)
+        ("[fe80::1%lo]:80", ("fe80::1%lo", 80)),  # with a zone (RFC 4007 11)
+        ("host:00080", ("host", 80)),
+    ],
+)
+def test_address_is_taken_apart(address: str, expected: tuple[str, int]) -> None:
+    assert parse_address(address) == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        ":",
+        "8000",
+        "localhost",
+        "localhost:",
+        "localhost:http",
+        "localhost:-1",
+        "localhost:+1",
+        "localhost: 1",
+        "localhost:65536",
+        "localhost:" + "9" * 5000,  # more digits than Python turns into an int
+        "localhost:٣",  # a digit, but not one of ASCII's
+        "::1",
+        "::1:80",  # the port could be part of the address
+        "[::1]",
+        "[::1]80",
+        "[]:80",
+        "[localhost]:80",
+        "http://localhost:80",
+        "localhost:80/",
+    ],
+)
+def test_malformed_address_is_refused_and_an_example_given(address: str) -> None:
+    with pytest.raises(ValueError, match=r"not HOST:PORT, such as .*\[::1\]:8000: ") as caught:
+        parse_address(address)
+    assert str(caught.value).endswith(address)
+
+
+async def test_listeners_are_those_asked_for_in_order(port: int) -> None:
+    found = await open_listeners("127.0.0.1:0", f"127.0.0.1:{port}", "127.0.0.1:0")
+    assert [host for host, _ in names(found)] == ["127.0.0.1"] * 3
+    assert names(found)[1] == ("127.0.0.1", port)
+    await close(found)
+
+
+async def test_listeners_take_connections() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    client = await trio.open_tcp_stream(*names([listener])[0])
+    async with listener, client, await listener.accept() as server:
+        await client.send_all(b"hello")
+        assert await server.receive_some() == b"hello"
+
+
+async def test_many_may_connect_while_nobody_accepts() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    async with listener:
+        with ExitStack() as stack:
+            for _ in range(100):
+                # Where there is no room, the kernel lets the client try again in a second.
+                client = socket.create_connection(names([listener])[0], timeout=0.5)
+                stack.enter_context(closing(client))
+
+
+async def test_none_asked_for_is_none() -> None:
+    assert await open_listeners() == []
+
+
+@needs_ipv6
+async def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
+    found = await open_listeners("localhost:0")
+    (first, port), (second, same_port) = names(found)
+    assert (first, second) == ("127.0.0.1", "::1")
+    assert port == same_port != 0
+    await close(found)
+
+
+@needs_ipv6
+async def test_ipv6_address_is_ipv6_alone(port: int) -> None:
+    found = await open_listeners(f"[::]:{port}", f"0.0.0.0:{port}")
+    assert names(found) == [("::", port), ("0.0.0.0", port)]  # noqa: S104 - it is asked for
+    await close(found)
+
+
+@needs_ipv6
+async def test_no_host_is_every_address_on_one_port() -> None:
+    found = await open_listeners(":0")
+    assert {host for host, _ in names(found)} == {"0.0.0.0", "::"}  # noqa: S104 - it is asked for
+    assert len({port for _, port in names(found)}) == 1
+    await close(found)
+
+
+@needs_ipv6
+async def test_name_stands_for_each_of_its_addresses_once() -> None:
+    trio.socket.set_custom_hostname_resolver(Hosts("127.0.0.1", "::1", "127.0.0.1"))
+    found = await open_listeners("host.example:0")
+    assert [host for host, _ in names(found)] == ["127.0.0.1", "::1"]
+    await close(found)
+
+
+@pytest.mark.parametrize(
+    "loopback",
+    [
+        ((socket.AF_INET, "127.0.0.1"), ABSENT),
+        (ABSENT, (socket.AF_INET, "127.0.0.1")),  # in either order
+    ],
+)
+async def test_localhost_without_ipv6_is_ipv4_alone(
+    monkeypatch: pytest.MonkeyPatch, loopback: tuple[tuple[int, str], ...]
+) -> None:
+    monkeypatch.setattr(listeners, "LOOPBACK", loopback)
+    found = await open_listeners("localhost:0")
+    assert [host for host, _ in names(found)] == ["127.0.0.1"]
+    await close(found)
+
+
+async def test_localhost_that_is_nowhere_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "LOOPBACK", (ABSENT,))
+    with pytest.raises(OSError, match=r"cannot listen on localhost:0: ") as caught:
+        # What else is open does not make up for it.
+        await open_listeners("127.0.0.1:0", "localhost:0")
+    assert caught.value.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+async def test_address_asked_for_by_name_has_to_be_there() -> None:
+    trio.socket.set_custom_hostname_resolver(Hosts("127.0.0.1", ABSENT[1]))
+    with pytest.raises(OSError, match=r"cannot listen on host\.example:0: "):
+        await open_listeners("host.example:0")
+
+
+async def test_busy_port_is_an_error_that_names_it_and_leaves_nothing_open(port: int) -> None:
+    address = f"127.0.0.1:{port}"
+    with pytest.raises(OSError, match=f"cannot listen on {address}: ") as caught:
+        await open_listeners(address, address)
+    assert caught.value.errno == errno.EADDRINUSE
+    await close(await open_listeners(address))
+
+
+@needs_ipv6
+async def test_localhost_that_is_busy_on_ipv6_leaves_nothing_open(port: int) -> None:
+    found = await open_listeners(f"[::1]:{port}")
+    with pytest.raises(OSError, match=f"cannot listen on localhost:{port}: "):
+        await open_listeners(f"localhost:{port}")
+    found += await open_listeners(f"127.0.0.1:{port}")
+    await close(found)
+
+
+async def test_malformed_address_leaves_nothing_open(port: int) -> None:
+    with pytest.raises(ValueError, match="not HOST:PORT"):
+        await open_listeners(f"127.0.0.1:{port}", "nonsense")
+    await close(await open_listeners(f"127.0.0.1:{port}"))
+
+
+async def test_cancellation_leaves_nothing_open(port: int) -> None:
+    with trio.CancelScope() as scope:
+        hosts = Hosts("127.0.0.1", asked=scope.cancel)
+        trio.socket.set_custom_hostname_resolver(hosts)
+        await open_listeners(f"127.0.0.1:{port}", "host.example:0")
+    assert scope.cancelled_caught
+    await close(await open_listeners(f"127.0.0.1:{port}"))
+
+
+async def test_what_can_be_no_name_is_malformed() -> None:
+    with pytest.raises(ValueError, match=r"not the name of a host: a\.\.b:0"):
+        await open_listeners("a..b:0")
+
+
+async def test_port_that_has_been_served_can_be_had_again_at_once(port: int) -> None:
+    address = f"127.0.0.1:{port}"
+    (listener,) = await open_listeners(address)
+    async with await trio.open_tcp_stream("127.0.0.1", port) as client:
+        # The side that closes first is the one whose port stays taken (RFC 9293 3.6).
+        await (await listener.accept()).aclose()
+        assert await client.receive_some() == b""
+    await listener.aclose()
+    await close(await open_listeners(address))
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+async def test_addresses_are_shared_only_where_that_is_safe(
+    monkeypatch: pytest.MonkeyPatch, reuse: object
+) -> None:
+    monkeypatch.setattr(listeners, "REUSE_ADDRESS", reuse)
+    (listener,) = await open_listeners("127.0.0.1:0")
+    option = listener.socket.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+    assert bool(option) is reuse
+    await listener.aclose()

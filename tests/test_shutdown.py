@@ -1,0 +1,58 @@
+"""What the beginning of a shutdown does, to whom, and until when."""
+
+import trio
+import trio.testing
+
+from trio_http.http1.idle import Idle
+from trio_http.serving.shutdown import Shutdown
+
+
+async def never() -> bool:
+    await trio.sleep_forever()
+
+
+async def test_nobody_new_is_let_in_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    with trio.CancelScope() as listening:
+        Shutdown(listening, Idle(), trio.CancelScope(), 10).begin()
+        await trio.sleep(1000)
+    assert listening.cancelled_caught
+    assert trio.current_time() == 0
+
+
+async def test_who_waits_for_a_request_waits_no_longer(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle()
+    outcomes = []
+
+    async def wait() -> None:
+        outcomes.append(await idle.wait(never, 75))
+
+    nursery.start_soon(wait)
+    await trio.testing.wait_all_tasks_blocked()
+    Shutdown(trio.CancelScope(), idle, trio.CancelScope(), 10).begin()
+    await wait()  # nor does anybody begin to
+    await trio.testing.wait_all_tasks_blocked()
+    assert outcomes == [False, False]
+    assert trio.current_time() == 0
+
+
+async def test_what_is_running_has_its_grace_and_not_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    await trio.sleep(100)
+    with trio.CancelScope() as connections:
+        Shutdown(trio.CancelScope(), Idle(), connections, 10).begin()
+        await trio.sleep(1000)
+    assert connections.cancelled_caught
+    assert trio.current_time() == 110
+
+
+async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    with trio.CancelScope() as connections:
+        shutdown = Shutdown(trio.CancelScope(), Idle(), connections, 10)
+        shutdown.begin()
+        await trio.sleep(6)
+        shutdown.begin()
+        await trio.sleep(1000)
+    assert trio.current_time() == 10

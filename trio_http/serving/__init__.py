@@ -1,0 +1,1 @@
+"""Many connections: listeners, the nurseries that run them, and how that ends."""

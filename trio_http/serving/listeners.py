@@ -1,0 +1,119 @@
+"""Listening sockets, from addresses as people write them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import trio
+
+# Linux takes the smaller of this and its own limit (net.core.somaxconn): as
+# many as may connect while we are busy, without one being turned away.
+BACKLOG = 4096
+
+# Clients that are told "localhost" try one or the other, or one after the other.
+LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+
+# A server that has just ended leaves its port taken for minutes unless the next
+# one asks for this. On Windows it would let two servers share one port.
+REUSE_ADDRESS = os.name != "nt"
+
+# A machine without IPv6 says so in one of these ways.
+_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
+
+_SocketAddress: TypeAlias = tuple[int, tuple[object, ...]]  # the family, and what it asks for
+
+
+async def open_listeners(*addresses: str) -> list[trio.SocketListener]:
+    """Listening TCP sockets for addresses such as ``127.0.0.1:8000`` or ``[::1]:8000``.
+
+    ``localhost`` means both loopback addresses, as clients may try either. A
+    name stands for all of its addresses, and none before the colon (``:8000``)
+    for every address that the machine has. Without IPv6, ``localhost`` and
+    ``:8000`` mean IPv4 alone. Port 0 means any port, the same for all that a
+    name stands for.
+
+    ``ValueError`` says that an address is malformed, ``OSError`` that it
+    cannot be had; then nothing stays open.
+    """
+    listeners: list[trio.SocketListener] = []
+    try:
+        for address in addresses:
+            host, port = parse_address(address)
+            with _naming(address):
+                await _open_all(host, port, listeners)
+    except BaseException:
+        for listener in listeners:
+            listener.socket.close()
+        raise
+    return listeners
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """``HOST:PORT`` taken apart; an IPv6 address stands in brackets."""
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    if not colon or not is_port or (":" in host) != bracketed:
+        raise ValueError(f"not HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000: {address}")
+    return host, int(port)
+
+
+@contextmanager
+def _naming(address: str) -> Iterator[None]:
+    """Have errors say which address they are about."""
+    try:
+        yield
+    except UnicodeError as error:  # what becomes of "a..b", in the coding of names (IDNA)
+        raise ValueError(f"not the name of a host: {address}") from error
+    except OSError as error:
+        reason = f"cannot listen on {address}: {error.strerror}"
+        raise OSError(error.errno, reason) from error
+
+
+async def _open_all(host: str, port: int, listeners: list[trio.SocketListener]) -> None:
+    """Add a listener for each address of the host to those that are open already."""
+    open_before, missing = len(listeners), None
+    for family, address in await _addresses_of(host, port):
+        try:
+            listener = await _open_socket(family, (address[0], port, *address[2:]))
+        except OSError as error:
+            # Whoever asked for "every address" has not asked for IPv6 by name.
+            if host not in {"", "localhost"} or error.errno not in _NO_SUCH_FAMILY:
+                raise
+            missing = error
+        else:
+            listeners.append(listener)
+            port = listener.socket.getsockname()[1]
+    if missing is not None and len(listeners) == open_before:
+        raise missing
+
+
+async def _addresses_of(host: str, port: int) -> list[_SocketAddress]:
+    if host == "localhost":
+        return [(family, (address, port)) for family, address in LOOPBACK]
+    found = await trio.socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+async def _open_socket(family: int, address: tuple[object, ...]) -> trio.SocketListener:
+    listening = trio.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if REUSE_ADDRESS:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        await listening.bind(address)
+        listening.listen(BACKLOG)
+        return trio.SocketListener(listening)
+    except BaseException:
+        listening.close()
+        raise

@@ -1,0 +1,167 @@
+"""The nurseries: one listens, one runs the connections, and how they end says the rest."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+
+from trio_http.http1.connection import Service, serve_connection
+from trio_http.http1.exchange import App
+from trio_http.http1.record import Report, report_failures
+from trio_http.http1.stream import SocketTransport, address_text, transport_of
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.serving.shutdown import Shutdown
+
+# So many connections are accepted before anybody else has a turn.
+ACCEPT_AT_ONCE = 64
+
+# Out of descriptors or memory: connections that end give some back, so wait a
+# little. Trio's own ``serve_listeners`` does the same, and explains it.
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+_RECOVERY = 0.1
+
+# What accept() says of a socket that will never accept; any other error of its
+# is of one client's making, or the network's, and gone with it.
+_NOT_LISTENING = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is listening: its addresses, and the way to end it."""
+
+    addresses: tuple[str, ...]
+    _shutdown: Shutdown
+
+    def shutdown(self) -> None:
+        """Drain: take no more requests, let running ones finish within ``timeouts.grace``.
+
+        ``serve`` returns when the last has ended or was cancelled.
+        """
+        self._shutdown.begin()
+
+
+async def serve(  # noqa: PLR0913 - six choices, each with a default but two
+    app: App,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    *,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    report: Report = report_failures,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer whoever connects to these listeners, which are closed in the end.
+
+    ``server = await nursery.start(serve, app, listeners)`` gives a ``Server``;
+    ``server.shutdown()`` drains it, cancelling ``serve`` stops it at once.
+    What goes wrong on a connection is told to ``report`` and ends there.
+    """
+    try:
+        # The outer nursery outlives the inner one: leaving the inner stops the
+        # listeners, leaving the outer waits for the connections they accepted.
+        async with trio.open_nursery() as connections:
+            service = Service(app, timeouts, limits, report)
+            async with trio.open_nursery() as listening:
+                shutdown = Shutdown(
+                    listening.cancel_scope, service.idle, connections.cancel_scope, timeouts.grace
+                )
+                for listener in listeners:
+                    listening.start_soon(_accept, listener, service, connections)
+                task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
+            await _close(listeners)  # before the wait: who connects now should try elsewhere
+    finally:
+        await _close(listeners)
+
+
+async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
+    with trio.CancelScope(shield=True):  # closing a socket takes no time
+        for listener in listeners:
+            await listener.aclose()
+
+
+async def _accept(
+    listener: trio.abc.Listener[trio.abc.Stream], service: Service, connections: trio.Nursery
+) -> NoReturn:
+    if isinstance(listener, trio.SocketListener):
+        await _accept_sockets(listener, service, connections)
+    while True:
+        try:
+            stream = await listener.accept()
+        except OSError as error:
+            await _recover(error)
+        else:
+            client, transport = client_of(stream), transport_of(stream, service.timeouts.linger)
+            connections.start_soon(serve_connection, service, transport, client)
+
+
+async def _accept_sockets(
+    listener: trio.SocketListener, service: Service, connections: trio.Nursery
+) -> NoReturn:
+    """Accept all that are waiting whenever some are: one turn of the scheduler for many.
+
+    The sockets are the operating system's, without Trio's wrapper: together
+    that takes half as long as ``trio.serve_listeners``.
+    """
+    listening = socket.socket(fileno=listener.socket.fileno())
+    listening.setblocking(False)  # noqa: FBT003 - or setdefaulttimeout() would have accept() wait
+    try:
+        if listening.family in {socket.AF_INET, socket.AF_INET6}:
+            # Answers leave whole, so there is nothing to wait for (RFC 896).
+            # What is set here, the accepted sockets inherit.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            await _accept_waiting(listening, service, connections)
+    finally:
+        listening.detach()  # the descriptor is the listener's
+
+
+async def _accept_waiting(
+    listening: socket.socket, service: Service, connections: trio.Nursery
+) -> None:
+    try:
+        for _ in range(ACCEPT_AT_ONCE):
+            connected, address = listening.accept()
+            connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+            transport = SocketTransport(connected)
+            connections.start_soon(serve_connection, service, transport, address_text(address))
+    except BlockingIOError:
+        return
+    except OSError as error:
+        await _recover(error)
+
+
+async def _recover(error: OSError) -> None:
+    if error.errno in _OUT_OF_RESOURCES:
+        await trio.sleep(_RECOVERY)
+    elif error.errno in _NOT_LISTENING:
+        raise error
+
+
+def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> str:
+    """Where clients can reach a listener, as people write it."""
+    match listener:
+        case trio.SocketListener():
+            return address_text(listener.socket.getsockname())
+        case trio.SSLListener():
+            return address_of(listener.transport_listener)
+        case _:
+            return "local"
+
+
+def client_of(stream: trio.abc.Stream) -> str:
+    """Who is at the other end of a stream."""
+    match stream:
+        case trio.SocketStream():
+            with suppress(OSError):  # who has gone already has no name any more
+                return address_text(stream.socket.getpeername())
+            return "unknown"
+        case trio.SSLStream():
+            return client_of(stream.transport_stream)
+        case _:
+            return "local"
