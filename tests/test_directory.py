@@ -1,0 +1,414 @@
+"""Names below a directory: what is opened, and that nothing else ever is."""
+
+import errno
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.apps import directory
+from trio_http.apps.directory import (
+    PART_PREFIX,
+    PART_SUFFIX,
+    check_name,
+    checked_path,
+    is_part,
+    open_parent,
+    open_regular,
+    refusing,
+)
+from trio_http.semantics.errors import HTTPError
+
+SECRET = b"outside"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder ``root`` with all that may be in one, next to a file that is none of its business.
+
+    No test changes it.
+    """
+    top = tmp_path_factory.mktemp("tree")
+    root = top / "root"
+    (root / "folder" / "deep").mkdir(parents=True)
+    (root / "file").write_bytes(b"file")
+    (root / "empty").touch()
+    (root / "folder" / "deep" / "file").write_bytes(b"deep")
+    (root / r"back\slash").write_bytes(b"backslash")
+    (root / "%2e%2e").write_bytes(b"percent")
+    (root / os.fsdecode(b"caf\xe9")).write_bytes(b"latin")
+    (top / "outside").mkdir()
+    (top / "secret").write_bytes(SECRET)
+    (top / "outside" / "secret").write_bytes(SECRET)
+    (root / "link-to-file").symlink_to("file")
+    (root / "link-to-folder").symlink_to("folder")
+    (root / "link-out").symlink_to(top / "secret")
+    (root / "link-up").symlink_to("..")
+    (root / "link-aside").symlink_to(top / "outside")
+    (root / "link-nowhere").symlink_to("nowhere")
+    (root / "link-to-itself").symlink_to("link-to-itself")
+    (root / "folder" / "link-up").symlink_to("..")
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        # Its path may be longer than a socket's address can be.
+        descriptor = os.open(root, os.O_RDONLY)
+        listening.bind(f"/proc/self/fd/{descriptor}/socket")
+        os.close(descriptor)
+    assert (root / "socket").is_socket()
+    return root
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to open what is in a folder, whatever this system offers."""
+    if request.param == "paths":
+        monkeypatch.setattr(directory, "RELATIVE", False)
+    return str(request.param)
+
+
+def content(root: Path, names: Sequence[str]) -> bytes:
+    descriptor, status = open_regular(root, names)
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read()
+    assert status.st_size == len(data)
+    return data
+
+
+def status_of(root: Path, names: Sequence[str]) -> int:
+    with pytest.raises(HTTPError) as refusal:
+        open_regular(root, names)
+    return refusal.value.status
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """For a while, be a user whom files' modes mean something to, as they do not to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """An empty folder that everybody can reach."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def open_descriptors() -> list[str]:
+    return sorted([path.name for path in Path("/proc/self/fd").iterdir()])
+
+
+# What is opened
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["file"], b"file"),
+        (["empty"], b""),
+        (["folder", "deep", "file"], b"deep"),
+        ([r"back\slash"], b"backslash"),  # no separator on POSIX
+        (["%2e%2e"], b"percent"),  # decoded once, not twice
+        (["caf\udce9"], b"latin"),  # a name that is no UTF-8
+    ],
+)
+def test_a_regular_file_is_opened(
+    tree: Path, way: str, names: Sequence[str], expected: bytes
+) -> None:
+    assert content(tree, names) == expected
+
+
+def test_the_root_itself_may_be_reached_by_links(tree: Path, way: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tree)
+    assert content(tmp_path / "link", ["folder", "deep", "file"]) == b"deep"
+    assert content(tmp_path / "link" / "link-up" / "root", ["file"]) == b"file"
+
+
+def test_the_root_may_be_a_relative_path(
+    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree)
+    assert content(Path(), ["folder", "deep", "file"]) == b"deep"
+    assert content(Path("folder"), ["deep", "file"]) == b"deep"
+
+
+# What is not
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["nothing"],
+        ["nowhere", "file"],
+        ["folder", "nothing"],
+        ["file", "x"],  # a file is no folder
+        ["folder"],
+        ["folder", "deep"],
+        ["fifo"],  # neither opened for good nor waited for
+        ["socket"],
+        [""],  # a path's last slash
+        ["folder", ""],
+        ["", "file"],
+        ["folder", "", "file"],
+        ["."],
+        ["folder", ".", "deep", "file"],
+        [".."],
+        ["..", "secret"],
+        ["folder", "..", "file"],  # even where it stays inside
+        ["folder", "..", "..", "secret"],
+        ["../secret"],  # from ..%2Fsecret
+        ["folder/../../secret"],
+        ["folder/deep/file"],  # a slash in a name is never a separator
+        ["/", "file"],
+        ["/etc/passwd"],
+        ["", "etc", "passwd"],
+        [r"..\secret"],
+        [r"\etc\passwd"],
+        ["C:", "secret"],
+        ["file\0"],
+        ["file\0.txt"],
+        ["\0"],
+        ["link-to-file"],  # no link is followed, even one that stays inside
+        ["link-to-folder", "deep", "file"],
+        ["link-to-folder"],
+        ["link-out"],
+        ["link-up", "secret"],
+        ["link-up", "root", "file"],
+        ["link-aside", "secret"],
+        ["folder", "link-up", "file"],
+        ["folder", "link-up", "link-up", "secret"],
+        ["link-nowhere"],
+        ["link-nowhere", "file"],
+        ["link-to-itself"],
+        ["link-to-itself", "file"],
+        ["x" * 256],
+        ["x" * 256, "file"],
+        ["x" * 100_000],
+        ["folder"] * 10_000,
+        ["\ud800"],  # no bytes at all stand for it
+        ["\ud800", "file"],
+        [f"{PART_PREFIX}0{PART_SUFFIX}"],
+    ],
+    ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
+)
+def test_everything_else_is_not_found(tree: Path, way: str, names: Sequence[str]) -> None:
+    before = open_descriptors()
+    assert status_of(tree, names) == 404
+    assert open_descriptors() == before
+
+
+def test_no_file_is_opened_while_it_is_uploaded(tmp_path: Path, way: str) -> None:
+    name = f"{PART_PREFIX}1234{PART_SUFFIX}"
+    (tmp_path / name).write_bytes(b"half of i")
+    assert status_of(tmp_path, [name]) == 404
+
+
+def test_no_device_is_opened(way: str) -> None:
+    assert status_of(Path("/dev"), ["null"]) == 404
+
+
+def test_a_root_that_is_gone_holds_nothing(tree: Path, way: str) -> None:
+    assert status_of(tree / "gone", ["file"]) == 404
+    assert status_of(tree / "gone", ["folder", "file"]) == 404
+
+
+def test_a_root_that_is_a_file_holds_nothing(tree: Path, way: str) -> None:
+    assert status_of(tree / "file", ["file"]) == 404
+
+
+def test_a_file_that_we_may_not_read_is_forbidden(public: Path, way: str) -> None:
+    (public / "file").write_bytes(b"file")
+    (public / "file").chmod(0)
+    with as_somebody():
+        assert status_of(public, ["file"]) == 403
+
+
+def test_a_folder_that_we_may_not_look_into_is_forbidden(public: Path, way: str) -> None:
+    (public / "folder").mkdir()
+    (public / "folder" / "file").write_bytes(b"file")
+    (public / "folder").chmod(0)
+    with as_somebody():
+        assert status_of(public, ["folder", "file"]) == 403
+    (public / "folder").chmod(0o700)
+
+
+NAMES = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=8),  # surrogates, too
+    st.text("./\\%\0", max_size=4),
+    st.sampled_from(
+        ["file", "folder", "deep", "empty", "root", "secret", "link-up", "link-out", "link-aside"]
+    ),
+)
+
+
+@pytest.mark.parametrize("way", ["descriptors", "paths"])
+@settings(deadline=None)
+@given(names=st.lists(NAMES, min_size=1, max_size=6))
+def test_whatever_the_names_nothing_outside_is_opened(
+    tree: Path, way: str, names: list[str]
+) -> None:
+    inside = {
+        (entry.stat().st_dev, entry.stat().st_ino)
+        for entry in tree.rglob("*")
+        if stat.S_ISREG(entry.lstat().st_mode)
+    }
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(directory, "RELATIVE", way == "descriptors")
+        try:
+            descriptor, _ = open_regular(tree, names)
+        except HTTPError:
+            return
+        opened = os.fstat(descriptor)
+        os.close(descriptor)
+        assert (opened.st_dev, opened.st_ino) in inside
+
+
+# Somebody else at work in the same directory
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "root" / "folder", tmp_path / "outside"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    (inside / "file").write_bytes(b"inside")
+    (outside / "file").write_bytes(SECRET)
+    with open_parent(tmp_path / "root", ["folder", "file"]) as parent:
+        inside.rename(tmp_path / "root" / "moved")
+        inside.symlink_to(outside)
+        with os.fdopen(os.open("file", os.O_RDONLY, dir_fd=parent), "rb") as file:
+            assert file.read() == b"inside"
+    assert status_of(tmp_path / "root", ["folder", "file"]) == 404
+
+
+@pytest.mark.parametrize("name", ["link-to-file", "link-to-folder", "link-nowhere"])
+def test_a_checked_path_is_no_link(tree: Path, name: str) -> None:
+    # Where it is needed, opening a path may have no way to refuse links.
+    with pytest.raises(HTTPError) as refusal:
+        checked_path(tree, [name])
+    assert refusal.value.status == 404
+
+
+def test_a_file_that_becomes_a_link_after_the_check_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where paths are checked first, the link that comes in between is refused
+    # when the path is opened.
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "root").mkdir()
+    path = tmp_path / "root" / "file"
+    path.write_bytes(b"inside")
+
+    def check_then_swap(root: Path, names: Sequence[str]) -> Path:
+        checked = checked_path(root, names)
+        path.unlink()
+        path.symlink_to(tmp_path / "secret")
+        return checked
+
+    monkeypatch.setattr(directory, "RELATIVE", False)
+    monkeypatch.setattr(directory, "checked_path", check_then_swap)
+    assert status_of(tmp_path / "root", ["file"]) == 404
+
+
+# Descriptors
+
+
+def test_descriptors_are_preferred_to_paths() -> None:
+    assert directory.RELATIVE is (sys.platform != "win32")
+
+
+def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
+    before = open_descriptors()
+    descriptor, _ = open_regular(tree, ["folder", "deep", "file"])
+    assert len(open_descriptors()) == len(before) + 1
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+    assert open_descriptors() == before
+
+
+def test_the_parent_is_closed_whatever_happens(tree: Path) -> None:
+    before = open_descriptors()
+    with pytest.raises(ZeroDivisionError), open_parent(tree, ["folder", "deep", "file"]) as parent:
+        raise ZeroDivisionError(parent)
+    assert open_descriptors() == before
+
+
+# What the system says, and what clients hear of it
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (errno.ENOENT, 404),
+        (errno.ENOTDIR, 404),
+        (errno.ELOOP, 404),
+        (errno.ENAMETOOLONG, 404),
+        (errno.EISDIR, 404),
+        (errno.ENXIO, 404),
+        (errno.ENODEV, 404),
+        (errno.EINVAL, 404),
+        (errno.EACCES, 403),
+        (errno.EPERM, 403),
+        (errno.EROFS, 403),
+        (errno.EFBIG, 413),
+        (errno.EMFILE, 503),
+        (errno.ENFILE, 503),
+        (errno.ENOSPC, 507),
+        (errno.EDQUOT, 507),
+    ],
+    ids=lambda value: errno.errorcode[value] if value < 200 else str(value),
+)
+def test_what_the_system_says_becomes_a_status(number: int, status: int) -> None:
+    error = OSError(number, os.strerror(number), "/a/path/of/ours")
+    with pytest.raises(HTTPError) as refusal, refusing():
+        raise error
+    assert refusal.value.status == status
+    assert refusal.value.__cause__ is error  # for the log
+    assert "/a/path/of/ours" not in refusal.value.detail  # and not for the client
+
+
+def test_a_fault_of_the_machine_is_no_refusal() -> None:
+    with pytest.raises(OSError, match="broken") as failure, refusing():
+        raise OSError(errno.EIO, "broken")
+    assert failure.value.errno == errno.EIO
+
+
+def test_a_refusal_goes_through_as_it_is() -> None:
+    refusal = HTTPError(409, "busy")
+    with pytest.raises(HTTPError) as passed, refusing():
+        raise refusal
+    assert passed.value is refusal
+
+
+# Names
+
+
+@pytest.mark.parametrize("middle", ["", "0123", "x.part"])
+def test_parts_are_known_by_their_names(middle: str) -> None:
+    assert is_part(f"{PART_PREFIX}{middle}{PART_SUFFIX}")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "0123", f"{PART_PREFIX}0123", f"0123{PART_SUFFIX}", f"x{PART_PREFIX}{PART_SUFFIX}"]
+)
+def test_other_names_are_no_parts(name: str) -> None:
+    assert not is_part(name)
+
+
+@pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
+def test_odd_names_are_names(name: str) -> None:
+    check_name(name)

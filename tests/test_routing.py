@@ -1,0 +1,445 @@
+"""Routes: what fits a path, which handler answers, what is said where none does."""
+
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_http.apps.routing import Pattern, RouteHandler, Router
+from trio_http.http1.exchange import Exchange
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.messages import Request, Response, decoded
+from trio_http.testing import open_client
+
+
+def saying(text: str) -> RouteHandler:
+    async def handler(request: Request, **names: str) -> Response:
+        return Response.text(text)
+
+    return handler
+
+
+async def tell_names(request: Request, **names: str) -> Response:
+    return Response.json(names)
+
+
+async def tell_place(exchange: Exchange) -> None:
+    request = exchange.request
+    await exchange.respond(Response.text(f"{request.method} {request.mount} {request.path}"))
+
+
+# Patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "names"),
+    [
+        ("/", "/", {}),
+        ("/users/{name}", "/users/ada", {"name": "ada"}),
+        ("/users/{name}", "/users/", None),  # a name is never empty
+        ("/users/{name}", "/users/ada/", None),
+        ("/users/{name}", "/users/ada/notes", None),
+        ("/users/{name}", "/Users/ada", None),  # paths have case (RFC 3986 6.2.2.1)
+        ("/users/{name}", "/users/a%2Fb", {"name": "a/b"}),  # escaped, so no separator
+        ("/users/{name}", "/users/%2e%2e", {"name": ".."}),  # a name like others, here
+        ("/users/{name}", "/users/%00", {"name": "\0"}),
+        ("/users/{name}", "/users/%0A", {"name": "\n"}),
+        ("/users/{name}", "/users/%c3%a9", {"name": "é"}),
+        ("/users/{name}", "/users/%ff", {"name": "\udcff"}),  # no UTF-8, and not lost either
+        ("/users/{name}", "/users/100%", {"name": "100%"}),  # no escape at all
+        ("/users/{name}", "/users/a+b", {"name": "a+b"}),  # a blank in forms, not in paths
+        ("/{a}/{b}", "/1/2", {"a": "1", "b": "2"}),
+        ("/{a}-{b}", "/1-2", {"a": "1", "b": "2"}),
+        ("/{name}.txt", "/notes.txt", {"name": "notes"}),
+        ("/{name}.txt", "/notesAtxt", None),  # a dot stands for itself
+        ("/docs/{rest:path}", "/docs/a", {"rest": "a"}),
+        ("/docs/{rest:path}", "/docs/a/b//c/", {"rest": "a/b//c/"}),
+        ("/docs/{rest:path}", "/docs/a%20b/c", {"rest": "a b/c"}),
+        ("/docs/{rest:path}", "/docs/a\nb", {"rest": "a\nb"}),
+        ("/docs/{rest:path}", "/docs/", None),
+        ("/docs/{rest:path}", "/docs", None),
+        ("/{a:path}/edit", "/x/y/edit", {"a": "x/y"}),
+        ("/%7Eada", "/%7Eada", {}),
+        ("/%7Eada", "/~ada", None),  # matched as sent
+    ],
+)
+def test_what_the_names_in_a_pattern_stand_for(
+    pattern: str, path: str, names: dict[str, str] | None
+) -> None:
+    assert Pattern.parse(pattern).match(path) == names
+
+
+@given(st.text(alphabet="ab/%2Fe.\n", max_size=12))
+def test_a_name_is_exactly_one_segment_decoded(path: str) -> None:
+    expected = None
+    match path.split("/"):
+        case ["", "a", name, "b"] if name:
+            expected = {"name": decoded(name)}
+    assert Pattern.parse("/a/{name}/b").match(path) == expected
+
+
+@given(st.binary(min_size=1))
+def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
+    name = raw.decode("utf-8", "surrogateescape")
+    assert Pattern.parse("/{name}").match("/" + quote(raw, safe="")) == {"name": name}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "users",
+        "{name}",
+        "/a b",
+        "/café",  # would have to be sent as caf%C3%A9
+        "/a?b=c",  # a query is no part of a path
+        "/{",
+        "/}",
+        "/{}",
+        "/{{name}}",
+        "/{first name}",
+        "/{1st}",
+        "/{name:int}",  # no such kind
+        "/{name}/{name}",
+    ],
+)
+def test_a_malformed_pattern_raises(text: str) -> None:
+    with pytest.raises(ValueError, match=r"a path begins|names stand in braces|one thing only"):
+        Pattern.parse(text)
+
+
+# Routes
+
+
+async def test_a_handler_is_given_the_names_by_name() -> None:
+    app = Router()
+
+    @app.get("/{first}/{second}")
+    async def handler(request: Request, second: str, first: str) -> Response:
+        return Response.text(f"{first} then {second}")
+
+    async with open_client(app) as client:
+        assert (await client.get("/1/2")).body == b"1 then 2"
+
+
+async def test_a_query_is_no_part_of_the_path() -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.get("/b/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a?/b")).body == b"a"
+        assert (await client.get("/b/c?d=/e")).body == b'{"name":"c"}'
+
+
+async def test_an_escaped_slash_is_not_the_slash_of_a_route() -> None:
+    app = Router()
+    app.get("/a/b")(saying("a/b"))
+    async with open_client(app) as client:
+        assert (await client.get("/a%2Fb")).status == 404
+
+
+async def test_of_patterns_the_first_that_fits_counts() -> None:
+    app = Router()
+    app.get("/a/{x}")(tell_names)
+    app.get("/{y}/b")(tell_names)
+    app.get("/a/{z:path}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).body == b'{"x":"b"}'
+        assert (await client.get("/c/b")).body == b'{"y":"c"}'
+        assert (await client.get("/a/b/c")).body == b'{"z":"b/c"}'
+
+
+async def test_a_path_without_names_counts_before_patterns() -> None:
+    app = Router()
+    app.get("/users/{name}")(saying("anybody"))
+    app.get("/users/me")(saying("me"))
+    async with open_client(app) as client:
+        assert (await client.get("/users/me")).body == b"me"
+        assert (await client.get("/users/you")).body == b"anybody"
+
+
+@pytest.mark.parametrize("path", ["/a", "/{name}"])
+async def test_each_method_has_a_handler_of_its_own(path: str) -> None:
+    app = Router()
+
+    async def tell_method(request: Request, **names: str) -> Response:
+        return Response.text(request.method)
+
+    for add in (app.get, app.post, app.put, app.patch, app.delete):
+        assert add(path)(tell_method) is tell_method
+    app.route("PROPFIND", path)(tell_method)
+    app.get("/other")(saying("other"))
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"]
+    async with open_client(app) as client:
+        for method in methods:
+            assert (await client.request(method, "/a")).body == method.encode()
+        options = await client.request("OPTIONS", "/a")
+        assert options.headers["Allow"] == ", ".join(sorted([*methods, "HEAD", "OPTIONS"]))
+
+
+async def test_head_is_answered_by_the_handler_for_get() -> None:
+    app = Router()
+    app.get("/")(saying("hello"))
+    async with open_client(app) as client:
+        answer = await client.request("HEAD", "/")
+        assert (answer.status, answer.headers["Content-Length"], answer.body) == (200, "5", b"")
+        # Had a body been sent after all, it would stand before this answer.
+        assert (await client.get("/")).body == b"hello"
+
+
+async def test_head_can_have_a_handler_of_its_own() -> None:
+    app = Router()
+    app.get("/")(saying("hello"))
+
+    @app.route("HEAD", "/")
+    async def head(request: Request) -> Response:
+        return Response(204)
+
+    async with open_client(app) as client:
+        assert (await client.request("HEAD", "/")).status == 204
+
+
+async def test_options_tells_what_is_allowed() -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.post("/b/{name}")(tell_names)
+    async with open_client(app) as client:
+        answer = await client.request("OPTIONS", "/a")
+        assert (answer.status, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
+        answer = await client.request("OPTIONS", "/b/c")
+        assert (answer.status, answer.headers["Allow"]) == (204, "OPTIONS, POST")
+
+
+async def test_options_can_have_a_handler_of_its_own() -> None:
+    app = Router()
+    app.route("OPTIONS", "/")(saying("mine"))
+    async with open_client(app) as client:
+        assert (await client.request("OPTIONS", "/")).body == b"mine"
+
+
+async def test_options_of_the_server_as_a_whole_is_answered() -> None:
+    async with open_client(Router()) as client:
+        answer = await client.request("OPTIONS", "*")  # RFC 9110 9.3.7
+        assert (answer.status, answer.body) == (204, b"")
+
+
+async def test_another_method_is_refused_with_what_is_allowed() -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.put("/a")(saying("a"))
+    async with open_client(app) as client:
+        answer = await client.request("DELETE", "/a")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_an_unknown_path_is_not_found(method: str) -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.get("/b/{name}")(tell_names)
+    async with open_client(app) as client:
+        answer = await client.request(method, "/c")
+        assert answer.status == 404
+        assert "Allow" not in answer.headers
+
+
+async def test_a_handler_can_refuse() -> None:
+    app = Router()
+
+    @app.get("/")
+    async def handler(request: Request) -> Response:
+        raise HTTPError(418, "short and stout")
+
+    async with open_client(app) as client:
+        answer = await client.get("/")
+        assert (answer.status, b"short and stout" in answer.body) == (418, True)
+
+
+# Mounts
+
+
+async def test_a_mounted_app_sees_paths_without_its_prefix() -> None:
+    app = Router()
+    app.mount("/in", tell_place)
+    async with open_client(app) as client:
+        for path, seen in {
+            "/in": b"GET /in /",
+            "/in/": b"GET /in /",
+            "/in/a": b"GET /in /a",
+            "/in/in/a": b"GET /in /in/a",  # once is enough
+            "/in//a": b"GET /in //a",
+            "/in/a%2Fb?c": b"GET /in /a%2Fb",
+        }.items():
+            assert (await client.get(path)).body == seen
+        assert (await client.request("BREW", "/in/a")).body == b"BREW /in /a"
+
+
+@pytest.mark.parametrize("path", ["/", "/inn", "/i", "/a/in", "/in%2Fa", "/%69n/a"])
+async def test_a_mounted_app_sees_nothing_else(path: str) -> None:
+    app = Router()
+    app.mount("/in", tell_place)
+    async with open_client(app) as client:
+        assert (await client.get(path)).status == 404
+
+
+@pytest.mark.parametrize("prefixes", [("/a", "/a/b"), ("/a/b", "/a")])
+async def test_of_mounts_the_longest_prefix_counts(prefixes: tuple[str, str]) -> None:
+    app = Router()
+    for prefix in prefixes:
+        app.mount(prefix, tell_place)
+    async with open_client(app) as client:
+        assert (await client.get("/a/c")).body == b"GET /a /c"
+        assert (await client.get("/a/b/c")).body == b"GET /a/b /c"
+        assert (await client.get("/a/bc")).body == b"GET /a /bc"
+
+
+async def test_routers_nest() -> None:
+    inner, middle, outer = Router(), Router(), Router()
+
+    @inner.get("/{name}")
+    async def handler(request: Request, name: str) -> Response:
+        return Response.text(f"{request.mount} {request.path} {name} {request.target}")
+
+    middle.mount("/inner", inner)
+    outer.mount("/middle", middle)
+    async with open_client(outer) as client:
+        answer = await client.get("/middle/inner/a%20b?c")
+        assert answer.body == b"/middle/inner /a%20b a b /middle/inner/a%20b?c"
+        assert (await client.get("/middle/a")).status == 404
+        refusal = await client.request("POST", "/middle/inner/a")
+        assert (refusal.status, refusal.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_a_route_counts_before_a_mount() -> None:
+    app = Router()
+    app.mount("/a", tell_place)
+    app.get("/a/b")(saying("route"))
+    app.get("/a/c/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).body == b"route"
+        assert (await client.get("/a/c/d")).body == b'{"name":"d"}'
+        assert (await client.request("POST", "/a/b")).body == b"POST /a /b"
+        assert (await client.get("/a/x")).body == b"GET /a /x"
+
+
+async def test_a_mount_can_be_for_some_methods_only() -> None:
+    app = Router()
+    app.mount("/a", tell_place, methods=["GET"])
+    app.put("/a/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).body == b"GET /a /b"
+        assert (await client.request("HEAD", "/a/b")).status == 200
+        assert (await client.request("PUT", "/a/b")).body == b'{"name":"b"}'
+        answer = await client.request("POST", "/a/b")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
+        answer = await client.request("OPTIONS", "/a/b")
+        assert (answer.status, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, PUT")
+        answer = await client.request("PUT", "/a/b/c")  # only the mount has a place for it
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_a_mount_for_a_method_without_head_has_none() -> None:
+    app = Router()
+    app.mount("/a", tell_place, methods={"POST"})
+    async with open_client(app) as client:
+        answer = await client.request("HEAD", "/a/b")
+        assert (answer.status, answer.headers["Allow"]) == (405, "OPTIONS, POST")
+
+
+# Wrong use
+
+
+@pytest.mark.parametrize("method", ["", "GET POST", "G\u00c9T", "GET\n"])
+def test_a_route_for_what_is_no_method_raises(method: str) -> None:
+    with pytest.raises(ValueError, match="not a method"):
+        Router().route(method, "/")
+
+
+@pytest.mark.parametrize("path", ["/a", "/{name}", "/{rest:path}"])
+def test_a_route_that_is_there_already_raises(path: str) -> None:
+    app = Router()
+    app.get(path)(tell_names)
+    app.post(path)(tell_names)
+    with pytest.raises(ValueError, match="has a handler already"):
+        app.get(path)(tell_names)
+
+
+def test_a_pattern_under_other_names_raises() -> None:
+    # It fits what the first one fits, so it would never be asked.
+    app = Router()
+    app.get("/users/{name}")(tell_names)
+    with pytest.raises(ValueError, match="other names"):
+        app.post("/users/{id}")
+    app.get("/users/{name:path}")(tell_names)
+
+
+class Greeting:
+    async def __call__(self, _: Request, name: str) -> Response:
+        return Response.text(f"hello, {name}")
+
+
+async def greet(greeting: str, request: Request, name: str) -> Response:
+    return Response.text(f"{greeting}, {name}")
+
+
+@pytest.mark.parametrize("handler", [Greeting(), partial(greet, "hello")])
+async def test_whatever_is_called_like_an_async_function_can_handle(handler: RouteHandler) -> None:
+    app = Router()
+    app.get("/{name}")(handler)
+    async with open_client(app) as client:
+        assert (await client.get("/ada")).body == b"hello, ada"
+
+
+async def takes_no_request() -> Response:
+    raise NotImplementedError
+
+
+async def takes_no_name(request: Request) -> Response:
+    raise NotImplementedError
+
+
+async def takes_another(request: Request, title: str) -> Response:
+    raise NotImplementedError
+
+
+async def takes_more(request: Request, name: str, title: str) -> Response:
+    raise NotImplementedError
+
+
+async def takes_it_as_the_request(name: Request) -> Response:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [takes_no_request, takes_no_name, takes_another, takes_more, takes_it_as_the_request],
+)
+def test_a_handler_that_does_not_take_the_names_raises(handler: RouteHandler) -> None:
+    with pytest.raises(TypeError, match=r"/\{name\} does not fit its handler"):
+        Router().get("/{name}")(handler)
+
+
+def not_async(request: Request) -> Response:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("handler", [not_async, "text", None])
+def test_a_handler_that_is_no_async_function_raises(handler: Any) -> None:
+    with pytest.raises(TypeError, match="a handler is an async function"):
+        Router().get("/")(handler)
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "a", "a/", "/a/", "/a b", "/a?b", "/é"])
+def test_a_malformed_prefix_raises(prefix: str) -> None:
+    with pytest.raises(ValueError, match="a prefix begins with a slash"):
+        Router().mount(prefix, tell_place)
+
+
+def test_a_prefix_that_is_there_already_raises() -> None:
+    app = Router()
+    app.mount("/a", tell_place)
+    with pytest.raises(ValueError, match="has an app already"):
+        app.mount("/a", tell_place, methods=["POST"])

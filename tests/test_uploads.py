@@ -1,0 +1,700 @@
+"""Uploads: whole or not at all, whatever comes in between, and nothing left over."""
+
+import fcntl
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event as ThreadEvent
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http.apps import directory, uploads
+from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, is_part
+from trio_http.apps.routing import Router
+from trio_http.apps.uploads import GATHERED, clear_parts, lock, store
+from trio_http.http1.connection import serve_stream
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Request, Response
+from trio_http.testing import open_client
+
+# Worker threads do the writing, so none of these tests has a clock that jumps.
+
+EVERY_BYTE = bytes(range(256))
+LARGE = b"".join([number.to_bytes(4, "big") for number in range(GATHERED)])  # four times that
+
+
+@pytest.fixture(params=["unnamed", "named", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All ways to write a file that is not there yet, whatever this system offers."""
+    if request.param != "unnamed":
+        monkeypatch.setattr(uploads, "UNNAMED", 0)
+    if request.param == "paths":
+        monkeypatch.setattr(directory, "RELATIVE", False)
+    return str(request.param)
+
+
+@pytest.fixture
+def unnamed(tmp_path: Path) -> None:
+    """A need for files without a name, which not every system and file system has."""
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
+    except OSError as error:
+        pytest.skip(f"no files without names here: {error}")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def all_below(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def parts(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if is_part(path.name)]
+
+
+def without_parts(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(folder).items() if not is_part(name)}
+
+
+async def stored(data: bytes, root: Path, names: Sequence[str]) -> bool:
+    send, receive = trio.open_memory_channel[bytes](inf)
+    with send, receive:
+        if data:
+            send.send_nowait(data)
+        send.close()
+        return await store(receive, root, names)
+
+
+async def refusal_of(root: Path, names: Sequence[str]) -> int:
+    """The status with which an upload is refused before its first byte has been asked for."""
+    send, receive = trio.open_memory_channel[bytes](1)
+    with send, receive:
+        send.send_nowait(b"never read")
+        with pytest.raises(HTTPError) as refusal:
+            await store(receive, root, names)
+        assert receive.statistics().current_buffer_used == 1
+    return refusal.value.status
+
+
+@asynccontextmanager
+async def uploading(
+    root: Path, names: Sequence[str]
+) -> AsyncIterator[trio.MemorySendChannel[bytes]]:
+    """An upload under way: what is sent to it has been taken when sending returns.
+
+    The block's end is the body's, and waits until the upload is over.
+    """
+    send, receive = trio.open_memory_channel[bytes](0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store, receive, root, names)
+        async with send:
+            yield send
+
+
+async def late_refusal_of(upload: Callable[[], Awaitable[None]]) -> int:
+    """The status with which an upload ends that was under way."""
+    with pytest.raises(ExceptionGroup) as failure:
+        await upload()
+    (error,) = failure.value.exceptions
+    assert isinstance(error, HTTPError)
+    return error.status
+
+
+class Breaking:
+    """A body that breaks off."""
+
+    def __init__(self, pieces: Sequence[bytes], error: Exception) -> None:
+        self._pieces = list(pieces)
+        self._error = error
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._pieces:
+            raise self._error
+        return self._pieces.pop(0)
+
+
+def storing(root: Path) -> Router:
+    app = Router()
+
+    @app.put("/{name}")
+    async def put(request: Request, name: str) -> Response:
+        is_new = await store(request.body, root, [name])
+        return Response(201 if is_new else 204)
+
+    return app
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """For a while, be a user whom files' modes mean something to, as they do not to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """An empty folder that everybody can reach."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+# What is stored
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", EVERY_BYTE, LARGE], ids=["empty", "NUL", "every byte", "large"]
+)
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_body_is_stored_byte_for_byte(
+    tmp_path: Path, way: str, data: bytes, framing: str
+) -> None:
+    if framing == "length":
+        fields = [("Content-Length", str(len(data)))]
+        sent = data
+    else:
+        fields = [("Transfer-Encoding", "chunked")]
+        pieces = [data[start : start + 70_000] for start in range(0, len(data), 70_000)]
+        sent = b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""]])
+    async with open_client(storing(tmp_path)) as client:
+        answer = await client.request("PUT", "/name", fields, sent)
+        assert (answer.status, answer.reason) == (201, "Created")
+    assert contents(tmp_path) == {"name": data}
+
+
+async def test_a_body_replaces_what_was_there(tmp_path: Path, way: str) -> None:
+    (tmp_path / "name").write_bytes(b"old and longer")
+    (tmp_path / "other").write_bytes(b"other")
+    async with open_client(storing(tmp_path)) as client:
+        assert (await client.request("PUT", "/name", body=b"new")).status == 204
+    assert contents(tmp_path) == {"name": b"new", "other": b"other"}
+
+
+async def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To one that has never heard of O_TMPFILE it is a wish to write to a folder.
+    monkeypatch.setattr(uploads, "UNNAMED", os.O_WRONLY)
+    async with uploading(tmp_path, ["name"]) as body:
+        await body.send(b"data")
+        assert len(parts(tmp_path)) == 1
+    assert contents(tmp_path) == {"name": b"data"}
+
+
+async def test_it_is_told_whether_the_name_was_free(tmp_path: Path, way: str) -> None:
+    assert await stored(b"1", tmp_path, ["name"]) is True
+    assert await stored(b"2", tmp_path, ["name"]) is False
+
+
+async def test_a_file_can_be_stored_in_a_folder_below(tmp_path: Path, way: str) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert await stored(b"deep", tmp_path, ["a", "b", "name"])
+    assert contents(tmp_path / "a" / "b") == {"name": b"deep"}
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "caf\udce9", "back\\slash", "%2e", "...", "x" * 255])
+async def test_odd_names_are_names(tmp_path: Path, way: str, name: str) -> None:
+    assert await stored(b"odd", tmp_path, [name])
+    assert await stored(b"again", tmp_path, [name]) is False
+    assert contents(tmp_path) == {name: b"again"}
+
+
+async def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, way: str) -> None:
+    (tmp_path / "plain").touch()
+    await stored(b"1", tmp_path, ["name"])
+    assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    await stored(b"2", tmp_path, ["name"])
+    assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    (tmp_path / "folder").mkdir()
+    before = count()
+    await stored(b"1", tmp_path, ["name"])
+    await stored(b"2", tmp_path, ["name"])
+    await refusal_of(tmp_path, ["folder"])
+    await refusal_of(tmp_path, ["nothing", "name"])
+    assert count() == before
+
+
+# What others see meanwhile
+
+
+async def test_a_name_is_there_when_its_file_is_whole(tmp_path: Path, way: str) -> None:
+    async with uploading(tmp_path, ["name"]) as body:
+        for piece in (b"first", bytes(GATHERED), b"last"):
+            await body.send(piece)
+            assert without_parts(tmp_path) == {}
+    assert contents(tmp_path) == {"name": b"first" + bytes(GATHERED) + b"last"}
+
+
+async def test_the_old_file_is_there_until_the_new_one_is(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "name"
+    path.write_bytes(b"old")
+    with path.open("rb") as opened_before:
+        async with uploading(tmp_path, ["name"]) as body:
+            await body.send(bytes(GATHERED))
+            await body.send(b"rest")
+            assert without_parts(tmp_path) == {"name": b"old"}
+        # Who has opened the old file goes on to read the old file.
+        assert opened_before.read() == b"old"
+    assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+async def test_nothing_of_an_upload_can_be_seen(tmp_path: Path, unnamed: None, name: str) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    async with uploading(tmp_path, [name]) as body:
+        await body.send(bytes(GATHERED))
+        await body.send(b"rest")
+        assert contents(tmp_path) == {"old": b"old"}
+    assert contents(tmp_path) == {"old": b"old", name: bytes(GATHERED) + b"rest"}
+
+
+@pytest.mark.parametrize("way", ["named", "paths"], indirect=True)
+async def test_elsewhere_there_is_one_locked_part(tmp_path: Path, way: str) -> None:
+    async with uploading(tmp_path, ["name"]) as body:
+        await body.send(bytes(GATHERED))
+        await body.send(b"rest")
+        (part,) = parts(tmp_path)
+        with part.open("rb") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        clear_parts(tmp_path)
+        assert parts(tmp_path) == [part]
+        # Nobody else can read it over HTTP, or write to it.
+        assert await refusal_of(tmp_path, [part.name]) == 404
+    assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
+
+
+async def test_a_reader_sees_one_file_or_another_and_never_a_mixture(
+    tmp_path: Path, way: str
+) -> None:
+    path = tmp_path / "name"
+    versions = [bytes([number]) * 10_000 for number in range(30)]
+    path.write_bytes(versions[0])
+    done = ThreadEvent()
+    seen = set()
+
+    def read_on() -> None:
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, read_on)
+        try:
+            for version in versions:
+                await stored(version, tmp_path, ["name"])
+        finally:
+            done.set()
+    assert seen <= set(versions)
+
+
+async def test_of_two_uploads_to_one_name_the_last_is_there_whole(tmp_path: Path, way: str) -> None:
+    async with uploading(tmp_path, ["name"]) as first:
+        await first.send(b"first, ")
+        async with uploading(tmp_path, ["name"]) as second:
+            await second.send(b"second, ")
+            await first.send(bytes(GATHERED))
+            await second.send(b"whole")
+        assert without_parts(tmp_path) == {"name": b"second, whole"}
+        await first.send(b"whole")
+    assert contents(tmp_path) == {"name": b"first, " + bytes(GATHERED) + b"whole"}
+
+
+async def test_many_uploads_to_one_name_leave_one_of_them(tmp_path: Path, way: str) -> None:
+    versions = [bytes([number]) * 10_000 for number in range(20)]
+    async with trio.open_nursery() as nursery:
+        for version in versions:
+            nursery.start_soon(stored, version, tmp_path, ["name"])
+    ((name, data),) = contents(tmp_path).items()
+    assert name == "name"
+    assert data in versions
+
+
+async def test_of_many_uploads_one_is_told_that_the_name_was_free(
+    tmp_path: Path, unnamed: None
+) -> None:
+    told: list[bool] = []
+
+    async def upload(number: int) -> None:
+        told.append(await stored(bytes([number]), tmp_path, ["name"]))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(upload, number)
+    assert sorted(told) == [False] * 19 + [True]
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, way: str) -> None:
+    inside, outside = tmp_path / "root" / "folder", tmp_path / "outside"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    async with uploading(tmp_path / "root", ["folder", "name"]) as body:
+        await body.send(b"data")
+        inside.rename(tmp_path / "root" / "moved")
+        inside.symlink_to(outside)
+    assert contents(outside) == {}
+    assert contents(tmp_path / "root" / "moved") == {"name": b"data"}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["nothing", "name"],
+        ["file", "name"],
+        ["link-up", "name"],
+        ["link-up"],
+        ["."],
+        [".."],
+        ["..", "name"],
+        ["", "name"],
+        [""],
+        ["folder", ""],
+        ["folder", "..", "name"],
+        ["../name"],
+        ["folder/name"],
+        ["/tmp/name"],  # noqa: S108 - what a client might try
+        ["na\0me"],
+        ["\ud800"],
+        ["x" * 256],
+        ["x" * 256, "name"],
+        [f"{PART_PREFIX}0{PART_SUFFIX}"],
+    ],
+    ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
+)
+async def test_where_nothing_can_be_nothing_is_stored(
+    tmp_path: Path, way: str, names: Sequence[str]
+) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "file").touch()
+    (root / "link-up").symlink_to("..")
+    before = all_below(tmp_path)
+    # The link is something else of that name, or not followed where paths are checked.
+    assert await refusal_of(root, names) in ({404, 409} if names == ["link-up"] else {404})
+    assert all_below(tmp_path) == before
+
+
+async def test_what_is_no_regular_file_stays(tmp_path: Path, way: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    before = all_below(tmp_path)
+    assert await refusal_of(tmp_path, ["folder"]) == 409
+    assert await refusal_of(tmp_path, ["fifo"]) == 409
+    assert all_below(tmp_path) == before
+    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+
+
+@pytest.mark.parametrize("target", ["file", "nowhere", "link"])
+async def test_a_link_stays_and_so_does_what_it_leads_to(
+    tmp_path: Path, way: str, target: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(target)
+    assert await refusal_of(tmp_path, ["link"]) == (404 if way == "paths" else 409)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
+
+
+async def test_a_folder_that_appears_during_an_upload_stays(tmp_path: Path, way: str) -> None:
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"]) as body:
+            await body.send(b"data")
+            (tmp_path / "name").mkdir()
+
+    assert await late_refusal_of(upload) == 409
+    assert all_below(tmp_path) == [tmp_path / "name"]
+
+
+async def test_a_folder_that_disappears_during_an_upload_is_not_found(
+    tmp_path: Path, way: str
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    async def upload() -> None:
+        async with uploading(tmp_path, ["folder", "name"]) as body:
+            await body.send(b"data")
+            for part in parts(folder):
+                part.unlink()
+            folder.rmdir()
+
+    assert await late_refusal_of(upload) == 404
+    assert all_below(tmp_path) == []
+
+
+async def test_a_folder_that_we_may_not_write_to_is_forbidden(public: Path, way: str) -> None:
+    (public / "folder").mkdir(mode=0o555)
+    with as_somebody():
+        assert await refusal_of(public, ["folder", "name"]) == 403
+    assert contents(public / "folder") == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
+async def test_a_file_that_we_may_not_replace_stays_and_nothing_else(
+    public: Path, way: str
+) -> None:
+    folder = public / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)  # like /tmp, where everybody has files and nobody those of others
+    (folder / "name").write_bytes(b"old")
+    with as_somebody(), pytest.raises(HTTPError) as refusal:
+        await stored(b"new", folder, ["name"])
+    assert refusal.value.status == 403
+    assert contents(folder) == {"name": b"old"}
+
+
+async def test_a_refusal_comes_before_a_client_has_been_told_to_continue(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    fields = [("Expect", "100-continue"), ("Content-Length", "1000000000")]
+    async with open_client(storing(tmp_path)) as client:
+        assert (await client.request("PUT", "/folder", fields)).status == 409
+
+
+# Uploads that come to nothing
+
+
+async def test_a_cancelled_upload_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    for name in ("name", "another"):
+        with trio.CancelScope() as scope:
+            async with uploading(tmp_path, [name]) as body:
+                await body.send(bytes(GATHERED))
+                await body.send(b"rest")
+                scope.cancel()
+        assert scope.cancelled_caught
+        assert contents(tmp_path) == {"name": b"old"}
+
+
+async def test_a_body_that_breaks_off_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    for name in ("name", "another"):
+        for pieces in ([], [b"half"], [bytes(GATHERED), b"half"]):
+            with pytest.raises(ZeroDivisionError):
+                await store(Breaking(pieces, ZeroDivisionError()), tmp_path, [name])
+            assert contents(tmp_path) == {"name": b"old"}
+
+
+@pytest.mark.parametrize(
+    ("status", "framing", "body"),
+    [
+        (400, "Content-Length: 10", b"half"),  # and then the input ends
+        (400, "Transfer-Encoding: chunked", b"4\r\nhalf\r\n"),
+        (400, "Transfer-Encoding: chunked", b"4\r\nhalf\r\nno chunk\r\n"),
+        (413, "Transfer-Encoding: chunked", b"4\r\nhalf\r\n100\r\n" + bytes(256)),
+        (413, "Content-Length: 300", bytes(300)),
+    ],
+)
+async def test_a_request_that_is_wrong_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str, status: int, framing: str, body: bytes
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    async with open_client(storing(tmp_path), limits=Limits(body=100)) as client:
+        head = f"PUT /name HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n"
+        await client.send(head.encode() + body)
+        await client.send_eof()
+        assert (await client.answer()).status == status
+        assert contents(tmp_path) == {"name": b"old"}
+
+
+async def test_a_client_that_goes_away_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    near, far = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_stream, storing(tmp_path), far)
+        await near.send_all(b"PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf")
+        await near.aclose()
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+# The rest is about whole processes: limits that hold for one, and its death.
+
+CHECKOUT = Path(__file__).parent.parent
+
+STORE = """
+import os, resource, signal, sys
+from pathlib import Path
+
+import trio
+
+from trio_http.apps import uploads
+from trio_http.semantics.errors import HTTPError
+
+root, way, ending = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+
+class Body:
+    pieces = 8
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.pieces:
+            if ending == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise StopAsyncIteration
+        self.pieces -= 1
+        return bytes(uploads.GATHERED)
+
+
+if way == "named":
+    uploads.UNNAMED = 0
+if ending == "limit":
+    too_small = 8 * uploads.GATHERED - 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (too_small, too_small))
+(root / "name").write_bytes(b"old")
+try:
+    trio.run(uploads.store, Body(), root, ["name"])
+except HTTPError as error:
+    print(error.status, {path.name: path.read_bytes() for path in root.iterdir()})
+"""
+
+
+def run_store(
+    root: Path, way: str, ending: str, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, sys.executable, "-c", STORE, str(root), way, ending]
+    return subprocess.run(
+        command, cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"])
+def test_a_file_that_grows_too_large_is_refused_and_the_old_one_stays(
+    tmp_path: Path, way: str
+) -> None:
+    ended = run_store(tmp_path, way, "limit")
+    assert (ended.stdout, ended.stderr) == ("413 {'name': b'old'}\n", "")
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"])
+def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path, way: str) -> None:
+    # A file system of one megabyte, that nobody but the program under test sees.
+    mount = 'mount -t tmpfs -o size=1m tmpfs "$0"'
+    in_private = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    try:
+        subprocess.run([*in_private, mount, str(tmp_path)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    ended = run_store(tmp_path, way, "disk", [*in_private, f'{mount} && exec "$@"', str(tmp_path)])
+    assert (ended.stdout, ended.stderr) == ("507 {'name': b'old'}\n", "")
+
+
+def test_a_killed_server_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, unnamed: None
+) -> None:
+    ended = run_store(tmp_path, "unnamed", "kill")
+    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+def test_what_a_killed_server_leaves_elsewhere_is_cleared_away(tmp_path: Path) -> None:
+    ended = run_store(tmp_path, "named", "kill")
+    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
+    assert without_parts(tmp_path) == {"name": b"old"}
+    assert len(parts(tmp_path)) == 1
+    clear_parts(tmp_path)
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+# Clearing away
+
+
+def part_in(folder: Path, middle: str) -> Path:
+    path = folder / f"{PART_PREFIX}{middle}{PART_SUFFIX}"
+    path.write_bytes(b"half of i")
+    return path
+
+
+def test_only_abandoned_parts_are_cleared_away(tmp_path: Path) -> None:
+    abandoned = [part_in(tmp_path, str(number)) for number in range(3)]
+    being_written = part_in(tmp_path, "locked")
+    others = [tmp_path / "name", tmp_path / f"name{PART_SUFFIX}", tmp_path / f"{PART_PREFIX}name"]
+    for other in others:
+        other.touch()
+    # Things that are no uploads, whatever they are called.
+    folder, link = (tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link"))
+    folder.mkdir()
+    link.symlink_to(others[0])
+    with being_written.open("rb") as file:
+        assert lock(file.fileno())
+        clear_parts(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([*others, being_written, folder, link])
+    clear_parts(tmp_path)
+    assert not being_written.exists()
+    assert not any(path.exists() for path in abandoned)
+
+
+def test_clearing_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> None:
+    clear_parts(tmp_path / "nothing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
+    ours = [part_in(public, f"{number}-ours") for number in range(8)]
+    theirs = [part_in(public, f"{number}-theirs") for number in range(8)]
+    for part in ours:
+        part.chmod(0o666)
+    for part in theirs:
+        part.chmod(0)
+    with as_somebody():
+        clear_parts(public)
+    assert sorted(public.iterdir()) == theirs
+
+
+def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as one, path.open("rb") as other:
+        assert lock(one.fileno())
+        assert not lock(other.fileno())
+        one.close()
+        assert lock(other.fileno())
+
+
+def test_where_there_are_no_locks_every_file_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "fcntl", None)
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as one, path.open("rb") as other:
+        assert lock(one.fileno())
+        assert lock(other.fileno())

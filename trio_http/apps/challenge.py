@@ -1,0 +1,44 @@
+"""The challenge's server, and the example to read first.
+
+Build your own HTTP server: greet, echo, name the user agent, fetch and store
+files. Handlers are given a request and return a response.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trio_http.apps.files import files
+from trio_http.apps.routing import Router
+from trio_http.apps.uploads import clear_parts, store
+from trio_http.semantics.messages import Compress, Request, Response
+
+
+def challenge(directory: Path | None = None) -> Router:
+    """The challenge's routes; without a directory there is nothing under ``/files/``."""
+    app = Router()
+
+    @app.get("/")
+    async def home(request: Request) -> Response:
+        return Response(200)
+
+    # An early edition of the challenge has slashes in its texts.
+    @app.get("/echo/{text:path}")
+    async def echo(request: Request, text: str) -> Response:
+        return Response.text(text, media_type="text/plain", compress=Compress.ALWAYS)
+
+    @app.get("/user-agent")
+    async def user_agent(request: Request) -> Response:
+        return Response.text(request.headers.get("User-Agent") or "", media_type="text/plain")
+
+    if directory is not None:
+        clear_parts(directory)
+        download = files(directory, media_type="application/octet-stream", compress=Compress.ALWAYS)
+        app.mount("/files", download, methods=["GET", "HEAD"])
+
+        @app.post("/files/{name}")
+        async def upload(request: Request, name: str) -> Response:
+            await store(request.body, directory, [name])
+            return Response(201)
+
+    return app
