@@ -1,0 +1,220 @@
+"""What others build on: the public names, how they are called, and what the README shows."""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import trio_http
+from trio_http import (
+    App,
+    Exchange,
+    Handler,
+    HTTPError,
+    Request,
+    Response,
+    Router,
+    Send,
+    Server,
+    Stream,
+    answering,
+    files,
+    open_listeners,
+    serve,
+    serve_stream,
+)
+from trio_http.testing import Client, open_client
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_public_names_are_these() -> None:
+    assert trio_http.__all__ == [
+        "App",
+        "Body",
+        "Chain",
+        "ClientDisconnected",
+        "Compress",
+        "Connected",
+        "Disconnected",
+        "Encoded",
+        "Ending",
+        "Event",
+        "Exchange",
+        "Failure",
+        "FileSlice",
+        "HTTPError",
+        "Handler",
+        "Headers",
+        "Limits",
+        "Record",
+        "Report",
+        "Request",
+        "Response",
+        "Router",
+        "Send",
+        "Server",
+        "Stream",
+        "Timeouts",
+        "__version__",
+        "answering",
+        "files",
+        "open_listeners",
+        "serve",
+        "serve_stream",
+    ]
+
+
+def test_public_names_are_there_and_nothing_else_is() -> None:
+    modules = {name for name, value in vars(trio_http).items() if inspect.ismodule(value)}
+    others = {name for name in vars(trio_http) if not name.startswith("__")} - modules
+    # A submodule has the same name as what is in it; the function wins.
+    assert others | {"__version__"} == set(trio_http.__all__)
+
+
+@pytest.mark.parametrize("name", trio_http.__all__)
+def test_what_can_be_called_says_what_one_gets(name: str) -> None:
+    value = getattr(trio_http, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert inspect.getdoc(value)
+        assert value.__module__.startswith("trio_http.")
+
+
+def test_version_is_one() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", trio_http.__version__)
+
+
+def shape(function: Callable[..., Any]) -> str:
+    """A signature with neither types nor defaults, only where there are some."""
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(
+            annotation=parameter.empty,
+            default=parameter.default if parameter.default is parameter.empty else ...,
+        )
+        for parameter in signature.parameters.values()
+    ]
+    return str(inspect.Signature(parameters)).replace("Ellipsis", "...")
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (serve, "(app, listeners, *, timeouts=..., limits=..., report=..., task_status=...)"),
+        (serve_stream, "(app, stream, *, timeouts=..., limits=..., report=..., client=...)"),
+        (open_listeners, "(*addresses)"),
+        (files, "(root, *, media_type=..., compress=...)"),
+        (answering, "(handler)"),
+        (open_client, "(app, *, timeouts=..., limits=..., report=...)"),
+        (Request.read, "(self, limit=...)"),
+        (Request.text, "(self, limit=...)"),
+        (Request.json, "(self, limit=...)"),
+        (Request.form, "(self)"),
+        (Response, "(status=..., headers=..., body=..., compress=...)"),
+        (Response.text, "(text, status=..., *, media_type=..., compress=...)"),
+        (Response.html, "(markup, status=...)"),
+        (Response.json, "(value, status=...)"),
+        (Response.redirect, "(location, status=...)"),
+        (Response.events, "(produce, keep_alive=...)"),
+        (HTTPError, "(status, detail=..., headers=...)"),
+        (Exchange.respond, "(self, response)"),
+        (Exchange.inform, "(self, status, headers=...)"),
+        (Server.shutdown, "(self)"),
+        (Router, "()"),
+        (Router.route, "(self, method, path)"),
+        (Router.get, "(self, path)"),
+        (Router.mount, "(self, prefix, app, *, methods=...)"),
+    ],
+)
+def test_signatures_are_these(function: Callable[..., Any], expected: str) -> None:
+    assert shape(function) == expected
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "content_type", "body"),
+    [
+        (Response(), 200, None, b""),
+        (Response.text("caf\xe9"), 200, "text/plain; charset=utf-8", b"caf\xc3\xa9"),
+        (Response.text("a", 404, media_type="text/css"), 404, "text/css", b"a"),
+        (Response.html("<p>"), 200, "text/html; charset=utf-8", b"<p>"),
+        (Response.json({"a": [1, None]}), 200, "application/json", b'{"a":[1,null]}'),
+        (Response.redirect("/there"), 303, None, b""),
+    ],
+)
+def test_responses_are_made_in_one_call(
+    response: Response, status: int, content_type: str | None, body: bytes
+) -> None:
+    assert response.status == status
+    assert response.headers.get("Content-Type") == content_type
+    assert response.body == body
+
+
+async def test_types_are_those_that_a_user_writes(autojump_clock: trio.testing.MockClock) -> None:
+    # This is checked by mypy as much as by running it.
+    async def handler(request: Request) -> Response:
+        async def produce(send: Send) -> None:
+            async for chunk in request.body:
+                await send(chunk.upper())
+
+        return Response(200, {"Content-Type": "text/plain"}, Stream(produce))
+
+    async def app(exchange: Exchange) -> None:
+        await lifted(exchange)
+
+    kept: Handler = handler
+    lifted: App = answering(kept)
+    async with open_client(app) as client:
+        assert (await client.request("POST", "/", body=b"shout")).body == b"SHOUT"
+
+
+# The README
+
+
+def test_readme_shows_programs() -> None:
+    assert sum("async def main" in block for block in BLOCKS) == 1
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_readme_uses_public_names_only(block: str) -> None:
+    imported = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imported if (node.module or "").split(".")[0] == "trio_http"]
+    assert ours
+    for node in ours:
+        assert node.module in {"trio_http", "trio_http.testing"}
+        exec(compile(ast.Module([node], []), "README.md", "exec"), {})  # noqa: S102 - ours
+        if node.module == "trio_http":
+            assert {name.name for name in node.names} <= set(trio_http.__all__)
+
+
+async def test_readme_program_greets(
+    capsys: pytest.CaptureFixture[str], nursery: trio.Nursery
+) -> None:
+    (program,) = [block for block in BLOCKS if "async def main" in block]
+    definitions, start, rest = program.partition("\ntrio.run(main)\n")
+    assert start
+    assert rest == ""
+    opened: list[trio.SocketListener] = []
+
+    async def open_anywhere(*addresses: str) -> list[trio.SocketListener]:
+        assert addresses
+        opened.extend(await open_listeners("127.0.0.1:0"))
+        return opened
+
+    names: dict[str, Any] = {}
+    exec(compile(definitions, "README.md", "exec"), names)  # noqa: S102 - it is ours
+    assert names["open_listeners"] is open_listeners
+    names["open_listeners"] = open_anywhere
+    nursery.start_soon(names["main"])
+    await trio.testing.wait_all_tasks_blocked()
+    host, port = opened[0].socket.getsockname()
+    assert f"{host}:{port}" in capsys.readouterr().out
+    async with await trio.open_tcp_stream(host, port) as stream:
+        answer = await Client(stream).get("/hello/ada")
+    assert answer.body == b"hello, ada\n"

@@ -1,0 +1,585 @@
+"""The command line: what may be said, what happens then, and how it is told to end."""
+
+import inspect
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http import __version__, cli
+from trio_http.cli import load_app, main, run
+from trio_http.http1.exchange import App, Exchange
+from trio_http.observe import Level, Log
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.messages import Response
+from trio_http.serving.listeners import open_listeners
+from trio_http.testing import Client, open_client
+
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 30
+
+DEFAULT_BIND = cli.DEFAULT_BIND
+NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737): no machine has it
+
+COMMANDS = {"challenge": [], "files": ["."], "app": ["hello:app"]}
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+
+
+async def hello(exchange: Exchange) -> None:
+    await exchange.respond(Response.text("hello\n"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a current folder of its own, and forget the modules that are imported from it."""
+    monkeypatch.chdir(tmp_path)
+    # What should have been refused, but was not, shall at least not begin to serve.
+    monkeypatch.setattr(cli, "DEFAULT_BIND", NOWHERE)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setenv("COLUMNS", "80")
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+# Wrong use: one line, status 2
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that wrong use ends with."""
+    assert main(arguments) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    (line,) = errors.splitlines()
+    assert errors == line + "\n"
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", "trio-http: the following arguments are required: COMMAND"),
+        ("serve", "trio-http: argument COMMAND: invalid choice: 'serve'"),
+        ("--nonsense", "trio-http: "),
+        ("challenge --nonsense", "trio-http: unrecognized arguments: --nonsense"),
+        ("challenge --dir .", "trio-http: unrecognized arguments: --dir ."),  # no guessing
+        ("challenge more", "trio-http: unrecognized arguments: more"),
+        ("challenge --directory", "trio-http: argument --directory: expected one argument"),
+        (
+            "challenge --directory nowhere",
+            "trio-http: argument --directory: cannot serve nowhere: No such file or directory",
+        ),
+        (
+            "challenge --directory file",
+            "trio-http: argument --directory: cannot serve file: Not a directory",
+        ),
+        (
+            f"challenge --directory {'long' * 100}",
+            f"trio-http: argument --directory: cannot serve {'long' * 100}: File name too long",
+        ),
+        ("files", "trio-http: the following arguments are required: DIR"),
+        ("files nowhere", "trio-http: argument DIR: cannot serve nowhere: No such file"),
+        ("app", "trio-http: the following arguments are required: MODULE:NAME"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    capsys: pytest.CaptureFixture[str], folder: Path, arguments: str, expected: str
+) -> None:
+    (folder / "file").touch()
+    assert complaint(capsys, *arguments.split()).startswith(expected)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--bind nonsense", "argument --bind: not HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000"),
+        ("--bind ::1:80", "argument --bind: not HOST:PORT, such as "),
+        ("--bind localhost:65536", "argument --bind: not HOST:PORT, such as "),
+        ("--bind a..b:80", "not the name of a host: a..b:80"),
+        (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
+        ("--log-level quiet", "argument --log-level: invalid choice: 'quiet'"),
+    ],
+)
+def test_wrong_options_are_one_line_for_every_command(
+    capsys: pytest.CaptureFixture[str], folder: Path, command: str, options: str, expected: str
+) -> None:
+    (folder / "hello.py").write_text("async def app(request): ...")
+    line = complaint(capsys, command, *COMMANDS[command], *options.split())
+    assert line.startswith(f"trio-http: {expected}")
+
+
+def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        line = complaint(capsys, "challenge", "--bind", "127.0.0.1:0", "--bind", address)
+    assert line == f"trio-http: cannot listen on {address}: Address already in use"
+
+
+def test_without_bind_it_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert DEFAULT_BIND == "localhost:4221"
+    assert f" {NOWHERE}: " in complaint(capsys, "challenge")
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "expected"),
+    [
+        ("", "module", "not MODULE:NAME: module"),
+        ("", "module:", "not MODULE:NAME: module:"),
+        ("", ":app", "not MODULE:NAME: :app"),
+        ("", "nowhere:app", "cannot load nowhere:app: ModuleNotFoundError: No module named "),
+        ("", ".module:app", "cannot load .module:app: TypeError: "),  # relative to what?
+        ("def app(:", "module:app", "cannot load module:app: SyntaxError: "),
+        ("\nimport nowhere", "module:app", "No module named 'nowhere' ({path}, line 2)"),
+        ("\n\n1 / 0", "module:app", "ZeroDivisionError: division by zero ({path}, line 3)"),
+        ("raise ValueError('two\\nlines')", "module:app", "ValueError: two lines ({path}, line 1)"),
+        ("import sys; sys.exit(3)", "module:app", "SystemExit: 3 ({path}, line 1)"),
+        ("", "module:app", "AttributeError: module 'module' has no attribute 'app'"),
+        ("app = 1", "module:app.x", "AttributeError: 'int' object has no attribute 'x'"),
+        ("app = 1", "module:app", "module:app is neither a Router nor an async function"),
+        ("def app(request): ...", "module:app", "is neither a Router nor an async function"),
+        ("async def app(): ...", "module:app", "is to be called with one argument: too many"),
+        ("async def app(request, x): ...", "module:app", "missing a required argument: 'x'"),
+        (  # the class, where one of its instances is meant
+            "class App:\n async def __call__(self, request): ...",
+            "module:App",
+            "module:App is neither a Router nor an async function",
+        ),
+    ],
+)
+def test_app_that_cannot_be_had_is_one_line(
+    capsys: pytest.CaptureFixture[str], folder: Path, source: str, name: str, expected: str
+) -> None:
+    path = folder / "module.py"
+    path.write_text(source)
+    line = complaint(capsys, "app", name)
+    assert line.startswith("trio-http: ")
+    assert expected.format(path=path) in line
+
+
+def test_current_folder_that_is_gone_is_one_line(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    folder.rmdir()
+    assert "FileNotFoundError" in complaint(capsys, "app", "module:app")
+
+
+def test_interrupt_before_there_is_a_server_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "module.py").write_text("raise KeyboardInterrupt")
+    assert main(["app", "module:app"]) == 128 + signal.SIGINT
+    assert capsys.readouterr() == ("", "")
+
+
+# What is asked for is told
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    output, errors = capsys.readouterr()
+    assert errors == ""
+    return output
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, "--version") == f"trio-http {__version__}\n"
+
+
+def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(capsys, "--help")
+    assert text.startswith("usage: trio-http ")
+    for command in COMMANDS:
+        assert re.search(rf"^    {command}\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [("challenge", "--directory DIR"), ("files", "DIR"), ("app", "MODULE:NAME")],
+)
+def test_help_of_a_command_tells_of_its_options(
+    capsys: pytest.CaptureFixture[str], command: str, own: str
+) -> None:
+    text = told(capsys, command, "--help")
+    assert text.startswith(f"usage: trio-http {command} ")
+    for option in ("--bind HOST:PORT", "--log-level ", "--no-date ", own):
+        assert re.search(rf"^  .*{re.escape(option)}", text, re.MULTILINE), option
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "None" not in text
+
+
+# Apps of the user's own
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (
+            (
+                "from trio_http import Router\n"
+                "app = Router()\n"
+                "@app.get('/')\n"
+                "async def handler(request): return Response.text('hello')"
+            ),
+            "module:app",
+        ),
+        ("async def handler(request): return Response.text('hello')", "module:handler"),
+        ("async def handler(*all): return Response.text('hello')", "module:handler"),
+        ("async def app(exchange): await exchange.respond(Response.text('hello'))", "module:app"),
+        ("async def app(x: Exchange): await x.respond(Response.text('hello'))", "module:app"),
+        ("async def app(x: 'Exchange'): await x.respond(Response.text('hello'))", "module:app"),
+        (
+            (
+                "class App:\n"
+                "    text = 'hello'\n"
+                "    async def __call__(self, exchange):\n"
+                "        await exchange.respond(Response.text(self.text))\n"
+                "    async def handler(self, request):\n"
+                "        return Response.text(self.text)\n"
+                "app = App()"
+            ),
+            "module:app",
+        ),
+        (
+            (
+                "class Greeter:\n"
+                "    async def answer(self, request): return Response.text('hello')\n"
+                "class things:\n"
+                "    greeter = Greeter()"
+            ),
+            "module:things.greeter.answer",
+        ),
+        (
+            (
+                "from functools import partial\n"
+                "async def greet(text, request): return Response.text(text)\n"
+                "handler = partial(greet, 'hello')"
+            ),
+            "module:handler",
+        ),
+    ],
+)
+async def test_app_answers_whatever_kind_it_is_of(folder: Path, source: str, name: str) -> None:
+    (folder / "module.py").write_text(f"from trio_http import Exchange, Response\n{source}\n")
+    async with open_client(load_app(name)) as client:
+        answer = await client.get("/")
+        assert (answer.status, answer.body) == (200, b"hello")
+
+
+async def test_app_may_be_in_a_module_of_a_package(folder: Path) -> None:
+    (folder / "package").mkdir()
+    (folder / "package/module.py").write_text(
+        "from trio_http import Response\nasync def app(request): return Response.text(__name__)"
+    )
+    async with open_client(load_app("package.module:app")) as client:
+        assert (await client.get("/")).body == b"package.module"
+
+
+async def test_current_folder_is_searched_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "other").mkdir()
+    monkeypatch.syspath_prepend(folder / "other")
+    for place in (folder, folder / "other"):
+        (place / "module.py").write_text(
+            f"from trio_http import Response\n"
+            f"async def app(request): return Response.text({str(place)!r})"
+        )
+    async with open_client(load_app("module:app")) as client:
+        assert (await client.get("/")).body.decode() == str(folder)
+
+
+# Serving, within this process
+
+
+class Output(io.StringIO):
+    """What is logged, and an event for when the server has said that it listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = trio.Event()
+
+    def write(self, text: str) -> int:
+        if "[SERVER STARTED]" in text:
+            self.started.set()
+        return super().write(text)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.getvalue().splitlines()
+
+    async def port(self) -> int:
+        await self.started.wait()
+        return int(self.lines[0].rpartition(":")[2])
+
+
+@asynccontextmanager
+async def running(app: App, bind: str = "127.0.0.1:0") -> AsyncIterator[Output]:
+    """Run what the command runs; leaving waits until it has ended."""
+    output = Output()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run, app, bind.split(), Limits(), Log(output, Level.INFO))
+            yield output
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[Client]:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        yield Client(stream)
+
+
+async def test_log_tells_what_happens_in_one_line_each() -> None:
+    async with running(hello) as output:
+        async with connected(await output.port()) as client:
+            assert isinstance(client.stream, trio.SocketStream)
+            host, port = client.stream.socket.getsockname()
+            await client.get("/some/path")
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+    who = re.escape(f"{host}:{port}")
+    patterns = [
+        r"\[SERVER STARTED\] Listening on 127\.0\.0\.1:\d+",
+        rf"\[CONNECTED\] {who}",
+        rf"\[RECEIVED from {who}\] GET /some/path HTTP/1\.1 -> 200, 6 bytes, [\d.]+ ms",
+        rf"\[DISCONNECTED\] {who}",
+        r"\[SERVER STOPPING\] SIGTERM; once more stops at once",
+        r"\[SERVER STOPPED\]",
+    ]
+    for line, pattern in zip(output.lines, patterns, strict=True):
+        assert re.fullmatch(f"{TIME} INFO    {pattern}", line)
+
+
+async def test_log_has_errors_with_their_traceback() -> None:
+    async def fail(exchange: Exchange) -> None:
+        raise RuntimeError("a mistake")
+
+    async with running(fail) as output:
+        async with connected(await output.port()) as client:
+            answer = await client.get("/")
+        signal.raise_signal(signal.SIGTERM)
+    assert answer.status == 500
+    assert b"mistake" not in answer.body
+    assert any(" ERROR   [ERROR for 127.0.0.1:" in line for line in output.lines)
+    assert "  RuntimeError: a mistake" in output.lines
+    assert f'"{__file__}"' in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("options", "lines", "dated"),
+    [("", 6, True), ("--log-level info", 6, True), ("--log-level warning --no-date", 0, False)],
+)
+def test_options_are_heard(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    lines: int,
+    dated: object,
+) -> None:
+    answers = []
+
+    async def visit(port: int) -> None:
+        async with connected(port) as client:
+            answers.append(await client.get("/"))
+        signal.raise_signal(signal.SIGTERM)
+
+    async def open_and_visit(*addresses: str) -> list[trio.SocketListener]:
+        (listener,) = await open_listeners(*addresses)
+        # Visitors are let in as soon as they are served, and that is after we return.
+        trio.lowlevel.spawn_system_task(visit, listener.socket.getsockname()[1])
+        return [listener]
+
+    monkeypatch.setattr(cli, "open_listeners", open_and_visit)
+    assert main(["challenge", "--bind", "127.0.0.1:0", *options.split()]) == 0
+    (answer,) = answers
+    assert answer.status == 200
+    assert ("Date" in answer.headers) is dated
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.count("\n") == lines
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("localhost:0", r"localhost:\d+"),  # not twice, for IPv4 and IPv6
+        ("127.0.0.1:0", r"127\.0\.0\.1:\d+"),
+        ("127.0.0.1:0 127.0.0.1:0", r"127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+"),
+        ("localhost:0 localhost:0", r"localhost:\d+, localhost:\d+"),
+        ("0.0.0.0:0 localhost:0", r"0\.0\.0\.0:\d+, 127\.0\.0\.1:\d+.*"),
+    ],
+)
+async def test_start_is_announced_by_the_name_that_was_given(bind: str, expected: str) -> None:
+    async with running(hello, bind) as output:
+        await output.started.wait()
+        signal.raise_signal(signal.SIGTERM)
+    announced = output.lines[0].partition("Listening on ")[2]
+    assert re.fullmatch(expected, announced)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signals) -> None:
+    begun = {"/first": trio.Event(), "/second": trio.Event()}
+    may_end = {"/first": trio.Event(), "/second": trio.Event()}
+
+    async def app(exchange: Exchange) -> None:
+        begun[exchange.request.target].set()
+        await may_end[exchange.request.target].wait()
+        await hello(exchange)
+
+    async with running(app) as output:
+        port = await output.port()
+        async with connected(port) as first, connected(port) as second:
+            await first.send(b"GET /first HTTP/1.1\r\nHost: test\r\n\r\n")
+            await second.send(b"GET /second HTTP/1.1\r\nHost: test\r\n\r\n")
+            for event in begun.values():
+                await event.wait()
+            signal.raise_signal(number)
+            await trio.testing.wait_all_tasks_blocked()
+            may_end["/first"].set()
+            answer = await first.answer()
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            signal.raise_signal(number)
+            with trio.fail_after(Timeouts().grace / 2), suppress(trio.BrokenResourceError):
+                assert await second.rest() == b""  # or a reset
+    assert output.lines[-1].endswith("[SERVER STOPPED]")
+
+
+# The program itself
+
+
+class Program:
+    """A started program, and what it has written to its standard error."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.errors = ""
+        self._grown = trio.Event()
+
+    async def read(self) -> None:
+        assert self.process.stderr
+        async for data in self.process.stderr:
+            self.errors += data.decode()
+            self._grown.set()
+            self._grown = trio.Event()
+
+    async def says(self, text: str) -> str:
+        """The line that has this text, as soon as there is one."""
+        while not (found := re.search(f".*{re.escape(text)}.*\n", self.errors)):
+            await self._grown.wait()
+        return found[0].rstrip()
+
+    async def port(self) -> int:
+        return int((await self.says("[SERVER STARTED]")).rpartition(":")[2])
+
+
+@asynccontextmanager
+async def started(*arguments: str) -> AsyncIterator[Program]:
+    """Start the program on a free port of 127.0.0.1; leaving ends it."""
+    checkout = str(Path(inspect.getfile(cli)).parents[1])
+    command = [sys.executable, "-m", "trio_http", *arguments, "--bind", "127.0.0.1:0"]
+    start = partial(
+        trio.run_process,
+        command,
+        env={**os.environ, "PYTHONPATH": checkout},
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            program = Program(await nursery.start(start))
+            nursery.start_soon(program.read)
+            yield program
+            nursery.cancel_scope.cancel()
+
+
+async def begin_upload(client: Client) -> None:
+    """Begin a request of ten bytes, and wait until it is being answered."""
+    await client.send(
+        b"POST /files/new HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n"
+        b"Expect: 100-continue\r\n\r\n"
+    )
+    interim = await client.answer("HEAD")
+    assert interim.status == 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_program_drains_when_it_is_told_to_end(folder: Path, number: signal.Signals) -> None:
+    async with (
+        started("challenge", "--directory", ".") as program,
+        connected(await program.port()) as client,
+        connected(await program.port()) as idle,
+    ):
+        await begin_upload(client)
+        program.process.send_signal(number)
+        await program.says(f"[SERVER STOPPING] {number.name}")
+        assert await idle.rest() == b""
+        await idle.stream.aclose()
+        await client.send(b"0123456789")
+        answer = await client.answer()
+        assert (answer.status, answer.headers["Connection"]) == (201, "close")
+        await client.stream.aclose()
+        assert await program.process.wait() == 0
+        assert "Traceback" not in program.errors
+    assert (folder / "new").read_bytes() == b"0123456789"
+
+
+async def test_program_stops_at_once_when_it_is_told_twice(folder: Path) -> None:
+    async with (
+        started("challenge", "--directory", ".") as program,
+        connected(await program.port()) as client,
+    ):
+        await begin_upload(client)
+        program.process.send_signal(signal.SIGINT)
+        await program.says("[SERVER STOPPING]")
+        program.process.send_signal(signal.SIGINT)
+        with trio.fail_after(Timeouts().grace / 2):
+            assert await program.process.wait() == 0
+        assert "Traceback" not in program.errors
+    assert os.listdir(folder) == []  # noqa: PTH208 - nothing waits for it
+
+
+async def test_program_serves_files(folder: Path) -> None:
+    (folder / "a file.txt").write_text("hello")
+    async with (
+        started("files", ".", "--no-date") as program,
+        connected(await program.port()) as client,
+    ):
+        answer = await client.get("/a%20file.txt")
+        assert (answer.status, answer.body) == (200, b"hello")
+        assert "Date" not in answer.headers
+
+
+async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:
+    (folder / "module.py").write_text(
+        "from trio_http import Response\nasync def app(request): return Response.text('hello')"
+    )
+    async with (
+        started("app", "module:app") as program,
+        connected(await program.port()) as client,
+    ):
+        answer = await client.get("/")
+        assert (answer.status, answer.body) == (200, b"hello")
+        assert "Date" in answer.headers
+
+
+async def test_wrong_use_of_the_program_is_one_line_and_status_2() -> None:
+    async with started("challenge", "--directory", "nowhere") as program:
+        assert await program.process.wait() == 2
+        await program.says("nowhere: No such file or directory")
+        assert program.errors.count("\n") == 1

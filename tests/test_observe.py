@@ -1,0 +1,211 @@
+"""How what happens on a server reads, and what becomes of the lines."""
+
+import io
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record
+from trio_http.observe import Level, Log, line_of, log_to, printable
+
+CLIENT = "127.0.0.1:47920"
+
+
+def record(
+    *,
+    line: bytes = b"GET / HTTP/1.1",
+    status: int = 200,
+    sent: int = 0,
+    seconds: float = 0,
+    ending: Ending = Ending.COMPLETE,
+) -> Record:
+    return Record(CLIENT, line, None, status, sent, seconds, ending)
+
+
+def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
+    """A failure as it is reported, its error having been raised somewhere."""
+
+    def fail() -> None:
+        raise RuntimeError(text)
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    return Failure(CLIENT, line, caught.value)
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "text"),
+    [
+        (Connected(CLIENT), Level.INFO, f"[CONNECTED] {CLIENT}"),
+        (Disconnected(CLIENT), Level.INFO, f"[DISCONNECTED] {CLIENT}"),
+        (
+            record(sent=3, seconds=0.0123),
+            Level.INFO,
+            f"[RECEIVED from {CLIENT}] GET / HTTP/1.1 -> 200, 3 bytes, 12.3 ms",
+        ),
+        (
+            record(line=b"\x16\x03", status=400, seconds=12),
+            Level.INFO,
+            f"[RECEIVED from {CLIENT}] \\x16\\x03 -> 400, 0 bytes, 12000.0 ms",
+        ),
+        (  # gone before there was a head to send
+            record(line=b"GET /", status=0, ending=Ending.DISCONNECTED),
+            Level.INFO,
+            f"[RECEIVED from {CLIENT}] GET / -> no answer, 0 bytes, 0.0 ms, the client went away",
+        ),
+        (  # this was our doing, and so is the next
+            record(line=b"GET /", sent=10, ending=Ending.ABORTED),
+            Level.WARNING,
+            f"[RECEIVED from {CLIENT}] GET / -> 200, 10 bytes, 0.0 ms, {Ending.ABORTED.value}",
+        ),
+        (
+            record(line=b"GET /", sent=10, ending=Ending.CANCELLED),
+            Level.WARNING,
+            f"[RECEIVED from {CLIENT}] GET / -> 200, 10 bytes, 0.0 ms, it was cancelled",
+        ),
+    ],
+)
+def test_events_read(event: Event, level: Level, text: str) -> None:
+    assert line_of(event) == (level, text)
+
+
+def test_failure_reads_with_its_traceback() -> None:
+    level, text = line_of(failure("a mistake"))
+    first, begin, *frames, last = text.split("\n")
+    assert level is Level.ERROR
+    assert first == f"[ERROR for {CLIENT}] GET / HTTP/1.1"
+    assert begin == "  Traceback (most recent call last):"
+    assert any(f'"{__file__}"' in frame for frame in frames)
+    assert last == "  RuntimeError: a mistake"
+
+
+def test_failure_outside_of_any_request_has_no_request_line() -> None:
+    _, text = line_of(failure("a mistake", b""))
+    assert text.startswith(f"[ERROR for {CLIENT}]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        # Error texts may quote what a client has sent, escapes decoded.
+        ("a\n2026-01-01 00:00:00.000 INFO    [SERVER STOPPED]", "[SERVER STOPPED]"),
+        ("\x1b[2J", "RuntimeError: \\x1b[2J"),
+        ("a\rb", "RuntimeError: a\\rb"),
+        ("caf\xe9", "RuntimeError: caf\xe9"),  # printable, so left as it is
+    ],
+)
+def test_text_of_an_error_can_forge_no_line(text: str, last: str) -> None:
+    _, *lines = line_of(failure(text))[1].split("\n")
+    assert lines[-1].endswith(last)
+    assert all(line.startswith("  ") and line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"GET /a?b=c HTTP/1.1", "GET /a?b=c HTTP/1.1"),
+        (b"", ""),
+        (b"\x16\x03\x01\x02", "\\x16\\x03\\x01\\x02"),  # TLS, spoken to a port without it
+        (b"GET /\xc3\xa9", "GET /\\xc3\\xa9"),
+        (b"GET /\x1b[31m", "GET /\\x1b[31m"),
+        (b"GET /\x7f", "GET /\\x7f"),
+        (b"GET\t/", "GET\\t/"),
+    ],
+)
+def test_bytes_are_made_printable(raw: bytes, expected: str) -> None:
+    assert printable(raw) == expected
+
+
+@given(st.binary())
+def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
+    text = printable(raw)
+    assert text.isprintable()
+    assert text.isascii()
+
+
+# The log
+
+
+def test_line_begins_with_local_time_and_level() -> None:
+    moment = time.mktime((2026, 11, 20, 14, 27, 4, 0, 0, -1)) + 0.0625
+    stream = io.StringIO()
+    log = Log(stream, Level.INFO, lambda: moment)
+    log.write(Level.INFO, "hello")
+    log.write(Level.WARNING, "hello")
+    log.write(Level.ERROR, "hello")
+    assert stream.getvalue() == (
+        "2026-11-20 14:27:04.062 INFO    hello\n"
+        "2026-11-20 14:27:04.062 WARNING hello\n"
+        "2026-11-20 14:27:04.062 ERROR   hello\n"
+    )
+
+
+def test_time_is_that_of_the_clock_on_the_wall() -> None:
+    stream = io.StringIO()
+    before = time.time()
+    Log(stream, Level.INFO).write(Level.INFO, "hello")
+    text, _, _ = stream.getvalue().partition(".")
+    assert int(before) <= time.mktime(time.strptime(text, "%Y-%m-%d %H:%M:%S")) <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        (Level.INFO, ["INFO", "WARNING", "ERROR"]),
+        (Level.WARNING, ["WARNING", "ERROR"]),
+        (Level.ERROR, ["ERROR"]),
+    ],
+)
+def test_each_level_says_what_those_after_it_do(level: Level, written: list[str]) -> None:
+    stream = io.StringIO()
+    report = log_to(Log(stream, level))
+    report(record())
+    report(record(ending=Ending.CANCELLED))
+    report(failure("a mistake"))
+    lines = [line for line in stream.getvalue().splitlines() if CLIENT in line]
+    assert [line.split()[2] for line in lines] == written
+
+
+class Waiting(io.StringIO):
+    """A stream that keeps what is written until it is flushed."""
+
+    seen = ""
+
+    def flush(self) -> None:
+        self.seen = self.getvalue()
+
+
+def test_line_is_there_at_once() -> None:
+    stream = Waiting()
+    Log(stream, Level.INFO).write(Level.INFO, "hello")
+    assert stream.seen.endswith("hello\n")
+
+
+class Full(io.StringIO):
+    """A file on a full disk, until something is removed."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError("no space left on device")
+        return super().write(text)
+
+
+def test_stream_that_cannot_be_written_to_loses_lines_and_nothing_else() -> None:
+    stream = Full()
+    log = Log(stream, Level.INFO)
+    log.write(Level.INFO, "lost")
+    stream.full = False
+    log.write(Level.INFO, "there again")
+    assert "lost" not in stream.getvalue()
+    assert stream.getvalue().endswith("there again\n")
+
+
+def test_stream_that_is_closed_is_no_error() -> None:
+    stream = io.StringIO()
+    log = Log(stream, Level.INFO)
+    stream.close()
+    log.write(Level.INFO, "hello")

@@ -1,0 +1,244 @@
+"""The command line: the one place that knows arguments, signals and exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from inspect import iscoroutinefunction, signature
+from pathlib import Path
+from typing import Any, NoReturn
+
+import trio
+
+from trio_http import __version__
+from trio_http.apps.challenge import challenge
+from trio_http.apps.files import files
+from trio_http.http1.exchange import App, answering
+from trio_http.observe import Level, Log, log_to
+from trio_http.semantics.limits import Limits
+from trio_http.serving.listeners import open_listeners, parse_address
+from trio_http.serving.server import Server, serve
+
+DEFAULT_BIND = "localhost:4221"
+
+
+class WrongUseError(Exception):
+    """The command cannot do what it was asked to; the text says why, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise WrongUseError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status is 0, 1 for what failed, 2 for wrong use."""
+    try:
+        options = _parser().parse_args(arguments)
+        log = Log(sys.stderr, Level[options.log_level.upper()])
+        binds = options.bind or [DEFAULT_BIND]
+        trio.run(run, options.app_of(options), binds, Limits(date=options.date), log)
+    except WrongUseError as error:
+        sys.stderr.write(f"trio-http: {' '.join(str(error).split())}\n")
+        return 2
+    except KeyboardInterrupt:  # before there was a server that could drain
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False, allow_abbrev=False)
+    common.add_argument(
+        "--bind",
+        action="append",
+        type=_address,
+        metavar="HOST:PORT",
+        help="where to listen; may be repeated; port 0 takes any that is free "
+        f"(default: {DEFAULT_BIND}, on IPv4 and IPv6)",
+    )
+    common.add_argument(
+        "--log-level",
+        choices=[level.name.lower() for level in Level],
+        default="info",
+        help="how much is logged: info tells of every connection and request, "
+        "warning only of what is out of order (default: info)",
+    )
+    common.add_argument(
+        "--date",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether answers carry the field Date (default: they do)",
+    )
+    parser = _Parser(
+        prog="trio-http",
+        description="An HTTP/1.1 server built on structured concurrency.",
+        epilog="Each command has its own --help. Ctrl-C lets running requests finish, "
+        "a second one stops at once.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trio-http {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_challenge(commands, common)
+    _add_files(commands, common)
+    _add_app(commands, common)
+    return parser
+
+
+def _add_challenge(commands: Any, common: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "challenge",
+        parents=[common],
+        allow_abbrev=False,
+        help="echo, user agent, files: the server of the challenge",
+        description="The server that 'Build your own HTTP server' asks for: "
+        "/, /echo/TEXT, /user-agent, and GET and POST of /files/NAME.",
+    )
+    command.add_argument(
+        "--directory",
+        type=_directory,
+        metavar="DIR",
+        help="where the files under /files/ are (default: there are none)",
+    )
+    command.set_defaults(app_of=lambda options: challenge(options.directory))
+
+
+def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "files",
+        parents=[common],
+        allow_abbrev=False,
+        help="serve the files of a directory",
+        description="Serve the files of a directory, and nothing outside of it.",
+    )
+    command.add_argument("directory", type=_directory, metavar="DIR", help="which directory")
+    command.set_defaults(app_of=lambda options: files(options.directory))
+
+
+def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "app",
+        parents=[common],
+        allow_abbrev=False,
+        help="serve a Router, a handler or an App of your own",
+        description="Serve what a module of yours defines: a Router, a handler "
+        "(async, from Request to Response) or an App (async, given an Exchange).",
+    )
+    command.add_argument(
+        "name",
+        metavar="MODULE:NAME",
+        help="for example hello:app for 'app' in hello.py; the current folder is searched first",
+    )
+    command.set_defaults(app_of=lambda options: load_app(options.name))
+
+
+def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _directory(text: str) -> Path:
+    try:
+        os.scandir(text).close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot serve {text}: {error.strerror}") from None
+    return Path(text)
+
+
+def load_app(name: str) -> App:
+    """The App that ``MODULE:NAME`` stands for, a handler being made one."""
+    module_name, colon, path = name.partition(":")
+    if not (module_name and colon and path):
+        raise WrongUseError(f"not MODULE:NAME: {name}")
+    try:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a text is what belongs there
+        found: Any = importlib.import_module(module_name)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except (Exception, SystemExit) as error:  # a module may well be a script that ends itself
+        reason = f"{type(error).__name__}: {error}"
+        raise WrongUseError(f"cannot load {name}: {reason}{_place_of(error)}") from error
+    return app_from(found, name)
+
+
+def _place_of(error: BaseException) -> str:
+    """Which line of the user's code failed, if it was one; a SyntaxError says so itself."""
+    ours = {__file__, importlib.__file__}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename not in ours and not frame.filename.startswith("<frozen "):
+            return f" ({frame.filename}, line {frame.lineno})"
+    return ""
+
+
+def app_from(found: Any, name: str) -> App:
+    """An App as it is; a handler, told by what its one parameter is, made into one."""
+    # Of a class it is not the instances' __call__ that counts, but its own.
+    if not (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__)):
+        raise WrongUseError(f"{name} is neither a Router nor an async function")
+    called = signature(found)
+    try:
+        called.bind(None)
+    except TypeError as error:
+        raise WrongUseError(f"{name} is to be called with one argument: {error}") from error
+    parameter = next(iter(called.parameters.values()))
+    is_app = "Exchange" in str(parameter.annotation) or parameter.name == "exchange"
+    app: App = found if is_app else answering(found)
+    return app
+
+
+async def run(app: App, binds: Sequence[str], limits: Limits, log: Log) -> None:
+    """Serve until told to end by SIGINT or SIGTERM: once to drain, twice to stop at once.
+
+    ``WrongUseError`` says where we cannot listen.
+    """
+    listeners = await _open(binds)
+    start = partial(serve, app, listeners, limits=limits, report=log_to(log))
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        # One task waits for signals while another serves: the server's end is
+        # the end of both.
+        async with trio.open_nursery() as nursery:
+
+            async def serve_until_done(*, task_status: trio.TaskStatus[Server]) -> None:
+                await start(task_status=task_status)
+                nursery.cancel_scope.cancel()
+
+            server = await nursery.start(serve_until_done)
+            log.write(Level.INFO, f"[SERVER STARTED] Listening on {_announced(binds, server)}")
+            nursery.start_soon(_obey, signals, server, nursery.cancel_scope, log)
+    log.write(Level.INFO, "[SERVER STOPPED]")
+
+
+async def _open(binds: Sequence[str]) -> list[trio.SocketListener]:
+    try:
+        return await open_listeners(*binds)
+    except OSError as error:
+        raise WrongUseError(str(error.strerror)) from error
+    except ValueError as error:
+        raise WrongUseError(str(error)) from error
+
+
+def _announced(binds: Sequence[str], server: Server) -> str:
+    """Where the server listens; both loopback addresses go by the name that people use."""
+    if all(bind.startswith("localhost:") for bind in binds):
+        ports = {address.rpartition(":")[2] for address in server.addresses}
+        return ", ".join(f"localhost:{port}" for port in sorted(ports))
+    return ", ".join(server.addresses)
+
+
+async def _obey(
+    signals: AsyncIterator[int], server: Server, everything: trio.CancelScope, log: Log
+) -> None:
+    number = await anext(signals)
+    name = signal.Signals(number).name
+    log.write(Level.INFO, f"[SERVER STOPPING] {name}; once more stops at once")
+    server.shutdown()
+    await anext(signals)
+    everything.cancel()

@@ -1,0 +1,104 @@
+"""What people see of a running server: one line for each thing that happens."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TextIO
+
+from trio_http.http1.record import (
+    Connected,
+    Disconnected,
+    Ending,
+    Event,
+    Record,
+    Report,
+)
+
+
+class Level(IntEnum):
+    """How much is said; each level says what those after it do, and more."""
+
+    INFO = 20  # every connection and every exchange
+    WARNING = 30  # exchanges that we broke off
+    ERROR = 40  # mistakes in the program
+
+
+class Log:
+    """Lines with a time and a level, written to a stream at once.
+
+    A stream that cannot be written to any more loses lines, and nothing else.
+    """
+
+    def __init__(
+        self, stream: TextIO, level: Level, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._stream = stream
+        self._level = level
+        self._clock = clock
+
+    def write(self, level: Level, text: str) -> None:
+        """Write a line, or several, if this level is asked for."""
+        if level < self._level:
+            return
+        now = self._clock()
+        clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+        line = f"{clock}.{int(now % 1 * 1000):03} {level.name:<7} {text}\n"
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except (OSError, ValueError):  # a full disk, a closed terminal: serving goes on
+            pass
+
+
+def log_to(log: Log) -> Report:
+    """A report that writes every event as a line; failures with their traceback."""
+
+    def report(event: Event) -> None:
+        log.write(*line_of(event))
+
+    return report
+
+
+def line_of(event: Event) -> tuple[Level, str]:
+    """How an event reads, and how much it matters."""
+    match event:
+        case Connected():
+            return Level.INFO, f"[CONNECTED] {event.client}"
+        case Disconnected():
+            return Level.INFO, f"[DISCONNECTED] {event.client}"
+        case Record():
+            broken_off = event.ending in {Ending.ABORTED, Ending.CANCELLED}
+            return Level.WARNING if broken_off else Level.INFO, _record_line(event)
+        case _:  # all that is left is a Failure
+            line = f"[ERROR for {event.client}] {printable(event.line)}".rstrip()
+            return Level.ERROR, f"{line}\n{_trace_of(event.error)}"
+
+
+def _record_line(record: Record) -> str:
+    line = f"[RECEIVED from {record.client}] {printable(record.line)}"
+    status = record.status or "no answer"
+    line += f" -> {status}, {record.sent} bytes, {record.seconds * 1000:.1f} ms"
+    return line if record.ending is Ending.COMPLETE else f"{line}, {record.ending.value}"
+
+
+def _trace_of(error: BaseException) -> str:
+    """The traceback, indented.
+
+    What a client has sent may be part of an error's text. Indented, it cannot
+    be taken for a line of ours, whatever it contains.
+    """
+    trace = "".join(traceback.format_exception(error))
+    return "\n".join(f"  {escaped(line)}" for line in trace.rstrip().split("\n"))
+
+
+def printable(raw: bytes) -> str:
+    """Bytes from a client as one line that can do nothing to a terminal."""
+    return escaped(raw.decode("ascii", "backslashreplace"))
+
+
+def escaped(text: str) -> str:
+    """A text without anything that could do something to a terminal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
