@@ -249,6 +249,13 @@ def test_browsers_have_windows_enough_for_zstd() -> None:
     assert zstd.ZstdDecompressor(options=options).decompress(encoded(data, "zstd")) == data
 
 
+def test_gzip_is_isals_where_that_is_at_hand() -> None:
+    isal = pytest.importorskip("isal.isal_zlib")
+    compressor = isal.compressobj(1, isal.DEFLATED, 31)
+    data = b"again and " * 1000
+    assert encoded(data, "gzip") == compressor.compress(data) + compressor.flush()
+
+
 # What is at hand
 
 

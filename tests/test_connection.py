@@ -2,14 +2,17 @@
 
 import logging
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
+from typing import TypeAlias
 
 import pytest
 import trio
+import trustme
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trio.testing import (
@@ -45,6 +48,7 @@ MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+LEAF = ValueError("a leaf")
 
 
 class Events(list[Event]):
@@ -99,11 +103,12 @@ async def tcp_client(
     app: App,
     report: Report = report_failures,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Client]:
     ours, theirs = await tcp_pair()
     # The server's end of the connection runs beside the test.
     async with theirs, trio.open_nursery() as nursery:
-        serve = partial(serve_stream, app, ours, report=report, timeouts=timeouts)
+        serve = partial(serve_stream, app, ours, report=report, timeouts=timeouts, limits=limits)
         nursery.start_soon(serve)
         yield Client(theirs)
         nursery.cancel_scope.cancel()
@@ -343,6 +348,40 @@ async def test_the_answer_to_a_large_body_that_is_not_read_arrives() -> None:
     assert events.endings() == [Ending.COMPLETE]
 
 
+LARGE = 6 * 1024 * 1024  # more than the buffers between two sockets hold
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"Content-Length: %d" % LARGE, bytes(64 * 1024)),
+        (b"Transfer-Encoding: chunked", b"10000\r\n" + bytes(64 * 1024) + b"\r\n"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("app", "limits", "status"),
+    [
+        (echo, Limits(body=100_000), 413),  # at once, or when so much has come
+        (echo, Limits(), 413),  # by ``read``, which has a limit of its own
+        (raising(HTTPError(409)), Limits(), 409),
+        (raising(HTTPError(412)), Limits(), 412),
+        (raising(LEAF), Limits(), 500),
+    ],
+)
+async def test_an_upload_that_is_refused_hears_of_it_though_it_is_still_sent(
+    head: bytes, piece: bytes, app: App, limits: Limits, status: int
+) -> None:
+    events = Events()
+    async with tcp_client(app, events.append, limits=limits) as client:
+        await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % head)
+        for _ in range(LARGE // (64 * 1024)):
+            await client.send(piece)
+        # Whoever reads no sooner than now, finds the answer and no reset.
+        assert (await client.answer()).status == status
+        assert await client.rest() == b""
+    assert events.endings() == [Ending.COMPLETE]
+
+
 async def test_who_never_stops_sending_is_cut_off_in_the_end() -> None:
     async with tcp_client(hello, timeouts=Timeouts(linger=0)) as client:
         await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n")
@@ -390,6 +429,31 @@ async def test_some_errors_are_for_the_client_to_hear() -> None:
     assert not events.errors()
 
 
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; charset=utf-8"),
+        ("text/html,application/xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("application/json", "application/problem+json"),  # RFC 9457
+    ],
+)
+@pytest.mark.parametrize("error", [HTTPError(404), LEAF])
+async def test_errors_are_told_in_the_format_that_the_client_likes(
+    error: Exception, accept: str, content_type: str
+) -> None:
+    async with open_client(raising(error), report=Events().append) as client:
+        answer = await client.get("/", {"Accept": accept})
+        assert answer.headers["Content-Type"] == content_type
+        assert b"404" in answer.body or b"500" in answer.body
+        assert (await client.get("/")).headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+async def test_what_a_head_that_is_refused_asks_for_is_not_known() -> None:
+    async with open_client(hello) as client:
+        answer = await client.request("G@T", "/", {"Accept": "text/html"})
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
 async def test_errors_are_answered_as_the_request_asks() -> None:
     async with open_client(raising(HTTPError(404))) as client:
         answer = await client.request("HEAD", "/")
@@ -400,7 +464,6 @@ async def test_errors_are_answered_as_the_request_asks() -> None:
         assert answer.headers["Content-Length"] == str(len(answer.body))
 
 
-LEAF = ValueError("a leaf")
 TWO = ExceptionGroup("", [ValueError("one"), ValueError("two")])
 
 
@@ -967,6 +1030,88 @@ async def test_what_is_meant_to_end_the_program_does(error: type[BaseException])
     with pytest.raises(error):
         await serve_stream(raising(error()), far)
     assert await near.receive_some() == b""
+
+
+# TLS
+
+
+TLSStream: TypeAlias = "trio.SSLStream[MemoryStream]"
+
+
+def tls_pair() -> tuple[TLSStream, TLSStream]:
+    """Our end and the client's of an encrypted connection."""
+    authority = trustme.CA()
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    near, far = memory_stream_pair()
+    return (
+        trio.SSLStream(far, ours, server_side=True),
+        trio.SSLStream(near, theirs, server_hostname="localhost"),
+    )
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        LAST,
+        # To this client only the end of the connection tells that of the body.
+        b"GET / HTTP/1.0\r\n\r\n",
+    ],
+)
+async def test_over_tls_the_end_of_a_connection_comes_at_once_and_is_signed(
+    sent: bytes, autojump_clock: MockClock
+) -> None:
+    @answering
+    async def app(request: Request) -> Response:
+        async def produce(send: Send) -> None:
+            await send(b"hello")
+
+        return Response(200, body=Stream(produce))
+
+    ours, stream = tls_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_stream, app, ours)
+        await stream.send_all(sent)
+        received = bytearray()
+        while piece := await stream.receive_some():
+            received += piece
+        assert b"hello" in received
+        assert trio.current_time() == 0
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("requests", [0, 1, 2])
+async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
+    requests: int, autojump_clock: MockClock
+) -> None:
+    # TLS cannot be closed on one side only, so there is no telling this client
+    # that we wait for it.
+    service = Service(hello, limits=Limits(date=False))
+    ours, stream = tls_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_connection, service, transport_of(ours, 2), "local")
+        await stream.do_handshake()
+        for _ in range(requests):
+            await stream.send_all(GET)
+            assert await stream.receive_some() == HELLO
+        await wait_all_tasks_blocked()
+        service.idle.end()
+        assert await stream.receive_some() == b""
+    assert trio.current_time() == 0
+
+
+async def test_over_tls_the_answer_to_what_is_refused_arrives(autojump_clock: MockClock) -> None:
+    ours, stream = tls_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_stream, raising(HTTPError(409)), ours)
+        await stream.send_all(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        received = bytearray()
+        while not received.endswith(b"409 Conflict\n"):
+            await stream.send_all(bytes(1000))
+            received += await stream.receive_some()
+        await stream.aclose()
 
 
 # Any bytes at all

@@ -88,7 +88,14 @@ def decoded(response: Response) -> bytes:
         ("application/problem+json", True),  # RFC 6839: what the suffix says, it is
         ("application/atom+xml", True),
         ("image/svg+xml", True),
+        ("application/manifest+json", True),
         ("application/wasm", True),
+        ("application/x-ndjson", True),
+        ("application/xml", True),
+        ("font/otf", True),
+        ("font/ttf", True),
+        ("image/bmp", True),
+        ("image/x-icon", True),
         ("image/png", False),
         ("video/mp4", False),
         ("font/woff2", False),  # compressed already
@@ -283,11 +290,13 @@ def test_the_refusal_is_told_in_the_format_that_is_liked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("POST", 200), ("DELETE", 200), ("PUT", 201), ("GET", 404), ("GET", 500)]
+    ("method", "status"),
+    [("POST", 200), ("DELETE", 200), ("PUT", 201), ("GET", 300), ("HEAD", 404), ("GET", 500)],
 )
 def test_what_is_done_or_has_failed_is_told_in_any_case(method: str, status: int) -> None:
     response = finish(asked(NOTHING, method), Response(status, TEXT, LONG), LIMITS, NOW)
-    assert (response.status, response.body) == (status, LONG)
+    assert response.status == status
+    assert response.body == (b"" if method == "HEAD" else LONG)
     assert "Content-Encoding" not in response.headers
 
 

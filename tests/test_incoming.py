@@ -105,6 +105,8 @@ def test_what_is_no_text_in_its_charset_is_refused(raw: bytes, charset: str) -> 
     "charset",
     [
         "klingon",
+        "iso-8859-17",
+        "windows-1259",
         "",
         " utf-8",
         "utf-8\0",
@@ -126,6 +128,7 @@ def test_what_is_no_charset_is_refused(charset: str, raw: bytes) -> None:
 
 
 CHARSETS = [
+    *("utf8", "utf-16be", "utf-16le", "ascii", "latin1"),
     *("utf-8", "utf-16", "us-ascii", "big5", "euc-jp", "euc-kr", "gb2312", "gb18030", "gbk"),
     *("iso-2022-jp", "shift_jis", "ibm866", "koi8-r", "koi8-u", "macintosh", "tis-620"),
     *(f"iso-8859-{part}" for part in range(1, 17) if part != 12),  # that was never finished

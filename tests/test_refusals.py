@@ -125,14 +125,14 @@ def test_pages_say_what_is_wrong() -> None:
 
 def test_a_page_without_a_detail_has_no_empty_paragraph() -> None:
     page = body_of(error_response(HTTPError(404), "text/html"))
-    assert b"404 Not Found" in page
-    assert b"<p>" not in page
+    assert page.endswith(b"<h1>404 Not Found</h1>\n</html>\n")
 
 
 def test_a_page_is_a_page() -> None:
-    page = body_of(error_response(HTTPError(404), "text/html"))
+    page = body_of(error_response(HTTPError(404, "gone"), "text/html"))
     assert page.startswith(b"<!doctype html>\n")
     assert b'<meta charset="utf-8">' in page
+    assert page.endswith(b"<h1>404 Not Found</h1>\n<p>gone</p>\n</html>\n")
 
 
 def test_no_detail_becomes_markup() -> None:

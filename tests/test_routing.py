@@ -1,7 +1,8 @@
 """Routes: what fits a path, which handler answers, what is said where none does."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import pytest
@@ -16,13 +17,13 @@ from trio_http.testing import open_client
 
 
 def saying(text: str) -> RouteHandler:
-    async def handler(request: Request, **names: str) -> Response:
+    async def handler(request: Request, **names: object) -> Response:
         return Response.text(text)
 
     return handler
 
 
-async def tell_names(request: Request, **names: str) -> Response:
+async def tell_names(request: Request, **names: object) -> Response:
     return Response.json(names)
 
 
@@ -62,6 +63,22 @@ async def tell_place(exchange: Exchange) -> None:
         ("/docs/{rest:path}", "/docs/", None),
         ("/docs/{rest:path}", "/docs", None),
         ("/{a:path}/edit", "/x/y/edit", {"a": "x/y"}),
+        ("/{name:str}", "/a%20b", {"name": "a b"}),  # what it is anyway
+        ("/{name:str}", "/a/b", None),
+        ("/users/{id:int}", "/users/42", {"id": 42}),
+        ("/users/{id:int}", "/users/007", {"id": 7}),
+        ("/users/{id:int}", "/users/", None),
+        ("/users/{id:int}", "/users/4a", None),
+        ("/users/{id:int}", "/users/4/2", None),
+        ("/users/{id:int}", "/users/-4", None),  # digits only
+        ("/users/{id:int}", "/users/+4", None),
+        ("/users/{id:int}", "/users/4_2", None),  # which Python would read
+        ("/users/{id:int}", "/users/%34", None),  # matched as sent
+        ("/users/{id:int}", "/users/\u0664", None),  # an Arabic four
+        ("/users/{id:int}", "/users/" + "9" * 39, {"id": 10**39 - 1}),
+        ("/users/{id:int}", "/users/" + "9" * 40, None),  # no number that means something
+        ("/{a:int}-{b}.{c:int}", "/1-2.3", {"a": 1, "b": "2", "c": 3}),
+        ("/{a:int}/{b:path}", "/1/2/3", {"a": 1, "b": "2/3"}),
         ("/%7Eada", "/%7Eada", {}),
         ("/%7Eada", "/~ada", None),  # matched as sent
     ],
@@ -102,13 +119,34 @@ def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
         "/{{name}}",
         "/{first name}",
         "/{1st}",
-        "/{name:int}",  # no such kind
+        "/{name:}",
+        "/{name:Int}",
+        "/{name:float}",  # no such kind
         "/{name}/{name}",
     ],
 )
 def test_a_malformed_pattern_raises(text: str) -> None:
-    with pytest.raises(ValueError, match=r"a path begins|names stand in braces|one thing only"):
+    message = r"a path begins|names stand in braces|one thing only|but not float"
+    with pytest.raises(ValueError, match=message):
         Pattern.parse(text)
+
+
+patterns = st.lists(
+    st.tuples(st.sampled_from(["/", "-"]), st.sampled_from(["int", "str", "path"])), max_size=3
+).map(
+    lambda parts: Pattern.parse(
+        "/" + "".join(f"{literal}{{n{i}:{kind}}}" for i, (literal, kind) in enumerate(parts))
+    )
+)
+
+
+@given(patterns, patterns, st.text(alphabet="12a/-", max_size=8))
+def test_what_a_pattern_fits_is_fitted_by_what_covers_it(
+    wide: Pattern, narrow: Pattern, path: str
+) -> None:
+    assert wide.covers(wide)
+    if wide.covers(narrow) and narrow.match("/" + path) is not None:
+        assert wide.match("/" + path) is not None
 
 
 # Routes
@@ -159,6 +197,21 @@ async def test_a_path_without_names_counts_before_patterns() -> None:
     async with open_client(app) as client:
         assert (await client.get("/users/me")).body == b"me"
         assert (await client.get("/users/you")).body == b"anybody"
+
+
+async def test_a_number_is_passed_as_one_or_the_path_is_another() -> None:
+    app = Router()
+
+    @app.get("/users/{id:int}")
+    async def handler(request: Request, id: int) -> Response:  # noqa: A002 - what users write
+        return Response.text(f"number {id + 1}")
+
+    async with open_client(app) as client:
+        assert (await client.get("/users/41")).body == b"number 42"
+        assert (await client.get("/users/me")).status == 404
+        app.get("/users/{name}")(tell_names)
+        assert (await client.get("/users/41")).body == b"number 42"
+        assert (await client.get("/users/me")).body == b'{"name":"me"}'
 
 
 @pytest.mark.parametrize("path", ["/a", "/{name}"])
@@ -221,18 +274,41 @@ async def test_options_can_have_a_handler_of_its_own() -> None:
 
 
 async def test_options_of_the_server_as_a_whole_is_answered() -> None:
-    async with open_client(Router()) as client:
+    app = Router()
+    app.get("/{rest:path}")(tell_names)
+    async with open_client(app) as client:
         answer = await client.request("OPTIONS", "*")  # RFC 9110 9.3.7
         assert (answer.status, answer.body) == (204, b"")
 
 
-async def test_another_method_is_refused_with_what_is_allowed() -> None:
+# TRACE would send back what only the client should know, cookies for one (RFC 9110 9.3.8).
+@pytest.mark.parametrize("method", ["DELETE", "TRACE"])
+async def test_another_method_is_refused_with_what_is_allowed(method: str) -> None:
     app = Router()
     app.get("/a")(saying("a"))
     app.put("/a")(saying("a"))
     async with open_client(app) as client:
-        answer = await client.request("DELETE", "/a")
+        answer = await client.request(method, "/a")
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
+        assert (await client.request(method, "/b")).status == 404
+
+
+async def test_a_method_that_nobody_knows_is_not_implemented() -> None:
+    # RFC 9110 9.1, whatever the path; and 405 is for those that are known.
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.route("PROPFIND", "/b/{name}")(tell_names)
+    app.mount("/c", tell_place, methods=["SEARCH"])
+    app.mount("/d", tell_place)
+    async with open_client(app) as client:
+        for path in ("/a", "/b/x", "/c", "/e"):
+            answer = await client.request("BREW", path)
+            assert (answer.status, "Allow" in answer.headers) == (501, False)
+        for method in ("PROPFIND", "SEARCH"):
+            assert (await client.request(method, "/a")).status == 405
+            assert (await client.request(method, "/e")).status == 404
+        assert (await client.request("BREW", "/d/x")).body == b"BREW /d /x"
+        assert (await client.request("get", "/a")).status == 501  # methods have case
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
@@ -367,13 +443,53 @@ def test_a_route_that_is_there_already_raises(path: str) -> None:
         app.get(path)(tell_names)
 
 
-def test_a_pattern_under_other_names_raises() -> None:
-    # It fits what the first one fits, so it would never be asked.
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/users/{name}", "/users/{id}"),  # the same under another name
+        ("/users/{id:int}", "/users/{number:int}"),
+        ("/users/{name}", "/users/{id:int}"),
+        ("/users/{name}", "/users/{name:int}"),
+        ("/users/{rest:path}", "/users/{name}"),
+        ("/users/{rest:path}", "/users/{id:int}"),
+        ("/{a}-{b:path}", "/{a:int}-{b}"),
+    ],
+)
+def test_a_pattern_that_would_never_be_asked_raises(first: str, second: str) -> None:
     app = Router()
-    app.get("/users/{name}")(tell_names)
-    with pytest.raises(ValueError, match="other names"):
-        app.post("/users/{id}")
-    app.get("/users/{name:path}")(tell_names)
+    app.get(first)(tell_names)
+    for method in ("GET", "POST"):
+        with pytest.raises(ValueError, match=r"fits nothing that .* does not fit before"):
+            app.route(method, second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "path", "body"),
+    [
+        ("/users/{id:int}", "/users/{name}", "/users/me", b'{"name":"me"}'),
+        ("/users/{name}", "/users/{rest:path}", "/users/me/too", b'{"rest":"me/too"}'),
+        ("/{a:int}-{b}", "/{a}-{b:int}", "/me-2", b'{"a":"me","b":2}'),
+        ("/{name}", "/users/{id:int}", "/users/2", b'{"id":2}'),
+    ],
+)
+async def test_a_pattern_that_fits_something_more_is_asked(
+    first: str, second: str, path: str, body: bytes
+) -> None:
+    app = Router()
+    app.get(first)(saying("first"))
+    app.get(second)(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get(path)).body == body
+
+
+async def test_a_kind_that_is_said_is_the_same_pattern_as_before() -> None:
+    app = Router()
+    app.get("/{name}")(saying("got"))
+    app.put("/{name:str}")(saying("put"))
+    async with open_client(app) as client:
+        assert (await client.request("PUT", "/a")).body == b"put"
+    with pytest.raises(ValueError, match="has a handler already"):
+        app.get("/{name:str}")(tell_names)
 
 
 class Greeting:
@@ -420,6 +536,62 @@ async def takes_it_as_the_request(name: Request) -> Response:
 def test_a_handler_that_does_not_take_the_names_raises(handler: RouteHandler) -> None:
     with pytest.raises(TypeError, match=r"/\{name\} does not fit its handler"):
         Router().get("/{name}")(handler)
+
+
+class SupportsBrewing(Protocol):
+    def brew(self) -> None: ...
+
+
+class Name(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("path", "annotation"),
+    [
+        ("/{x:int}", int),
+        ("/{x:int}", "int"),  # as modules have it that postpone annotations
+        ("/{x:int}", object),
+        ("/{x}", str),
+        ("/{x:str}", str),
+        ("/{x:path}", "str"),
+        ("/{x}", Sequence),
+        # What cannot be told is let pass.
+        ("/{x:int}", Any),
+        ("/{x:int}", int | None),
+        ("/{x:int}", list[int]),
+        ("/{x:int}", "KnownToTypeCheckers"),
+        ("/{x:int}", SupportsBrewing),
+    ],
+)
+def test_a_handler_that_takes_what_the_names_stand_for(path: str, annotation: object) -> None:
+    async def handler(request: Request, x: object) -> Response:
+        raise NotImplementedError
+
+    handler.__annotations__["x"] = annotation
+    assert Router().get(path)(handler) is handler
+
+
+@pytest.mark.parametrize(
+    ("path", "annotation"),
+    [
+        ("/{x:int}", str),
+        ("/{x:int}", "str"),
+        ("/{x:int}", bool),
+        ("/{x}", int),
+        ("/{x:str}", "int"),
+        ("/{x:path}", bytes),
+        ("/{x}", Name),  # nobody makes one of it
+        ("/{y}/{x:int}", str),
+    ],
+)
+def test_a_handler_that_takes_something_else_raises(path: str, annotation: object) -> None:
+    async def handler(request: Request, x: object, y: str = "") -> Response:
+        raise NotImplementedError
+
+    handler.__annotations__["x"] = annotation
+    with pytest.raises(TypeError, match=r"does not fit its handler: x is of type (int|str), not x"):
+        Router().get(path)(handler)
 
 
 def not_async(request: Request) -> Response:

@@ -417,6 +417,13 @@ def test_tests_are_installed_with_what_they_need(machine: Machine) -> None:
     assert (machine.home / "asked").read_text().endswith(" --editable .[test]\n")
 
 
+# The protocol's tests run once more, without the short way past h11.
+THE_OTHER_WAY = (
+    "coverage run -m pytest -q --no-plain tests/test_wire.py tests/test_connection.py "
+    "tests/test_exchange.py tests/test_challenge.py tests/test_files.py tests/test_server.py"
+)
+
+
 @pytest.mark.parametrize("script", ["tests/run", ".ci/run"])
 def test_everything_is_checked_and_coverage_required(machine: Machine, script: str) -> None:
     machine.put_checkers(":")
@@ -430,6 +437,7 @@ def test_everything_is_checked_and_coverage_required(machine: Machine, script: s
         "mypy ",
         "coverage erase",
         "coverage run -m pytest",
+        THE_OTHER_WAY,
         "coverage combine --quiet",
         "coverage report",
     ]
@@ -438,6 +446,7 @@ def test_everything_is_checked_and_coverage_required(machine: Machine, script: s
         "== ruff check .",
         "== mypy",
         "== coverage run -m pytest",
+        f"== {THE_OTHER_WAY}",
         "== coverage report",
     ]
 

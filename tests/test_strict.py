@@ -1,5 +1,6 @@
 """Heads that are refused before h11 sees them."""
 
+import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -301,3 +302,40 @@ def test_what_two_readers_could_read_differently_is_refused(
 
 def test_a_field_is_a_name_and_a_value() -> None:
     assert parse_field(b"X-Name: \t a b \t") == (b"x-name", b"a b")
+
+
+@given(
+    st.sampled_from([b"GET", b"OPTIONS", b"PUT", b"!#$"]),
+    st.one_of(
+        st.sampled_from([b"/", b"*", b"http://x/", b"http://x", b"/a?b", b"/%41", b"x:80"]),
+        st.binary(min_size=1, max_size=5),
+    ),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.0"]),
+    st.lists(
+        st.builds(
+            lambda name, blanks, value: name + b":" + blanks + value,
+            st.sampled_from([b"HOST", b"Content-Length", b"Transfer-Encoding", b"Expect", b"A"]),
+            st.sampled_from([b"", b" ", b"\t  "]),
+            st.one_of(
+                st.sampled_from([b"5", b"5,5", b"9" * 18, b"chunked", b" Chunked\t", b",chunked"]),
+                st.sampled_from([b"", b"x", b"[::1]:80", b"100-continue"]),
+                st.binary(max_size=6),
+            ),
+        ),
+        max_size=3,
+    ),
+)
+def test_whatever_passes_h11_takes_too(
+    method: bytes, target: bytes, version: bytes, fields: list[bytes]
+) -> None:
+    head = head_of(b"%b %b %b" % (method, target, version), HOST, *fields)
+    try:
+        check_head(head, FIELD_LIMITS)
+    except HTTPError:
+        return
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(head)
+    request = connection.next_event()
+    assert isinstance(request, h11.Request)
+    assert (request.method, request.target) == (method, target)
+    connection.next_event()

@@ -138,7 +138,7 @@ async def test_requests_that_are_there_already_let_others_run() -> None:
 
 
 async def test_a_head_may_arrive_in_single_bytes() -> None:
-    wire, client = connect()
+    wire, client = connect(limits=Limits(plain=False))
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -150,6 +150,7 @@ async def test_a_head_may_arrive_in_single_bytes() -> None:
         assert await wire.input.wait_for_request()
         request = await wire.next_request()
     assert (request.method, request.target, request.http_version) == (b"GET", b"/", b"1.1")
+    assert isinstance(request, h11.Request)
     assert request.headers == [(b"host", b"x")]
     assert wire.input.line == b"GET / HTTP/1.1"
 
@@ -174,7 +175,7 @@ async def test_a_head_has_its_time(autojump_clock: MockClock) -> None:
         (b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 32768 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100 + b"\r\n", 431),
-        # RFC 9112 6.1: a coding that is not known.
+        # RFC 9112 6.3: where this body ends, nobody can tell.
         (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         # RFC 9110 9.3.6: whatever we said, 2xx would begin a tunnel.
         (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
@@ -507,6 +508,27 @@ async def sent_for(response: Response, request: bytes = GET) -> tuple[bytes, int
 )
 async def test_a_response_is_sent_as_it_is_framed(response: Response, sent: bytes) -> None:
     assert (await sent_for(response))[0] == sent
+
+
+async def test_trailers_stand_behind_the_last_chunk() -> None:
+    response = Response(200, body=stream_of(b"hi"), trailers=lambda: [("A", "1"), ("A", "2")])
+    sent, size = await sent_for(response)
+    assert sent == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nA: 1\r\nA: 2\r\n\r\n"
+    )
+    assert size == 2
+
+
+async def test_a_response_whose_trailers_cannot_be_sent_is_not_whole() -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    with pytest.raises(ValueError, match="not a field value"):
+        await wire.respond(Response(200, body=stream_of(b"hi"), trailers=lambda: {"A": "\r\n"}))
+    assert not wire.response_has_left
+    assert not await wire.next_cycle()
+    assert (await all_sent(wire, client)).endswith(b"\r\n2\r\nhi\r\n")
 
 
 async def test_the_bytes_of_a_body_are_counted_without_their_framing() -> None:
@@ -843,3 +865,89 @@ async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock)
     assert await answered(wire)
     await wire.hang_up()
     assert trio.current_time() == 0
+
+
+# The short way, and how it is left
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_both_ways_say_the_same(plain: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET * 3)
+    with path.open("rb") as file:
+        bodies: list[bytes | FileSlice] = [b"hello", FileSlice(file.fileno(), 5, 6), b""]
+        for body in bodies:
+            assert await wire.input.wait_for_request()
+            request = await wire.next_request()
+            assert isinstance(request, h11.Request) != plain
+            assert await wire.receive_body() == b""
+            assert not wire.must_close
+            length = str(len(body))
+            await wire.respond(Response(200, {"Content-Length": length}, body))
+            assert wire.head_has_left
+            assert wire.response_has_left
+            assert wire.sent == int(length)
+            assert await wire.next_cycle()
+    for expected in (b"hello", b"a file", b""):
+        assert (await client.answer()).body == expected
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_needs_more_than_the_short_way_gets_it(plain: bool) -> None:  # noqa: FBT001
+    async def produce(send: Send) -> None:
+        await send(b"hello")
+
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET + GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.inform(103, [(b"Link", b"</x>")])
+    await wire.respond(Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    assert (await client.answer()).status == 103
+    for _ in range(2):
+        assert (await client.answer()).body == b"hello"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("said", [{}, {"Connection": "close"}])
+async def test_a_client_that_wants_to_close_is_told_so_either_way(
+    said: dict[str, str],
+    plain: bool,  # noqa: FBT001
+) -> None:
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(Response(200, {"Content-Length": "0", **said}))
+    assert not await wire.next_cycle()
+    assert (await client.answer()).headers.values("Connection") == ["close"]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_response_that_says_it_is_the_last_is_the_last(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(Response(200, {"Content-Length": "0", "Connection": "close"}))
+    assert not await wire.next_cycle()
+    assert (await client.answer()).headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_after_a_refusal_nothing_is_read_whatever_came_before(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET + b"nonsense\r\n\r\n" + GET)
+    assert await answered(wire)
+    await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == 400
+    assert wire.must_close
+    await wire.respond(empty(400))
+    assert not await wire.next_cycle()

@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from inspect import iscoroutinefunction, signature
-from typing import TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from inspect import Parameter, iscoroutinefunction, signature
+from typing import Any, TypeAlias, TypeVar
 
 from trio_http.http1.exchange import App, Exchange
-from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token
 from trio_http.semantics.messages import Request, Response, decoded
 
 RouteHandler: TypeAlias = Callable[..., Awaitable[Response]]
 AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
 
-_PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(:path)?\}")
+_PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-z]+))?\}")
 # A path in a request is visible ASCII, and ends where a query begins (RFC 3986 3.3).
 _PATH = re.compile(r"/[!->@-~]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """A path with names in braces: ``/users/{name}``, ``/docs/{rest:path}``.
+class _Kind:
+    """What a name can stand for, and what a handler is given for it."""
 
-    A name stands for one segment, not empty; ``:path`` for all that follow.
-    Paths are matched as they were sent and decoded after, so that an escaped
-    slash is never a separator. In what ``:path`` stands for it looks like one:
-    who splits that should take ``request.segments`` instead.
+    regex: str
+    type: type
+    read: Callable[[str], Any]
+
+
+# Each takes all that those before it take. So many digits are enough for 128
+# bits, and no more than ``int`` reads in no time.
+_KINDS = {
+    "int": _Kind("([0-9]{1,39})", int, int),
+    "str": _Kind("([^/]+)", str, decoded),
+    "path": _Kind("(.+)", str, decoded),
+}
+_WIDTHS = list(_KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A path with names in braces: ``/users/{id:int}``, ``/docs/{name}``, ``/raw/{rest:path}``.
+
+    A name stands for one segment, not empty, as does ``:str``; ``:int`` for
+    digits, which are passed as a number; ``:path`` for all that follow. Paths
+    are matched as they were sent and decoded after, so that an escaped slash is
+    never a separator. In what ``:path`` stands for it looks like one: who splits
+    that should take ``request.segments`` instead.
     """
 
-    text: str
+    text: str = field(compare=False)
     regex: re.Pattern[str]
+    literals: tuple[str, ...]  # one more than there are names, which stand between them
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
@@ -41,24 +64,37 @@ class Pattern:
         if not _PATH.fullmatch(text):
             raise ValueError(f"a path begins with a slash and is escaped as when sent: {text!r}")
         names = tuple([match[1] for match in _PARAMETER.finditer(text)])
-        literals = _PARAMETER.split(text)[::3]
+        kinds = tuple([match[2] or "str" for match in _PARAMETER.finditer(text)])
+        literals = tuple(_PARAMETER.split(text)[::3])
         if any("{" in literal or "}" in literal for literal in literals):
             raise ValueError(f"names stand in braces, as in /users/{{name}}: {text!r}")
         if len(set(names)) < len(names):
             raise ValueError(f"a name can stand for one thing only: {text!r}")
-        groups = ["(.+)" if match[2] else "([^/]+)" for match in _PARAMETER.finditer(text)]
+        if unknown := set(kinds) - set(_KINDS):
+            raise ValueError(f"there is int, str and path, but not {min(unknown)}: {text!r}")
+        groups = [_KINDS[kind].regex for kind in kinds]
         regex = "".join(
             re.escape(literal) + group
             for literal, group in zip(literals, [*groups, ""], strict=True)
         )
-        return cls(text, re.compile(regex, re.DOTALL), names)
+        return cls(text, re.compile(regex, re.DOTALL), literals, names, kinds)
 
-    def match(self, path: str) -> dict[str, str] | None:
+    def match(self, path: str) -> dict[str, Any] | None:
         """What the names stand for in a path, or None where it is another."""
         match = self.regex.fullmatch(path)
         if match is None:
             return None
-        return dict(zip(self.names, map(decoded, match.groups()), strict=True))
+        return {
+            name: _KINDS[kind].read(text)
+            for name, kind, text in zip(self.names, self.kinds, match.groups(), strict=True)
+        }
+
+    def covers(self, other: Pattern) -> bool:
+        """Whether it fits whatever the other fits, as far as the two look alike."""
+        return self.literals == other.literals and all(
+            _WIDTHS.index(mine) >= _WIDTHS.index(theirs)
+            for mine, theirs in zip(self.kinds, other.kinds, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +110,28 @@ class Router:
     A path without names counts before patterns, and of those the first that
     fits, in the order in which they were added; what fits none may belong to a
     mounted App. HEAD is answered by GET's handler (RFC 9110 9.3.2), OPTIONS and
-    unsupported methods with ``Allow``.
+    unsupported methods with ``Allow``; a method that is neither one of the known
+    nor routed anywhere is 501 (RFC 9110 9.1).
     """
 
     def __init__(self) -> None:
         self._fixed: dict[str, dict[str, RouteHandler]] = {}
         self._patterns: dict[Pattern, dict[str, RouteHandler]] = {}
         self._mounts: list[_Mount] = []
+        self._methods = set(METHODS)  # that mean something, here or anywhere
 
     def route(self, method: str, path: str) -> Callable[[AnyHandler], AnyHandler]:
         """Have the decorated handler answer; it is given the path's names as keywords.
 
         A pattern that is malformed or taken, or a handler that does not take
-        its names, raises here rather than when a request comes.
+        its names as what they are, raises here rather than when a request comes.
         """
         if not is_token(method.encode()):
             raise ValueError(f"not a method: {method!r}")
         pattern = Pattern.parse(path)
-        if any(pattern.regex == p.regex and pattern.names != p.names for p in self._patterns):
-            raise ValueError(f"{path} is there already, under other names, which count")
+        for first in self._patterns:
+            if first != pattern and first.covers(pattern):
+                raise ValueError(f"{path} fits nothing that {first.text} does not fit before")
 
         def add(handler: AnyHandler) -> AnyHandler:
             _check(handler, pattern)
@@ -104,6 +143,7 @@ class Router:
             if method in handlers:
                 raise ValueError(f"{method} {path} has a handler already")
             handlers[method] = handler
+            self._methods.add(method)
             return handler
 
         return add
@@ -140,6 +180,7 @@ class Router:
         allowed = None if methods is None else frozenset(methods)
         if allowed is not None and "GET" in allowed:
             allowed |= {"HEAD"}
+        self._methods |= allowed or set()
         self._mounts.append(_Mount(prefix, app, allowed))
         self._mounts.sort(key=lambda mount: len(mount.prefix), reverse=True)
 
@@ -158,10 +199,12 @@ class Router:
             exchange.request = request.below(mount.prefix)
             await mount.app(exchange)
             return
-        known = {*handlers, *(mount.methods or () if mount else ())}
-        await exchange.respond(_unhandled(request, known))
+        if request.method not in self._methods:
+            raise not_allowed(request.method, set())
+        supported = {*handlers, *(mount.methods or () if mount else ())}
+        await exchange.respond(_unhandled(request, supported))
 
-    def _find(self, path: str) -> tuple[dict[str, RouteHandler], dict[str, str]]:
+    def _find(self, path: str) -> tuple[dict[str, RouteHandler], dict[str, Any]]:
         if (handlers := self._fixed.get(path)) is not None:
             return handlers, {}
         for pattern, handlers in self._patterns.items():
@@ -181,18 +224,40 @@ def _check(handler: RouteHandler, pattern: Pattern) -> None:
         getattr(handler, "__call__", None)  # noqa: B004 - it is the method that may be async
     ):
         raise TypeError(f"a handler is an async function: {handler!r}")
+    parameters = signature(handler)
     try:
-        signature(handler).bind(None, **dict.fromkeys(pattern.names, ""))
+        parameters.bind(None, **dict.fromkeys(pattern.names))
     except TypeError as error:
         raise TypeError(f"{pattern.text} does not fit its handler: {error}") from None
+    for name, kind in zip(pattern.names, pattern.kinds, strict=True):
+        parameter = parameters.parameters.get(name)
+        if parameter and not _takes(parameter, _KINDS[kind].type):
+            given = f"{name} is of type {_KINDS[kind].type.__name__}"
+            raise TypeError(f"{pattern.text} does not fit its handler: {given}, not {parameter}")
 
 
-def _unhandled(request: Request, known: set[str]) -> Response:
+def _takes(parameter: Parameter, value_type: type) -> bool:
+    """Whether a parameter may be given such a value, as far as its annotation can tell."""
+    annotation = parameter.annotation
+    if isinstance(annotation, str):
+        # Postponed (PEP 563), and perhaps known to type checkers only. But what
+        # the built-in types are called is no secret.
+        annotation = vars(builtins).get(annotation)
+    if annotation in (Any, Parameter.empty) or not isinstance(annotation, type):
+        return True
+    try:
+        return issubclass(value_type, annotation)
+    except TypeError:  # of protocols, most cannot be asked
+        return True
+
+
+def _unhandled(request: Request, supported: set[str]) -> Response:
     if request.path == "*" and request.method == "OPTIONS":
         return Response(204)  # about the server as a whole (RFC 9110 9.3.7)
-    if not known:
+    if not supported:
         raise HTTPError(404)
-    allow = ", ".join(sorted({*known, "OPTIONS"} | ({"HEAD"} if "GET" in known else set())))
+    allowed = {*supported, "OPTIONS"} | ({"HEAD"} if "GET" in supported else set())
+    allow = {"Allow": ", ".join(sorted(allowed))}
     if request.method == "OPTIONS":
-        return Response(204, {"Allow": allow})
-    raise HTTPError(405, headers={"Allow": allow})
+        return Response(204, allow)
+    raise HTTPError(405, headers=allow)

@@ -163,11 +163,12 @@ class _Connection:
 
     def _refusal(self, error: HTTPError) -> Response:
         limits, now = self._service.limits, time.time()
-        response = error_response(error)
-        if self._exchange is None:
-            response = frame(response)
+        if self._exchange is None:  # nobody knows what this client would like to read
+            response = frame(error_response(error))
         else:
-            response = finish(self._exchange.request, response, limits, now)
+            request = self._exchange.request
+            response = error_response(error, request.headers.get("Accept"))
+            response = finish(request, response, limits, now)
         response = dress(response, limits, now)
         return closing(response) if self._must_close() else response
 

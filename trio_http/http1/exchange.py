@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import h11
 
+from trio_http.http1.plain import PlainRequest
 from trio_http.http1.strict import authority_of
 from trio_http.http1.wire import Wire
 from trio_http.semantics.fields import http_date
@@ -16,6 +17,7 @@ from trio_http.semantics.finish import finish
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.trailers import addressed
 
 date_of = lru_cache(maxsize=2)(http_date)
 
@@ -71,6 +73,7 @@ class Exchange:
             raise RuntimeError("this exchange has its response already")
         now = time.time()
         response = dress(finish(self.request, response, self._limits, now), self._limits, now)
+        response = addressed(self.request, response)
         if self._must_close():
             response = closing(response)
         self.response = response
@@ -86,8 +89,10 @@ class Exchange:
             raise RuntimeError("this exchange has its response already")
         if status == 101:
             raise ValueError("101 changes the protocol, it does not only inform")
+        # RFC 9110 8.6, RFC 9112 6.1: there is no body whose end they could tell.
+        fields = Headers(headers).without("Content-Length").without("Transfer-Encoding")
         if self.request.version != "1.0":
-            await self._wire.inform(status, Headers(headers).raw)
+            await self._wire.inform(status, fields.raw)
 
 
 App: TypeAlias = Callable[[Exchange], Awaitable[None]]
@@ -103,23 +108,20 @@ def answering(handler: Handler) -> App:
     return app
 
 
-def request_of(event: h11.Request, wire: Wire, client: str) -> Request:
-    """h11's request as a value of ours.
+def request_of(event: h11.Request | PlainRequest, wire: Wire, client: str) -> Request:
+    """What was read, as a value of ours.
 
     Where the target names an authority, that is the host, whatever ``Host``
     says (RFC 9112 3.2.2).
     """
+    method, target = event.method.decode("ascii"), event.target.decode("ascii")
+    body = RequestBody(wire)
+    if isinstance(event, PlainRequest):
+        return Request(method, target, "1.1", event.fields, body, client)
     headers = Headers.received(event.headers.raw_items())
     if authority := authority_of(event.target):
         headers = headers.replacing("Host", authority.decode("ascii"))
-    return Request(
-        event.method.decode("ascii"),
-        event.target.decode("ascii"),
-        event.http_version.decode("ascii"),
-        headers,
-        RequestBody(wire),
-        client,
-    )
+    return Request(method, target, event.http_version.decode("ascii"), headers, body, client)
 
 
 def dress(response: Response, limits: Limits, now: float) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from trio_http.http1.stream import PIECE, Transport
-from trio_http.http1.strict import find_head
+from trio_http.http1.strict import BLANK_LINE, find_head
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 
@@ -48,6 +48,15 @@ class Input:
                 return True
             elif not await self.receive_more():
                 return False
+
+    def head_at_hand(self) -> bytes | None:
+        """What ``next_head`` returns, where there is nothing to wait for or to refuse."""
+        end = self.unread.find(BLANK_LINE, 0, self._limits.head)
+        if end < 0:
+            return None
+        head = self.cut(end + len(BLANK_LINE))
+        self.line = head[: min(head.index(b"\r\n"), self._limits.target)]
+        return head
 
     async def next_head(self) -> bytes:
         """The head that begins with the bytes at hand, up to its blank line.

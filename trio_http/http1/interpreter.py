@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, assert_never
 
 import trio
 
 from trio_http.http1.stream import PIECE, send_pieces
-from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
+from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
 from trio_http.semantics.coding import ENCODERS
 
 PassOn: TypeAlias = Callable[[bytes | FileSlice], Awaitable[None]]
@@ -25,7 +26,10 @@ async def run(body: Body, pass_on: PassOn) -> None:
         case bytes() | FileSlice():
             await pass_on(body)
         case Stream():
-            await body.produce(fair(pass_on))
+            if body.pulse is None:
+                await body.produce(fair(pass_on))
+            else:
+                await run_with_pulse(body, body.pulse, pass_on)
         case Chain():
             for part in body.parts:
                 await run(part, pass_on)
@@ -36,13 +40,69 @@ async def run(body: Body, pass_on: PassOn) -> None:
 
 
 def fair(pass_on: PassOn) -> Send:
-    """``pass_on`` as a checkpoint: a client that always has room must not starve the others."""
+    """``pass_on`` as a checkpoint: a client that always has room must not starve the others.
+
+    It is for one task at a time, as Trio's streams are: two that send at once
+    would mix their bytes, so the second gets ``trio.BusyResourceError``.
+    """
+    busy = False
 
     async def send(data: bytes) -> None:
-        await pass_on(data)
+        nonlocal busy
+        if busy:
+            raise trio.BusyResourceError("another task is sending a piece of this body")
+        busy = True
+        try:
+            await pass_on(data)
+        finally:
+            busy = False
         await trio.lowlevel.checkpoint()
 
     return send
+
+
+async def run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None:
+    """Run a stream, and send its pulse whenever it has been silent for long enough."""
+    sending = trio.Lock()
+    silent_since = trio.current_time()
+
+    async def send(data: bytes) -> None:
+        async with sending:
+            # If it was a beat that we waited for, and it failed, so would this.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            await send_now(data)
+
+    async def send_now(data: bytes) -> None:
+        nonlocal silent_since
+        silent_since = math.inf  # which it stays if this fails: no beat after that
+        await pass_on(data)
+        silent_since = trio.current_time()
+
+    async def beat() -> None:
+        while True:
+            async with sending:
+                if trio.current_time() >= silent_since + pulse.seconds:
+                    await send_now(pulse.data)
+                due = silent_since + pulse.seconds
+            await trio.sleep_until(due)
+
+    failed = None
+    try:
+        # Whoever makes the stream waits for what happens in the world. Only
+        # another task can meanwhile send something, and find out that the
+        # client is gone.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beat)
+            await stream.produce(send)
+            async with sending:  # so not in the middle of a beat
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        failed = group
+    if failed is not None:
+        # That there was a nursery here is nobody's concern: a single error is
+        # raised as what it is, and outside of ``except``, which would become
+        # part of its story.
+        raise failed.exceptions[0] if len(failed.exceptions) == 1 else failed
 
 
 async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
@@ -52,7 +112,7 @@ async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
     that waits in an encoder for the next one would come too late.
     """
     encoder = ENCODERS[encoded.coding]()
-    live = isinstance(encoded.body, Stream)
+    live = is_live(encoded.body)
 
     def encode(data: bytes) -> bytes:
         coded = encoder.encode(data)
@@ -74,3 +134,16 @@ async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
 
     await run(encoded.body, encode_all)
     await pass_on(encoder.finish())
+
+
+def is_live(body: Body) -> bool:
+    """Whether any part of it is made while it is sent."""
+    match body:
+        case Stream():
+            return True
+        case Chain():
+            return any(map(is_live, body.parts))
+        case Encoded():
+            return is_live(body.body)
+        case _:
+            return False

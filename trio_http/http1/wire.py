@@ -16,13 +16,16 @@ import trio
 from trio_http.http1.framing import Chunked, Counted, Framing
 from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
+from trio_http.http1.output import Output
+from trio_http.http1.plain import PlainRequest, head_of, is_last, recognise
 from trio_http.http1.stream import PIECE, Transport
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError, reason_of
-from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.headers import NO_FIELDS
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
+from trio_http.semantics.trailers import asked_for, believed
 
 
 class Wire:
@@ -46,15 +49,18 @@ class Wire:
         # Whether the client wants to be told to go on before it sends a body. h11
         # takes any interim response for that, but only 100 is (RFC 9110 15.2.1).
         self._awaits_continue = False
+        self._head = b""
+        self._plain: PlainRequest | None = None
+        self._begun = self._finished = False  # the response, by its head and by its end
         self._framing: Framing = Counted(0)
         self._reusable = True  # whether it is known where a next request begins
         self._declared = 0  # what Content-Length says of the request's body
         self._received = 0  # how much of the body has been read
-        self._outgoing: list[bytes | FileSlice] = []
+        self._output = Output(transport, timeouts.send)
 
     # Reading
 
-    async def next_request(self) -> h11.Request:
+    async def next_request(self) -> h11.Request | PlainRequest:
         """The request that begins with the bytes at hand.
 
         A head that is malformed, incomplete, too large or too slow raises
@@ -63,11 +69,24 @@ class Wire:
         self._reusable = False
         self.status = self.sent = self._received = 0
         self.trailers = NO_FIELDS
+        self._begun = self._finished = False
+        self._plain = None
+        self._head = self.input.head_at_hand() or await self._rest_of_head()
+        self._plain = recognise(self._head, self._limits) if self._limits.plain else None
+        request = self._plain or self._parsed(self._head)
+        self._reusable = True
+        return request
+
+    async def _rest_of_head(self) -> bytes:
         with trio.move_on_after(self._timeouts.head):
-            request = self._parsed(await self.input.next_head())
-            self._reusable = True
-            return request
+            return await self.input.next_head()
         raise HTTPError(408, "the head of the request took too long")
+
+    def _leave_plain(self) -> None:
+        """Have h11 read what was plain so far, because it turns out to need more."""
+        if self._plain is not None:
+            self._plain = None
+            self._parsed(self._head)
 
     def _parsed(self, head: bytes) -> h11.Request:
         check_head(head, self._limits)
@@ -93,6 +112,8 @@ class Wire:
         waits for it. A body that is malformed, breaks off, is too large or
         stops coming raises ``HTTPError``.
         """
+        if self._plain is not None:
+            return b""
         # After an error h11 repeats it: a body that broke off has no end to report.
         if self._h11.their_state not in {h11.SEND_BODY, h11.ERROR}:
             return b""
@@ -119,7 +140,7 @@ class Wire:
                         raise self._body_too_large()
                     return bytes(event.data)
                 case h11.EndOfMessage():
-                    self.trailers = _trailers_of(event)
+                    self.trailers = believed(event.headers.raw_items())
                     return b""
                 case _:  # it needs more
                     await self._feed()
@@ -143,20 +164,22 @@ class Wire:
     @property
     def head_has_left(self) -> bool:
         """Whether a final response has been begun: then there can be no other."""
-        return self._h11.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
+        return self._begun
 
     @property
     def response_has_left(self) -> bool:
         """Whether all of the final response is on its way."""
-        return self._h11.our_state in {h11.DONE, h11.MUST_CLOSE}
+        return self._finished
 
     @property
     def must_close(self) -> bool:
-        """Whether this exchange is the last, as far as can be told before its response.
+        """Whether this exchange is the last, as far as we can tell before its response.
 
         A client that was not told to continue may send its body or may not
         (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
         """
+        if self._plain is not None and self._reusable:
+            return self._plain.closes
         return (
             not self._reusable
             or self._awaits_continue
@@ -166,6 +189,7 @@ class Wire:
 
     async def inform(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send an interim response (RFC 9110 15.2) at once."""
+        self._leave_plain()
         if status == 100:
             self._awaits_continue = False
         self._write(
@@ -173,10 +197,31 @@ class Wire:
                 status_code=status, headers=list(headers), reason=reason_of(status).encode()
             )
         )
-        await self._flush()
+        await self._output.flush()
 
     async def respond(self, response: Response) -> None:
         """Send a response; its body is run as fast as the client takes it."""
+        head, body = self._plain_head(response), response.body
+        if head is not None and isinstance(body, bytes | FileSlice):
+            self.status, self._begun = response.status, True
+            self._reusable = self._reusable and not is_last(head)
+            self._output.add((head, body))
+            await self._output.flush()
+            self.sent = len(body)
+        else:
+            self._leave_plain()
+            await self._respond(response)
+        self._finished = True
+
+    def _plain_head(self, response: Response) -> bytes | None:
+        if self._plain is None:
+            return None
+        head = head_of(response.status, response.headers.raw)
+        if head is not None and self._plain.closes and not is_last(head):
+            return None
+        return head
+
+    async def _respond(self, response: Response) -> None:
         self._write(
             h11.Response(
                 status_code=response.status,
@@ -184,13 +229,15 @@ class Wire:
                 reason=reason_of(response.status).encode(),
             )
         )
-        self.status = response.status
+        self.status, self._begun = response.status, True
         try:
             if not isinstance(response.body, bytes):
-                await self._flush()  # the client should not wait for a head until a body exists
+                await (
+                    self._output.flush()
+                )  # the client should not wait for a head until a body exists
             await run(response.body, self._send_data)
-            self._write(h11.EndOfMessage())
-            await self._flush()
+            self._write(h11.EndOfMessage(headers=list(asked_for(response).raw)))
+            await self._output.flush()
         except BaseException:
             self._h11.send_failed()
             raise
@@ -200,32 +247,18 @@ class Wire:
             # h11 passes on, untouched, whatever has a length: so a part of a
             # file can go from the disk to the socket without being read here.
             self._write(h11.Data(data=data))  # type: ignore[arg-type]
-            await self._flush()
+            await self._output.flush()
             self.sent += len(data)
 
     def _write(self, event: h11.Event) -> None:
-        self._outgoing += self._h11.send_with_data_passthrough(event) or ()
-
-    async def _flush(self) -> None:
-        outgoing, self._outgoing = self._outgoing, []
-        gathered: list[bytes] = []
-        for piece in outgoing:
-            if isinstance(piece, FileSlice):
-                await self._send(gathered)
-                gathered = []
-                await self._transport.send_file(piece, self._timeouts.send)
-            else:
-                gathered.append(piece)
-        await self._send(gathered)
-
-    async def _send(self, pieces: list[bytes]) -> None:
-        if pieces:
-            await self._transport.send(b"".join(pieces), self._timeouts.send)
+        self._output.add(self._h11.send_with_data_passthrough(event) or ())
 
     # Between exchanges
 
     async def next_cycle(self) -> bool:
         """Make ready for a next request; false where there can be none on this connection."""
+        if self._plain is not None:
+            return self._finished and self._reusable
         if self._h11.our_state is not h11.DONE or not self._reusable:
             return False
         if not await self._skip_body():
@@ -265,27 +298,3 @@ class Wire:
                 if not data:
                     return
                 dropped += len(data)
-
-
-# Fields that say how a message is framed, routed, or who sent it: behind the
-# body they come too late, and could only deceive (RFC 9110 6.5.1).
-_NOT_IN_TRAILERS = {
-    b"authorization",
-    b"connection",
-    b"content-encoding",
-    b"content-length",
-    b"content-range",
-    b"content-type",
-    b"cookie",
-    b"expect",
-    b"host",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-}
-
-
-def _trailers_of(event: h11.EndOfMessage) -> Headers:
-    pairs = event.headers.raw_items()
-    return Headers.received(pair for pair in pairs if pair[0].lower() not in _NOT_IN_TRAILERS)

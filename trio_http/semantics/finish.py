@@ -34,7 +34,6 @@ _NOT_IN_304 = (
     "Content-Disposition",
     "Content-Encoding",
     "Content-Language",
-    "Content-Length",
     "Content-Range",
     "Content-Type",
 )
@@ -225,4 +224,4 @@ def frame(response: Response, method: str = "GET") -> Response:
         return replace(response, headers=headers)
     if promised not in ([], [str(length)]):
         raise ValueError(f"Content-Length {promised} on a body of {length} bytes")
-    return replace(response, headers=headers.replacing("Content-Length", str(length)))
+    return response.with_headers(headers.replacing("Content-Length", str(length)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -32,6 +33,12 @@ def is_token(raw: bytes) -> bool:
     return _TOKEN.fullmatch(raw) is not None
 
 
+@lru_cache(maxsize=1024)
+def _folded_name(name: str) -> bytes:
+    return bytes_of(name).lower()  # bytes, because text folds more than ASCII
+
+
+@lru_cache(maxsize=1024)
 def _checked(name: str, value: str) -> tuple[bytes, bytes]:
     raw_name, raw_value = bytes_of(name), bytes_of(value)
     if not is_token(raw_name):
@@ -49,23 +56,42 @@ class Headers:
     the fields are made, so it surfaces in the handler that wrote it.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("_names", "raw")
     raw: tuple[tuple[bytes, bytes], ...]
 
     def __init__(self, fields: Fields = ()) -> None:
         pairs = fields.items() if isinstance(fields, Mapping) else fields
         self.raw = tuple([_checked(name, value) for name, value in pairs])
+        self._names: frozenset[bytes] | None = None  # in lower case, once somebody asks
 
     @classmethod
     def received(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Fields that a parser has checked already."""
-        headers = cls.__new__(cls)
+        headers = cls()
         headers.raw = tuple(raw)
         return headers
 
+    @classmethod
+    def parse(cls, block: bytes) -> Headers:
+        """Fields from well-formed lines, each with its CRLF (RFC 9112 5)."""
+        pairs = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
+        return cls.received([(name, value.strip(b" \t")) for name, _, value in pairs])
+
+    def has(self, name: bytes) -> bool:
+        """Whether there is a line with this name, which is given in lower case.
+
+        The names are gathered once: most questions about a response are about
+        fields that it does not have.
+        """
+        if self._names is None:
+            self._names = frozenset([found.lower() for found, _ in self.raw])
+        return name in self._names
+
     def raw_values(self, name: str) -> list[bytes]:
         """The value of each line with this name, in order."""
-        wanted = bytes_of(name).lower()  # bytes, because text folds more than ASCII
+        wanted = _folded_name(name)
+        if not self.has(wanted):
+            return []
         return [value for found, value in self.raw if found.lower() == wanted]
 
     def values(self, name: str) -> list[str]:
@@ -84,7 +110,7 @@ class Headers:
         return value
 
     def __contains__(self, name: str) -> bool:
-        return bool(self.raw_values(name))
+        return self.has(_folded_name(name))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((text_of(name), text_of(value)) for name, value in self.raw)
@@ -98,7 +124,9 @@ class Headers:
 
     def without(self, name: str) -> Headers:
         """These fields less every line with this name."""
-        unwanted = bytes_of(name).lower()
+        unwanted = _folded_name(name)
+        if not self.has(unwanted):
+            return self
         return Headers.received(pair for pair in self.raw if pair[0].lower() != unwanted)
 
     def replacing(self, name: str, value: str) -> Headers:

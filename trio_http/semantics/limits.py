@@ -40,3 +40,5 @@ class Limits:
     compress: int = 256  # bytes of a body, from which on it is worth a content coding
     # RFC 9110 6.6.1 asks for Date wherever there is a clock.
     date: bool = True  # whether answers carry it
+    # What is said twice, here and in h11, can be checked by saying it once.
+    plain: bool = True  # whether plain exchanges take the short way past h11

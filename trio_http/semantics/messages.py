@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -31,9 +32,9 @@ class Request:
     """
 
     __slots__ = (
+        "_fields",
         "body",
         "client",
-        "headers",
         "method",
         "mount",
         "path",
@@ -47,18 +48,26 @@ class Request:
         method: str,
         target: str,
         version: str,
-        headers: Headers,
+        headers: Headers | bytes,
         body: IncomingBody,
         client: str = "",
     ) -> None:
         self.method = method
         self.target = target
         self.version = version
-        self.headers = headers
+        self._fields = headers
         self.body = body
         self.client = client
         self.mount = ""
         self.path, _, self.query_string = _origin_form(target).partition("?")
+
+    @property
+    def headers(self) -> Headers:
+        """The request's fields; lines as they were sent are taken apart on first use."""
+        fields = self._fields
+        if isinstance(fields, bytes):
+            fields = self._fields = Headers.parse(fields)
+        return fields
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -143,6 +152,11 @@ def _origin_form(target: str) -> str:
     return match[1] if match[1].startswith("/") else f"/{match[1]}"
 
 
+@lru_cache(maxsize=64)
+def _content_type(media_type: str) -> Headers:
+    return Headers([("Content-Type", media_type)])
+
+
 def _parameters(text: str) -> Parameters:
     try:
         return Parameters.parse(text)
@@ -170,13 +184,16 @@ class Response:
     """A status, fields and a body, to be sent once it is finished.
 
     ``headers`` takes pairs or a mapping as well. Framing (RFC 9112 6) and
-    ``Date`` are the server's part.
+    ``Date`` are the server's part. ``trailers``, asked when all of the body has
+    left, gives the fields that come behind it: to clients that keep them
+    (``TE: trailers``), and if the body's length was not known before.
     """
 
     status: int
     headers: Headers
     body: Body
     compress: Compress
+    trailers: Callable[[], Fields] | None
 
     def __init__(
         self,
@@ -184,11 +201,13 @@ class Response:
         headers: Fields = NO_FIELDS,
         body: Body = b"",
         compress: Compress = Compress.WORTHWHILE,
+        trailers: Callable[[], Fields] | None = None,
     ) -> None:
         self.status = status
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         self.body = body
         self.compress = compress
+        self.trailers = trailers
 
     @classmethod
     def text(
@@ -200,7 +219,7 @@ class Response:
         compress: Compress = Compress.WORTHWHILE,
     ) -> Response:
         """A text, in UTF-8."""
-        return cls(status, Headers([("Content-Type", media_type)]), bytes_of(text), compress)
+        return cls(status, _content_type(media_type), bytes_of(text), compress)
 
     @classmethod
     def html(cls, markup: str, status: int = 200) -> Response:
@@ -249,4 +268,4 @@ class Response:
 
     def with_headers(self, headers: Headers) -> Response:
         """This response with other fields."""
-        return replace(self, headers=headers)
+        return Response(self.status, headers, self.body, self.compress, self.trailers)

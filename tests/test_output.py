@@ -1,0 +1,61 @@
+"""What is gathered, and how it leaves."""
+
+from pathlib import Path
+
+from trio_http.http1.output import Output
+from trio_http.http1.stream import read_slice
+from trio_http.semantics.bodies import FileSlice
+
+
+class Calls:
+    """A transport that notes what it is told to send, and with how much patience."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, bytes, float]] = []
+
+    async def receive(self, size: int) -> bytes:
+        raise AssertionError(size)
+
+    async def send(self, data: bytes, patience: float) -> None:
+        self.made.append(("send", data, patience))
+
+    async def send_file(self, piece: FileSlice, patience: float) -> None:
+        data = read_slice(piece.descriptor, piece.offset, piece.length)
+        self.made.append(("send_file", data, patience))
+
+    async def send_eof(self) -> bool:
+        raise AssertionError
+
+    def abort(self) -> None:
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        raise AssertionError
+
+
+async def test_what_is_gathered_leaves_at_once_and_once() -> None:
+    calls = Calls()
+    output = Output(calls, 3)
+    output.add((b"one ", b"two "))
+    output.add((b"three",))
+    assert calls.made == []
+    await output.flush()
+    await output.flush()
+    assert calls.made == [("send", b"one two three", 3)]
+
+
+async def test_a_part_of_a_file_leaves_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    calls = Calls()
+    output = Output(calls, 3)
+    with path.open("rb") as file:
+        piece = FileSlice(file.fileno(), 5, 2)
+        output.add((b"one", piece, b"two", b"three", piece))
+        await output.flush()
+    assert calls.made == [
+        ("send", b"one", 3),
+        ("send_file", b"a ", 3),
+        ("send", b"twothree", 3),
+        ("send_file", b"a ", 3),
+    ]

@@ -1,0 +1,42 @@
+"""What is to be sent, gathered until there is a reason to send it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trio_http.http1.stream import Transport
+from trio_http.semantics.bodies import FileSlice
+
+
+class Output:
+    """The sending side of a connection: bytes and parts of files, in order.
+
+    What is gathered leaves in as few calls as it can, so that a head and a
+    short body share a packet. ``patience`` is in seconds, for each step.
+    """
+
+    def __init__(self, transport: Transport, patience: float) -> None:
+        self._transport = transport
+        self._patience = patience
+        self._gathered: list[bytes | FileSlice] = []
+
+    def add(self, pieces: Iterable[bytes | FileSlice]) -> None:
+        """Have these sent with the next flush."""
+        self._gathered += pieces
+
+    async def flush(self) -> None:
+        """Send what is gathered; return when the client's side has taken it."""
+        pieces, self._gathered = self._gathered, []
+        data: list[bytes] = []
+        for piece in pieces:
+            if isinstance(piece, FileSlice):
+                await self._send(data)
+                data = []
+                await self._transport.send_file(piece, self._patience)
+            else:
+                data.append(piece)
+        await self._send(data)
+
+    async def _send(self, data: list[bytes]) -> None:
+        if data:
+            await self._transport.send(b"".join(data), self._patience)
