@@ -1,9 +1,11 @@
 """Every stage of the challenge, as the App answers it, and the rules that hold for all."""
 
 import gzip
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -348,6 +350,61 @@ async def test_files_below_are_read_and_not_stored(tmp_path: Path) -> None:
     assert (await get("/files/folder/name", directory=tmp_path)).body == b"deep"
     answer = await post("/files/folder/name", b"new", tmp_path)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_whatever_was_stored_can_be_fetched(tmp_path: Path) -> None:
+    for name in (".hidden", "name.gz", "..."):
+        assert (await post(f"/files/{name}", name.encode(), tmp_path)).status == 201
+        assert (await get(f"/files/{name}", directory=tmp_path)).body == name.encode()
+
+
+async def test_a_file_is_the_same_whatever_is_next_to_it(tmp_path: Path) -> None:
+    (tmp_path / "name").write_bytes(b"plain")
+    (tmp_path / "name.gz").write_bytes(b"of another kind")
+    (tmp_path / "name.br").write_bytes(b"of another kind")
+    answer = await get("/files/name", ("Accept-Encoding", "gzip, br"), directory=tmp_path)
+    assert answer.body != b"of another kind"
+    assert (await get("/files/name", directory=tmp_path)).body == b"plain"
+
+
+async def test_a_folder_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for target in ("/files", "/files/", "/files/folder", "/files/folder/"):
+        assert (await get(target, directory=tmp_path)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [
+        (("If-None-Match", "*"), 412),
+        (("If-Match", '"another"'), 412),
+        (("If-Match", "*"), 201),
+        (("Content-Encoding", "gzip"), 415),
+        (("Content-Encoding", "identity"), 201),
+        (("Content-Range", "bytes 0-2/3"), 400),
+        (("Content-Digest", f"sha-256=:{b64encode(sha256(b'new').digest()).decode()}:"), 201),
+        (("Content-Digest", f"sha-256=:{b64encode(sha256(b'odd').digest()).decode()}:"), 400),
+        (("Repr-Digest", "sha-256=nonsense"), 400),
+        (("Sec-Fetch-Site", "cross-site"), 403),  # a form of some other page's
+        (("Sec-Fetch-Site", "same-origin"), 201),
+    ],
+)
+async def test_a_file_is_stored_on_the_clients_terms_or_not_at_all(
+    tmp_path: Path, field: tuple[str, str], status: int
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    async with open_connection(challenge(tmp_path)) as client:
+        assert (await client.request("POST", "/files/name", [field], b"new")).status == status
+    assert (tmp_path / "name").read_bytes() == (b"new" if status == 201 else b"old")
+
+
+async def test_no_update_is_lost_by_those_who_say_what_they_saw(tmp_path: Path) -> None:
+    async with open_connections(1, tmp_path) as (client,):
+        await client.request("POST", "/files/name", body=b"1")
+        seen = ("If-Match", (await client.get("/files/name")).headers["ETag"])
+        assert (await client.request("POST", "/files/name", [seen], b"2")).status == 201
+        assert (await client.request("POST", "/files/name", [seen], b"3")).status == 412
+        assert (await client.get("/files/name")).body == b"2"
 
 
 async def test_other_methods_are_told_what_is_allowed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
+from json import loads
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,51 @@ def test_wrong_options_are_one_line_for_every_command(
     assert line.startswith(f"trio-http: {expected}")
 
 
+def test_a_field_that_cannot_be_sent_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = complaint(capsys, "files", ".", "--cache-control", "two\nlines")
+    assert line.startswith("trio-http: not a field value, for Cache-Control: ")
+
+
+@pytest.mark.parametrize(
+    "binds",
+    [
+        ["0.0.0.0:0"],
+        ["[::]:0"],
+        [":0"],  # every address
+        ["192.0.2.1:0"],
+        ["[2001:db8::1]:0"],
+        ["localhost.test:0"],  # whatever that is
+        ["127.0.0.1:0", "0.0.0.0:0"],
+        ["localhost:0", "[::1]:0", "10.0.0.1:0"],
+    ],
+    ids=str,
+)
+def test_writable_for_others_is_one_line_unless_insisted_on(
+    capsys: pytest.CaptureFixture[str], binds: list[str]
+) -> None:
+    options = [argument for bind in binds for argument in ("--bind", bind)]
+    line = complaint(capsys, "files", ".", "--writable", *options)
+    assert line.startswith(f"trio-http: whoever can reach {binds[-1]} could change the files: ")
+    # Then it is something else that is wrong.
+    wrong = ("--cache-control", "\n")
+    assert "not a field value" in complaint(
+        capsys, "files", ".", "--writable", "--insist", *wrong, *options
+    )
+    assert "not a field value" in complaint(capsys, "files", ".", *wrong, *options)
+
+
+@pytest.mark.parametrize(
+    "binds", [[], ["localhost:0"], ["127.0.0.1:0", "[::1]:0"], ["127.255.0.1:0"]], ids=str
+)
+def test_writable_for_this_machine_needs_no_insisting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, binds: list[str]
+) -> None:
+    monkeypatch.setattr(cli, "DEFAULT_BIND", DEFAULT_BIND)
+    options = [argument for bind in binds for argument in ("--bind", bind)]
+    line = complaint(capsys, "files", ".", "--writable", "--cache-control", "\n", *options)
+    assert "not a field value" in line
+
+
 def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
@@ -210,7 +256,17 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("command", "own"),
-    [("challenge", "--directory DIR"), ("files", "DIR"), ("app", "MODULE:NAME")],
+    [
+        ("challenge", "--directory DIR"),
+        ("files", "DIR"),
+        ("files", "--no-listing"),
+        ("files", "--hidden"),
+        ("files", "--follow-links"),
+        ("files", "--writable"),
+        ("files", "--insist"),
+        ("files", "--cache-control TEXT"),
+        ("app", "MODULE:NAME"),
+    ],
 )
 def test_help_of_a_command_tells_of_its_options(
     capsys: pytest.CaptureFixture[str], command: str, own: str
@@ -302,6 +358,16 @@ async def test_current_folder_is_searched_first(
         )
     async with open_client(load_app("module:app")) as client:
         assert (await client.get("/")).body.decode() == str(folder)
+
+
+# Files
+
+
+def app_for(*arguments: str) -> App:
+    """The App that the command would serve."""
+    options = cli._parser().parse_args(arguments)
+    app: App = options.app_of(options)
+    return app
 
 
 # Serving, within this process
@@ -563,6 +629,45 @@ async def test_program_serves_files(folder: Path) -> None:
         answer = await client.get("/a%20file.txt")
         assert (answer.status, answer.body) == (200, b"hello")
         assert "Date" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {"file": 4, "folder": None}),
+        (["--hidden"], {"file": 4, "folder": None, ".hidden": 0}),
+        (["--follow-links"], {"file": 4, "folder": None, "link": 4}),
+        (
+            ["--follow-links", "--hidden"],
+            {"file": 4, "folder": None, ".hidden": 0, "link": 4},
+        ),
+        (["--no-listing", "--hidden"], None),
+    ],
+    ids=str,
+)
+async def test_what_is_listed_can_be_chosen(
+    folder: Path, options: list[str], expected: dict[str, int | None] | None
+) -> None:
+    (folder / "folder").mkdir()
+    (folder / "file").write_bytes(b"four")
+    (folder / ".hidden").touch()
+    (folder / "link").symlink_to("file")
+    async with open_client(app_for("files", ".", *options)) as client:
+        answer = await client.get("/", [("Accept", "application/json")])
+        assert answer.status == (404 if expected is None else 200)
+        if expected is not None:
+            entries = loads(answer.body)["entries"]
+            assert {entry["name"]: entry["size"] for entry in entries} == expected
+
+
+async def test_files_can_be_made_writable_and_be_kept_for_a_while(folder: Path) -> None:
+    async with open_client(app_for("files", ".")) as client:
+        assert (await client.request("PUT", "/name", body=b"data")).status == 405
+    options = ["--writable", "--cache-control", "max-age=60", "--bind", "127.0.0.1:0"]
+    async with open_client(app_for("files", ".", *options)) as client:
+        assert (await client.request("PUT", "/name", body=b"data")).status == 201
+        assert (await client.get("/name")).headers["Cache-Control"] == "max-age=60"
+    assert (folder / "name").read_bytes() == b"data"
 
 
 async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:

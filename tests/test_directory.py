@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from trio_http.apps import directory
 from trio_http.apps.directory import (
+    NOTHING_MORE,
     PART_PREFIX,
     PART_SUFFIX,
+    Allow,
+    Directory,
     check_name,
-    checked_path,
     is_part,
-    open_parent,
-    open_regular,
+    is_shown,
     refusing,
 )
 from trio_http.semantics.errors import HTTPError
@@ -45,6 +46,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / r"back\slash").write_bytes(b"backslash")
     (root / "%2e%2e").write_bytes(b"percent")
     (root / os.fsdecode(b"caf\xe9")).write_bytes(b"latin")
+    (root / ".hidden").mkdir()
+    (root / ".hidden" / "file").write_bytes(b"within")
+    (root / ".file").write_bytes(b"hidden")
     (top / "outside").mkdir()
     (top / "secret").write_bytes(SECRET)
     (top / "outside" / "secret").write_bytes(SECRET)
@@ -74,17 +78,25 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def content(root: Path, names: Sequence[str]) -> bytes:
-    descriptor, status = open_regular(root, names)
+def open_regular(
+    root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE
+) -> tuple[int, os.stat_result]:
+    *above, name = names
+    with Directory(root, allow).folder(above) as folder:
+        return folder.open(name)
+
+
+def content(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> bytes:
+    descriptor, status = open_regular(root, names, allow)
     with os.fdopen(descriptor, "rb") as file:
         data = file.read()
     assert status.st_size == len(data)
     return data
 
 
-def status_of(root: Path, names: Sequence[str]) -> int:
+def status_of(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> int:
     with pytest.raises(HTTPError) as refusal:
-        open_regular(root, names)
+        open_regular(root, names, allow)
     return refusal.value.status
 
 
@@ -287,41 +299,166 @@ def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path) -> None
     outside.mkdir()
     (inside / "file").write_bytes(b"inside")
     (outside / "file").write_bytes(SECRET)
-    with open_parent(tmp_path / "root", ["folder", "file"]) as parent:
+    with Directory(tmp_path / "root").folder(["folder"]) as folder:
         inside.rename(tmp_path / "root" / "moved")
         inside.symlink_to(outside)
-        with os.fdopen(os.open("file", os.O_RDONLY, dir_fd=parent), "rb") as file:
+        descriptor, _ = folder.open("file")
+        with os.fdopen(descriptor, "rb") as file:
             assert file.read() == b"inside"
     assert status_of(tmp_path / "root", ["folder", "file"]) == 404
 
 
-@pytest.mark.parametrize("name", ["link-to-file", "link-to-folder", "link-nowhere"])
-def test_a_checked_path_is_no_link(tree: Path, name: str) -> None:
-    # Where it is needed, opening a path may have no way to refuse links.
-    with pytest.raises(HTTPError) as refusal:
-        checked_path(tree, [name])
-    assert refusal.value.status == 404
+def test_where_systems_have_no_flag_for_it_links_are_refused_all_the_same(
+    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "RELATIVE", False)
+    monkeypatch.setattr(directory, "_NO_LINK", 0)
+    for name in ("link-to-file", "link-nowhere", "link-out"):
+        assert status_of(tree, [name]) == 404
 
 
 def test_a_file_that_becomes_a_link_after_the_check_is_not_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where paths are checked first, the link that comes in between is refused
-    # when the path is opened.
-    (tmp_path / "secret").write_bytes(SECRET)
-    (tmp_path / "root").mkdir()
-    path = tmp_path / "root" / "file"
-    path.write_bytes(b"inside")
-
-    def check_then_swap(root: Path, names: Sequence[str]) -> Path:
-        checked = checked_path(root, names)
-        path.unlink()
-        path.symlink_to(tmp_path / "secret")
-        return checked
-
+    # when the path is opened, if a system can do that.
     monkeypatch.setattr(directory, "RELATIVE", False)
-    monkeypatch.setattr(directory, "checked_path", check_then_swap)
-    assert status_of(tmp_path / "root", ["file"]) == 404
+    monkeypatch.setattr(Path, "is_symlink", lambda _: False)
+    assert status_of(tree, ["link-out"]) == 404
+
+
+# Links, where they are followed
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["file"], b"file"),
+        (["folder", "deep", "file"], b"deep"),
+        (["link-to-file"], b"file"),
+        (["link-to-folder", "deep", "file"], b"deep"),
+        (["link-out"], SECRET),  # wherever they lead
+        (["link-up", "secret"], SECRET),
+        (["link-up", "root", "file"], b"file"),
+        (["link-aside", "secret"], SECRET),
+        (["folder", "link-up", "link-up", "secret"], SECRET),
+    ],
+)
+def test_links_are_followed_where_that_is_allowed(
+    tree: Path, way: str, names: Sequence[str], expected: bytes
+) -> None:
+    assert content(tree, names, Allow.LINKS) == expected
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["link-nowhere"],
+        ["link-nowhere", "file"],
+        ["link-to-itself"],
+        ["link-to-itself", "file"],
+        ["link-to-folder"],
+        ["link-to-file", "file"],
+        ["link-up", "nothing"],
+        ["link-up", "..", "secret"],
+        ["..", "secret"],
+        ["fifo"],
+        ["nothing"],
+        [".file"],
+    ],
+    ids="/".join,
+)
+def test_not_everything_is_there_where_links_are_followed(
+    tree: Path, way: str, names: Sequence[str]
+) -> None:
+    before = open_descriptors()
+    assert status_of(tree, names, Allow.LINKS) == 404
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize(
+    "names", [["file"], ["link-to-file"], ["nothing"], ["fifo"], ["folder", "x"]]
+)
+@pytest.mark.parametrize("allow", [NOTHING_MORE, Allow.LINKS])
+def test_what_is_no_folder_is_not_found(
+    tree: Path, way: str, names: Sequence[str], allow: Allow
+) -> None:
+    before = open_descriptors()
+    with pytest.raises(HTTPError) as refusal, Directory(tree, allow).folder(names):
+        pass
+    assert refusal.value.status == 404
+    assert open_descriptors() == before
+
+
+# Hidden names
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [([".file"], b"hidden"), ([".hidden", "file"], b"within")]
+)
+def test_hidden_names_are_not_found_unless_that_is_allowed(
+    tree: Path, way: str, names: Sequence[str], expected: bytes
+) -> None:
+    assert status_of(tree, names) == 404
+    assert content(tree, names, Allow.HIDDEN) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "allow", "expected"),
+    [
+        ("file", NOTHING_MORE, True),
+        (".file", NOTHING_MORE, False),
+        ("...", NOTHING_MORE, False),
+        (".file", ~Allow.HIDDEN, False),
+        (".file", Allow.HIDDEN, True),
+        ("a.file.", NOTHING_MORE, True),
+        (f"{PART_PREFIX}0{PART_SUFFIX}", ~NOTHING_MORE, False),
+    ],
+)
+def test_which_names_are_shown(name: str, allow: Allow, expected: object) -> None:
+    assert is_shown(name, allow) is expected
+
+
+# What there is
+
+
+def test_the_status_is_that_of_what_a_client_reaches(tree: Path, way: str) -> None:
+    file = (tree / "file").stat()
+    with Directory(tree).folder() as folder:
+        assert folder.status("file") == file
+        assert folder.status("nothing") is None
+        for name in ("link-to-file", "link-nowhere"):
+            status = folder.status(name)
+            assert status is not None
+            assert stat.S_ISLNK(status.st_mode)
+    with Directory(tree, Allow.LINKS).folder() as folder:
+        assert folder.status("link-to-file") == file
+        assert folder.status("link-nowhere") is None
+
+
+def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> None:
+    for allow in (NOTHING_MORE, Allow.LINKS):
+        with Directory(tree, allow).folder(["folder"]) as folder:
+            assert folder.own_status("link-up") == (tree / "folder" / "link-up").lstat()
+            assert folder.own_status("nothing") is None
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 256, ".file", "\ud800", "a\0"])
+def test_what_has_no_status_for_clients_is_not_found(tree: Path, way: str, name: str) -> None:
+    with Directory(tree).folder() as folder:
+        for ask in (folder.status, folder.own_status):
+            with pytest.raises(HTTPError) as refusal:
+                ask(name)
+            assert refusal.value.status == 404
+
+
+@pytest.mark.parametrize("way", ["descriptors", "paths"], indirect=True)
+def test_a_name_in_a_folder_can_be_given_to_the_system(tree: Path, way: str) -> None:
+    with Directory(tree).folder(["folder", "deep"]) as folder:
+        assert (folder.descriptor is None) == (way == "paths")
+        file = os.open(folder.at("file"), os.O_RDONLY, dir_fd=folder.descriptor)
+    with os.fdopen(file, "rb") as opened:
+        assert opened.read() == b"deep"
 
 
 # Descriptors
@@ -340,10 +477,10 @@ def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
     assert open_descriptors() == before
 
 
-def test_the_parent_is_closed_whatever_happens(tree: Path) -> None:
+def test_a_folder_is_closed_whatever_happens(tree: Path) -> None:
     before = open_descriptors()
-    with pytest.raises(ZeroDivisionError), open_parent(tree, ["folder", "deep", "file"]) as parent:
-        raise ZeroDivisionError(parent)
+    with pytest.raises(ZeroDivisionError), Directory(tree).folder(["folder", "deep"]) as folder:
+        raise ZeroDivisionError(folder)
     assert open_descriptors() == before
 
 
@@ -411,4 +548,4 @@ def test_other_names_are_no_parts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
 def test_odd_names_are_names(name: str) -> None:
-    check_name(name)
+    check_name(name, Allow.HIDDEN)

@@ -1,28 +1,36 @@
 """Uploads: whole or not at all, whatever comes in between, and nothing left over."""
 
 import fcntl
+import hashlib
 import os
 import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as ThreadEvent
+from typing import ClassVar
 
 import pytest
 import trio
 import trio.testing
 
 from trio_http.apps import directory, uploads
-from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, is_part
+from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow, Directory, is_part
+from trio_http.apps.locks import alone_in, lock
 from trio_http.apps.routing import Router
-from trio_http.apps.uploads import GATHERED, clear_parts, lock, store
+from trio_http.apps.stored import tag_of
+from trio_http.apps.terms import Terms
+from trio_http.apps.uploads import GATHERED, UNCONDITIONAL, Stored, clear_parts, remove, store
 from trio_http.http1.connection import serve_stream
+from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
 from trio_http.testing import open_client
@@ -68,29 +76,31 @@ def without_parts(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in contents(folder).items() if not is_part(name)}
 
 
-async def stored(data: bytes, root: Path, names: Sequence[str]) -> bool:
+async def stored(
+    data: bytes, root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL
+) -> Stored:
     send, receive = trio.open_memory_channel[bytes](inf)
     with send, receive:
         if data:
             send.send_nowait(data)
         send.close()
-        return await store(receive, root, names)
+        return await store(receive, Directory(root), names, terms)
 
 
-async def refusal_of(root: Path, names: Sequence[str]) -> int:
+async def refusal_of(root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL) -> int:
     """The status with which an upload is refused before its first byte has been asked for."""
     send, receive = trio.open_memory_channel[bytes](1)
     with send, receive:
         send.send_nowait(b"never read")
         with pytest.raises(HTTPError) as refusal:
-            await store(receive, root, names)
+            await store(receive, Directory(root), names, terms)
         assert receive.statistics().current_buffer_used == 1
     return refusal.value.status
 
 
 @asynccontextmanager
 async def uploading(
-    root: Path, names: Sequence[str]
+    root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL
 ) -> AsyncIterator[trio.MemorySendChannel[bytes]]:
     """An upload under way: what is sent to it has been taken when sending returns.
 
@@ -98,7 +108,7 @@ async def uploading(
     """
     send, receive = trio.open_memory_channel[bytes](0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store, receive, root, names)
+        nursery.start_soon(store, receive, Directory(root), names, terms)
         async with send:
             yield send
 
@@ -134,8 +144,8 @@ def storing(root: Path) -> Router:
 
     @app.put("/{name}")
     async def put(request: Request, name: str) -> Response:
-        is_new = await store(request.body, root, [name])
-        return Response(201 if is_new else 204)
+        stored = await store(request.body, Directory(root), [name])
+        return Response(201 if stored.is_new else 204)
 
     return app
 
@@ -204,20 +214,20 @@ async def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
 
 
 async def test_it_is_told_whether_the_name_was_free(tmp_path: Path, way: str) -> None:
-    assert await stored(b"1", tmp_path, ["name"]) is True
-    assert await stored(b"2", tmp_path, ["name"]) is False
+    assert (await stored(b"1", tmp_path, ["name"])).is_new is True
+    assert (await stored(b"2", tmp_path, ["name"])).is_new is False
 
 
 async def test_a_file_can_be_stored_in_a_folder_below(tmp_path: Path, way: str) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
-    assert await stored(b"deep", tmp_path, ["a", "b", "name"])
+    assert (await stored(b"deep", tmp_path, ["a", "b", "name"])).is_new
     assert contents(tmp_path / "a" / "b") == {"name": b"deep"}
 
 
-@pytest.mark.parametrize("name", ["a b", "é", "caf\udce9", "back\\slash", "%2e", "...", "x" * 255])
+@pytest.mark.parametrize("name", ["a b", "é", "caf\udce9", "back\\slash", "%2e", "x" * 255])
 async def test_odd_names_are_names(tmp_path: Path, way: str, name: str) -> None:
-    assert await stored(b"odd", tmp_path, [name])
-    assert await stored(b"again", tmp_path, [name]) is False
+    assert (await stored(b"odd", tmp_path, [name])).is_new
+    assert not (await stored(b"again", tmp_path, [name])).is_new
     assert contents(tmp_path) == {name: b"again"}
 
 
@@ -336,13 +346,11 @@ async def test_many_uploads_to_one_name_leave_one_of_them(tmp_path: Path, way: s
     assert data in versions
 
 
-async def test_of_many_uploads_one_is_told_that_the_name_was_free(
-    tmp_path: Path, unnamed: None
-) -> None:
+async def test_of_many_uploads_one_is_told_that_the_name_was_free(tmp_path: Path, way: str) -> None:
     told: list[bool] = []
 
     async def upload(number: int) -> None:
-        told.append(await stored(bytes([number]), tmp_path, ["name"]))
+        told.append((await stored(bytes([number]), tmp_path, ["name"])).is_new)
 
     async with trio.open_nursery() as nursery:
         for number in range(20):
@@ -388,6 +396,7 @@ async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, w
         ["x" * 256],
         ["x" * 256, "name"],
         [f"{PART_PREFIX}0{PART_SUFFIX}"],
+        [".hidden"],
     ],
     ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
 )
@@ -399,8 +408,8 @@ async def test_where_nothing_can_be_nothing_is_stored(
     (root / "file").touch()
     (root / "link-up").symlink_to("..")
     before = all_below(tmp_path)
-    # The link is something else of that name, or not followed where paths are checked.
-    assert await refusal_of(root, names) in ({404, 409} if names == ["link-up"] else {404})
+    # The link itself is something else of that name.
+    assert await refusal_of(root, names) == (409 if names == ["link-up"] else 404)
     assert all_below(tmp_path) == before
 
 
@@ -420,7 +429,7 @@ async def test_a_link_stays_and_so_does_what_it_leads_to(
 ) -> None:
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to(target)
-    assert await refusal_of(tmp_path, ["link"]) == (404 if way == "paths" else 409)
+    assert await refusal_of(tmp_path, ["link"]) == 409
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_bytes() == b"old"
     assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
@@ -481,6 +490,332 @@ async def test_a_refusal_comes_before_a_client_has_been_told_to_continue(tmp_pat
         assert (await client.request("PUT", "/folder", fields)).status == 409
 
 
+# On the client's terms
+
+
+def on(*fields: tuple[str, str]) -> Terms:
+    return Terms("PUT", Headers(fields))
+
+
+def tag_in(folder: Path) -> str:
+    return str(tag_of((folder / "name").stat()))
+
+
+async def test_an_upload_is_told_the_tag_of_what_it_has_stored(tmp_path: Path, way: str) -> None:
+    for data in (b"new", b"replaced"):
+        assert str((await stored(data, tmp_path, ["name"])).tag) == tag_in(tmp_path)
+
+
+async def test_what_does_not_fit_the_terms_is_refused_before_it_is_sent(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    assert await refusal_of(tmp_path, ["name"], on(("If-None-Match", "*"))) == 412
+    assert await refusal_of(tmp_path, ["name"], on(("If-Match", '"another"'))) == 412
+    assert await refusal_of(tmp_path, ["nothing"], on(("If-Match", "*"))) == 412
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+async def test_what_fits_the_terms_is_stored(tmp_path: Path, way: str) -> None:
+    assert (await stored(b"1", tmp_path, ["name"], on(("If-None-Match", "*")))).is_new
+    assert not (await stored(b"2", tmp_path, ["name"], on(("If-Match", tag_in(tmp_path))))).is_new
+    assert not (await stored(b"3", tmp_path, ["name"], on(("If-Match", "*")))).is_new
+    assert contents(tmp_path) == {"name": b"3"}
+
+
+async def test_other_refusals_come_before_those_by_the_terms(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()  # RFC 9110 13.2.1
+    assert await refusal_of(tmp_path, ["folder"], on(("If-None-Match", "*"))) == 409
+    assert await refusal_of(tmp_path, ["nothing", "name"], on(("If-Match", "*"))) == 404
+
+
+async def test_what_was_changed_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"], on(("If-Match", tag_in(tmp_path)))) as body:
+            await body.send(b"mine")
+            await stored(b"theirs", tmp_path, ["name"])
+
+    (tmp_path / "name").write_bytes(b"old")
+    assert await late_refusal_of(upload) == 412
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+async def test_what_was_created_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"], on(("If-None-Match", "*"))) as body:
+            await body.send(b"mine")
+            await stored(b"theirs", tmp_path, ["name"])
+
+    assert await late_refusal_of(upload) == 412
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+async def test_of_many_that_create_only_one_does(tmp_path: Path, way: str) -> None:
+    created: list[bytes] = []
+
+    async def create(number: int) -> None:
+        data = bytes([number])
+        with suppress(HTTPError):
+            await stored(data, tmp_path, ["name"], on(("If-None-Match", "*")))
+            created.append(data)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(create, number)
+    assert contents(tmp_path) == {"name": created[0]}
+    assert len(created) == 1
+
+
+async def test_no_update_is_lost(tmp_path: Path, way: str) -> None:
+    # All versions have one length, so nothing but the time and the inode tell them apart.
+    path = tmp_path / "name"
+    path.write_bytes(b"000")
+
+    async def count() -> None:
+        for _ in range(10):
+            while True:
+                tag = tag_in(tmp_path)
+                data = b"%03d" % (int(path.read_bytes()) + 1)
+                with suppress(HTTPError):  # somebody else was first
+                    await stored(data, tmp_path, ["name"], on(("If-Match", tag)))
+                    break
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(count)
+    assert path.read_bytes() == b"050"
+
+
+async def test_versions_that_come_quickly_all_have_another_tag(tmp_path: Path, way: str) -> None:
+    tags = [(await stored(b"same", tmp_path, ["name"])).tag for _ in range(100)]
+    assert len(set(tags)) == len(tags)
+
+
+async def test_an_upload_has_its_time_from_a_clock_that_does_not_stand_still(
+    tmp_path: Path, way: str
+) -> None:
+    # A kernel's does, for some milliseconds, in which an inode may be used again.
+    for _ in range(20):
+        before = time.time_ns()
+        await stored(b"same", tmp_path, ["name"])
+        assert before <= (tmp_path / "name").stat().st_mtime_ns <= time.time_ns()
+
+
+async def test_where_times_cannot_be_set_they_are_the_kernels(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "TIMES", False)
+    tag = (await stored(b"data", tmp_path, ["name"])).tag
+    assert str(tag) == tag_in(tmp_path)
+
+
+async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    about_to_end = trio.Event()
+    order = []
+
+    class Body:
+        pieces: ClassVar = [b"mine"]
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            if self.pieces:
+                return self.pieces.pop()
+            about_to_end.set()
+            raise StopAsyncIteration
+
+    async def upload() -> None:
+        terms = on(("If-Match", tag_in(tmp_path)))
+        with pytest.raises(HTTPError) as refusal:
+            await store(Body(), Directory(tmp_path), ["name"], terms)
+        order.append(refusal.value.status)
+
+    def change(event: trio.Event) -> None:
+        with Directory(tmp_path).folder() as folder, alone_in(folder):
+            trio.from_thread.run_sync(event.set)
+            trio.from_thread.run(about_to_end.wait)
+            trio.from_thread.run(trio.testing.wait_all_tasks_blocked)
+            (tmp_path / "name").write_bytes(b"theirs")
+            order.append(0)
+
+    async with trio.open_nursery() as nursery:
+        locked = trio.Event()
+        nursery.start_soon(trio.to_thread.run_sync, change, locked)
+        await locked.wait()
+        nursery.start_soon(upload)
+    assert order == [0, 412]
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+async def test_who_asks_for_no_lock_is_seen_all_the_same(
+    tmp_path: Path, unnamed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Between the last look and the link there comes a file.
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"], on(("If-None-Match", "*"))) as body:
+            await body.send(b"mine")
+            monkeypatch.setattr(os, "link", create_then_link)
+
+    def create_then_link(source: str, name: str, *, dst_dir_fd: int) -> None:
+        (tmp_path / name).write_bytes(b"theirs")
+        link(source, name, dst_dir_fd=dst_dir_fd)
+
+    link = os.link
+    assert await late_refusal_of(upload) == 412
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+# What is promised of the content
+
+
+def promised(data: bytes, *algorithms: str) -> Terms:
+    digests = [
+        Digest(name, hashlib.new(name.replace("-", ""), data).digest()) for name in algorithms
+    ]
+    return Terms("PUT", digests=tuple(digests))
+
+
+@pytest.mark.parametrize("data", [b"", b"data", LARGE], ids=len)
+async def test_content_that_is_what_was_promised_is_stored(tmp_path: Path, data: bytes) -> None:
+    assert (await stored(data, tmp_path, ["name"], promised(data, "sha-256", "sha-512"))).is_new
+    assert contents(tmp_path) == {"name": data}
+
+
+@pytest.mark.parametrize("data", [b"", b"date", LARGE + b"\0"], ids=len)
+async def test_other_content_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str, data: bytes
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    for name in ("name", "another"):
+        for algorithm in ("sha-256", "sha-512"):
+            with pytest.raises(HTTPError) as refusal:
+                await stored(data, tmp_path, [name], promised(b"data", algorithm))
+            assert refusal.value.status == 400
+            assert contents(tmp_path) == {"name": b"old"}
+
+
+# Deleting
+
+
+def removal(root: Path, names: Sequence[str], *fields: tuple[str, str]) -> int | None:
+    """Delete a file; the status with which that is refused, if it is."""
+    try:
+        remove(Directory(root), names, Terms("DELETE", Headers(fields)))
+    except HTTPError as error:
+        return error.status
+    return None
+
+
+def test_a_file_is_deleted_and_nothing_else(tmp_path: Path, way: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "name", tmp_path / "other", tmp_path / "folder" / "name"):
+        path.touch()
+    assert removal(tmp_path, ["name"]) is None
+    assert all_below(tmp_path) == [
+        tmp_path / "folder",
+        tmp_path / "folder" / "name",
+        tmp_path / "other",
+    ]
+    assert removal(tmp_path, ["folder", "name"]) is None
+    assert all_below(tmp_path) == [tmp_path / "folder", tmp_path / "other"]
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        (["nothing"], 404),
+        (["nothing", "name"], 404),
+        (["file", "name"], 404),
+        (["folder"], 409),
+        (["fifo"], 409),
+        (["link"], 409),  # neither the link nor what it leads to
+        (["link-nowhere"], 409),
+        (["."], 404),
+        ([".."], 404),
+        (["..", "outside"], 404),
+        ([""], 404),
+        (["folder", ""], 404),
+        (["folder/file"], 404),
+        ([".hidden"], 404),
+        ([f"{PART_PREFIX}0{PART_SUFFIX}"], 404),
+        (["link-up", "outside"], 404),
+    ],
+    ids=str,
+)
+def test_what_is_no_file_for_clients_stays(
+    tmp_path: Path, way: str, names: Sequence[str], status: int
+) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    for path in ("file", "folder/file", ".hidden", f"{PART_PREFIX}0{PART_SUFFIX}", "../outside"):
+        (root / path).touch()
+    os.mkfifo(root / "fifo")
+    for name, target in {"link": "file", "link-nowhere": "nowhere", "link-up": ".."}.items():
+        (root / name).symlink_to(target)
+    before = all_below(tmp_path)
+    assert removal(root, names) == status
+    assert all_below(tmp_path) == before
+
+
+def test_a_link_stays_even_where_links_are_followed(tmp_path: Path, way: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(HTTPError) as refusal:
+        remove(Directory(tmp_path, Allow.LINKS), ["link"], Terms("DELETE"))
+    assert refusal.value.status == 409
+    assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
+
+
+def test_a_file_is_deleted_on_the_clients_terms(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "name"
+    path.touch()
+    tag = tag_in(tmp_path)
+    os.utime(path, ns=(1, 1))
+    assert removal(tmp_path, ["name"], ("If-Match", tag)) == 412
+    assert removal(tmp_path, ["name"], ("If-None-Match", "*")) == 412
+    assert path.exists()
+    assert removal(tmp_path, ["name"], ("If-Match", tag_in(tmp_path))) is None
+    assert not path.exists()
+    # RFC 9110 13.2.1: it would not be found without preconditions either.
+    assert removal(tmp_path, ["name"], ("If-Match", "*")) == 404
+
+
+async def test_a_deletion_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
+    (tmp_path / "name").touch()
+    comes = ThreadEvent()
+
+    def delete() -> int | None:
+        comes.set()
+        return removal(tmp_path, ["name"], ("If-Match", tag))
+
+    def change(event: trio.Event) -> None:
+        with Directory(tmp_path).folder() as folder, alone_in(folder):
+            trio.from_thread.run_sync(event.set)
+            comes.wait()
+            os.utime(tmp_path / "name", ns=(1, 1))
+
+    tag = tag_in(tmp_path)
+    async with trio.open_nursery() as nursery:
+        locked = trio.Event()
+        nursery.start_soon(trio.to_thread.run_sync, change, locked)
+        await locked.wait()
+        assert await trio.to_thread.run_sync(delete) == 412
+    assert (tmp_path / "name").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
+def test_a_file_that_we_may_not_delete_stays(public: Path, way: str) -> None:
+    folder = public / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "name").touch()
+    with as_somebody():
+        assert removal(folder, ["name"]) == 403
+    assert (folder / "name").exists()
+
+
 # Uploads that come to nothing
 
 
@@ -505,7 +840,7 @@ async def test_a_body_that_breaks_off_leaves_the_old_file_and_nothing_else(
     for name in ("name", "another"):
         for pieces in ([], [b"half"], [bytes(GATHERED), b"half"]):
             with pytest.raises(ZeroDivisionError):
-                await store(Breaking(pieces, ZeroDivisionError()), tmp_path, [name])
+                await store(Breaking(pieces, ZeroDivisionError()), Directory(tmp_path), [name])
             assert contents(tmp_path) == {"name": b"old"}
 
 
@@ -554,6 +889,7 @@ from pathlib import Path
 import trio
 
 from trio_http.apps import uploads
+from trio_http.apps.directory import Directory
 from trio_http.semantics.errors import HTTPError
 
 root, way, ending = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -581,7 +917,7 @@ if ending == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (too_small, too_small))
 (root / "name").write_bytes(b"old")
 try:
-    trio.run(uploads.store, Body(), root, ["name"])
+    trio.run(uploads.store, Body(), Directory(root), ["name"])
 except HTTPError as error:
     print(error.status, {path.name: path.read_bytes() for path in root.iterdir()})
 """
@@ -677,24 +1013,3 @@ def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
     with as_somebody():
         clear_parts(public)
     assert sorted(public.iterdir()) == theirs
-
-
-def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.touch()
-    with path.open("rb") as one, path.open("rb") as other:
-        assert lock(one.fileno())
-        assert not lock(other.fileno())
-        one.close()
-        assert lock(other.fileno())
-
-
-def test_where_there_are_no_locks_every_file_can_be_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "fcntl", None)
-    path = tmp_path / "file"
-    path.touch()
-    with path.open("rb") as one, path.open("rb") as other:
-        assert lock(one.fileno())
-        assert lock(other.fileno())

@@ -9,8 +9,10 @@ import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from inspect import iscoroutinefunction, signature
+from ipaddress import ip_address
+from operator import or_
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +20,7 @@ import trio
 
 from trio_http import __version__
 from trio_http.apps.challenge import challenge
+from trio_http.apps.directory import NOTHING_MORE, Allow
 from trio_http.apps.files import files
 from trio_http.http1.exchange import App, answering
 from trio_http.observe import Level, Log, log_to
@@ -117,7 +120,55 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Serve the files of a directory, and nothing outside of it.",
     )
     command.add_argument("directory", type=_directory, metavar="DIR", help="which directory")
-    command.set_defaults(app_of=lambda options: files(options.directory))
+    command.add_argument(
+        "--no-listing",
+        action="store_const",
+        dest="listing",
+        const=NOTHING_MORE,
+        default=Allow.LISTING,
+        help="do not show what is in a folder that has no index.html",
+    )
+    for option, what, text in (
+        ("--hidden", Allow.HIDDEN, "serve and show names that begin with a dot"),
+        ("--follow-links", Allow.LINKS, "follow links, wherever they lead"),
+        ("--writable", Allow.WRITING, "let clients store, replace and delete files"),
+    ):
+        command.add_argument(option, action="append_const", dest="allow", const=what, help=text)
+    command.add_argument(
+        "--insist",
+        action="store_true",
+        help="be writable where more than this machine can reach it; "
+        "there is no password, so this is for networks in which everybody may do everything",
+    )
+    command.add_argument(
+        "--cache-control",
+        metavar="TEXT",
+        help="send files with this Cache-Control, for example 'max-age=3600'",
+    )
+    command.set_defaults(app_of=_files)
+
+
+def _files(options: argparse.Namespace) -> App:
+    allow = reduce(or_, options.allow or [], options.listing)
+    if Allow.WRITING in allow and not options.insist:
+        for bind in options.bind or [DEFAULT_BIND]:
+            if not _is_loopback(parse_address(bind)[0]):
+                raise WrongUseError(
+                    f"whoever can reach {bind} could change the files: "
+                    "listen on a loopback address, such as 127.0.0.1:8000, or --insist"
+                )
+    try:
+        return files(options.directory, cache_control=options.cache_control, allow=allow)
+    except ValueError as error:
+        raise WrongUseError(str(error)) from error
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host; of names, that is certain of one."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:

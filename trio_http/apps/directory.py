@@ -11,7 +11,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
 
 from trio_http.semantics.errors import HTTPError
@@ -21,13 +23,29 @@ from trio_http.semantics.errors import HTTPError
 RELATIVE = os.open in os.supports_dir_fd
 
 # Not regular files, but opening some of them would wait (a FIFO) or act (a tape).
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-_READ |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-_BELOW = _FOLDER | getattr(os, "O_NOFOLLOW", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 # Files that are not there yet. The name tells a later start what it may clear away.
 PART_PREFIX, PART_SUFFIX = ".trio_http-", ".part"
+
+
+class Allow(Flag):
+    """What clients may do with a directory, other than fetch the files whose names they know."""
+
+    LISTING = auto()
+    """See what is in a folder that has no ``index.html``."""
+    HIDDEN = auto()
+    """See and reach names that begin with a dot."""
+    LINKS = auto()
+    """Follow links, wherever they lead."""
+    WRITING = auto()
+    """Store, replace and delete files."""
+
+
+NOTHING_MORE = Allow(0)
 
 
 def is_part(name: str) -> bool:
@@ -35,10 +53,22 @@ def is_part(name: str) -> bool:
     return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
 
 
-def check_name(name: str) -> None:
-    """Refuse, as not found, a component that could mean another file than it says."""
+def is_shown(name: str, allow: Allow) -> bool:
+    """Whether what has this name, in a folder, is there for clients."""
+    return not is_part(name) and (not name.startswith(".") or Allow.HIDDEN in allow)
+
+
+def check_name(name: str, allow: Allow) -> None:
+    """Refuse, as not found, a component that is not shown or could mean another file than it says.
+
+    So nothing tells a name that is hidden from one that is not there.
+    """
     forbidden = "/\0" if os.name == "posix" else '/\0\\:*?"<>|'
-    if name in {"", ".", ".."} or any(mark in name for mark in forbidden) or is_part(name):
+    if (
+        name in {"", ".", ".."}
+        or any(mark in name for mark in forbidden)
+        or not is_shown(name, allow)
+    ):
         raise HTTPError(404)
 
 
@@ -76,53 +106,93 @@ def refusing() -> Iterator[None]:
         raise HTTPError(404) from error
 
 
-@contextmanager
-def open_parent(root: Path, names: Sequence[str]) -> Iterator[int]:
-    """A descriptor of the folder that holds the last of the names."""
-    for name in names:
-        check_name(name)
-    with refusing():
-        descriptor = os.open(root, _FOLDER)
-    try:
-        for name in names[:-1]:
-            with refusing():
-                below = os.open(name, _BELOW, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = below
-        yield descriptor
-    finally:
-        os.close(descriptor)
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that is open: what is in it is reached by name, and nothing else is.
 
-
-def checked_path(root: Path, names: Sequence[str]) -> Path:
-    """The path of the names below the root, where there are no descriptors of folders."""
-    for name in names:
-        check_name(name)
-    path = root.joinpath(*names)
-    with refusing():
-        # Unlike Path.resolve, realpath takes links that lead to themselves:
-        # those are for whoever opens the path to find out.
-        parent = Path(os.path.realpath(path.parent))
-        if parent != Path(os.path.realpath(root), *names[:-1]) or path.is_symlink():
-            raise HTTPError(404)
-    return path
-
-
-def open_regular(root: Path, names: Sequence[str]) -> tuple[int, os.stat_result]:
-    """Open a regular file for reading: its descriptor, to be closed, and its status.
-
-    ``HTTPError``: 404 for whatever is no regular file, 403 where the system
-    does not allow it.
+    ``descriptor`` is None where a system cannot open relative to one.
     """
-    if RELATIVE:
-        with open_parent(root, names) as parent, refusing():
-            descriptor = os.open(names[-1], _READ, dir_fd=parent)
-    else:
-        path = checked_path(root, names)
+
+    path: Path
+    allow: Allow
+    descriptor: int | None
+
+    def at(self, name: str) -> str | Path:
+        """What functions of ``os`` call a name here, given ``descriptor`` as ``dir_fd``."""
+        return self.path / name if self.descriptor is None else name
+
+    def status(self, name: str) -> os.stat_result | None:
+        """The status of what a client reaches by a name, or None where there is nothing."""
+        return self._status(name, self.allow & Allow.LINKS)
+
+    def own_status(self, name: str) -> os.stat_result | None:
+        """The same, but the status of a link itself: what is changed is never behind one."""
+        return self._status(name, NOTHING_MORE)
+
+    def _status(self, name: str, links: Allow) -> os.stat_result | None:
+        check_name(name, self.allow)
+        place, follow = self.at(name), bool(links)
+        with refusing(), suppress(FileNotFoundError):
+            return os.stat(place, dir_fd=self.descriptor, follow_symlinks=follow)
+        return None
+
+    def open(self, name: str) -> tuple[int, os.stat_result]:
+        """Open a regular file for reading: its descriptor, to be closed, and its status.
+
+        ``HTTPError``: 404 for whatever is no regular file, 403 where the system
+        does not allow it.
+        """
+        check_name(name, self.allow)
+        place, flags = self.at(name), _READ
         with refusing():
-            descriptor = os.open(path, _READ)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise HTTPError(404)
-    return descriptor, status
+            if Allow.LINKS not in self.allow:
+                flags |= _NO_LINK
+                if isinstance(place, Path) and place.is_symlink():  # Windows has no such flag
+                    raise HTTPError(404)
+            descriptor = os.open(place, flags, dir_fd=self.descriptor)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise HTTPError(404)
+        return descriptor, status
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory that is served, and what clients may do with it."""
+
+    path: Path
+    allow: Allow = NOTHING_MORE
+
+    @contextmanager
+    def folder(self, names: Sequence[str] = ()) -> Iterator[Folder]:
+        """The folder to which these names lead, open as long as the block runs."""
+        for name in names:
+            check_name(name, self.allow)
+        if not RELATIVE:
+            yield Folder(self._checked_path(names), self.allow, None)
+            return
+        below = _FOLDER if Allow.LINKS in self.allow else _FOLDER | _NO_LINK
+        with refusing():
+            descriptor = os.open(self.path, _FOLDER)
+        try:
+            for name in names:
+                with refusing():
+                    opened = os.open(name, below, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = opened
+            yield Folder(self.path.joinpath(*names), self.allow, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _checked_path(self, names: Sequence[str]) -> Path:
+        path = self.path.joinpath(*names)
+        with refusing():
+            if Allow.LINKS not in self.allow:
+                # Unlike Path.resolve, realpath takes links that lead to themselves.
+                root = os.path.realpath(self.path)
+                if Path(os.path.realpath(path)) != Path(root, *names):
+                    raise HTTPError(404)
+            if not stat.S_ISDIR(path.stat().st_mode):
+                raise HTTPError(404)
+        return path

@@ -1,27 +1,37 @@
-"""Files of a directory, for GET and HEAD."""
+"""Files of a directory: to fetch and, where that is allowed, to list and to change."""
 
 from __future__ import annotations
 
 import os
-from mimetypes import MimeTypes
+import stat
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
 
-from trio_http.apps.directory import open_regular
+from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
+from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
+from trio_http.apps.hashing import FileDigests
+from trio_http.apps.media_types import attachment, media_type_of_name
+from trio_http.apps.stored import Opened, best_of, modified_of, tag_of
+from trio_http.apps.storing import delete, put, take_form
+from trio_http.apps.uploads import clear_parts
 from trio_http.http1.exchange import App, Exchange
 from trio_http.semantics.bodies import FileSlice
-from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.coding import choose_coding
+from trio_http.semantics.digests import Digest, wanted_algorithm
+from trio_http.semantics.errors import HTTPError, not_allowed
+from trio_http.semantics.fields import http_date
+from trio_http.semantics.finish import may_be_coded, varying
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Compress, Response
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Compress, Request, Response
 
-# Python's own table without the machine's, so that a file has the same type everywhere.
-_TYPES = MimeTypes()
-_CODINGS = {
-    "gzip": "application/gzip",
-    "br": "application/x-brotli",
-    "bzip2": "application/x-bzip2",
-}
+_READING = {"GET", "HEAD", "OPTIONS"}
+
+# What the server's own limits are is not told here.
+_ANY_LENGTH = Limits(compress=0)
 
 
 def files(
@@ -29,36 +39,163 @@ def files(
     *,
     media_type: str | None = None,
     compress: Compress = Compress.WORTHWHILE,
+    cache_control: str | None = None,
+    allow: Allow = NOTHING_MORE,
 ) -> App:
-    """An App that answers with the regular files of a directory.
+    """An App that answers with the files of a directory, and with nothing outside of it.
 
-    Nothing outside of the directory is reached, and no link is followed. Every
-    file has the media type that its name suggests, or the one that is given.
+    Every file has the media type that its name suggests, or the one that is
+    given, and the ``Cache-Control`` that is given. Where ``compress`` leaves a
+    choice, siblings made beforehand (``name.gz``) take part in it. A folder's
+    address ends with a slash, and is answered with its ``index.html``.
+
+    Without more being allowed, that is all. What else clients may do is said by
+    ``allow``: see what a folder without an index holds (``LISTING``), reach
+    names that begin with a dot (``HIDDEN``), follow links, wherever they lead
+    (``LINKS``), and store, replace and delete files (``WRITING``: PUT and DELETE
+    of a file, a form sent to a folder; folders are neither made nor removed).
     """
-    folder = Path(root)
+    directory = Directory(Path(root), allow)
+    if Allow.WRITING in allow:
+        clear_parts(directory.path)
+    return _Files(directory, _Manner(media_type, compress, cache_control))
 
-    async def app(exchange: Exchange) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How files are sent, whichever they are."""
+
+    media_type: str | None
+    compress: Compress
+    cache_control: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse now what would otherwise be refused with every answer."""
+        Headers(self.fields("name"))
+
+    def fields(self, name: str) -> list[tuple[str, str]]:
+        """The fields that follow from this and a file's name."""
+        fields = [
+            ("Content-Type", self.media_type or media_type_of_name(name)),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        if self.cache_control is not None:
+            fields.append(("Cache-Control", self.cache_control))
+        return fields
+
+
+class _Files:
+    """The App; a directory, how its files are sent, and what is remembered of them."""
+
+    def __init__(self, directory: Directory, manner: _Manner) -> None:
+        self._directory = directory
+        self._manner = manner
+        self._digests = FileDigests()
+
+    async def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
-        if request.method not in {"GET", "HEAD"}:
-            raise HTTPError(405, headers={"Allow": "GET, HEAD"})
-        names = request.segments
-        descriptor, status = await trio.to_thread.run_sync(open_regular, folder, names)
+        match request.method:
+            case "GET" | "HEAD":
+                await self._send(exchange)
+            case "OPTIONS":
+                await exchange.respond(_options(request, self._methods(request)))
+            case _:
+                await exchange.respond(await self._change(request))
+
+    def _methods(self, request: Request) -> set[str]:
+        """The methods that an address of this kind supports."""
+        if Allow.WRITING not in self._directory.allow:
+            return _READING
+        return _READING | ({"POST"} if is_folder(request) else {"PUT", "DELETE"})
+
+    async def _change(self, request: Request) -> Response:
+        methods = self._methods(request)
+        match request.method:
+            case "PUT" if "PUT" in methods:
+                return await put(request, self._directory)
+            case "DELETE" if "DELETE" in methods:
+                return await delete(request, self._directory)
+            case "POST" if "POST" in methods:
+                return await take_form(request, self._directory)
+            case "PUT" if "POST" in methods:
+                raise HTTPError(409, "a name that ends with a slash is a folder's")
+            case _:
+                raise not_allowed(request.method, methods)
+
+    async def _send(self, exchange: Exchange) -> None:
+        found = await trio.to_thread.run_sync(self._find, exchange.request)
+        if isinstance(found, Response):
+            await exchange.respond(found)
+            return
         try:
-            headers = Headers([("Content-Type", media_type or media_type_of_name(names[-1]))])
-            body = FileSlice(descriptor, 0, status.st_size)
-            await exchange.respond(Response(200, headers, body, compress))
+            await exchange.respond(await self._represent(exchange.request, found))
         finally:
-            os.close(descriptor)
+            os.close(found.descriptor)
 
-    return app
+    def _find(self, request: Request) -> Opened | Response:
+        """What there is for a client, in a worker thread."""
+        *above, name = request.segments
+        with self._directory.folder(above) as folder:
+            if is_folder(request):
+                return self._folder(folder, request)
+            if name:  # it has none at the root of a mount
+                status = folder.status(name)
+                if status is None:
+                    raise HTTPError(404)
+                if not stat.S_ISDIR(status.st_mode):
+                    return self._file(folder, name, status, request)
+                above.append(name)
+        with self._directory.folder(above) as folder:
+            if Allow.LISTING in folder.allow or index_of(folder) is not None:
+                return moved(request)
+            raise HTTPError(404)
+
+    def _folder(self, folder: Folder, request: Request) -> Opened | Response:
+        if (index := index_of(folder)) is not None:
+            return self._file(folder, INDEX, index, request)
+        if Allow.LISTING in folder.allow:
+            return listing(folder, request.segments[:-1], request.headers.get("Accept"))
+        raise HTTPError(404)
+
+    def _file(self, folder: Folder, name: str, status: os.stat_result, request: Request) -> Opened:
+        if self._manner.compress is not Compress.WORTHWHILE:
+            return Opened(name, *folder.open(name))
+        return best_of(folder, name, status, request.headers.get("Accept-Encoding"))
+
+    async def _represent(self, request: Request, file: Opened) -> Response:
+        fields = self._manner.fields(file.name)
+        fields.append(("ETag", str(tag_of(file.status))))
+        fields.append(("Last-Modified", http_date(modified_of(file.status, time.time()))))
+        if file.coding is not None:
+            fields.append(("Content-Encoding", file.coding))
+        if file.varies:
+            fields.append(("Vary", "Accept-Encoding"))
+        if request.query_string and "download" in request.query:
+            fields.append(("Content-Disposition", attachment(file.name)))
+        body = FileSlice(file.descriptor, 0, file.status.st_size)
+        response = Response(200, Headers(fields), body, self._manner.compress)
+        algorithm = wanted_algorithm(request.headers.get("Want-Repr-Digest"))
+        if algorithm is None:
+            return response
+        digest = await self._digests.of(file.descriptor, file.status, algorithm)
+        return response if digest is None else _digested(request, response, digest)
 
 
-def media_type_of_name(name: str) -> str:
-    """The media type that a file's name suggests; texts are taken to be UTF-8."""
-    # It takes URLs, too: "data:" or "a:b" would be a scheme, but for the dot and slash.
-    guessed, coding = _TYPES.guess_type(f"./{name}")
-    if coding is not None:
-        return _CODINGS.get(coding, "application/octet-stream")
-    if guessed is None:
-        return "application/octet-stream"
-    return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
+def _digested(request: Request, response: Response, digest: Digest) -> Response:
+    """The response with a digest of its bytes, which are then sent as they are.
+
+    Not so where the client refuses that: it gets other bytes, in a coding.
+    """
+    headers = response.headers.adding("Repr-Digest", str(digest))
+    if not may_be_coded(response, _ANY_LENGTH):
+        return response.with_headers(headers)
+    if choose_coding(request.headers.get("Accept-Encoding"), ()) is None:
+        return response
+    headers = varying(headers, "Accept-Encoding")
+    return Response(response.status, headers, response.body, Compress.NEVER)
+
+
+def _options(request: Request, methods: set[str]) -> Response:
+    if request.path == "*":
+        return Response(204)  # about the server as a whole (RFC 9110 9.3.7)
+    return Response(204, {"Allow": ", ".join(sorted(methods))})

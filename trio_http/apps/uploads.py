@@ -9,6 +9,10 @@ locked as long as somebody writes, so ``clear_parts`` can tell what is left over
 The data is with the operating system when a client hears 201. It is not forced
 to the disk (fsync): a failing machine may lose the last seconds, as with any
 file that is copied there.
+
+Preconditions are looked at twice: before a body is read, to spare the client
+the sending, and in the moment of the change, in which no other server or
+thread that keeps to the same lock changes anything in that folder.
 """
 
 from __future__ import annotations
@@ -17,21 +21,28 @@ import errno
 import os
 import secrets
 import stat
+import time
 from collections.abc import AsyncIterable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import trio
 
-from trio_http.apps import directory
+from trio_http.apps.directory import (
+    PART_PREFIX,
+    PART_SUFFIX,
+    Directory,
+    Folder,
+    is_part,
+    refusing,
+)
+from trio_http.apps.locks import alone_in, lock
+from trio_http.apps.stored import state_of, tag_of
+from trio_http.apps.terms import Terms
+from trio_http.semantics.digests import Verification
 from trio_http.semantics.errors import HTTPError
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows
-    fcntl = None
+from trio_http.semantics.validators import ETag
 
 # Bytes gathered before a worker thread writes them: at 64 KiB the way there
 # and back costs as much as the writing, at four times that it hardly shows.
@@ -49,15 +60,35 @@ UNNAMED = os.O_WRONLY | os.O_TMPFILE | _BINARY if _CAN_BE_UNNAMED else 0
 _NOT_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 
 
-async def store(body: AsyncIterable[bytes], root: Path, names: Sequence[str]) -> bool:
-    """Store a body under the names below ``root``; whether there was no such file before.
+# Whether an open file's times can be set, whatever its name.
+TIMES = os.utime in os.supports_fd
 
-    ``HTTPError``: 404 where there is no folder to hold it, 409 where something
-    else than a regular file has its name, 507 where the disk is full. However
-    it fails, what was there before is there still.
+UNCONDITIONAL = Terms("PUT")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What came of an upload: the tag of the file, and whether there was none before."""
+
+    tag: ETag
+    is_new: bool
+
+
+async def store(
+    body: AsyncIterable[bytes],
+    directory: Directory,
+    names: Sequence[str],
+    terms: Terms = UNCONDITIONAL,
+) -> Stored:
+    """Store a body as the file to which the names lead.
+
+    ``HTTPError``: 400 for a body that is not what its digests say, 404 where
+    there is no folder to hold it, 409 where something else than a regular file
+    has its name, 412 by the terms, 507 where the disk is full. However it
+    fails, what was there before is there still.
     """
     with ExitStack() as frame:
-        part = await trio.to_thread.run_sync(_Part, frame, root, names)
+        part = await trio.to_thread.run_sync(_Part, frame, directory, names, terms)
         gathered: list[bytes] = []
         size = 0
         async for data in body:
@@ -70,54 +101,79 @@ async def store(body: AsyncIterable[bytes], root: Path, names: Sequence[str]) ->
         return await trio.to_thread.run_sync(part.place)
 
 
+def remove(directory: Directory, names: Sequence[str], terms: Terms) -> None:
+    """Delete a file, in a worker thread; ``HTTPError`` as with ``store``."""
+    *above, name = names
+    with directory.folder(above) as folder, alone_in(folder):
+        if _replaceable(folder, name, terms) is None:
+            raise HTTPError(404)
+        with refusing():
+            os.unlink(folder.at(name), dir_fd=folder.descriptor)
+
+
 class _Part:
     """A file that is being written; leaving ``frame`` closes and removes it."""
 
-    def __init__(self, frame: ExitStack, root: Path, names: Sequence[str]) -> None:
+    def __init__(
+        self, frame: ExitStack, directory: Directory, names: Sequence[str], terms: Terms
+    ) -> None:
+        *above, self._target = names
         self._frame = frame
-        self._target = names[-1]
-        self._folder: Path | None = None
-        self._parent: int | None = None
+        self._terms = terms
+        self._verification = Verification(terms.digests)
         self._part: str | None = None
-        with directory.refusing():
-            if directory.RELATIVE:
-                self._parent = frame.enter_context(directory.open_parent(root, names))
-            else:
-                self._folder = directory.checked_path(root, names).parent
-            self._is_free()  # what cannot be stored is refused before it is sent
+        self._folder = frame.enter_context(directory.folder(above))
+        self._there()  # what cannot be stored is refused before it is sent
+        with refusing():
             self._descriptor = self._open()
         lock(self._descriptor)
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append to the file."""
-        with directory.refusing():
+        with refusing():
             for piece in pieces:
+                self._verification.update(piece)
                 rest = memoryview(piece)
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
 
-    def place(self) -> bool:
-        """Give the file the name that it is meant for; whether that was free."""
-        with directory.refusing():
-            if self._part is None and self._link(self._target):
-                return True
-            is_new = self._is_free()
+    def place(self) -> Stored:
+        """Give the file the name that it is meant for."""
+        if not self._verification.holds():
+            raise HTTPError(400, "the content is not what its digest says")
+        with refusing(), alone_in(self._folder):
+            self._date()
+            there = self._there()
+            if there is None and self._part is None:
+                if self._link(self._target):
+                    return Stored(self._tag(), is_new=True)
+                there = self._there()  # from somebody else, who has asked for no lock
             part = self._part or self._link_part()
-            os.replace(
-                self._path(part),
-                self._path(self._target),
-                src_dir_fd=self._parent,
-                dst_dir_fd=self._parent,
-            )
-            return is_new
+            at, descriptor = self._folder.at, self._folder.descriptor
+            os.replace(at(part), at(self._target), src_dir_fd=descriptor, dst_dir_fd=descriptor)
+            return Stored(self._tag(), is_new=there is None)
 
-    def _path(self, name: str) -> str | Path:
-        return name if self._folder is None else self._folder / name
+    def _there(self) -> os.stat_result | None:
+        return _replaceable(self._folder, self._target, self._terms)
+
+    def _tag(self) -> ETag:
+        return tag_of(os.fstat(self._descriptor))
+
+    def _date(self) -> None:
+        """Say to the nanosecond when this was: a kernel says it to a few milliseconds.
+
+        Inodes are used again. The third of three versions that come quickly may
+        have that of the first, and would then have its tag as well.
+        """
+        if TIMES:
+            now = time.time_ns()
+            os.utime(self._descriptor, ns=(now, now))
 
     def _open(self) -> int:
-        if UNNAMED and self._parent is not None:
+        folder = self._folder
+        if UNNAMED and folder.descriptor is not None:
             try:
-                descriptor = os.open(".", UNNAMED, 0o666, dir_fd=self._parent)
+                descriptor = os.open(".", UNNAMED, 0o666, dir_fd=folder.descriptor)
             except OSError as error:
                 if error.errno not in _NOT_UNNAMED:
                     raise
@@ -125,7 +181,7 @@ class _Part:
                 self._frame.callback(os.close, descriptor)
                 return descriptor
         part = _new_name()
-        descriptor = os.open(self._path(part), _NAMED, 0o666, dir_fd=self._parent)
+        descriptor = os.open(folder.at(part), _NAMED, 0o666, dir_fd=folder.descriptor)
         self._part = part
         self._frame.callback(self._remove, part)
         self._frame.callback(os.close, descriptor)
@@ -133,20 +189,12 @@ class _Part:
 
     def _remove(self, part: str) -> None:
         with suppress(FileNotFoundError):  # it has been placed
-            os.unlink(self._path(part), dir_fd=self._parent)
-
-    def _is_free(self) -> bool:
-        try:
-            there = os.stat(self._path(self._target), dir_fd=self._parent, follow_symlinks=False)
-        except FileNotFoundError:
-            return True
-        if not stat.S_ISREG(there.st_mode):
-            raise HTTPError(409, "there is something else of that name")
-        return False
+            os.unlink(self._folder.at(part), dir_fd=self._folder.descriptor)
 
     def _link(self, name: str) -> bool:
+        source, target = f"/proc/self/fd/{self._descriptor}", self._folder.at(name)
         try:
-            os.link(f"/proc/self/fd/{self._descriptor}", name, dst_dir_fd=self._parent)
+            os.link(source, target, dst_dir_fd=self._folder.descriptor)
         except FileExistsError:
             return False
         return True
@@ -159,29 +207,29 @@ class _Part:
         return part
 
 
-def _new_name() -> str:
-    return f"{directory.PART_PREFIX}{secrets.token_hex(8)}{directory.PART_SUFFIX}"
+def _replaceable(folder: Folder, name: str, terms: Terms) -> os.stat_result | None:
+    """The status of a file that may be changed on these terms, or None where there is none.
 
-
-def lock(descriptor: int) -> bool:
-    """Lock a file until it is closed; false where another has it locked.
-
-    Windows has no such locks, but lets nobody remove a file that is open.
+    Preconditions come last: what would be refused without them is refused for
+    that reason (RFC 9110 13.2.1).
     """
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    there = folder.own_status(name)
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        raise HTTPError(409, "there is something else of that name")
+    if there is not None or terms.method != "DELETE":
+        terms.check(state_of(folder, name, there))
+    return there
+
+
+def _new_name() -> str:
+    return f"{PART_PREFIX}{secrets.token_hex(8)}{PART_SUFFIX}"
 
 
 def clear_parts(root: Path) -> None:
     """Remove what uploads have left in a folder whose server was killed."""
     with suppress(OSError):  # the folder is gone, or not ours to look into
         for entry in list(os.scandir(root)):
-            if directory.is_part(entry.name) and entry.is_file(follow_symlinks=False):
+            if is_part(entry.name) and entry.is_file(follow_symlinks=False):
                 _clear(entry.path)
 
 

@@ -1,0 +1,61 @@
+"""Digests of stored files: made off the event loop, a few at a time, and remembered."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+
+import trio
+
+from trio_http.http1.stream import read_slice
+from trio_http.semantics.digests import ALGORITHMS, Digest
+
+# A gigabyte takes about a second of a core. Whoever asks for many of these must
+# not take the threads that open and read files for everybody else.
+AT_ONCE = 2
+
+# Tells the files of a large site; each takes about 300 bytes.
+REMEMBERED = 1000
+
+# Read in pieces, so that who goes away, or a server's end, is noticed in between.
+_PIECE = 1024 * 1024
+
+
+class FileDigests:
+    """Makes digests of open files, and remembers the last ones."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[int | str, ...], Digest] = OrderedDict()
+        self._limiter = trio.CapacityLimiter(AT_ONCE)
+
+    async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
+        """The digest of a file, or None for one that has changed since it had that status."""
+        key = (algorithm, status.st_dev, *_state(status))
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        digest = await trio.to_thread.run_sync(
+            digest_of, descriptor, status, algorithm, limiter=self._limiter
+        )
+        if digest is not None:
+            self._known[key] = digest
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return digest
+
+
+def digest_of(descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
+    """The same, in a worker thread of Trio's."""
+    hasher = ALGORITHMS[algorithm]()
+    offset = 0
+    while data := read_slice(descriptor, offset, _PIECE):
+        trio.from_thread.check_cancelled()
+        hasher.update(data)
+        offset += len(data)
+    if _state(os.fstat(descriptor)) != _state(status):
+        return None
+    return Digest(algorithm, hasher.digest())
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns

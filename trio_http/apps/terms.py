@@ -1,0 +1,78 @@
+"""On what terms a client wants something to be changed, and whether they can be met."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from trio_http.semantics.conditional import Outcome, State, evaluate
+from trio_http.semantics.digests import Digest, parse_digests
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import list_of
+from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.messages import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Preconditions (RFC 9110 13) and promised digests (RFC 9530) of a change."""
+
+    method: str
+    headers: Headers = NO_FIELDS
+    digests: tuple[Digest, ...] = ()
+
+    @classmethod
+    def of(cls, request: Request) -> Terms:
+        """The terms of a request; ``HTTPError`` where it asks for what is not done here."""
+        headers = request.headers
+        if request.method == "POST":
+            refuse_other_sites(headers)
+        if "Content-Range" in headers:
+            # RFC 9110 14.5: to take a part for the whole would destroy the rest.
+            raise HTTPError(400, "files are stored whole, not in parts")
+        # Bytes are kept as they come, and sent as they are kept: what was stored
+        # in a coding would be taken for the file itself, and decoding it would
+        # keep other bytes than those that an ETag or a digest was given for.
+        codings = list_of((headers.get("Content-Encoding") or "").lower())
+        if any(coding != "identity" for coding in codings):
+            raise HTTPError(
+                415, "content codings are not decoded here", {"Accept-Encoding": "identity"}
+            )
+        return cls(request.method, headers, _digests_in(headers))
+
+    def check(self, state: State) -> None:
+        """Refuse, with 412, a change to something that is not as the client thinks."""
+        if evaluate(self.method, self.headers, state, time.time()) is not Outcome.PROCEED:
+            if not state.exists:
+                raise HTTPError(412, "there is none to be changed")
+            asks_for_none = "If-None-Match" in self.headers and "If-Match" not in self.headers
+            raise HTTPError(412, "there is one already" if asks_for_none else "it has changed")
+
+
+def _digests_in(headers: Headers) -> tuple[Digest, ...]:
+    """What is promised of the content and of the file, which are the same where all is sent."""
+    digests: list[Digest] = []
+    for name in ("Content-Digest", "Repr-Digest"):
+        try:
+            digests += parse_digests(headers.get(name) or "")
+        except ValueError:
+            raise HTTPError(400, f"the field {name} is malformed") from None
+    return tuple(digests)
+
+
+def refuse_other_sites(headers: Headers) -> None:
+    """Refuse what a page of another site has its reader send without knowing.
+
+    A browser sends forms anywhere without asking, but says where they are from
+    (Fetch, "Sec-Fetch-Site"; on plain HTTP only by ``Origin``, RFC 6454 7).
+    Whoever else sends a request wants to.
+    """
+    site = headers.get("Sec-Fetch-Site")
+    if site is not None:
+        is_own = site in {"same-origin", "none"}
+    else:
+        origin = headers.get("Origin")
+        host = (headers.get("Host") or "").lower()
+        is_own = origin is None or origin.lower().partition("://")[2] == host
+    if not is_own:
+        raise HTTPError(403, "pages of other sites cannot store anything here")

@@ -1,0 +1,131 @@
+"""Digests of what is sent and of what is stored (RFC 9530): read, chosen, written, compared."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Hasher(Protocol):
+    """A digest at work."""
+
+    def update(self, data: bytes | memoryview, /) -> object:
+        """Take in the next bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """The digest of all bytes so far."""
+        ...
+
+
+# The two that RFC 9530 7.2 calls active. All others there are deprecated: they
+# do not tell one content from another that somebody made to look like it.
+ALGORITHMS: dict[str, Callable[[], Hasher]] = {
+    "sha-256": hashlib.sha256,
+    "sha-512": hashlib.sha512,
+}
+
+# Dictionaries as RFC 9651 3.2 has them, less inner lists, which digests never are.
+# In each alternative the next character decides, so a mismatch takes linear time.
+_KEY = r"[a-z*][a-z0-9_.*\-]*"
+_BYTES = r":[A-Za-z0-9+/=]*:"
+_ITEM = "|".join(
+    [
+        _BYTES,
+        r"-?[0-9]{1,15}(?:\.[0-9]{1,3})?",
+        r'%?"(?:[ !#-\[\]-~]|\\["\\])*"',
+        r"[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/\-]*",
+        r"\?[01]",
+        r"@-?[0-9]{1,15}",
+    ]
+)
+_MEMBER = re.compile(rf"({_KEY})(?:=({_ITEM}))?(?:; *{_KEY}(?:=(?:{_ITEM}))?)*")
+_SEPARATOR = re.compile(r"[ \t]*,[ \t]*")
+
+_PREFERENCE = re.compile(r"10|[0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What an algorithm makes of some bytes; ``str`` gives it as a field has it."""
+
+    algorithm: str
+    value: bytes
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}=:{b64encode(self.value).decode()}:"
+
+
+def parse_digests(field: str) -> list[Digest]:
+    """The digests that a field names, of the algorithms that are known here.
+
+    ``ValueError``: it is malformed, be it in what is said of other algorithms.
+    """
+    members = _members(field)
+    return [Digest(name, _bytes_in(members[name])) for name in ALGORITHMS if name in members]
+
+
+def wanted_algorithm(field: str | None) -> str | None:
+    """The algorithm that a ``Want-Repr-Digest`` asks for most, if it is known here.
+
+    A malformed field asks for nothing, and so does a preference of 0 (RFC 9530 4).
+    """
+    try:
+        members = _members(field or "")
+    except ValueError:
+        return None
+    best, most = None, 0
+    for name in ALGORITHMS:
+        preference = members.get(name, "0")
+        if _PREFERENCE.fullmatch(preference) and int(preference) > most:
+            best, most = name, int(preference)
+    return best
+
+
+def _members(field: str) -> dict[str, str]:
+    """The members of a dictionary, less their parameters; of a repeated one the last counts."""
+    text = field.strip(" ")
+    members: dict[str, str] = {}
+    position = 0
+    # Behind a comma there has to be one more, be it the end of the text.
+    while text:
+        match = _MEMBER.match(text, position)
+        if match is None:
+            raise ValueError("a malformed dictionary")
+        members[match[1]] = match[2] or "?1"  # RFC 9651 3.2: what has no value is true
+        position = match.end()
+        if position == len(text):
+            return members
+        separator = _SEPARATOR.match(text, position)
+        if separator is None:
+            raise ValueError("a malformed dictionary")
+        position = separator.end()
+    return members
+
+
+def _bytes_in(item: str) -> bytes:
+    if not re.fullmatch(_BYTES, item):
+        raise ValueError("a digest is a sequence of bytes")
+    encoded = item[1:-1]
+    padding = "=" * (-len(encoded) % 4)  # it may be left out (RFC 9651 4.2.7)
+    return b64decode(encoded + padding, validate=True)
+
+
+class Verification:
+    """A comparison, as the bytes come, with the digests that were promised of them."""
+
+    def __init__(self, promised: Iterable[Digest]) -> None:
+        self._promised = [(digest, ALGORITHMS[digest.algorithm]()) for digest in promised]
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take in the next bytes; this may take a while."""
+        for _, hasher in self._promised:
+            hasher.update(data)
+
+    def holds(self) -> bool:
+        """Whether all that was promised is true of all bytes so far."""
+        return all(digest.value == hasher.digest() for digest, hasher in self._promised)
