@@ -1,0 +1,301 @@
+"""What is measured: one request again and again, or what a server costs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import TypeAlias
+
+from .servers import content
+
+
+class Ability(Enum):
+    """What a server must be able to do to take part in a case."""
+
+    TEXT = "answer with a text"
+    ECHO = "route by a path's segment"
+    POST = "give back what it is sent"
+    STREAM = "send an answer of unknown length"
+    FILES = "serve files"
+    UPLOADS = "store files"
+    GZIP = "compress on the fly"
+    LOG = "keep an access log"
+
+
+class Better(Enum):
+    """Which way is forward."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Log(Enum):
+    """Whether servers write a line for each request."""
+
+    OFF = "off"
+    ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request; ``size`` is that of its body, whose bytes ``noise`` makes."""
+
+    method: str = "GET"
+    path: str = "/"
+    fields: tuple[tuple[str, str], ...] = ()
+    size: int = 0
+
+    def head(self, host: str) -> bytes:
+        """Everything before the body, as wrk sends it."""
+        lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.fields]
+        if self.size:
+            lines.append(f"Content-Length: {self.size}")
+        return "\r\n".join([*lines, "", ""]).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The right answer, its coding undone; ``document`` is a file's name below ``files/``."""
+
+    statuses: tuple[int, ...] = (200,)
+    media_type: str | None = None
+    body: bytes = b""
+    document: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()  # fields, and what their values contain
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """As many answers as there can be in a time; ``pipelined`` requests are sent at once."""
+
+    name: str
+    title: str
+    ability: Ability
+    ask: Ask
+    expected: Expected
+    connections: int = 64
+    pipelined: int = 1
+    log: Log = Log.OFF
+    least_seconds: int = 1  # connecting ten thousand clients takes more than a moment
+    # Speed drifts, so what is to be compared with another case of ours has that
+    # in its own rounds.
+    beside: Load | None = None
+
+    unit = "requests/s"
+    better = Better.HIGHER
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What a connection holds in memory that has been answered once and waits."""
+
+    name: str = "idle-memory"
+    title: str = "memory per idle connection, after one request"
+    ability: Ability = Ability.TEXT
+
+    unit = "KiB"
+    better = Better.LOWER
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How much more memory large uploads take at their peak than the server took before."""
+
+    name: str = "upload-memory"
+    title: str = "growth of memory while four bodies of 32 MiB are stored at once"
+    ability: Ability = Ability.UPLOADS
+
+    unit = "MiB"
+    better = Better.LOWER
+
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    """How long the shortest command of a server takes; of the floors, ``import trio, h11``."""
+
+    name: str = "import"
+    title: str = "time of --version, or of the bare imports"
+    ability: Ability = Ability.TEXT
+
+    unit = "ms"
+    better = Better.LOWER
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """How long after its start a server answers."""
+
+    name: str = "start"
+    title: str = "time from the start to the first answer"
+    ability: Ability = Ability.TEXT
+
+    unit = "ms"
+    better = Better.LOWER
+
+
+Case: TypeAlias = Load | Idle | Growth | Importing | Starting
+
+
+@cache
+def noise(size: int) -> bytes:
+    """Bytes that no coding makes smaller, always the same."""
+    return random.Random(size).randbytes(size)  # noqa: S311 - not a secret
+
+
+KIB, MIB = 1024, 1024 * 1024
+SIZES = {"1k": KIB, "100k": 100 * KIB, "10m": 10 * MIB}
+UPLOAD_SIZES = {"1k": KIB, "1m": MIB, "32m": 32 * MIB}
+
+# What a browser sends with every request, in its order.
+BROWSER = (
+    ("Connection", "keep-alive"),
+    ("Cache-Control", "max-age=0"),
+    ("sec-ch-ua", '"Not/A)Brand";v="8", "Chromium";v="138"'),
+    ("sec-ch-ua-mobile", "?0"),
+    ("sec-ch-ua-platform", '"Linux"'),
+    ("Upgrade-Insecure-Requests", "1"),
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0",
+    ),
+    (
+        "Accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    ),
+    ("Sec-Fetch-Site", "none"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Accept-Language", "en-GB,en;q=0.9,de;q=0.8"),
+    ("Cookie", "session=0123456789abcdef0123456789abcdef; theme=dark; consent=yes"),
+)
+
+CLOSE = (("Connection", "close"),)
+GREETING = Expected(media_type="text/plain", body=content.TEXT.encode())
+
+
+def _said(size: int) -> str:
+    return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
+
+
+PLAIN = Load("plain", "GET, 13 bytes of text", Ability.TEXT, Ask(), GREETING)
+
+
+def _many(connections: int, least_seconds: int) -> Load:
+    return Load(
+        f"connections-{connections}",
+        f"GET with {connections:,} connections".replace(",", " "),
+        Ability.TEXT,
+        Ask(),
+        GREETING,
+        connections,
+        least_seconds=least_seconds,
+        beside=PLAIN,
+    )
+
+
+def _file(name: str, connections: int) -> Load:
+    return Load(
+        f"file-{name}",
+        f"a file of {_said(SIZES[name])}",
+        Ability.FILES,
+        Ask(path=f"/files/{name}.bin"),
+        Expected(media_type="application/octet-stream", document=f"{name}.bin"),
+        connections,
+    )
+
+
+def _upload(name: str, connections: int) -> Load:
+    size = UPLOAD_SIZES[name]
+    return Load(
+        f"upload-{name}",
+        f"PUT of {_said(size)}, stored",
+        Ability.UPLOADS,
+        Ask("PUT", f"/uploads/{name}", size=size),
+        Expected(statuses=(201, 204)),
+        connections,
+    )
+
+
+# In the order of the report; what costs a server memory for good comes late.
+CASES: tuple[Case, ...] = (
+    PLAIN,
+    Load(
+        "echo",
+        "GET /echo/abc, by router and handler",
+        Ability.ECHO,
+        Ask(path="/echo/abc"),
+        Expected(media_type="text/plain", body=b"abc"),
+    ),
+    Load("browser", "GET as a browser sends it", Ability.TEXT, Ask(fields=BROWSER), GREETING),
+    Load(
+        "post",
+        "POST of 100 bytes, given back",
+        Ability.POST,
+        Ask("POST", size=100),
+        Expected(media_type=content.STREAM_TYPE, body=noise(100)),
+    ),
+    Load(
+        "stream",
+        f"streamed answer, {content.PIECES} pieces of 1 KiB",
+        Ability.STREAM,
+        Ask(path="/stream"),
+        Expected(
+            media_type=content.STREAM_TYPE,
+            body=content.PIECE * content.PIECES,
+            fields=(("Transfer-Encoding", "chunked"),),
+        ),
+    ),
+    _file("1k", 64),
+    _file("100k", 64),
+    _file("10m", 8),  # what is under way when time is up is not counted
+    _upload("1k", 64),
+    _upload("1m", 8),
+    _upload("32m", 2),
+    Load(
+        "gzip",
+        "128 KiB of JSON, gzipped on the fly",
+        Ability.GZIP,
+        Ask(path="/json", fields=(("Accept-Encoding", "gzip"),)),
+        Expected(
+            media_type=content.JSON_TYPE,
+            document=content.DOCUMENT,
+            fields=(("Content-Encoding", "gzip"),),
+        ),
+        16,
+    ),
+    Load(
+        "pipelined",
+        "GET, 16 at once on each connection",
+        Ability.TEXT,
+        Ask(),
+        GREETING,
+        pipelined=16,
+    ),
+    Load(
+        "close",
+        "GET, a new connection for each",
+        Ability.TEXT,
+        Ask(fields=CLOSE),
+        Expected(
+            media_type="text/plain",
+            body=content.TEXT.encode(),
+            fields=(("Connection", "close"),),
+        ),
+    ),
+    Load("connections-1", "GET with one connection", Ability.TEXT, Ask(), GREETING, 1),
+    _many(1_000, 2),
+    _many(10_000, 5),
+    Load(
+        "log", "GET with the access log on", Ability.LOG, Ask(), GREETING, log=Log.ON, beside=PLAIN
+    ),
+    Idle(),
+    Growth(),
+    Importing(),
+    Starting(),
+)
+
+QUICK = ("plain", "echo", "browser", "post", "file-1k", "gzip", "close", "start")

@@ -1,0 +1,117 @@
+"""What we have set ourselves: ratios to others, and a few figures, next to what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .peers import BESIDE, OURS
+from .report import Summary, number, ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """Our figure in a case, so many times another server's, at least or at most."""
+
+    case: str
+    peer: str
+    at_least: float = 0
+    at_most: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Our figure in a case, so many times our own in the case ``plain``, of the same rounds."""
+
+    case: str
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Our figure in a case, at most."""
+
+    case: str
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Our 99th percentile in a case, below another server's."""
+
+    case: str
+    peer: str
+
+
+Goal: TypeAlias = Against | Beside | Alone | Late
+
+GOALS: tuple[Goal, ...] = (
+    Against("plain", "uvicorn", 1.3),
+    Against("plain", "granian", 1.0),
+    Against("plain", "hypercorn", 20),
+    Against("plain", "trio", 0.65),
+    Against("echo", "starlette", 1.4),
+    Against("echo", "aiohttp", 1.6),
+    Against("browser", "uvicorn", 1.2),
+    Against("close", "uvicorn", 1.3),
+    Against("close", "granian", 0.8),
+    Against("post", "trio-h11", 0.9),
+    Against("post", "uvicorn-h11", 1.2),
+    Against("stream", "trio-h11", 0.9),
+    Against("stream", "uvicorn-h11", 1.2),
+    Against("file-1k", "nginx", 0.4),
+    Against("file-100k", "nginx", 0.7),
+    Against("file-10m", "nginx", 1.0),
+    Against("file-1k", "aiohttp", 5),
+    Against("file-100k", "aiohttp", 5),
+    Against("file-10m", "aiohttp", 1.5),
+    Against("upload-1m", "aiohttp", 1.3),
+    Against("upload-32m", "aiohttp", 1.3),
+    Alone("upload-memory", 2),  # "flat": a server's own noise
+    Against("gzip", "nginx", 2),
+    Against("gzip", "starlette", 20),
+    Beside("connections-1000", 0.8),
+    Beside("connections-10000", 0.6),
+    Late("connections-1000", "uvicorn"),
+    Late("connections-10000", "uvicorn"),
+    Against("connections-1", "uvicorn", 1.0),  # one connection: the rate is the latency
+    Alone("idle-memory", 6),
+    Beside("log", 0.75),
+    Against("import", "trio-h11", at_most=1.3),
+    Alone("start", 400),
+)
+
+
+def judged(cases: Mapping[str, Mapping[str, Summary]], goals: Sequence[Goal] = GOALS) -> list[str]:
+    """A line for every goal that the run says something about."""
+    return [line for goal in goals if (line := _judged(cases, goal)) is not None]
+
+
+def _judged(cases: Mapping[str, Mapping[str, Summary]], goal: Goal) -> str | None:
+    known = cases.get(goal.case, {})
+    ours = known.get(OURS)
+    if ours is None:
+        return None
+    match goal:
+        case Against(name, peer, low, high):
+            found = ratio(known, OURS, peer)
+            wanted = f"≥ {low:g}" if low else f"≤ {high:g}"
+            return _line(f"{name}, to {peer}", found, wanted, low, high)
+        case Beside(name, low):
+            found = ratio(known, OURS, BESIDE)
+            return _line(f"{name}, to our plain", found, f"≥ {low:g}", low, float("inf"))
+        case Alone(name, high):
+            return _line(name, ours.value, f"≤ {high:g}", 0, high)
+        case Late(name, peer):
+            theirs = known.get(peer)
+            if theirs is None or theirs.late is None or ours.late is None:
+                return None
+            return _line(f"{name}, p99 to {peer}", ours.late / theirs.late, "< 1", 0, 1)
+
+
+def _line(what: str, found: float | None, wanted: str, low: float, high: float) -> str | None:
+    if found is None:
+        return None
+    verdict = "reached" if low <= found <= high else "MISSED"
+    return f"  {verdict:<7}  {what}: {number(found)} ({wanted})"

@@ -1,0 +1,114 @@
+"""Servers taking turns: what a run finds out, one case after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+
+import h11
+
+from .cases import KIB, Case, Load, Log
+from .check import ask_once, checked
+from .costs import costs_of
+from .load import LoadError, Sample, Target, able
+from .peers import BESIDE, OURS, Peer
+from .processes import cpu_seconds
+from .run import SPARE, NotUpError, Result, Run, Up, up
+
+# Requests that a server gets before it is timed, each on a connection of its own.
+WARMING = 50
+
+
+def measure(run: Run, cases: Sequence[Case], peers: Sequence[Peer]) -> None:
+    """Measure one case after the other, each with all servers that can do it."""
+    for log in Log:
+        loads = [case for case in cases if isinstance(case, Load) and case.log is log]
+        _measure_loads(run, loads, [peer for peer in peers if _any(peer, loads)], log)
+    for case in cases:
+        if not isinstance(case, Load):
+            fit = [peer for peer in peers if case.ability in peer.abilities]
+            run.begin(case, [peer.name for peer in fit])
+            run.show(costs_of(run, case, fit))
+
+
+def _any(peer: Peer, cases: Iterable[Case]) -> bool:
+    return any(case.ability in peer.abilities for case in cases)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A server that is asked, the load that it gets, and what it shows."""
+
+    server: Up | str  # or why it is not there
+    load: Load
+    result: Result
+
+
+def _measure_loads(run: Run, loads: Sequence[Load], peers: Sequence[Peer], log: Log) -> None:
+    # All are up at once: one that waits for its turn costs the others nothing.
+    with ExitStack() as frame:
+        servers = {peer.name: _started(run, frame, peer, log) for peer in peers}
+        quiet = servers
+        if log is Log.ON:
+            quiet = {p.name: _started(run, frame, p, Log.OFF) for p in peers if p.name == OURS}
+        for load in loads:
+            fit = [peer.name for peer in peers if load.ability in peer.abilities]
+            run.begin(load, fit)
+            turns = [_turn(run, servers[name], load, Result(load, name)) for name in fit]
+            if load.beside is not None and OURS in fit:
+                turns.append(_turn(run, quiet[OURS], load.beside, Result(load, BESIDE)))
+            _take(run, turns)
+            run.show([turn.result for turn in turns])
+
+
+def _started(run: Run, frame: ExitStack, peer: Peer, log: Log) -> Up | str:
+    try:
+        return frame.enter_context(up(run, peer, log))
+    except NotUpError as error:
+        return str(error)
+
+
+def _turn(run: Run, server: Up | str, load: Load, result: Result) -> _Turn:
+    result.problem = _unfit(run, load, server)
+    return _Turn(server, load, result)
+
+
+def _take(run: Run, turns: Sequence[_Turn]) -> None:
+    for _ in range(run.rounds):
+        for turn in turns:
+            if isinstance(turn.server, Up) and turn.result.problem is None:
+                try:
+                    turn.result.samples.append(_timed(run, turn.load, turn.server))
+                except LoadError as error:
+                    turn.result.problem = str(error)
+
+
+def _unfit(run: Run, load: Load, server: Up | str) -> str | None:
+    """Why a server cannot be timed at a load; asking makes it warm as well."""
+    if isinstance(server, str):
+        return server
+    if load.connections + SPARE > run.descriptors:
+        return f"only {run.descriptors} descriptors are allowed here"
+    said = server.output.stat().st_size
+    wrong = checked(server.port, load, run.directory)
+    if wrong is None and load.ask.size <= KIB:
+        with suppress(OSError, h11.RemoteProtocolError):  # the load will say so
+            for _ in range(WARMING):
+                ask_once(server.port, load.ask, load.pipelined)
+    if wrong is None and load.log is Log.ON and server.output.stat().st_size == said:
+        return "wrote no access log"
+    return wrong
+
+
+def _timed(run: Run, load: Load, server: Up) -> Sample:
+    seconds = max(run.seconds, load.least_seconds)
+    target = Target(load, server.port, seconds, run.directory)
+    before = cpu_seconds(server.group)
+    answers, sample = able(run.tool, load).run(target, run.cores.load)
+    after = cpu_seconds(server.group)
+    if load.pipelined > 1:  # of answers that share a request nobody knows how long each took
+        sample = replace(sample, middle=None, late=None)
+    if before is None or after is None or not answers:
+        return sample
+    return replace(sample, cpu=(after - before) / answers)

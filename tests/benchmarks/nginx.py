@@ -1,0 +1,77 @@
+"""nginx, configured to do what the others do, in a prefix of its own."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+from .cases import Log
+from .servers import content
+
+# Where the defaults would have it slower or less patient than the others:
+# connections that last for a thousand requests, a backlog of 511.
+TEMPLATE = """\
+daemon off;
+{user}
+worker_processes 1;
+worker_rlimit_nofile {files};
+pid nginx.pid;
+error_log stderr warn;
+events {{ worker_connections {connections}; }}
+http {{
+  access_log {log};
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000000;
+  keepalive_timeout 75;
+  client_max_body_size 0;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  default_type application/octet-stream;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location = / {{ default_type "{text_type}"; return 200 "{text}"; }}
+    location ~ ^/echo/([^/]+)$ {{ default_type "{text_type}"; return 200 $1; }}
+    location /files/ {{ alias "{files_folder}/"; }}
+    location = /json {{
+      default_type {json_type};
+      alias "{files_folder}/{document}";
+      gzip on;
+      gzip_comp_level 1;
+      gzip_types {json_type};
+    }}
+    {uploads}
+  }}
+}}
+"""
+
+UPLOADS = 'location /uploads/ {{ dav_methods PUT; alias "{folder}/"; }}'
+
+
+def configuration(port: int, log: Log, directory: Path, descriptors: int) -> str:
+    """The file that nginx reads."""
+    return TEMPLATE.format(
+        user=_user(),
+        files=descriptors,
+        connections=max(descriptors - 64, 64),
+        log="/dev/stdout" if log is Log.ON else "off",
+        port=port,
+        text=content.TEXT,
+        text_type=content.TEXT_TYPE,
+        json_type=content.JSON_TYPE,
+        document=content.DOCUMENT,
+        files_folder=directory / content.FILES,
+        uploads=UPLOADS.format(folder=directory / content.UPLOADS),
+    )
+
+
+def _user() -> str:
+    """Started as root it would give its worker away to somebody who cannot read our files."""
+    if os.geteuid() != 0:
+        return ""
+    return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};"

@@ -1,0 +1,274 @@
+"""Who takes part: how each is started, and what it can do."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from . import nginx
+from .cases import Ability, Log
+
+CHECKOUT = Path(__file__).parents[2]
+SERVERS = "tests.benchmarks.servers"
+
+# As many as may connect while a server is busy, and seconds that it waits for a
+# next request: the same for all.
+BACKLOG, KEEP_ALIVE = "4096", "75"
+
+ALL = frozenset(Ability)
+BARE_ASGI = frozenset({Ability.TEXT, Ability.ECHO, Ability.POST, Ability.STREAM, Ability.LOG})
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a server is to do where; ``folder`` is for what it alone needs."""
+
+    port: int
+    log: Log
+    directory: Path
+    folder: Path
+    descriptors: int
+
+    @property
+    def bind(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server: its command lines, and what it takes to run it."""
+
+    name: str
+    title: str
+    abilities: frozenset[Ability]
+    command: Callable[[Setup], list[str]]
+    shortest: tuple[str, ...]  # what only imports, and ends
+    packages: tuple[str, ...] = ()
+    absent: Callable[[], str | None] = lambda: None  # why it cannot take part
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def _either(log: Log, on: list[str], off: list[str]) -> list[str]:
+    return on if log is Log.ON else off
+
+
+def _ours(*options: str) -> Callable[[Setup], list[str]]:
+    def command(setup: Setup) -> list[str]:
+        level = _either(setup.log, ["info"], ["warning"])
+        arguments = ["--bind", setup.bind, *options, "--log-level", *level]
+        return _python("-m", "trio_http", "app", f"{SERVERS}.ours:app", *arguments)
+
+    return command
+
+
+def _uvicorn(app: str, http: str, loop: str) -> Callable[[Setup], list[str]]:
+    def command(setup: Setup) -> list[str]:
+        log = _either(
+            setup.log,
+            ["--access-log", "--log-level", "info"],
+            ["--no-access-log", "--log-level", "warning"],
+        )
+        place = ["--host", "127.0.0.1", "--port", str(setup.port), "--backlog", BACKLOG]
+        return _python(
+            "-m",
+            "uvicorn",
+            f"{SERVERS}.{app}:app",
+            *("--http", http, "--loop", loop, "--ws", "none", "--lifespan", "off"),
+            *(*place, *log, "--timeout-keep-alive", KEEP_ALIVE),
+        )
+
+    return command
+
+
+def _hypercorn(app: str) -> Callable[[Setup], list[str]]:
+    def command(setup: Setup) -> list[str]:
+        log = _either(setup.log, ["--access-logfile", "-"], [])
+        return _python(
+            "-m",
+            "hypercorn",
+            f"{SERVERS}.{app}:app",
+            *("-k", "trio", "-b", setup.bind, "--backlog", BACKLOG),
+            *("--keep-alive", KEEP_ALIVE, "--log-level", "warning", *log),
+        )
+
+    return command
+
+
+def _granian(setup: Setup) -> list[str]:
+    log = _either(setup.log, ["--access-log"], ["--no-access-log", "--log-level", "warning"])
+    return _python(
+        "-m",
+        "granian",
+        f"{SERVERS}.asgi:app",
+        *("--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop"),
+        *("--workers", "1", "--runtime-threads", "1", "--backlog", BACKLOG),
+        *("--host", "127.0.0.1", "--port", str(setup.port), *log),
+        *("--static-path-route", "/files", "--static-path-mount", str(setup.directory / "files")),
+    )
+
+
+def _aiohttp(setup: Setup) -> list[str]:
+    return _python("-m", f"{SERVERS}.aiohttp_app", str(setup.port), setup.log.value)
+
+
+def _floor(name: str) -> Callable[[Setup], list[str]]:
+    return lambda setup: _python("-m", f"{SERVERS}.{name}", str(setup.port))
+
+
+def _nginx(setup: Setup) -> list[str]:
+    text = nginx.configuration(setup.port, setup.log, setup.directory, setup.descriptors)
+    (setup.folder / "nginx.conf").write_text(text)
+    return ["nginx", "-p", str(setup.folder), "-c", "nginx.conf", "-e", "stderr"]
+
+
+def _nginx_absent() -> str | None:
+    if shutil.which("nginx") is None:
+        return "nginx is not installed"
+    said = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=False).stderr
+    return None if "http_dav_module" in said else "this nginx was built without WebDAV"
+
+
+@cache
+def _no_plain_absent() -> str | None:
+    said = subprocess.run(
+        _python("-m", "trio_http", "app", "--help"),
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return None if "--no-plain" in said else "trio-http has no option --no-plain"
+
+
+OURS = "ours"
+NO_PLAIN = "ours-no-plain"
+BESIDE = "ours-beside"  # no server of its own, but ours in another case
+VERSION = ("-m", "trio_http", "--version")
+IMPORTS = ("-c", "import trio, h11")
+
+PEERS: tuple[Peer, ...] = (
+    Peer(OURS, "trio_http", ALL, _ours(), VERSION),
+    Peer(
+        NO_PLAIN,
+        "trio_http --no-plain",
+        ALL,
+        _ours("--no-plain"),
+        VERSION,
+        absent=_no_plain_absent,
+    ),
+    Peer(
+        "hypercorn",
+        "Hypercorn (trio)",
+        BARE_ASGI,
+        _hypercorn("asgi"),
+        ("-m", "hypercorn", "--help"),
+        packages=("hypercorn",),
+    ),
+    Peer(
+        "uvicorn-h11",
+        "Uvicorn (asyncio, h11)",
+        BARE_ASGI,
+        _uvicorn("asgi", "h11", "asyncio"),
+        ("-m", "uvicorn", "--version"),
+        packages=("uvicorn",),
+    ),
+    Peer(
+        "uvicorn",
+        "Uvicorn (uvloop, httptools)",
+        BARE_ASGI,
+        _uvicorn("asgi", "httptools", "uvloop"),
+        ("-m", "uvicorn", "--version"),
+        packages=("uvicorn", "uvloop", "httptools"),
+    ),
+    Peer(
+        "starlette",
+        "Starlette on Uvicorn (uvloop, httptools)",
+        ALL,
+        _uvicorn("starlette_app", "httptools", "uvloop"),
+        ("-c", "import uvicorn, uvloop, httptools, starlette.applications"),
+        packages=("starlette", "uvicorn", "uvloop", "httptools"),
+    ),
+    Peer(
+        "starlette-hypercorn",
+        "Starlette on Hypercorn (trio)",
+        ALL,
+        _hypercorn("starlette_app"),
+        ("-c", "import trio, hypercorn.trio, starlette.applications"),
+        packages=("starlette", "hypercorn"),
+    ),
+    Peer(
+        "aiohttp",
+        "aiohttp (asyncio)",
+        ALL,
+        _aiohttp,
+        ("-c", "import aiohttp.web"),
+        packages=("aiohttp",),
+    ),
+    Peer(
+        "granian",
+        "Granian (ASGI, uvloop)",
+        BARE_ASGI | {Ability.FILES},
+        _granian,
+        ("-m", "granian", "--version"),
+        packages=("granian", "uvloop"),
+    ),
+    Peer(
+        "nginx",
+        "nginx (one worker)",
+        ALL - {Ability.POST, Ability.STREAM},
+        _nginx,
+        (),
+        absent=_nginx_absent,
+    ),
+    Peer(
+        "trio",
+        "bare Trio sockets, no parsing",
+        frozenset({Ability.TEXT}),
+        _floor("bare_trio"),
+        IMPORTS,
+    ),
+    Peer(
+        "trio-h11",
+        "bare Trio + h11",
+        frozenset({Ability.TEXT, Ability.POST, Ability.STREAM}),
+        _floor("bare_h11"),
+        IMPORTS,
+    ),
+)
+
+# What a run leaves out unless it is named: of interest now and then.
+UNUSUAL = {NO_PLAIN, "starlette-hypercorn"}
+
+
+def reason_absent(peer: Peer) -> str | None:
+    """Why a server cannot take part here, or None where it can."""
+    for package in peer.packages:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            return f"{package} is not installed"
+    return peer.absent()
+
+
+def versions() -> dict[str, str]:
+    """What was compared, exactly."""
+    found = {"python": sys.version.split()[0]}
+    packages = {package for peer in PEERS for package in peer.packages} | {"trio", "h11"}
+    for package in sorted(packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    if shutil.which("nginx"):
+        said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr
+        found["nginx"] = said.strip().rpartition("/")[2]
+    return found

@@ -1,0 +1,1 @@
+"""The programs that are measured: ours, our peers', and the floors below both."""
