@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from trio_http.http1 import stream
 from trio_http.http1.output import Output
 from trio_http.http1.stream import read_slice
 from trio_http.semantics.bodies import FileSlice
@@ -44,7 +47,26 @@ async def test_what_is_gathered_leaves_at_once_and_once() -> None:
     assert calls.made == [("send", b"one two three", 3)]
 
 
-async def test_a_part_of_a_file_leaves_in_its_place(tmp_path: Path) -> None:
+async def test_a_short_part_of_a_file_that_is_in_memory_leaves_with_the_rest(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    calls = Calls()
+    output = Output(calls, 3)
+    with path.open("rb") as file:
+        output.add((b"one", FileSlice(file.fileno(), 5, 2), b"two"))
+        await output.flush()
+    expected: list[tuple[str, bytes, float]] = [("send", b"onea two", 3)]
+    if not stream.CAN_TELL_CACHED:
+        expected = [("send", b"one", 3), ("send_file", b"a ", 3), ("send", b"two", 3)]
+    assert calls.made == expected
+
+
+async def test_a_part_of_a_file_leaves_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CAN_TELL_CACHED", False)
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls()

@@ -21,6 +21,7 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
+from trio_http.http1 import stream
 from trio_http.http1.stream import (
     PIECE,
     SENDFILE_PIECE,
@@ -676,3 +677,40 @@ async def test_every_other_stream_goes_through_its_own_methods() -> None:
 )
 def test_addresses_read_as_people_write_them(address: object, text: str) -> None:
     assert address_text(address) == text
+
+
+# What is in memory, and what is not
+
+
+@pytest.mark.skipif(not stream.CAN_TELL_CACHED, reason="this system does not tell")
+def test_what_was_just_written_is_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789" * PIECE)
+    with path.open("rb") as file:
+        assert stream.read_cached(FileSlice(file.fileno(), 3, 4)) == b"3456"
+        assert stream.read_cached(FileSlice(file.fileno(), 0, 0)) == b""
+        assert stream.is_cached(FileSlice(file.fileno(), 0, 10 * PIECE))
+        # Longer than a piece: not to be read in the loop.
+        assert stream.read_cached(FileSlice(file.fileno(), 0, PIECE + 1)) is None
+        # Beyond the end: whoever sends it finds out, and says so.
+        assert stream.read_cached(FileSlice(file.fileno(), 10 * PIECE - 1, 2)) is None
+        assert not stream.is_cached(FileSlice(file.fileno(), 0, 11 * PIECE))
+
+
+def test_a_system_that_cannot_tell_is_asked_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CAN_TELL_CACHED", False)
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+    with path.open("rb") as file:
+        assert stream.read_cached(FileSlice(file.fileno(), 0, 5)) is None
+
+
+def test_a_file_that_cannot_be_read_so_is_not_in_memory() -> None:
+    reading, writing = os.pipe()
+    try:
+        assert stream.read_cached(FileSlice(reading, 0, 1)) is None
+    finally:
+        os.close(reading)
+        os.close(writing)

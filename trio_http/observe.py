@@ -8,14 +8,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TextIO
 
-from trio_http.http1.record import (
-    Connected,
-    Disconnected,
-    Ending,
-    Event,
-    Record,
-    Report,
-)
+from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record, Report
 
 
 class Level(IntEnum):
@@ -39,9 +32,13 @@ class Log:
         self._level = level
         self._clock = clock
 
+    def says(self, level: Level) -> bool:
+        """Whether lines of this level are asked for."""
+        return level >= self._level
+
     def write(self, level: Level, text: str) -> None:
         """Write a line, or several, if this level is asked for."""
-        if level < self._level:
+        if not self.says(level):
             return
         now = self._clock()
         clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
@@ -57,24 +54,37 @@ def log_to(log: Log) -> Report:
     """A report that writes every event as a line; failures with their traceback."""
 
     def report(event: Event) -> None:
-        log.write(*line_of(event))
+        # Most lines are of the lowest level: where nobody asks for them, none is made.
+        if log.says(level_of(event)):
+            log.write(*line_of(event))
 
     return report
+
+
+def level_of(event: Event) -> Level:
+    """How much an event matters."""
+    match event:
+        case Record() if event.ending in {Ending.ABORTED, Ending.CANCELLED}:
+            return Level.WARNING
+        case Failure():
+            return Level.ERROR
+        case _:
+            return Level.INFO
 
 
 def line_of(event: Event) -> tuple[Level, str]:
     """How an event reads, and how much it matters."""
     match event:
         case Connected():
-            return Level.INFO, f"[CONNECTED] {event.client}"
+            text = f"[CONNECTED] {event.client}"
         case Disconnected():
-            return Level.INFO, f"[DISCONNECTED] {event.client}"
+            text = f"[DISCONNECTED] {event.client}"
         case Record():
-            broken_off = event.ending in {Ending.ABORTED, Ending.CANCELLED}
-            return Level.WARNING if broken_off else Level.INFO, _record_line(event)
+            text = _record_line(event)
         case _:  # all that is left is a Failure
             line = f"[ERROR for {event.client}] {printable(event.line)}".rstrip()
-            return Level.ERROR, f"{line}\n{_trace_of(event.error)}"
+            text = f"{line}\n{_trace_of(event.error)}"
+    return level_of(event), text
 
 
 def _record_line(record: Record) -> str:

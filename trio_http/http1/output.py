@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trio_http.http1.stream import Transport
+from trio_http.http1.stream import Transport, read_cached
 from trio_http.semantics.bodies import FileSlice
 
 
@@ -29,12 +29,14 @@ class Output:
         pieces, self._gathered = self._gathered, []
         data: list[bytes] = []
         for piece in pieces:
-            if isinstance(piece, FileSlice):
+            # A short part of a file that is in memory leaves with what is around it.
+            found = read_cached(piece) if isinstance(piece, FileSlice) else piece
+            if found is not None:
+                data.append(found)
+            elif isinstance(piece, FileSlice):
                 await self._send(data)
                 data = []
                 await self._transport.send_file(piece, self._patience)
-            else:
-                data.append(piece)
         await self._send(data)
 
     async def _send(self, data: list[bytes]) -> None:

@@ -16,6 +16,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import trio
@@ -25,6 +26,9 @@ from trio_http.semantics.errors import ClientDisconnected
 
 # Large enough that the cost per call vanishes, small enough for a thousand at once.
 PIECE = 64 * 1024
+# Linux says whether a read would have to wait for a disk.
+CAN_TELL_CACHED = hasattr(os, "preadv") and hasattr(os, "RWF_NOWAIT")
+
 # What one sendfile may take on: a few milliseconds of a fast disk.
 SENDFILE_PIECE = 1024 * 1024
 
@@ -63,6 +67,28 @@ def read_slice(descriptor: int, offset: int, size: int) -> bytes:
         return os.pread(descriptor, size, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, size)
+
+
+def read_cached(piece: FileSlice) -> bytes | None:
+    """A part of a file that is in memory already, or None where the disk would have to work.
+
+    None as well for what is longer than a piece, and on systems that cannot tell.
+    """
+    if not CAN_TELL_CACHED or piece.length > PIECE:
+        return None
+    data = bytearray(piece.length)
+    try:
+        size = os.preadv(piece.descriptor, [data], piece.offset, os.RWF_NOWAIT)
+    except OSError:  # not there, or a file system without such reads
+        return None
+    return bytes(data) if size == piece.length else None
+
+
+def is_cached(piece: FileSlice) -> bool:
+    """Whether both ends of a part of a file are in memory, and so most likely all of it."""
+    first = FileSlice(piece.descriptor, piece.offset, 1)
+    last = FileSlice(piece.descriptor, piece.offset + piece.length - 1, 1)
+    return read_cached(first) is not None and read_cached(last) is not None
 
 
 async def send_pieces(piece: FileSlice, send: Callable[[bytes], Awaitable[None]]) -> None:
@@ -138,11 +164,14 @@ class SocketTransport:
         if not hasattr(os, "sendfile"):
             return None
         size = min(SENDFILE_PIECE, piece.length)
+        send = partial(os.sendfile, self._socket.fileno(), piece.descriptor, piece.offset, size)
         try:
-            # In a thread, because pages that are not in memory have to be read.
-            return await trio.to_thread.run_sync(
-                os.sendfile, self._socket.fileno(), piece.descriptor, piece.offset, size
-            )
+            # The way to a worker thread and back costs more than most files, but
+            # a disk that has to work must not hold up the other connections.
+            if is_cached(FileSlice(piece.descriptor, piece.offset, size)):
+                await trio.lowlevel.checkpoint()
+                return send()
+            return await trio.to_thread.run_sync(send)
         except BlockingIOError:
             return -1
         except OSError:
