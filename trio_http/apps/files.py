@@ -14,6 +14,7 @@ from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.hashing import FileDigests
 from trio_http.apps.media_types import attachment, media_type_of_name
+from trio_http.apps.recent import Recent
 from trio_http.apps.stored import Opened, best_of, modified_of, tag_of
 from trio_http.apps.storing import delete, put, take_form
 from trio_http.apps.uploads import clear_parts
@@ -91,6 +92,7 @@ class _Files:
         self._directory = directory
         self._manner = manner
         self._digests = FileDigests()
+        self._recent = Recent()
 
     async def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -123,7 +125,7 @@ class _Files:
                 raise not_allowed(request.method, methods)
 
     async def _send(self, exchange: Exchange) -> None:
-        found = await trio.to_thread.run_sync(self._find, exchange.request)
+        found = await self._look_up(exchange.request)
         if isinstance(found, Response):
             await exchange.respond(found)
             return
@@ -132,8 +134,16 @@ class _Files:
         finally:
             os.close(found.descriptor)
 
+    async def _look_up(self, request: Request) -> Opened | Response:
+        if self._recent.holds(request.path):
+            return self._find(request)
+        found = await trio.to_thread.run_sync(self._find, request)
+        if isinstance(found, Opened):  # listings and the like have more to do than look up
+            self._recent.note(request.path)
+        return found
+
     def _find(self, request: Request) -> Opened | Response:
-        """What there is for a client, in a worker thread."""
+        """What there is for a client; may have to wait for a disk."""
         *above, name = request.segments
         with self._directory.folder(above) as folder:
             if is_folder(request):

@@ -10,6 +10,14 @@ from trio_http.semantics.coding import ENCODERS
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.validators import ETag, parse_date, parse_tags
 
+# In lower case, for ``Headers.has``.
+PRECONDITIONS = (
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+)
+
 
 class Outcome(Enum):
     """What preconditions ask for."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from trio_http.semantics.bodies import Encoded, length_of
 from trio_http.semantics.coding import IDENTITY, choose_coding, encoded
-from trio_http.semantics.conditional import Outcome, State, evaluate, range_applies
+from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate, range_applies
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import list_of, media_type_of
 from trio_http.semantics.headers import Headers
@@ -133,6 +133,8 @@ def has_validators(response: Response) -> bool:
 
 def condition(request: Request, response: Response, now: float) -> Response:
     """The response, or what the request's preconditions make of it (RFC 9110 13)."""
+    if not any(map(request.headers.has, PRECONDITIONS)):
+        return response  # as mostly
     state = State.of(response.headers, now)
     match evaluate(request.method, request.headers, state, now):
         case Outcome.NOT_MODIFIED:
