@@ -19,7 +19,7 @@ import trio
 import trio.testing
 
 from trio_http import __version__, cli
-from trio_http.cli import load_app, main, run
+from trio_http.cli import main, run
 from trio_http.http1.exchange import App, Exchange
 from trio_http.observe import Level, Log
 from trio_http.semantics.limits import Limits, Timeouts
@@ -273,91 +273,10 @@ def test_help_of_a_command_tells_of_its_options(
 ) -> None:
     text = told(capsys, command, "--help")
     assert text.startswith(f"usage: trio-http {command} ")
-    for option in ("--bind HOST:PORT", "--log-level ", "--no-date ", own):
+    for option in ("--bind HOST:PORT", "--log-level ", "--no-date ", "--no-plain ", own):
         assert re.search(rf"^  .*{re.escape(option)}", text, re.MULTILINE), option
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "None" not in text
-
-
-# Apps of the user's own
-
-
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [
-        (
-            (
-                "from trio_http import Router\n"
-                "app = Router()\n"
-                "@app.get('/')\n"
-                "async def handler(request): return Response.text('hello')"
-            ),
-            "module:app",
-        ),
-        ("async def handler(request): return Response.text('hello')", "module:handler"),
-        ("async def handler(*all): return Response.text('hello')", "module:handler"),
-        ("async def app(exchange): await exchange.respond(Response.text('hello'))", "module:app"),
-        ("async def app(x: Exchange): await x.respond(Response.text('hello'))", "module:app"),
-        ("async def app(x: 'Exchange'): await x.respond(Response.text('hello'))", "module:app"),
-        (
-            (
-                "class App:\n"
-                "    text = 'hello'\n"
-                "    async def __call__(self, exchange):\n"
-                "        await exchange.respond(Response.text(self.text))\n"
-                "    async def handler(self, request):\n"
-                "        return Response.text(self.text)\n"
-                "app = App()"
-            ),
-            "module:app",
-        ),
-        (
-            (
-                "class Greeter:\n"
-                "    async def answer(self, request): return Response.text('hello')\n"
-                "class things:\n"
-                "    greeter = Greeter()"
-            ),
-            "module:things.greeter.answer",
-        ),
-        (
-            (
-                "from functools import partial\n"
-                "async def greet(text, request): return Response.text(text)\n"
-                "handler = partial(greet, 'hello')"
-            ),
-            "module:handler",
-        ),
-    ],
-)
-async def test_app_answers_whatever_kind_it_is_of(folder: Path, source: str, name: str) -> None:
-    (folder / "module.py").write_text(f"from trio_http import Exchange, Response\n{source}\n")
-    async with open_client(load_app(name)) as client:
-        answer = await client.get("/")
-        assert (answer.status, answer.body) == (200, b"hello")
-
-
-async def test_app_may_be_in_a_module_of_a_package(folder: Path) -> None:
-    (folder / "package").mkdir()
-    (folder / "package/module.py").write_text(
-        "from trio_http import Response\nasync def app(request): return Response.text(__name__)"
-    )
-    async with open_client(load_app("package.module:app")) as client:
-        assert (await client.get("/")).body == b"package.module"
-
-
-async def test_current_folder_is_searched_first(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "other").mkdir()
-    monkeypatch.syspath_prepend(folder / "other")
-    for place in (folder, folder / "other"):
-        (place / "module.py").write_text(
-            f"from trio_http import Response\n"
-            f"async def app(request): return Response.text({str(place)!r})"
-        )
-    async with open_client(load_app("module:app")) as client:
-        assert (await client.get("/")).body.decode() == str(folder)
 
 
 # Files

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import AsyncIterator, Sequence
 from functools import partial, reduce
-from inspect import iscoroutinefunction, signature
 from ipaddress import ip_address
 from operator import or_
 from pathlib import Path
@@ -22,17 +19,14 @@ from trio_http import __version__
 from trio_http.apps.challenge import challenge
 from trio_http.apps.directory import NOTHING_MORE, Allow
 from trio_http.apps.files import files
-from trio_http.http1.exchange import App, answering
+from trio_http.http1.exchange import App
+from trio_http.loading import WrongUseError, load_app
 from trio_http.observe import Level, Log, log_to
 from trio_http.semantics.limits import Limits
 from trio_http.serving.listeners import open_listeners, parse_address
 from trio_http.serving.server import Server, serve
 
 DEFAULT_BIND = "localhost:4221"
-
-
-class WrongUseError(Exception):
-    """The command cannot do what it was asked to; the text says why, in one line."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         log = Log(sys.stderr, Level[options.log_level.upper()])
         binds = options.bind or [DEFAULT_BIND]
-        trio.run(run, options.app_of(options), binds, Limits(date=options.date), log)
+        limits = Limits(date=options.date, plain=options.plain)
+        trio.run(run, options.app_of(options), binds, limits, log)
     except WrongUseError as error:
         sys.stderr.write(f"trio-http: {' '.join(str(error).split())}\n")
         return 2
@@ -77,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="whether answers carry the field Date (default: they do)",
+    )
+    common.add_argument(
+        "--plain",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether plain requests take the short way past h11 (default: they do)",
     )
     parser = _Parser(
         prog="trio-http",
@@ -202,47 +203,6 @@ def _directory(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot serve {text}: {error.strerror}") from None
     return Path(text)
-
-
-def load_app(name: str) -> App:
-    """The App that ``MODULE:NAME`` stands for, a handler being made one."""
-    module_name, colon, path = name.partition(":")
-    if not (module_name and colon and path):
-        raise WrongUseError(f"not MODULE:NAME: {name}")
-    try:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a text is what belongs there
-        found: Any = importlib.import_module(module_name)
-        for attribute in path.split("."):
-            found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:  # a module may well be a script that ends itself
-        reason = f"{type(error).__name__}: {error}"
-        raise WrongUseError(f"cannot load {name}: {reason}{_place_of(error)}") from error
-    return app_from(found, name)
-
-
-def _place_of(error: BaseException) -> str:
-    """Which line of the user's code failed, if it was one; a SyntaxError says so itself."""
-    ours = {__file__, importlib.__file__}
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename not in ours and not frame.filename.startswith("<frozen "):
-            return f" ({frame.filename}, line {frame.lineno})"
-    return ""
-
-
-def app_from(found: Any, name: str) -> App:
-    """An App as it is; a handler, told by what its one parameter is, made into one."""
-    # Of a class it is not the instances' __call__ that counts, but its own.
-    if not (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__)):
-        raise WrongUseError(f"{name} is neither a Router nor an async function")
-    called = signature(found)
-    try:
-        called.bind(None)
-    except TypeError as error:
-        raise WrongUseError(f"{name} is to be called with one argument: {error}") from error
-    parameter = next(iter(called.parameters.values()))
-    is_app = "Exchange" in str(parameter.annotation) or parameter.name == "exchange"
-    app: App = found if is_app else answering(found)
-    return app
 
 
 async def run(app: App, binds: Sequence[str], limits: Limits, log: Log) -> None:

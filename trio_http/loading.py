@@ -1,0 +1,57 @@
+"""Apps of the user's own, by the names of their modules."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from inspect import iscoroutinefunction, signature
+from typing import Any
+
+from trio_http.http1.exchange import App, answering
+
+
+class WrongUseError(Exception):
+    """The command cannot do what it was asked to; the text says why, in one line."""
+
+
+def load_app(name: str) -> App:
+    """The App that ``MODULE:NAME`` stands for, a handler being made one."""
+    module_name, colon, path = name.partition(":")
+    if not (module_name and colon and path):
+        raise WrongUseError(f"not MODULE:NAME: {name}")
+    try:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a text is what belongs there
+        found: Any = importlib.import_module(module_name)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except (Exception, SystemExit) as error:  # a module may well be a script that ends itself
+        reason = f"{type(error).__name__}: {error}"
+        raise WrongUseError(f"cannot load {name}: {reason}{_place_of(error)}") from error
+    return app_from(found, name)
+
+
+def _place_of(error: BaseException) -> str:
+    """Which line of the user's code failed, if it was one; a SyntaxError says so itself."""
+    ours = {__file__, importlib.__file__}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename not in ours and not frame.filename.startswith("<frozen "):
+            return f" ({frame.filename}, line {frame.lineno})"
+    return ""
+
+
+def app_from(found: Any, name: str) -> App:
+    """An App as it is; a handler, told by what its one parameter is, made into one."""
+    # Of a class it is not the instances' __call__ that counts, but its own.
+    if not (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__)):
+        raise WrongUseError(f"{name} is neither a Router nor an async function")
+    called = signature(found)
+    try:
+        called.bind(None)
+    except TypeError as error:
+        raise WrongUseError(f"{name} is to be called with one argument: {error}") from error
+    parameter = next(iter(called.parameters.values()))
+    is_app = "Exchange" in str(parameter.annotation) or parameter.name == "exchange"
+    app: App = found if is_app else answering(found)
+    return app
