@@ -26,14 +26,16 @@ async def test_who_waits_for_a_request_waits_no_longer(
     outcomes = []
 
     async def wait() -> None:
-        outcomes.append(await idle.wait(never, 75))
+        with trio.CancelScope() as scope:
+            await idle.wait(never, scope, 75)
+        outcomes.append(scope.cancelled_caught)
 
     nursery.start_soon(wait)
     await trio.testing.wait_all_tasks_blocked()
     Shutdown(trio.CancelScope(), idle, trio.CancelScope(), 10).begin()
     await wait()  # nor does anybody begin to
     await trio.testing.wait_all_tasks_blocked()
-    assert outcomes == [False, False]
+    assert outcomes == [True, True]
     assert trio.current_time() == 0
 
 

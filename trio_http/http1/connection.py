@@ -114,11 +114,12 @@ class _Connection:
     async def _exchanges(self) -> None:
         """Answer one request after the other, until either side wants no more."""
         idle, patience = self._service.idle, self._service.timeouts.idle
-        while await idle.wait(self._wire.input.wait_for_request, patience):
-            if await self._one_exchange() is not Ending.COMPLETE:
-                return
-            if not await self._wire.next_cycle():
-                break
+        with trio.CancelScope() as waiting:
+            while await idle.wait(self._wire.input.wait_for_request, waiting, patience):
+                if await self._one_exchange() is not Ending.COMPLETE:
+                    return
+                if not await self._wire.next_cycle():
+                    break
         await self._wire.hang_up()
 
     async def _one_exchange(self) -> Ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -17,17 +18,27 @@ class Idle:
         self.ending = False
         self._waiting: set[trio.CancelScope] = set()
 
-    async def wait(self, begins: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-        """Whether a request begins, within so many seconds and before a shutdown."""
-        with trio.move_on_after(seconds) as scope:
-            if self.ending:
-                scope.cancel()
-            self._waiting.add(scope)
-            try:
-                return await begins()
-            finally:
-                self._waiting.discard(scope)
-        return False
+    async def wait(
+        self, begins: Callable[[], Awaitable[bool]], scope: trio.CancelScope, seconds: float
+    ) -> bool:
+        """Whether a request begins.
+
+        Where none does within so many seconds, or a shutdown begins, ``scope``
+        is cancelled. It is the connection's for all its waits: to move one
+        deadline takes half as long as to open a scope each time.
+        """
+        scope.deadline = trio.current_time() + seconds
+        if self.ending:
+            scope.cancel()
+        self._waiting.add(scope)
+        try:
+            began = await begins()
+        finally:
+            self._waiting.discard(scope)
+        scope.deadline = math.inf
+        # The time may have run out while the first bytes were on their way to
+        # us. Then it has run out: a handler must not meet that cancellation.
+        return began and not scope.cancel_called
 
     def end(self) -> None:
         """Let nobody wait any longer."""
