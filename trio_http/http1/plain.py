@@ -21,19 +21,26 @@ from trio_http.semantics.limits import Limits
 # Fields that need more thought than being passed on. Whatever begins like one
 # of them is left to h11: what is not plain costs time, and nothing else.
 _SPECIAL = (
-    rb"content-|transfer-encoding:|connection:|expect:|upgrade|host:|te:|trailer|"
+    rb"content-|transfer-encoding:|connection:|expect:|upgrade:|host:|te:|trailer|"
     rb"proxy-|http2-|keep-alive:"
 )
 
-# Possessive quantifiers, and one way only to read each byte: there is nothing
-# to go back to, so no head takes longer than its length. Of what a request may
-# say of the connection, only the two usual words are plain.
-_HEAD = re.compile(
-    rb"(GET|HEAD|DELETE|OPTIONS) "
-    rb"(/(?:[!-\"$&-~]|%%[0-9A-Fa-f]{2})*+) HTTP/1\.1\r\n"
-    rb"(Host: (?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,4}+)?+\r\n"
+# Up to 65499; the few above that are left to h11, too.
+_PORT = rb"(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|[0-9]{1,4})"
+
+_HOST = rb"(?i:host): ?(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?::%b)?+\r\n" % _PORT
+
+# Of what a request may say of the connection, only the two usual words are plain.
+_OTHERS = (
     rb"(?:(?:(?!(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+"
-    rb"|(?i:connection): (?:keep-alive|(close)))\r\n)*+)\r\n" % _SPECIAL
+    rb"|(?i:connection): ?(?:keep-alive|(close)))\r\n)*+" % _SPECIAL
+)
+
+# Possessive quantifiers, and one way only to read each byte: there is nothing
+# to go back to, so no head takes longer than its length.
+_HEAD = re.compile(
+    rb"(GET|HEAD|DELETE|OPTIONS) (/(?:[!-\"$&-~]|%%[0-9A-Fa-f]{2})*+) HTTP/1\.1\r\n"
+    rb"(%b%b%b)\r\n" % (_OTHERS, _HOST, _OTHERS)
 )
 
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
@@ -56,10 +63,10 @@ def recognise(head: bytes, limits: Limits) -> PlainRequest | None:
     match = _HEAD.fullmatch(head)
     if match is None:
         return None
-    method, target, fields, close = match.groups()
+    method, target, fields, *closes = match.groups()
     if len(target) > limits.target or fields.count(b"\n") > limits.fields:
         return None
-    return PlainRequest(method, target, fields, close is not None)
+    return PlainRequest(method, target, fields, any(closes))
 
 
 @lru_cache(maxsize=1024)
