@@ -1,6 +1,7 @@
 """What others build on: the public names, how they are called, and what the README shows."""
 
 import ast
+import hashlib
 import inspect
 import re
 from collections.abc import Callable
@@ -14,14 +15,20 @@ import trio.testing
 import trio_http
 from trio_http import (
     App,
+    Cookie,
     Exchange,
+    Field,
     Handler,
     HTTPError,
+    Parameters,
+    Pulse,
     Request,
     Response,
     Router,
     Send,
+    SendEvent,
     Server,
+    ServerSentEvent,
     Stream,
     answering,
     files,
@@ -37,30 +44,38 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | r
 
 def test_public_names_are_these() -> None:
     assert trio_http.__all__ == [
+        "Allow",
         "App",
         "Body",
         "Chain",
         "ClientDisconnected",
         "Compress",
         "Connected",
+        "Cookie",
         "Disconnected",
         "Encoded",
         "Ending",
         "Event",
         "Exchange",
         "Failure",
+        "Field",
         "FileSlice",
+        "Form",
         "HTTPError",
         "Handler",
         "Headers",
         "Limits",
+        "Parameters",
+        "Pulse",
         "Record",
         "Report",
         "Request",
         "Response",
         "Router",
         "Send",
+        "SendEvent",
         "Server",
+        "ServerSentEvent",
         "Stream",
         "Timeouts",
         "__version__",
@@ -123,6 +138,18 @@ def shape(function: Callable[..., Any]) -> str:
         (Response.json, "(value, status=...)"),
         (Response.redirect, "(location, status=...)"),
         (Response.events, "(produce, keep_alive=...)"),
+        (Response.with_cookie, "(self, cookie)"),
+        (Stream, "(produce, length=..., pulse=...)"),
+        (Pulse, "(seconds, data)"),
+        (
+            Cookie,
+            "(name, value, max_age=..., path=..., domain=..., flags=..., same_site=...)",
+        ),
+        (ServerSentEvent, "(data, event=..., id=..., retry=...)"),
+        (Field.read, "(self, limit=...)"),
+        (Field.text, "(self, limit=...)"),
+        (Parameters.get, "(self, name, default=...)"),
+        (Parameters.all, "(self, name)"),
         (HTTPError, "(status, detail=..., headers=...)"),
         (Exchange.respond, "(self, response)"),
         (Exchange.inform, "(self, status, headers=...)"),
@@ -158,6 +185,8 @@ def test_responses_are_made_in_one_call(
 
 async def test_types_are_those_that_a_user_writes(autojump_clock: trio.testing.MockClock) -> None:
     # This is checked by mypy as much as by running it.
+    typed = Router()
+
     async def handler(request: Request) -> Response:
         async def produce(send: Send) -> None:
             async for chunk in request.body:
@@ -168,10 +197,22 @@ async def test_types_are_those_that_a_user_writes(autojump_clock: trio.testing.M
     async def app(exchange: Exchange) -> None:
         await lifted(exchange)
 
+    @typed.get("/numbers/{number:int}")
+    async def numbers(request: Request, number: int) -> Response:
+        async def produce(send: SendEvent) -> None:
+            for each in request.query.all("say"):
+                await send(ServerSentEvent(each, id=str(number)))
+
+        return Response.events(produce).with_cookie(Cookie("seen", "yes", max_age=60))
+
     kept: Handler = handler
     lifted: App = answering(kept)
     async with open_client(app) as client:
         assert (await client.request("POST", "/", body=b"shout")).body == b"SHOUT"
+    async with open_client(typed) as client:
+        answer = await client.get("/numbers/7?say=a&say=b")
+        assert answer.body == b"id: 7\ndata: a\n\nid: 7\ndata: b\n\n"
+        assert answer.headers["Set-Cookie"].startswith("seen=yes; ")
 
 
 # The README
@@ -191,6 +232,39 @@ def test_readme_uses_public_names_only(block: str) -> None:
         exec(compile(ast.Module([node], []), "README.md", "exec"), {})  # noqa: S102 - ours
         if node.module == "trio_http":
             assert {name.name for name in node.names} <= set(trio_http.__all__)
+
+
+def defined_by(text: str) -> dict[str, Any]:
+    """What the block of the README defines in which this stands."""
+    (block,) = [block for block in BLOCKS if text in block]
+    names: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - it is ours
+    return names
+
+
+async def test_readme_handlers_answer(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_client(defined_by("{id:int}")["app"]) as client:
+        answer = await client.get("/articles/7?page=2", {"Cookie": "seen=yes"})
+        assert answer.body == b'{"id":7,"page":"2","seen":"yes"}'
+        assert answer.headers["Set-Cookie"].startswith("seen=yes; Max-Age=3600")
+        media_type = {"Content-Type": "application/json"}
+        answer = await client.request("POST", "/articles", media_type, b'{"id": 8}')
+        assert (answer.status, answer.headers["Location"]) == (303, "/articles/8")
+        media_type = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = await client.request("POST", "/pictures", media_type, b"a=123&b=")
+        assert answer.body == b'{"a":3,"b":0}'
+        await client.send(b"GET /clock HTTP/1.0\r\n\r\n")
+        received = b""
+        while received.count(b"event: tick\n") < 3:
+            received += await client.stream.receive_some()
+    assert trio.current_time() == 2
+
+
+async def test_readme_app_hints_and_sums_up() -> None:
+    async with open_client(defined_by("trailers=")["report"]) as client:
+        assert (await client.get("/", {"TE": "trailers"})).status == 103
+        answer = await client.answer()
+    assert answer.trailers["X-Sum"] == hashlib.sha256(answer.body).hexdigest()
 
 
 async def test_readme_program_greets(

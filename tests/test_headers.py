@@ -214,3 +214,22 @@ def test_its_repr_makes_it_again() -> None:
     assert repr(COOKIES) == (
         "Headers([('Set-Cookie', 'a=1'), ('Host', 'here'), ('set-cookie', 'b=2')])"
     )
+
+
+@pytest.mark.parametrize(
+    ("block", "raw"),
+    [
+        (b"", ()),
+        (b"A: b\r\n", ((b"A", b"b"),)),
+        # RFC 9110 5.5: white space around a value is no part of it, a colon in it is.
+        (b"A: \t b:c \t\r\na:\r\n", ((b"A", b"b:c"), (b"a", b""))),
+    ],
+)
+def test_lines_are_taken_apart(block: bytes, raw: tuple[tuple[bytes, bytes], ...]) -> None:
+    assert Headers.parse(block).raw == raw
+
+
+def test_names_are_asked_for_in_lower_case() -> None:
+    headers = Headers({"X-Name": "value"})
+    assert headers.has(b"x-name")
+    assert not headers.has(b"x-other")

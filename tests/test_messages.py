@@ -50,6 +50,12 @@ def posted(media_type: str | None, *pieces: bytes | Exception) -> Request:
 # Requests
 
 
+def test_fields_may_be_given_as_lines() -> None:
+    request = Request("GET", "/", "1.1", b"Host: here\r\nx: 1\r\nX:\t2 \r\n", Pieces())
+    assert request.headers == Headers([("Host", "here"), ("X", "1"), ("X", "2")])
+    assert request.headers is request.headers  # taken apart once
+
+
 def test_a_request_is_what_was_sent() -> None:
     headers = Headers({"Host": "here"})
     body: Any = Pieces()
