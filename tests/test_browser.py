@@ -1,0 +1,275 @@
+"""A folder's page in a real browser: what it shows, and what its buttons do to the files.
+
+The browser is Chromium without a window, told what to do over its debugging
+protocol. Where none is installed, nothing is tested here.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import WebSocketConnection, open_websocket_url
+
+from trio_http.apps.directory import Allow
+from trio_http.apps.files import files
+from trio_http.serving.listeners import open_listeners
+from trio_http.serving.server import Server, serve
+
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 60
+
+# Most of what is no letter in it is escaped in an address, and some of it in HTML.
+NAME = "größer & 100 %.txt"
+FIRST, SECOND, THERE = b"first\r\n\0\xff", b"second", b"there\n"
+
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",  # which root cannot have; the only pages here are ours
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",  # containers have little of it
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+]
+
+# What the policy forbids is an event of the page's; as an error on its console it is ours, too.
+TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) => {
+  console.error(event.violatedDirective, event.blockedURI);
+});
+"""
+
+# The observer keeps the promise alive, and the document the observer.
+UNTIL = """
+new Promise((resolve) => {
+  const look = () => {
+    if (!(%s)) return;
+    observer.disconnect();
+    resolve();
+  };
+  const observer = new MutationObserver(look);
+  observer.observe(document,
+    { attributes: true, characterData: true, childList: true, subtree: true });
+  look();
+})
+"""
+
+ROWS = "Array.from(document.querySelectorAll('#entries a'), (link) => link.textContent)"
+NEWS = "document.getElementById('news').textContent"
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+
+
+class Tab:
+    """A page in the browser; ``complaints`` is what went wrong in it, as the browser tells it."""
+
+    def __init__(self, socket: WebSocketConnection) -> None:
+        self._socket = socket
+        self._numbers = count(1)
+        self._session: dict[str, str] = {}
+        self._loaded: set[str] = set()
+        self.complaints: list[Any] = []
+
+    async def open(self) -> None:
+        target = await self.command("Target.createTarget", url="about:blank")
+        self._session = await self.command("Target.attachToTarget", **target, flatten=True)
+        for domain in ("Page", "Runtime", "Log", "DOM"):
+            await self.command(f"{domain}.enable")
+        await self.command("Page.setLifecycleEventsEnabled", enabled=True)
+        await self.command("Page.addScriptToEvaluateOnNewDocument", source=TELL_VIOLATIONS)
+
+    async def command(self, method: str, **parameters: Any) -> Any:
+        number = next(self._numbers)
+        call = {"id": number, "method": method, "params": parameters, **self._session}
+        await self._socket.send_message(json.dumps(call))
+        while True:
+            message = await self._receive()
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return message["result"]
+
+    async def visit(self, address: str) -> None:
+        loader = (await self.command("Page.navigate", url=address))["loaderId"]
+        while loader not in self._loaded:  # the empty page may be just now
+            await self._receive()
+        self._loaded.clear()
+
+    async def followed(self) -> None:
+        """Wait for the page that follows the visited one."""
+        while not self._loaded:
+            await self._receive()
+
+    async def evaluate(self, expression: str) -> Any:
+        answer = await self.command(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    async def until(self, condition: str) -> None:
+        await self.evaluate(UNTIL % condition)
+
+    async def press(self, selector: str) -> None:
+        """Press a button by key, which takes one that is shown and can be reached.
+
+        Clicks of a mouse were tried first: under load, one in a hundred had no effect.
+        """
+        await self.command("DOM.focus", **await self._find(selector))
+        enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+        await self.command("Input.dispatchKeyEvent", type="keyDown", **enter, text="\r")
+        await self.command("Input.dispatchKeyEvent", type="keyUp", **enter)
+
+    async def choose(self, file: Path) -> None:
+        await self.command("DOM.setFileInputFiles", **await self._find("#file"), files=[str(file)])
+
+    async def _find(self, selector: str) -> dict[str, int]:
+        document = await self.command("DOM.getDocument")
+        root = document["root"]["nodeId"]
+        found: dict[str, int] = await self.command(
+            "DOM.querySelector", nodeId=root, selector=selector
+        )
+        assert found["nodeId"], f"nothing is {selector}"
+        return found
+
+    async def _receive(self) -> Any:
+        message = json.loads(await self._socket.get_message())
+        match message:
+            case {"method": "Page.lifecycleEvent", "params": {"name": "load", "loaderId": loader}}:
+                self._loaded.add(loader)
+            case {
+                "method": "Log.entryAdded" | "Runtime.consoleAPICalled" | "Runtime.exceptionThrown"
+            }:
+                self.complaints.append(message["params"])
+        return message
+
+
+@asynccontextmanager
+async def opened_tab(profile: Path) -> AsyncIterator[Tab]:
+    """A tab of a browser of its own, which ends with it."""
+    assert BROWSER is not None
+    run = partial(
+        trio.run_process,
+        [BROWSER, *FLAGS, f"--user-data-dir={profile}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,  # it is ended by a signal
+    )
+    # Next to the test run the browser, and the task that keeps its pipe from filling up.
+    async with trio.open_nursery() as nursery:
+        process: trio.Process = await nursery.start(run)
+        assert process.stderr is not None
+        address = await debugging_address(process.stderr)
+        nursery.start_soon(read_away, process.stderr)
+        async with open_websocket_url(address) as socket:
+            tab = Tab(socket)
+            await tab.open()
+            yield tab
+        nursery.cancel_scope.cancel()
+
+
+async def debugging_address(output: trio.abc.ReceiveStream) -> str:
+    said = b""
+    async for chunk in output:
+        said += chunk
+        if found := re.search(rb"DevTools listening on (\S+)\r?\n", said):
+            return found[1].decode()
+    raise AssertionError(f"the browser did not start: {said.decode(errors='replace')}")
+
+
+async def read_away(output: trio.abc.ReceiveStream) -> None:
+    async for _ in output:
+        pass
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[str]:
+    """The address at which a folder is served and can be changed."""
+    app = files(folder, allow=Allow.LISTING | Allow.WRITING)
+    listeners = await open_listeners("127.0.0.1:0")
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve, app, listeners)
+        yield f"http://{server.addresses[0]}/"
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a file and another folder in it."""
+    folder = tmp_path / "served"
+    (folder / "within").mkdir(parents=True)
+    (folder / "there.txt").write_bytes(THERE)
+    return folder
+
+
+def make(folder: Path, content: bytes) -> Path:
+    """A file to be uploaded."""
+    file = folder / NAME
+    file.write_bytes(content)
+    return file
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+async def test_files_are_uploaded_replaced_and_deleted_from_the_page(
+    tmp_path: Path, folder: Path
+) -> None:
+    with trio.fail_after(PATIENCE):
+        async with served(folder) as address, opened_tab(tmp_path / "profile") as tab:
+            await tab.visit(address)
+            assert await tab.evaluate(ROWS) == ["within", "there.txt"]
+
+            await tab.choose(make(tmp_path, FIRST))
+            await tab.until(f"{NEWS} === '1 uploaded.'")
+            assert await tab.evaluate(ROWS) == ["within", NAME, "there.txt"]
+            assert contents(folder) == {NAME: FIRST, "there.txt": THERE}
+
+            # The page asks first: until it is answered, nothing is replaced.
+            await tab.choose(make(tmp_path, SECOND))
+            await tab.until("document.querySelector('#transfers .asking')")
+            assert contents(folder) == {NAME: FIRST, "there.txt": THERE}
+            await tab.press(f"#transfers button[aria-label='Replace {NAME}']")
+            await tab.until(f"{NEWS} === '1 uploaded.'")
+            assert await tab.evaluate(ROWS) == ["within", NAME, "there.txt"]
+            assert contents(folder) == {NAME: SECOND, "there.txt": THERE}
+
+            # It does so, too, before it deletes.
+            await tab.press(f"#entries button[aria-label='Delete {NAME}']")
+            await tab.until("document.getElementById('question').open")
+            assert contents(folder) == {NAME: SECOND, "there.txt": THERE}
+            await tab.press("#question button[value='delete']")
+            await tab.until(f"{NEWS}.endsWith('was deleted.')")
+            assert await tab.evaluate(ROWS) == ["within", "there.txt"]
+            assert contents(folder) == {"there.txt": THERE}
+            assert tab.complaints == []
+
+
+async def test_without_scripts_the_form_uploads(tmp_path: Path, folder: Path) -> None:
+    with trio.fail_after(PATIENCE):
+        async with served(folder) as address, opened_tab(tmp_path / "profile") as tab:
+            await tab.command("Emulation.setScriptExecutionDisabled", value=True)
+            await tab.visit(address)
+            await tab.choose(make(tmp_path, FIRST))
+            await tab.press("#upload button:not([type])")
+            await tab.followed()
+            await tab.command("Emulation.setScriptExecutionDisabled", value=False)
+            assert await tab.evaluate("location.href") == address
+            assert await tab.evaluate(ROWS) == ["within", NAME, "there.txt"]
+            assert contents(folder) == {NAME: FIRST, "there.txt": THERE}
+            assert tab.complaints == []
