@@ -100,18 +100,17 @@ def may_be_coded(response: Response, limits: Limits) -> bool:
     """Whether another client could have got the same response in another coding."""
     headers = response.headers
     length = length_of(response.body)
+    too_short = 1 if response.compress is Compress.ALWAYS else limits.compress
     if (
         response.compress is Compress.NEVER
         or response.status in _NEVER_CODED
-        or length == 0
+        or (length is not None and length < max(too_short, 1))  # asked first: most are
         or "Content-Encoding" in headers
         or "Content-Range" in headers
         or "no-transform" in list_of((headers.get("Cache-Control") or "").lower())
     ):
         return False
-    if response.compress is Compress.ALWAYS:
-        return True
-    return (length is None or length >= limits.compress) and worth_coding(
+    return response.compress is Compress.ALWAYS or worth_coding(
         media_type_of(headers.get("Content-Type") or "")
     )
 
