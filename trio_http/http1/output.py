@@ -29,11 +29,11 @@ class Output:
         pieces, self._gathered = self._gathered, []
         data: list[bytes] = []
         for piece in pieces:
-            # A short part of a file that is in memory leaves with what is around it.
-            found = read_cached(piece) if isinstance(piece, FileSlice) else piece
-            if found is not None:
-                data.append(found)
-            elif isinstance(piece, FileSlice):
+            if not isinstance(piece, FileSlice):
+                data.append(piece)
+            elif (found := read_cached(piece)) is not None:
+                data.append(found)  # short, and in memory: it leaves with what is around it
+            else:
                 await self._send(data)
                 data = []
                 await self._transport.send_file(piece, self._patience)
