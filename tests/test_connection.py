@@ -881,6 +881,17 @@ async def test_idle_connections_end_with_the_server() -> None:
         assert await used.rest() == b""
 
 
+async def test_an_idle_client_that_stays_is_not_waited_for(autojump_clock: MockClock) -> None:
+    service = Service(hello)
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_connection, service, transport_of(far, 2), "local")
+        assert (await Client(near).get("/")).body == b"hello"
+        await wait_all_tasks_blocked()
+        service.idle.end()
+    assert trio.current_time() == 0
+
+
 async def test_an_exchange_that_runs_when_the_server_ends_is_the_last() -> None:
     release = trio.Event()
 

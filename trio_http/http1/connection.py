@@ -120,7 +120,9 @@ class _Connection:
                     return
                 if not await self._wire.next_cycle():
                     break
-        await self._wire.hang_up()
+        if not waiting.cancelled_caught:
+            await self._wire.hang_up()
+        # Else the client has had its answers and sends nothing: it is not waited for.
 
     async def _one_exchange(self) -> Ending:
         """Read a request, see that it is answered, and tell how that went."""
