@@ -232,9 +232,8 @@ class Wire:
         self.status, self._begun = response.status, True
         try:
             if not isinstance(response.body, bytes):
-                await (
-                    self._output.flush()
-                )  # the client should not wait for a head until a body exists
+                # The client should not wait for a head until a body exists.
+                await self._output.flush()
             await run(response.body, self._send_data)
             self._write(h11.EndOfMessage(headers=list(asked_for(response).raw)))
             await self._output.flush()
