@@ -25,7 +25,6 @@ from trio.testing import (
 
 from trio_http.http1.connection import Service, serve_connection, serve_stream
 from trio_http.http1.exchange import App, Exchange, answering
-from trio_http.http1.idle import Idle
 from trio_http.http1.record import (
     Connected,
     Disconnected,
@@ -912,30 +911,28 @@ async def test_an_exchange_that_runs_when_the_server_ends_is_the_last() -> None:
 
 
 async def test_a_refusal_when_the_server_ends_is_the_last_response_too() -> None:
-    idle = Idle()
-
     async def app(exchange: Exchange) -> None:
-        idle.end()
+        service.idle.end()
         raise HTTPError(404)
 
-    async with client_of(Service(app, idle=idle)) as client:
+    service = Service(app)
+    async with client_of(service) as client:
         answer = await client.get("/")
         assert (answer.status, answer.headers["Connection"]) == (404, "close")
         assert await client.rest() == b""
 
 
 async def test_a_response_that_has_begun_when_the_server_ends_is_finished() -> None:
-    idle = Idle()
-
     async def app(exchange: Exchange) -> None:
         async def produce(send: Send) -> None:
             await send(b"hel")
-            idle.end()
+            service.idle.end()
             await send(b"lo")
 
         await exchange.respond(Response(200, body=Stream(produce)))
 
-    async with client_of(Service(app, idle=idle)) as client:
+    service = Service(app)
+    async with client_of(service) as client:
         await client.send(GET * 2)
         assert (await client.answer()).body == b"hello"
         assert await client.rest() == b""
@@ -1038,8 +1035,9 @@ async def test_a_stream_that_cannot_be_closed_is_told_to_the_log(
 async def test_what_is_meant_to_end_the_program_does(error: type[BaseException]) -> None:
     near, far = memory_stream_pair()
     await near.send_all(GET)
-    with pytest.raises(error):
+    with pytest.raises(BaseExceptionGroup) as caught:
         await serve_stream(raising(error()), far)
+    assert caught.value.subgroup(error) is not None
     assert await near.receive_some() == b""
 
 

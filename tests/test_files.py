@@ -15,8 +15,8 @@ from trio_http.apps.files import files
 from trio_http.apps.listing import Uploads, policy
 from trio_http.apps.routing import Router
 from trio_http.http1.connection import serve_stream
+from trio_http.http1.pages import read_slice
 from trio_http.http1.record import Ending, Event, Record
-from trio_http.http1.stream import read_slice
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.messages import Compress

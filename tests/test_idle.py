@@ -1,9 +1,6 @@
-"""Waiting for a next request, and being told to stop."""
+"""Waiting for a next request: for how long, and until when."""
 
-import gc
-from collections.abc import Awaitable, Callable
-from functools import partial
-from math import inf
+from collections.abc import Iterable
 
 import pytest
 import trio
@@ -12,112 +9,117 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_http.http1.idle import Idle
 
 
-async def waits(idle: Idle, begins: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-    """Wait as a connection does that has nothing else to wait for."""
-    with trio.CancelScope() as scope:
-        return await idle.wait(begins, scope, seconds)
-    return False
+class Waiting:
+    """A connection that notes when it was told to wait no longer."""
+
+    def __init__(self) -> None:
+        self.interrupted: list[float] = []
+
+    def interrupt(self) -> None:
+        self.interrupted.append(trio.current_time())
 
 
-async def begins_at_once() -> bool:
-    await trio.lowlevel.checkpoint()
-    return True
+def waiting(number: int) -> list[Waiting]:
+    return [Waiting() for _ in range(number)]
 
 
-async def ends_at_once() -> bool:
-    await trio.lowlevel.checkpoint()
-    return False
+def times(connections: Iterable[Waiting]) -> list[list[float]]:
+    return [connection.interrupted for connection in connections]
 
 
-async def begins_after(seconds: float) -> bool:
-    await trio.sleep(seconds)
-    return True
+async def test_nobody_waits_longer_than_they_have_time(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    first, second, third = connections = waiting(3)
+    assert idle.join(first, trio.current_time())
+    await trio.sleep(3)
+    assert idle.join(second, trio.current_time())
+    assert idle.join(third, trio.current_time())
+    await trio.sleep(100)
+    assert times(connections) == [[10], [13], [13]]
 
 
-async def test_a_request_that_begins_is_worth_the_wait(autojump_clock: MockClock) -> None:
-    assert await waits(Idle(), begins_at_once, 10)
-    assert await waits(Idle(), partial(begins_after, 9), 10)
+async def test_whoever_has_left_is_left_alone(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    connections = waiting(2)
+    for connection in connections:
+        idle.join(connection, trio.current_time())
+    await trio.sleep(9)
+    idle.leave(connections[0])
+    idle.leave(connections[0])  # as at the end of a connection, whether it waits or not
+    await trio.sleep(100)
+    assert times(connections) == [[], [10]]
 
 
-async def test_input_that_ends_is_no_request(autojump_clock: MockClock) -> None:
-    assert not await waits(Idle(), ends_at_once, 10)
-    assert trio.current_time() == 0
+async def test_time_begins_anew_with_each_wait(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    busy, other = connections = waiting(2)
+    idle.join(busy, trio.current_time())
+    idle.join(other, trio.current_time())
+    for _ in range(5):
+        await trio.sleep(9)
+        idle.leave(busy)
+        await trio.sleep(100)  # an exchange has all the time that it needs
+        idle.join(busy, trio.current_time())
+    await trio.sleep(100)
+    assert times(connections) == [[5 * 109 + 10], [10]]
 
 
-async def test_nobody_waits_longer_than_they_have_time(autojump_clock: MockClock) -> None:
-    assert not await waits(Idle(), partial(begins_after, 11), 10)
-    assert trio.current_time() == 10
+async def test_who_comes_while_nobody_waits_is_not_forgotten(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    await trio.sleep(25)
+    (late,) = waiting(1)
+    idle.join(late, trio.current_time())
+    await trio.sleep(100)
+    assert late.interrupted == [35]
+
+
+async def test_patience_may_be_without_end(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(float("inf"))
+    nursery.start_soon(idle.watch)
+    (patient,) = waiting(1)
+    idle.join(patient, trio.current_time())
+    await trio.sleep(10**6)
+    assert patient.interrupted == []
 
 
 async def test_ending_wakes_all_who_wait(autojump_clock: MockClock) -> None:
-    idle = Idle()
-    answers = []
-
-    async def connection() -> None:
-        answers.append(await waits(idle, partial(begins_after, 1000), 2000))
-
+    idle = Idle(10)
+    first, second, gone = connections = waiting(3)
     async with trio.open_nursery() as nursery:
-        for _ in range(3):
-            nursery.start_soon(connection)
+        nursery.start_soon(idle.watch)
         await wait_all_tasks_blocked()
+        for connection in connections:
+            idle.join(connection, trio.current_time())
+        idle.leave(gone)
         idle.end()
-    assert answers == [False, False, False]
-    assert trio.current_time() == 0
+    # The nursery has ended, so nobody watches any more.
+    assert times([first, second, gone]) == [[0], [0], []]
 
 
-async def test_after_the_end_nobody_waits(autojump_clock: MockClock) -> None:
-    idle = Idle()
+@pytest.mark.parametrize("is_watched", [True, False])
+async def test_after_the_end_nobody_should_wait(
+    is_watched: bool,  # noqa: FBT001 - one of two cases
+    autojump_clock: MockClock,
+) -> None:
+    idle = Idle(10)
     before = idle.ending
     idle.end()
+    if is_watched:
+        await idle.watch()  # which returns at once
     assert (before, idle.ending) == (False, True)
-    assert not await waits(idle, partial(begins_after, 1), 10)
-    # Nor is a request taken up that has arrived already.
-    assert not await waits(idle, begins_at_once, 10)
+    assert not idle.join(Waiting(), trio.current_time())
     assert trio.current_time() == 0
-
-
-async def test_who_no_longer_waits_is_not_disturbed_by_the_end() -> None:
-    idle = Idle()
-    await waits(idle, begins_at_once, 10)
-    idle.end()
-    await trio.lowlevel.checkpoint()  # would raise, had the wait left its scope behind
-
-
-def scopes() -> int:
-    return sum(isinstance(thing, trio.CancelScope) for thing in gc.get_objects())
-
-
-async def test_who_no_longer_waits_is_forgotten() -> None:
-    idle = Idle()
-
-    async def fails() -> bool:
-        await trio.lowlevel.checkpoint()
-        raise OSError("broken")
-
-    before = scopes()
-    for _ in range(100):  # without a deadline, which Trio remembers for a while
-        assert await waits(idle, begins_at_once, inf)
-        with pytest.raises(OSError, match="broken"):
-            await waits(idle, fails, inf)
-    gc.collect()
-    assert scopes() < before + 10
-
-
-async def test_one_scope_serves_many_waits(autojump_clock: MockClock) -> None:
-    idle = Idle()
-    with trio.CancelScope() as scope:
-        for _ in range(3):
-            assert await idle.wait(partial(begins_after, 9), scope, 10)
-            await trio.sleep(100)  # a handler has all the time that it needs
-    assert not scope.cancelled_caught
-
-
-async def test_a_request_that_comes_as_the_time_runs_out_comes_too_late() -> None:
-    idle = Idle()
-    with trio.CancelScope() as scope:
-
-        async def begins() -> bool:
-            scope.cancel()  # as the clock does, when the first bytes are there already
-            return True
-
-        assert not await idle.wait(begins, scope, 10)

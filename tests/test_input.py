@@ -1,11 +1,18 @@
 """Bytes that were received, and heads cut out of them."""
 
+import socket
+
 import pytest
 import trio
-from trio.testing import MemoryReceiveStream, memory_stream_one_way_pair
+from trio.testing import (
+    MemoryReceiveStream,
+    memory_stream_one_way_pair,
+    wait_all_tasks_blocked,
+)
 
 from trio_http.http1.input import Input
-from trio_http.http1.stream import Transport, transport_of
+from trio_http.http1.readiness import Levels
+from trio_http.http1.stream import SocketTransport, Transport, transport_of
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 
@@ -101,3 +108,26 @@ async def test_the_line_of_what_is_refused_is_kept_for_the_record() -> None:
     with pytest.raises(HTTPError):
         await received.next_head()
     assert received.line == b"nonsense\x00a"
+
+
+async def test_a_false_alarm_is_no_request() -> None:
+    ours, theirs = socket.socketpair()
+    rival = ours.dup()
+    begun = []
+
+    async def wait(connected: socket.socket) -> None:
+        connected.settimeout(0)
+        received = Input(SocketTransport(connected, Levels(connected)), Limits())
+        begun.append((await received.wait_for_request(), bytes(received.unread)))
+
+    with ours, theirs, rival:
+        # Both are told of the one byte, and one of them comes too late for it.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, ours)
+            nursery.start_soon(wait, rival)
+            await wait_all_tasks_blocked()
+            theirs.send(b"1")
+            await wait_all_tasks_blocked()
+            assert begun == [(True, b"1")]
+            theirs.send(b"2")
+        assert begun == [(True, b"1"), (True, b"2")]

@@ -18,7 +18,7 @@ from trio.testing import (
 )
 
 from trio_http.http1.interpreter import AT_ONCE, fair, run
-from trio_http.http1.stream import PIECE
+from trio_http.http1.pages import PIECE
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
 from trio_http.semantics.errors import ClientDisconnected
 

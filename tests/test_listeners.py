@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from trio_http.serving import listeners
-from trio_http.serving.listeners import open_listeners, parse_address
+from trio_http.serving.listeners import address_text, open_listeners, parse_address
 
 # An address for documentation (RFC 3849), so no machine has it: asking for it gets
 # the answer that a machine without IPv6 gives when it is asked for ::1.
@@ -271,3 +271,19 @@ async def test_addresses_are_shared_only_where_that_is_safe(
     option = listener.socket.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
     assert bool(option) is reuse
     await listener.aclose()
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (("127.0.0.1", 80), "127.0.0.1:80"),
+        (("::1", 80, 0, 0), "[::1]:80"),
+        (("fe80::1%eth0", 80, 0, 2), "[fe80::1%eth0]:80"),
+        ("/run/http.socket", "/run/http.socket"),
+        ("", "local"),  # a client of a Unix socket has no name
+        (b"\x00abstract", "local"),
+        (None, "local"),
+    ],
+)
+def test_addresses_read_as_people_write_them(address: object, text: str) -> None:
+    assert address_text(address) == text

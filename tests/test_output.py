@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.http1 import stream
+from trio_http.http1 import pages
 from trio_http.http1.output import Output
-from trio_http.http1.stream import read_slice
+from trio_http.http1.pages import read_slice
 from trio_http.semantics.bodies import FileSlice
 
 
@@ -16,8 +16,20 @@ class Calls:
     def __init__(self) -> None:
         self.made: list[tuple[str, bytes, float]] = []
 
+    async def readable(self) -> None:
+        raise AssertionError
+
+    def receive_now(self, size: int) -> bytes:
+        raise AssertionError(size)
+
     async def receive(self, size: int) -> bytes:
         raise AssertionError(size)
+
+    def interrupt(self) -> None:
+        raise AssertionError
+
+    def send_at_once(self, data: bytes) -> int:
+        raise AssertionError(data)
 
     async def send(self, data: bytes, patience: float) -> None:
         self.made.append(("send", data, patience))
@@ -58,7 +70,7 @@ async def test_a_short_part_of_a_file_that_is_in_memory_leaves_with_the_rest(
         output.add((b"one", FileSlice(file.fileno(), 5, 2), b"two"))
         await output.flush()
     expected: list[tuple[str, bytes, float]] = [("send", b"onea two", 3)]
-    if not stream.CAN_TELL_CACHED:
+    if not pages.CAN_TELL_CACHED:
         expected = [("send", b"one", 3), ("send_file", b"a ", 3), ("send", b"two", 3)]
     assert calls.made == expected
 
@@ -66,7 +78,7 @@ async def test_a_short_part_of_a_file_that_is_in_memory_leaves_with_the_rest(
 async def test_a_part_of_a_file_leaves_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CAN_TELL_CACHED", False)
+    monkeypatch.setattr(pages, "CAN_TELL_CACHED", False)
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls()

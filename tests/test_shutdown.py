@@ -7,36 +7,29 @@ from trio_http.http1.idle import Idle
 from trio_http.serving.shutdown import Shutdown
 
 
-async def never() -> bool:
-    await trio.sleep_forever()
+class Waiting:
+    """A connection that notes how often it was told to wait no longer."""
+
+    interrupted = 0
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
 
 
 async def test_nobody_new_is_let_in_at_once(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as listening:
-        Shutdown(listening, Idle(), trio.CancelScope(), 10).begin()
+        Shutdown(listening, Idle(75), trio.CancelScope(), 10).begin()
         await trio.sleep(1000)
     assert listening.cancelled_caught
     assert trio.current_time() == 0
 
 
-async def test_who_waits_for_a_request_waits_no_longer(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
-) -> None:
-    idle = Idle()
-    outcomes = []
-
-    async def wait() -> None:
-        with trio.CancelScope() as scope:
-            await idle.wait(never, scope, 75)
-        outcomes.append(scope.cancelled_caught)
-
-    nursery.start_soon(wait)
-    await trio.testing.wait_all_tasks_blocked()
+async def test_who_waits_for_a_request_waits_no_longer() -> None:
+    idle, waiting = Idle(75), Waiting()
+    assert idle.join(waiting, 0)
     Shutdown(trio.CancelScope(), idle, trio.CancelScope(), 10).begin()
-    await wait()  # nor does anybody begin to
-    await trio.testing.wait_all_tasks_blocked()
-    assert outcomes == [True, True]
-    assert trio.current_time() == 0
+    assert waiting.interrupted == 1
+    assert not idle.join(waiting, 0)  # nor does anybody begin to
 
 
 async def test_what_is_running_has_its_grace_and_not_more(
@@ -44,7 +37,7 @@ async def test_what_is_running_has_its_grace_and_not_more(
 ) -> None:
     await trio.sleep(100)
     with trio.CancelScope() as connections:
-        Shutdown(trio.CancelScope(), Idle(), connections, 10).begin()
+        Shutdown(trio.CancelScope(), Idle(75), connections, 10).begin()
         await trio.sleep(1000)
     assert connections.cancelled_caught
     assert trio.current_time() == 110
@@ -52,7 +45,7 @@ async def test_what_is_running_has_its_grace_and_not_more(
 
 async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as connections:
-        shutdown = Shutdown(trio.CancelScope(), Idle(), connections, 10)
+        shutdown = Shutdown(trio.CancelScope(), Idle(75), connections, 10)
         shutdown.begin()
         await trio.sleep(6)
         shutdown.begin()

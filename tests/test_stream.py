@@ -21,16 +21,13 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1 import stream
+from trio_http.http1.pages import PIECE
+from trio_http.http1.readiness import Levels
 from trio_http.http1.stream import (
-    PIECE,
     SENDFILE_PIECE,
     SocketTransport,
     StreamTransport,
     Transport,
-    address_text,
-    read_slice,
-    send_pieces,
     transport_of,
 )
 from trio_http.semantics.bodies import FileSlice
@@ -57,7 +54,7 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
 @pytest.fixture
 def pair(sockets: tuple[socket.socket, socket.socket]) -> tuple[SocketTransport, socket.socket]:
     ours, theirs = sockets
-    return SocketTransport(ours), theirs
+    return SocketTransport(ours, Levels(ours)), theirs
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ def tcp_pair() -> Iterator[tuple[SocketTransport, socket.socket]]:
         with ours:
             ours.settimeout(0)
             theirs.settimeout(0)
-            yield SocketTransport(ours), theirs
+            yield SocketTransport(ours, Levels(ours)), theirs
 
 
 @pytest.fixture
@@ -118,7 +115,7 @@ async def received_by(
 
 def reset(end: socket.socket) -> None:
     """Close a socket as an application does that crashes."""
-    SocketTransport(end).abort()
+    SocketTransport(end, Levels(end)).abort()
     end.close()
 
 
@@ -159,8 +156,8 @@ async def test_readiness_may_be_a_false_alarm(
     # Both are told of the one byte, and one of them comes too late for it.
     rival = ours.dup()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(receive, SocketTransport(ours))
-        nursery.start_soon(receive, SocketTransport(rival))
+        nursery.start_soon(receive, SocketTransport(ours, Levels(ours)))
+        nursery.start_soon(receive, SocketTransport(rival, Levels(rival)))
         await wait_all_tasks_blocked()
         theirs.send(b"1")
         await wait_all_tasks_blocked()
@@ -214,7 +211,7 @@ async def test_what_there_is_no_room_for_at_all_waits_for_it(
     with suppress(BlockingIOError):
         while True:
             filled += ours.send(MUCH)
-    transport = SocketTransport(ours)
+    transport = SocketTransport(ours, Levels(ours))
     received = await received_by(theirs, transport, lambda: transport.send(b"hello", PATIENCE))
     assert len(received) == filled + len(b"hello")
     assert received.endswith(b"hello")
@@ -358,25 +355,6 @@ async def test_a_file_that_the_kernel_cannot_send_is_read(
             theirs, transport, lambda: transport.send_file(piece, PATIENCE)
         )
     assert received == b"Name:"
-
-
-@pytest.mark.parametrize("pread", ["here", "missing"])
-async def test_pieces_of_a_file_are_no_larger_than_needed(
-    pread: str, file: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if pread == "missing":  # as on Windows
-        monkeypatch.delattr(os, "pread")
-    pieces = []
-
-    async def send(data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        pieces.append(data)
-
-    await send_pieces(FileSlice(file, 10, 2 * PIECE + 1), send)
-    assert [len(piece) for piece in pieces] == [PIECE, PIECE, 1]
-    assert b"".join(pieces) == MUCH[10 : 10 + 2 * PIECE + 1]
-    assert read_slice(file, len(MUCH) - 1, 5) == MUCH[-1:]
-    assert read_slice(file, len(MUCH), 5) == b""
 
 
 # The end of a socket
@@ -663,54 +641,46 @@ async def test_every_other_stream_goes_through_its_own_methods() -> None:
     assert await theirs.receive_some() == b""
 
 
-@pytest.mark.parametrize(
-    ("address", "text"),
-    [
-        (("127.0.0.1", 80), "127.0.0.1:80"),
-        (("::1", 80, 0, 0), "[::1]:80"),
-        (("fe80::1%eth0", 80, 0, 2), "[fe80::1%eth0]:80"),
-        ("/run/http.socket", "/run/http.socket"),
-        ("", "local"),  # a client of a Unix socket has no name
-        (b"\x00abstract", "local"),
-        (None, "local"),
-    ],
-)
-def test_addresses_read_as_people_write_them(address: object, text: str) -> None:
-    assert address_text(address) == text
+# Waiting no longer
 
 
-# What is in memory, and what is not
-
-
-@pytest.mark.skipif(not stream.CAN_TELL_CACHED, reason="this system does not tell")
-def test_what_was_just_written_is_in_memory(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"0123456789" * PIECE)
-    with path.open("rb") as file:
-        assert stream.read_cached(FileSlice(file.fileno(), 3, 4)) == b"3456"
-        assert stream.read_cached(FileSlice(file.fileno(), 0, 0)) == b""
-        assert stream.is_cached(FileSlice(file.fileno(), 0, 10 * PIECE))
-        # Longer than a piece: not to be read in the loop.
-        assert stream.read_cached(FileSlice(file.fileno(), 0, PIECE + 1)) is None
-        # Beyond the end: whoever sends it finds out, and says so.
-        assert stream.read_cached(FileSlice(file.fileno(), 10 * PIECE - 1, 2)) is None
-        assert not stream.is_cached(FileSlice(file.fileno(), 0, 11 * PIECE))
-
-
-def test_a_system_that_cannot_tell_is_asked_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_an_interrupted_stream_seems_to_end(
+    memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
-    monkeypatch.setattr(stream, "CAN_TELL_CACHED", False)
-    path = tmp_path / "file"
-    path.write_bytes(b"hello")
-    with path.open("rb") as file:
-        assert stream.read_cached(FileSlice(file.fileno(), 0, 5)) is None
+    transport, theirs = memory_pair
+    transport.interrupt()  # nobody waits, so nobody is told
+    await theirs.send_all(b"hello")
+    await transport.readable()
+    assert transport.receive_now(3) == b"hel"
+    assert transport.receive_now(3) == b"lo"
+    received = []
+
+    async def receive() -> None:
+        received.append(await transport.receive(10))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        transport.interrupt()
+    assert received == [b""]
+    assert transport.send_at_once(b"hello") == 0  # streams have no way to
+    await transport.send(b"hello", PATIENCE)  # what we say is another matter
+    assert await theirs.receive_some() == b"hello"
 
 
-def test_a_file_that_cannot_be_read_so_is_not_in_memory() -> None:
-    reading, writing = os.pipe()
-    try:
-        assert stream.read_cached(FileSlice(reading, 0, 1)) is None
-    finally:
-        os.close(reading)
-        os.close(writing)
+async def test_an_interrupted_socket_seems_to_end(
+    tcp_pair: tuple[SocketTransport, socket.socket],
+) -> None:
+    transport, theirs = tcp_pair
+    received = []
+
+    async def receive() -> None:
+        received.append(await transport.receive(10))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        transport.interrupt()
+    assert received == [b""]
+    assert transport.send_at_once(b"hello") == 5
+    assert await received_by(theirs, transport, transport.aclose) == b"hello"

@@ -17,10 +17,13 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1.stream import PIECE, transport_of
+from trio_http.http1.exchange import closing
+from trio_http.http1.pages import PIECE
+from trio_http.http1.stream import transport_of
 from trio_http.http1.wire import Wire
 from trio_http.semantics.bodies import Body, Chain, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.finish import frame
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
@@ -55,7 +58,7 @@ def stream_of(*pieces: bytes, length: int | None = None) -> Stream:
 
 async def read_body(wire: Wire) -> bytes:
     pieces = []
-    while piece := await wire.receive_body():
+    while piece := await wire.body.receive():
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -221,11 +224,11 @@ async def test_what_is_told_of_one_request_is_not_told_of_the_next() -> None:
     await wire.next_request()
     await read_body(wire)
     await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
-    assert (wire.status, wire.sent, wire.trailers) == (200, 5, Headers({"A": "b"}))
+    assert (wire.status, wire.sent, wire.body.trailers) == (200, 5, Headers({"A": "b"}))
     assert await wire.next_cycle()
     await wire.input.wait_for_request()
     await refusal_of(wire)
-    assert (wire.input.line, wire.status, wire.sent, wire.trailers) == (b"?", 0, 0, Headers())
+    assert (wire.input.line, wire.status, wire.sent, wire.body.trailers) == (b"?", 0, 0, Headers())
 
 
 # Its body
@@ -237,8 +240,8 @@ async def test_no_body_is_an_empty_one(head: bytes) -> None:
     await client.send(head + GET)
     await wire.input.wait_for_request()
     await wire.next_request()
-    assert await wire.receive_body() == b""
-    assert await wire.receive_body() == b""
+    assert await wire.body.receive() == b""
+    assert await wire.body.receive() == b""
 
 
 @pytest.mark.parametrize(
@@ -259,7 +262,7 @@ async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int) -> None:
         await wire.input.wait_for_request()
         await wire.next_request()
         assert await read_body(wire) == b"hello world"
-        assert await wire.receive_body() == b""
+        assert await wire.body.receive() == b""
 
 
 async def test_trailers_are_kept_unless_they_come_too_late() -> None:
@@ -269,7 +272,7 @@ async def test_trailers_are_kept_unless_they_come_too_late() -> None:
     await wire.input.wait_for_request()
     await wire.next_request()
     assert await read_body(wire) == b"hi"
-    assert wire.trailers.raw == ((b"X-Sum", b"1"), (b"X-Sum", b"2"))
+    assert wire.body.trailers.raw == ((b"X-Sum", b"1"), (b"X-Sum", b"2"))
 
 
 @pytest.mark.parametrize(
@@ -291,10 +294,10 @@ async def test_a_body_that_is_broken_never_looks_whole(sent: bytes) -> None:
     await client.send_eof()
     await wire.input.wait_for_request()
     await wire.next_request()
-    assert await wire.receive_body() == b"hello"
+    assert await wire.body.receive() == b"hello"
     for _ in range(2):  # nor does it for who asks again
         with pytest.raises(HTTPError) as refusal:
-            await wire.receive_body()
+            await wire.body.receive()
         assert refusal.value.status == 400
     assert wire.must_close
     await wire.respond(empty(400))
@@ -306,7 +309,7 @@ async def test_a_body_has_its_time_for_each_piece(autojump_clock: MockClock) -> 
     await client.send(PUT % 11 + b"he")
     await wire.input.wait_for_request()
     await wire.next_request()
-    assert await wire.receive_body() == b"he"
+    assert await wire.body.receive() == b"he"
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -314,9 +317,9 @@ async def test_a_body_has_its_time_for_each_piece(autojump_clock: MockClock) -> 
             await trio.sleep(29)
             await client.send(b"llo")
 
-        assert await wire.receive_body() == b"llo"
+        assert await wire.body.receive() == b"llo"
     with pytest.raises(HTTPError) as refusal:
-        await wire.receive_body()
+        await wire.body.receive()
     assert refusal.value.status == 408
     assert wire.must_close
     assert trio.current_time() == 59
@@ -333,7 +336,7 @@ async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
     await wire.next_request()
     for _ in range(2):
         with pytest.raises(HTTPError) as refusal:
-            await wire.receive_body()
+            await wire.body.receive()
         assert (refusal.value.status, refusal.value.detail) == (413, "at most 10 bytes are taken")
     await wire.respond(empty(413))
     assert (await client.answer()).status == 413  # and no 100 before it
@@ -355,10 +358,10 @@ async def test_a_body_that_becomes_too_large_is_given_up() -> None:
     await client.send(CHUNKED + b"a\r\n0123456789\r\n")
     await wire.input.wait_for_request()
     await wire.next_request()
-    assert await wire.receive_body() == b"0123456789"
+    assert await wire.body.receive() == b"0123456789"
     await client.send(b"1\r\n0\r\n0\r\n\r\n")
     with pytest.raises(HTTPError) as refusal:
-        await wire.receive_body()
+        await wire.body.receive()
     assert refusal.value.status == 413
     assert wire.must_close
     await wire.respond(empty(413))
@@ -442,7 +445,7 @@ async def test_a_client_that_has_its_answer_is_not_told_to_continue() -> None:
     await wire.next_request()
 
     async def produce(send: Send) -> None:
-        await send(await wire.receive_body())
+        await send(await wire.body.receive())
 
     await wire.respond(Response(200, {"Connection": "close"}, Stream(produce)))
     answer = await client.answer()
@@ -734,7 +737,7 @@ async def test_what_was_read_of_a_large_body_need_not_be_skipped() -> None:
     await wire.input.wait_for_request()
     await wire.next_request()
     last = [wire.must_close]
-    await wire.receive_body()
+    await wire.body.receive()
     last.append(wire.must_close)
     assert last == [True, False]
     await client.send(b"x" * 10)
@@ -852,7 +855,7 @@ async def test_a_client_that_only_closing_tells_waits_for_nothing(
     with suppress(HTTPError):
         await wire.next_request()
         for _ in range(reads):
-            await wire.receive_body()
+            await wire.body.receive()
     await wire.hang_up()
     assert trio.current_time() == seconds
 
@@ -870,27 +873,47 @@ async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock)
 # The short way, and how it is left
 
 
+async def begin(wire: Wire) -> bool:
+    """Read the request that comes next, as a connection does; whether it is plain."""
+    assert await wire.input.wait_for_request()
+    if wire.plain_request() is not None:
+        return True
+    await wire.next_request()
+    return False
+
+
+async def answer(wire: Wire, response: Response) -> None:
+    """Answer it as a connection does."""
+    if not wire.respond_plain(response, b""):
+        response = frame(response)
+        await wire.respond(closing(response) if wire.must_close else response)
+    elif not wire.response_has_left:
+        await wire.flush()
+
+
 @pytest.mark.parametrize("plain", [True, False])
 async def test_both_ways_say_the_same(plain: bool, tmp_path: Path) -> None:  # noqa: FBT001
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET * 3)
+    await client.send(GET * 5)
     with path.open("rb") as file:
         bodies: list[bytes | FileSlice] = [b"hello", FileSlice(file.fileno(), 5, 6), b""]
         for body in bodies:
-            assert await wire.input.wait_for_request()
-            request = await wire.next_request()
-            assert isinstance(request, h11.Request) != plain
-            assert await wire.receive_body() == b""
+            assert await begin(wire) == plain
+            assert await wire.body.receive() == b""
             assert not wire.must_close
-            length = str(len(body))
-            await wire.respond(Response(200, {"Content-Length": length}, body))
+            await answer(wire, Response(200, (), body))
             assert wire.head_has_left
             assert wire.response_has_left
-            assert wire.sent == int(length)
+            assert wire.sent == len(body)
+            assert wire.is_ready == plain
             assert await wire.next_cycle()
-    for expected in (b"hello", b"a file", b""):
+    for status in (204, 205):
+        assert await begin(wire) == plain
+        await answer(wire, Response(status, (), b"dropped"))
+        assert await wire.next_cycle()
+    for expected in (b"hello", b"a file", b"", b"", b""):
         assert (await client.answer()).body == expected
 
 
@@ -900,18 +923,19 @@ async def test_what_needs_more_than_the_short_way_gets_it(plain: bool) -> None: 
         await send(b"hello")
 
     wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET + GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await client.send(GET + GET + GET)
+    assert await begin(wire) == plain
     await wire.inform(103, [(b"Link", b"</x>")])
-    await wire.respond(Response(200, (), Stream(produce)))
+    await answer(wire, Response(200, (), Stream(produce)))
     assert await wire.next_cycle()
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    await wire.respond(Response(200, (), Stream(produce)))
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, {"Content-Length": "5"}, b"hello"))
     assert await wire.next_cycle()
     assert (await client.answer()).status == 103
-    for _ in range(2):
+    for _ in range(3):
         assert (await client.answer()).body == b"hello"
 
 
@@ -923,9 +947,9 @@ async def test_a_client_that_wants_to_close_is_told_so_either_way(
 ) -> None:
     wire, client = connect(limits=Limits(plain=plain))
     await client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    await wire.respond(Response(200, {"Content-Length": "0", **said}))
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, said))
+    assert not wire.is_ready
     assert not await wire.next_cycle()
     assert (await client.answer()).headers.values("Connection") == ["close"]
 
@@ -934,9 +958,20 @@ async def test_a_client_that_wants_to_close_is_told_so_either_way(
 async def test_a_response_that_says_it_is_the_last_is_the_last(plain: bool) -> None:  # noqa: FBT001
     wire, client = connect(limits=Limits(plain=plain))
     await client.send(GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    await wire.respond(Response(200, {"Content-Length": "0", "Connection": "close"}))
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, {"Connection": "close"}))
+    assert not await wire.next_cycle()
+    assert (await client.answer()).headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_the_server_may_make_it_the_last(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET)
+    assert await begin(wire) == plain
+    wire.end_with_this()
+    assert wire.must_close
+    await answer(wire, Response())
     assert not await wire.next_cycle()
     assert (await client.answer()).headers["Connection"] == "close"
 
@@ -945,9 +980,36 @@ async def test_a_response_that_says_it_is_the_last_is_the_last(plain: bool) -> N
 async def test_after_a_refusal_nothing_is_read_whatever_came_before(plain: bool) -> None:  # noqa: FBT001
     wire, client = connect(limits=Limits(plain=plain))
     await client.send(GET + b"nonsense\r\n\r\n" + GET)
-    assert await answered(wire)
+    assert await begin(wire) == plain
+    await answer(wire, Response())
+    assert await wire.next_cycle()
     await wire.input.wait_for_request()
+    assert wire.plain_request() is None
     assert (await refusal_of(wire)).status == 400
     assert wire.must_close
     await wire.respond(empty(400))
     assert not await wire.next_cycle()
+
+
+async def test_what_a_client_has_no_room_for_leaves_later() -> None:
+    ours, theirs = trio.socket.socketpair()
+    ours.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, 1)
+    transport = transport_of(trio.SocketStream(ours), 2)
+    wire = Wire(transport, Timeouts(), Limits(plain=True))
+    much = os.urandom(1024) * 2048
+    received = bytearray()
+    async with trio.SocketStream(theirs) as client:
+        await client.send_all(GET)
+        assert await begin(wire)
+        assert wire.respond_plain(Response(200, (), much), b"X: y\r\n")
+        before = wire.head_has_left, wire.response_has_left
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wire.flush)
+            while len(received) < len(much) or not received.endswith(much[-1024:]):
+                received += await client.receive_some()
+        assert before == (True, False)
+        assert wire.response_has_left
+    await transport.aclose()
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y" % len(much)
+    assert body == much

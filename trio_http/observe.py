@@ -19,6 +19,9 @@ class Level(IntEnum):
     ERROR = 40  # mistakes in the program
 
 
+_BROKEN_OFF = (Ending.ABORTED, Ending.CANCELLED)
+
+
 class Log:
     """Lines with a time and a level, written to a stream at once.
 
@@ -29,16 +32,12 @@ class Log:
         self, stream: TextIO, level: Level, clock: Callable[[], float] = time.time
     ) -> None:
         self._stream = stream
-        self._level = level
+        self.level = level
         self._clock = clock
-
-    def says(self, level: Level) -> bool:
-        """Whether lines of this level are asked for."""
-        return level >= self._level
 
     def write(self, level: Level, text: str) -> None:
         """Write a line, or several, if this level is asked for."""
-        if not self.says(level):
+        if level < self.level:
             return
         now = self._clock()
         clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
@@ -55,7 +54,7 @@ def log_to(log: Log) -> Report:
 
     def report(event: Event) -> None:
         # Most lines are of the lowest level: where nobody asks for them, none is made.
-        if log.says(level_of(event)):
+        if level_of(event) >= log.level:
             log.write(*line_of(event))
 
     return report
@@ -64,8 +63,8 @@ def log_to(log: Log) -> Report:
 def level_of(event: Event) -> Level:
     """How much an event matters."""
     match event:
-        case Record() if event.ending in {Ending.ABORTED, Ending.CANCELLED}:
-            return Level.WARNING
+        case Record():
+            return Level.WARNING if event.ending in _BROKEN_OFF else Level.INFO
         case Failure():
             return Level.ERROR
         case _:

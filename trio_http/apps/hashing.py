@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 import trio
 
-from trio_http.http1.stream import read_slice
+from trio_http.http1.pages import read_slice
 from trio_http.semantics.digests import ALGORITHMS, Digest
 
 # A gigabyte takes about a second of a core. Whoever asks for many of these must

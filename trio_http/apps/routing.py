@@ -187,10 +187,9 @@ class Router:
     async def __call__(self, exchange: Exchange) -> None:
         """Answer: Router is an App."""
         request = exchange.request
+        method = request.method
         handlers, parameters = self._find(request.path)
-        handler = handlers.get(request.method) or (
-            handlers.get("GET") if request.method == "HEAD" else None
-        )
+        handler = handlers.get("GET" if method == "HEAD" and "HEAD" not in handlers else method)
         if handler is not None:
             await exchange.respond(await handler(request, **parameters))
             return

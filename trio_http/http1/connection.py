@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 import trio
 
-from trio_http.http1.exchange import App, Exchange, closing, dress, request_of
+from trio_http.http1.exchange import (
+    App,
+    Exchange,
+    closing,
+    dress,
+    plain_request_of,
+    request_of,
+)
 from trio_http.http1.idle import Idle
 from trio_http.http1.record import (
     Connected,
@@ -27,21 +33,29 @@ from trio_http.http1.record import (
 from trio_http.http1.stream import Transport, transport_of
 from trio_http.http1.wire import Wire
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.finish import finish, frame
+from trio_http.semantics.finish import frame
 from trio_http.semantics.limits import Limits, Timeouts
-from trio_http.semantics.messages import Response
+from trio_http.semantics.messages import Request
 from trio_http.semantics.refusals import error_response
 
 
-@dataclass(frozen=True, slots=True)
 class Service:
     """What all connections of one server have in common."""
 
-    app: App
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    limits: Limits = field(default_factory=Limits)
-    report: Report = report_failures
-    idle: Idle = field(default_factory=Idle)
+    __slots__ = ("app", "idle", "limits", "report", "timeouts")
+
+    def __init__(
+        self,
+        app: App,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        report: Report = report_failures,
+    ) -> None:
+        self.app = app
+        self.timeouts = timeouts
+        self.limits = limits
+        self.report = report
+        self.idle = Idle(timeouts.idle)
 
 
 async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
@@ -59,7 +73,11 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
     whatever ``app`` raises, only cancellation leaves it as an exception.
     """
     service = Service(app, timeouts, limits, report)
-    await serve_connection(service, transport_of(stream, timeouts.linger), client)
+    # Beside the connection runs what looks after its waits, as long as it lasts.
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.idle.watch)
+        await serve_connection(service, transport_of(stream, timeouts.linger), client)
+        nursery.cancel_scope.cancel()
 
 
 async def serve_connection(service: Service, transport: Transport, client: str) -> None:
@@ -93,13 +111,24 @@ def _leaf_of(error: Exception) -> Exception:
 
 
 class _Connection:
+    __slots__ = (
+        "_began",
+        "_client",
+        "_clock",
+        "_exchange",
+        "_service",
+        "_transport",
+        "_wire",
+    )
+
     def __init__(self, service: Service, transport: Transport, client: str) -> None:
         self._service = service
         self._transport = transport
         self._client = client
+        self._clock = trio.lowlevel.current_clock()
         self._wire = Wire(transport, service.timeouts, service.limits)
         self._exchange: Exchange | None = None
-        self._began = 0.0
+        self._began: float | None = None  # when the exchange at hand did, if there is one
 
     async def run(self) -> None:
         """Serve the connection and close it, whatever happens."""
@@ -108,94 +137,98 @@ class _Connection:
             if await caught(self._exchanges, self._note) is not None:
                 self._transport.abort()
         finally:
-            await self._transport.aclose()
-            self._service.report(Disconnected(self._client))
+            try:
+                if self._began is not None:
+                    self._end(Ending.CANCELLED)
+            finally:
+                self._service.idle.leave(self._transport)
+                await self._transport.aclose()
+                self._service.report(Disconnected(self._client))
 
     async def _exchanges(self) -> None:
         """Answer one request after the other, until either side wants no more."""
-        idle, patience = self._service.idle, self._service.timeouts.idle
-        with trio.CancelScope() as waiting:
-            while await idle.wait(self._wire.input.wait_for_request, waiting, patience):
-                if await self._one_exchange() is not Ending.COMPLETE:
-                    return
-                if not await self._wire.next_cycle():
-                    break
-        if not waiting.cancelled_caught:
-            await self._wire.hang_up()
-        # Else the client has had its answers and sends nothing: it is not waited for.
-
-    async def _one_exchange(self) -> Ending:
-        """Read a request, see that it is answered, and tell how that went."""
-        self._exchange = None
-        self._began = trio.current_time()
-        ending = Ending.CANCELLED  # unless we come further than the next lines
-        try:
-            error = await caught(self._answer, self._note)
-            if error is not None and not self._wire.head_has_left:
-                error = await caught(partial(self._refuse, error), self._note)
-            ending = self._ending(error)
-        finally:
+        service, wire, transport = self._service, self._wire, self._transport
+        now = self._clock.current_time()
+        # At a shutdown nobody waits for a client that has had its answers.
+        while service.idle.join(transport, now):
+            begins = await wire.input.wait_for_request()
+            service.idle.leave(transport)
+            if not begins:
+                return await wire.hang_up()
+            error = self._exchange = None
+            self._began = self._clock.current_time()
+            try:
+                if (parts := wire.plain_request()) is not None:
+                    request = plain_request_of(parts, self._wire.body, self._client)
+                else:
+                    request = await self._next_request()
+                exchange = Exchange(request, wire, service.limits, service.idle)
+                self._exchange = exchange
+                await service.app(exchange)
+            except* Exception as group:  # noqa: BLE001 - as in ``caught``
+                self._note(error := _leaf_of(group))
+            if error is None and wire.response_has_left:
+                ending = Ending.COMPLETE
+            else:
+                ending = await self._mend(error)
+            now = self._end(ending)
             if ending is not Ending.COMPLETE:
-                # There is no way to take a response back. Cutting the connection
-                # off lets the client see that this one is not whole.
-                self._transport.abort()
-            self._tell(ending)
-        return ending
+                return None
+            if not (wire.is_ready or await wire.next_cycle()):
+                return await wire.hang_up()
+        return None
 
-    async def _answer(self) -> None:
+    async def _next_request(self) -> Request:
         event = await self._wire.next_request()
-        self._began = trio.current_time()
-        request = request_of(event, self._wire, self._client)
-        self._exchange = Exchange(request, self._wire, self._service.limits, self._must_close)
-        await self._service.app(self._exchange)
+        self._began = self._clock.current_time()
+        return request_of(event, self._wire.body, self._client)
+
+    async def _mend(self, error: Exception | None) -> Ending:
+        """Make the best of what went wrong: if no response has been begun, one can tell of it."""
         if not self._wire.head_has_left:
-            raise RuntimeError("the app has returned without a response")
-
-    def _must_close(self) -> bool:
-        return self._service.idle.ending or self._wire.must_close
-
-    async def _refuse(self, error: Exception) -> None:
-        """Tell the client as much of an error as it should hear."""
-        match error:
-            case ClientDisconnected():
-                raise error  # nobody is left to tell
-            case HTTPError():
-                await self._wire.respond(self._refusal(error))
-            case _:
-                await self._wire.respond(self._refusal(HTTPError(500)))
-
-    def _refusal(self, error: HTTPError) -> Response:
-        limits, now = self._service.limits, time.time()
-        if self._exchange is None:  # nobody knows what this client would like to read
-            response = frame(error_response(error))
-        else:
-            request = self._exchange.request
-            response = error_response(error, request.headers.get("Accept"))
-            response = finish(request, response, limits, now)
-        response = dress(response, limits, now)
-        return closing(response) if self._must_close() else response
-
-    def _ending(self, error: Exception | None) -> Ending:
+            if error is None:
+                self._note(error := RuntimeError("the app has returned without a response"))
+            error = await caught(partial(self._refuse, error), self._note) or error
         if isinstance(error, ClientDisconnected):
             return Ending.DISCONNECTED
         # What an app does wrong after its response is no fault of the response.
         return Ending.COMPLETE if self._wire.response_has_left else Ending.ABORTED
+
+    async def _refuse(self, error: Exception) -> None:
+        """Tell the client as much of an error as it should hear."""
+        if isinstance(error, ClientDisconnected):
+            raise error  # nobody is left to tell
+        told = error if isinstance(error, HTTPError) else HTTPError(500)
+        if self._exchange is not None:
+            await self._exchange.refuse(told)
+            return
+        # Nobody knows what this client would like to read.
+        limits = self._service.limits
+        await self._wire.respond(closing(dress(frame(error_response(told)), limits, time.time())))
 
     def _note(self, error: Exception) -> None:
         """Tell us of an error if it is one of ours."""
         if not isinstance(error, HTTPError | ClientDisconnected):
             self._service.report(Failure(self._client, self._wire.input.line, error))
 
-    def _tell(self, ending: Ending) -> None:
-        wire = self._wire
+    def _end(self, ending: Ending) -> float:
+        """Tell of the exchange that has ended, and return when that was."""
+        now, began = self._clock.current_time(), self._began
+        self._began = None
+        if ending is not Ending.COMPLETE:
+            # There is no way to take a response back. Cutting the connection
+            # off lets the client see that this one is not whole.
+            self._transport.abort()
+        wire, exchange = self._wire, self._exchange
         self._service.report(
             Record(
                 self._client,
-                self._wire.input.line,
-                self._exchange.request if self._exchange else None,
+                wire.input.line,
+                None if exchange is None else exchange.request,
                 wire.status,
                 wire.sent,
-                trio.current_time() - self._began,
+                0.0 if began is None else now - began,
                 ending,
             )
         )
+        return now

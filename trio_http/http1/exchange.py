@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TypeAlias
 
 import h11
 
-from trio_http.http1.plain import PlainRequest
+from trio_http.http1.body import RequestBody
+from trio_http.http1.idle import Idle
+from trio_http.http1.plain import Parts
 from trio_http.http1.strict import authority_of
 from trio_http.http1.wire import Wire
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import http_date
-from trio_http.semantics.finish import finish
+from trio_http.semantics.finish import frame, select
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.refusals import error_response
 from trio_http.semantics.trailers import addressed
 
 date_of = lru_cache(maxsize=2)(http_date)
 
 
-class RequestBody:
-    """The body of the request at hand, pulled from the wire."""
-
-    __slots__ = ("_wire",)
-
-    @property
-    def trailers(self) -> Headers:
-        """What came behind the last chunk, once that has been read."""
-        return self._wire.trailers
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        data = await self._wire.receive_body()
-        if not data:
-            raise StopAsyncIteration
-        return data
+@lru_cache(maxsize=2)
+def date_line(second: int) -> bytes:
+    """The field Date as a line (RFC 9110 6.6.1)."""
+    return b"Date: %b\r\n" % http_date(second).encode()
 
 
 class Exchange:
@@ -52,17 +39,15 @@ class Exchange:
     that (open files, nurseries, cancel scopes) lives in its own frames.
     """
 
-    __slots__ = ("_limits", "_must_close", "_wire", "request", "response")
+    __slots__ = ("_idle", "_limits", "_wire", "request", "response")
 
-    def __init__(
-        self, request: Request, wire: Wire, limits: Limits, must_close: Callable[[], bool]
-    ) -> None:
+    def __init__(self, request: Request, wire: Wire, limits: Limits, idle: Idle) -> None:
         self.request = request
         self.response: Response | None = None
-        """What has been sent or is being sent."""
+        """What has been sent or is being sent, less what every response gets on its way out."""
         self._wire = wire
         self._limits = limits
-        self._must_close = must_close
+        self._idle = idle
 
     async def respond(self, response: Response) -> None:
         """Send the response; return when the client's side has taken all of it.
@@ -71,13 +56,21 @@ class Exchange:
         """
         if self.response is not None:
             raise RuntimeError("this exchange has its response already")
-        now = time.time()
-        response = dress(finish(self.request, response, self._limits, now), self._limits, now)
-        response = addressed(self.request, response)
-        if self._must_close():
-            response = closing(response)
-        self.response = response
-        await self._wire.respond(response)
+        now, wire = time.time(), self._wire
+        self.response = response = select(self.request, response, self._limits, now)
+        if self._idle.ending:
+            wire.end_with_this()
+        if not wire.respond_plain(response, date_line(int(now)) if self._limits.date else b""):
+            response = dress(frame(response, self.request.method), self._limits, now)
+            response = addressed(self.request, response)
+            await wire.respond(closing(response) if wire.must_close else response)
+        elif not wire.response_has_left:
+            await wire.flush()
+
+    async def refuse(self, error: HTTPError) -> None:
+        """Tell the client of an error, in place of a response that has not left."""
+        self.response = None
+        await self.respond(error_response(error, self.request.headers.get("Accept")))
 
     async def inform(self, status: int, headers: Fields = ()) -> None:
         """Send an interim response, such as 103 with ``Link`` fields (RFC 8297).
@@ -108,19 +101,22 @@ def answering(handler: Handler) -> App:
     return app
 
 
-def request_of(event: h11.Request | PlainRequest, wire: Wire, client: str) -> Request:
+def plain_request_of(parts: Parts, body: RequestBody, client: str) -> Request:
+    """What was recognised, as a value of ours."""
+    method, target = parts[2].decode("ascii"), parts[3].decode("ascii")
+    return Request(method, target, "1.1", parts[4], body, client)
+
+
+def request_of(event: h11.Request, body: RequestBody, client: str) -> Request:
     """What was read, as a value of ours.
 
     Where the target names an authority, that is the host, whatever ``Host``
     says (RFC 9112 3.2.2).
     """
-    method, target = event.method.decode("ascii"), event.target.decode("ascii")
-    body = RequestBody(wire)
-    if isinstance(event, PlainRequest):
-        return Request(method, target, "1.1", event.fields, body, client)
     headers = Headers.received(event.headers.raw_items())
     if authority := authority_of(event.target):
         headers = headers.replacing("Host", authority.decode("ascii"))
+    method, target = event.method.decode("ascii"), event.target.decode("ascii")
     return Request(method, target, event.http_version.decode("ascii"), headers, body, client)
 
 

@@ -1,47 +1,63 @@
-"""The connections that wait for a next request: a shutdown ends them at once."""
+"""The connections that wait for a next request: some for too long, and none at a shutdown."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Awaitable, Callable
+from itertools import islice, takewhile
+from typing import Protocol
 
 import trio
 
 
-class Idle:
-    """Knows who is waiting, for all connections of one server.
+class Interruptible(Protocol):
+    """What can be told to wait no longer."""
 
-    ``ending`` is true once no connection should wait for a request any more.
+    def interrupt(self) -> None:
+        """Have the wait end as if there were no more to come."""
+        ...
+
+
+class Idle:
+    """Knows who is waiting since when, for all connections of one server.
+
+    All have the same patience, so whoever began first is due first: the
+    connections stand in a queue, and one task looks after its head. A deadline
+    for each wait costs a hundred times as much as joining a queue and leaving it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
         self.ending = False
-        self._waiting: set[trio.CancelScope] = set()
+        """Whether a shutdown has begun: then nobody should wait any more."""
+        self._patience = patience
+        self._since: dict[Interruptible, float] = {}  # in the order in which they came
+        self._watching = trio.CancelScope()
 
-    async def wait(
-        self, begins: Callable[[], Awaitable[bool]], scope: trio.CancelScope, seconds: float
-    ) -> bool:
-        """Whether a request begins.
+    def join(self, connection: Interruptible, now: float) -> bool:
+        """Begin to wait; false where nobody should."""
+        self._since[connection] = now
+        return not self.ending
 
-        Where none does within so many seconds, or a shutdown begins, ``scope``
-        is cancelled. It is the connection's for all its waits: to move one
-        deadline takes half as long as to open a scope each time.
-        """
-        scope.deadline = trio.current_time() + seconds
-        if self.ending:
-            scope.cancel()
-        self._waiting.add(scope)
-        try:
-            began = await begins()
-        finally:
-            self._waiting.discard(scope)
-        scope.deadline = math.inf
-        # The time may have run out while the first bytes were on their way to
-        # us. Then it has run out: a handler must not meet that cancellation.
-        return began and not scope.cancel_called
+    def leave(self, connection: Interruptible) -> None:
+        """Wait no longer, if at all; until then the connection may be interrupted."""
+        self._since.pop(connection, None)
+
+    async def watch(self) -> None:
+        """Interrupt whoever waits for longer than ``patience``; return when all shall end."""
+        with self._watching:
+            while True:
+                due = self._interrupt_due(trio.current_time())
+                await trio.sleep_until(due)
+
+    def _interrupt_due(self, now: float) -> float:
+        """Interrupt those whose time is up, and tell when the next one's is."""
+        latest = now - self._patience
+        for connection in list(takewhile(lambda one: self._since[one] <= latest, self._since)):
+            self.leave(connection)
+            connection.interrupt()
+        return min(islice(self._since.values(), 1), default=now) + self._patience
 
     def end(self) -> None:
         """Let nobody wait any longer."""
         self.ending = True
-        for scope in self._waiting:
-            scope.cancel()
+        self._watching.cancel()
+        while self._since:
+            self._since.popitem()[0].interrupt()

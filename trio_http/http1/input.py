@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import trio
 
-from trio_http.http1.stream import PIECE, Transport
+from trio_http.http1.pages import PIECE
+from trio_http.http1.stream import Transport
 from trio_http.http1.strict import BLANK_LINE, find_head
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
+
+_CR = 13
 
 
 class Input:
@@ -16,6 +19,8 @@ class Input:
     ``unread`` belongs to whoever reads; ``ended`` says that nothing will come
     behind it; ``line`` is the request line of the head at hand, for records.
     """
+
+    __slots__ = ("_limits", "_transport", "ended", "line", "unread")
 
     def __init__(self, transport: Transport, limits: Limits) -> None:
         self.unread = bytearray()
@@ -39,6 +44,13 @@ class Input:
         """
         if self.unread:  # pipelined: there is nothing to wait for, but others want their turn
             await trio.lowlevel.checkpoint()
+        elif not self.ended:
+            await self._transport.readable()
+            if (data := self._transport.receive_now(PIECE)) is not None:
+                self.unread += data
+                self.ended = not data
+                if data and data[0] != _CR:
+                    return True  # as mostly
         skipped = False
         while True:
             if self.unread.startswith(b"\r\n") and not skipped:
@@ -48,6 +60,11 @@ class Input:
                 return True
             elif not await self.receive_more():
                 return False
+
+    def pass_over(self, size: int, line: bytes) -> None:
+        """Take a head as read that is so long and begins with this line."""
+        del self.unread[:size]
+        self.line = line
 
     def head_at_hand(self) -> bytes | None:
         """What ``next_head`` returns, where there is nothing to wait for or to refuse."""

@@ -8,7 +8,7 @@ from typing import TypeAlias, assert_never
 
 import trio
 
-from trio_http.http1.stream import PIECE, send_pieces
+from trio_http.http1.pages import PIECE, send_pieces
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
 from trio_http.semantics.coding import ENCODERS
 

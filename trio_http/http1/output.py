@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trio_http.http1.stream import Transport, read_cached
+from trio_http.http1.pages import read_cached
+from trio_http.http1.stream import Transport
 from trio_http.semantics.bodies import FileSlice
 
 
@@ -14,6 +15,8 @@ class Output:
     What is gathered leaves in as few calls as it can, so that a head and a
     short body share a packet. ``patience`` is in seconds, for each step.
     """
+
+    __slots__ = ("_gathered", "_patience", "_transport")
 
     def __init__(self, transport: Transport, patience: float) -> None:
         self._transport = transport

@@ -11,12 +11,14 @@ theirs byte for byte. The tests prove that; ``Limits.plain`` turns it off.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import TypeAlias, cast
 
+from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import reason_of
+from trio_http.semantics.finish import WITHOUT_CONTENT, WITHOUT_LENGTH
 from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Response
 
 # Fields that need more thought than being passed on. Whatever begins like one
 # of them is left to h11: what is not plain costs time, and nothing else.
@@ -25,6 +27,9 @@ _SPECIAL = (
     rb"proxy-|http2-|keep-alive:"
 )
 
+# What none of them begins with is no such field: that is seen sooner.
+_FIRST = rb"(?=[CcEeHhKkPpTtUu])"
+
 # Up to 65499; the few above that are left to h11, too.
 _PORT = rb"(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|[0-9]{1,4})"
 
@@ -32,68 +37,77 @@ _HOST = rb"(?i:host): ?(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?::%b)?+\r\n" %
 
 # Of what a request may say of the connection, only the two usual words are plain.
 _OTHERS = (
-    rb"(?:(?:(?!(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+"
-    rb"|(?i:connection): ?(?:keep-alive|(close)))\r\n)*+" % _SPECIAL
+    rb"(?:(?:(?!%b(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+"
+    rb"|(?i:connection): ?(?:keep-alive|(close)))\r\n)*+" % (_FIRST, _SPECIAL)
 )
 
 # Possessive quantifiers, and one way only to read each byte: there is nothing
 # to go back to, so no head takes longer than its length.
 _HEAD = re.compile(
-    rb"(GET|HEAD|DELETE|OPTIONS) (/(?:[!-\"$&-~]|%%[0-9A-Fa-f]{2})*+) HTTP/1\.1\r\n"
+    rb"((GET|HEAD|DELETE|OPTIONS) (/(?:[!-\"$&-~]|%%[0-9A-Fa-f]{2})*+) HTTP/1\.1)\r\n"
     rb"(%b%b%b)\r\n" % (_OTHERS, _HOST, _OTHERS)
 )
 
-_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+Parts: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None]
+"""A plain request: its head; of that the request line, of that the method and the
+target, and the lines of its fields; and ``close``, or None, before and behind ``Host``."""
+
+# Fields that frame the response, and those for which h11 has a place of its own.
+_SPECIAL_IN_RESPONSES = {b"content-length", b"transfer-encoding", b"connection", b"date", b"host"}
+
+CLOSING = b"Connection: close\r\n"
 
 
-# Not frozen, because that would cost more than finding it.
-@dataclass(slots=True)
-class PlainRequest:
-    """A plain request's parts: ``fields`` as they were sent, ``closes`` if it is to be the last."""
-
-    method: bytes
-    target: bytes
-    fields: bytes
-    closes: bool
-    http_version: ClassVar = b"1.1"
-
-
-def recognise(head: bytes, limits: Limits) -> PlainRequest | None:
-    """The request that a complete head is, if it is a plain one."""
-    match = _HEAD.fullmatch(head)
+def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
+    """The request that these bytes begin with, if its head is complete and a plain one."""
+    match = _HEAD.match(received)
     if match is None:
         return None
-    method, target, fields, *closes = match.groups()
-    if len(target) > limits.target or fields.count(b"\n") > limits.fields:
+    parts = cast(Parts, match.group(0, 1, 2, 3, 4, 5, 6))
+    if (
+        len(parts[0]) > limits.head
+        or len(parts[3]) > limits.target
+        or parts[4].count(b"\n") > limits.fields
+    ):
         return None
-    return PlainRequest(method, target, fields, any(closes))
+    return parts
+
+
+def answer_to(
+    request: Parts, response: Response, lines: bytes
+) -> tuple[bytes, bytes | FileSlice] | None:
+    """The head and the body that a response is sent as, or None where h11 has a say in it.
+
+    ``lines`` are those fields that every response gets, with their line endings.
+    """
+    body, status = response.body, response.status
+    if not isinstance(body, (bytes, FileSlice)):
+        return None
+    if status in WITHOUT_CONTENT:
+        body = b""
+    head = head_of(status, response.headers.raw, len(body), lines)
+    if head is None:
+        return None
+    return head, b"" if request[2] == b"HEAD" else body
+
+
+def head_of(
+    status: int, fields: tuple[tuple[bytes, bytes], ...], length: int, lines: bytes
+) -> bytes | None:
+    """The head of a response with a body of known length, or None where it is not plain."""
+    start = _start_of(status, fields)
+    if start is None:
+        return None
+    if status in WITHOUT_LENGTH:
+        return b"%b%b\r\n" % (start, lines)
+    return b"%bContent-Length: %d\r\n%b\r\n" % (start, length, lines)
 
 
 @lru_cache(maxsize=1024)
-def head_of(status: int, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
-    """The head of a response whose framing its fields tell, or None where h11 has a say in it.
-
-    Most responses of a server are alike in all but their bodies, so what was
-    written once is kept.
-    """
-    names = [name.lower() for name, _ in fields]
-    if not 200 <= status <= 999 or b"transfer-encoding" in names or b"host" in names:
-        return None
-    if b"connection" in names and (
-        names.count(b"connection") > 1 or fields[-1] != (b"Connection", b"close")
-    ):
-        return None
-    lengths = [
-        value for name, value in zip(names, fields, strict=True) if name == b"content-length"
-    ]
-    if len(lengths) != (0 if status in {204, 304} else 1):
-        return None
-    if any(not _LENGTH.fullmatch(value) for _, value in lengths):
+def _start_of(status: int, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
+    """What most responses of a server have in common is written once and kept."""
+    names = {name.lower() for name, _ in fields}
+    if not 200 <= status <= 999 or names & _SPECIAL_IN_RESPONSES:
         return None
     lines = b"".join([b"%b: %b\r\n" % field for field in fields])
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason_of(status).encode(), lines)
-
-
-def is_last(head: bytes) -> bool:
-    """Whether a response with this head says that it is the last on its connection."""
-    return head.endswith(b"\r\nConnection: close\r\n\r\n")
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, reason_of(status).encode(), lines)

@@ -34,7 +34,8 @@ class Disconnected:
     client: str
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as Response is not: one is made per exchange.
+@dataclass(slots=True)
 class Record:
     """One exchange, told when it is over; ``request`` is None for a head that was refused.
 

@@ -14,20 +14,17 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
+from trio_http.http1.pages import PIECE, is_cached, send_pieces
+from trio_http.http1.readiness import Arrivals, Levels
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
-
-# Large enough that the cost per call vanishes, small enough for a thousand at once.
-PIECE = 64 * 1024
-# Linux says whether a read would have to wait for a disk.
-CAN_TELL_CACHED = hasattr(os, "preadv") and hasattr(os, "RWF_NOWAIT")
 
 # What one sendfile may take on: a few milliseconds of a fast disk.
 SENDFILE_PIECE = 1024 * 1024
@@ -36,8 +33,24 @@ SENDFILE_PIECE = 1024 * 1024
 class Transport(Protocol):
     """What a connection asks of its stream; ``patience`` is in seconds, for each step forward."""
 
+    def readable(self) -> Awaitable[object]:
+        """What to await before ``receive_now``, and nothing else: always a checkpoint."""
+        ...
+
+    def receive_now(self, size: int) -> bytes | None:
+        """At least one byte, or none at the end of input, or None after a false alarm."""
+        ...
+
     async def receive(self, size: int) -> bytes:
         """At least one byte, or none at the end of input; always a checkpoint."""
+        ...
+
+    def interrupt(self) -> None:
+        """Have whoever waits to receive find the end of the input."""
+        ...
+
+    def send_at_once(self, data: bytes) -> int:
+        """Pass on what the client has room for, and tell how much that was."""
         ...
 
     async def send(self, data: bytes, patience: float) -> None:
@@ -61,74 +74,45 @@ class Transport(Protocol):
         ...
 
 
-def read_slice(descriptor: int, offset: int, size: int) -> bytes:
-    """Up to ``size`` bytes of a file from ``offset``; blocks while the disk works."""
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, size)
-
-
-def read_cached(piece: FileSlice) -> bytes | None:
-    """A part of a file that is in memory already, or None where the disk would have to work.
-
-    None as well for what is longer than a piece, and on systems that cannot tell.
-    """
-    if not CAN_TELL_CACHED or piece.length > PIECE:
-        return None
-    data = bytearray(piece.length)
-    try:
-        size = os.preadv(piece.descriptor, [data], piece.offset, os.RWF_NOWAIT)
-    except OSError:  # not there, or a file system without such reads
-        return None
-    return bytes(data) if size == piece.length else None
-
-
-def is_cached(piece: FileSlice) -> bool:
-    """Whether both ends of a part of a file are in memory, and so most likely all of it."""
-    first = FileSlice(piece.descriptor, piece.offset, 1)
-    last = FileSlice(piece.descriptor, piece.offset + piece.length - 1, 1)
-    return read_cached(first) is not None and read_cached(last) is not None
-
-
-async def send_pieces(piece: FileSlice, send: Callable[[bytes], Awaitable[None]]) -> None:
-    """Read a part of a file in a worker thread, piece by piece, and pass each on.
-
-    A file that has become shorter raises ``EOFError``: its length is promised.
-    """
-    offset, end = piece.offset, piece.offset + piece.length
-    while offset < end:
-        size = min(PIECE, end - offset)
-        data = await trio.to_thread.run_sync(read_slice, piece.descriptor, offset, size)
-        if not data:
-            raise EOFError("a file has become shorter while it was sent")
-        await send(data)
-        offset += len(data)
-
-
 class SocketTransport:
     """A connected, non-blocking socket of the operating system."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    __slots__ = ("_arrivals", "_socket")
+
+    def __init__(self, connected: socket.socket, arrivals: Arrivals) -> None:
         self._socket = connected
+        self._arrivals = arrivals
+
+    def readable(self) -> Awaitable[object]:
+        return self._arrivals.wait()
+
+    def receive_now(self, size: int) -> bytes | None:
+        try:
+            data = self._socket.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ClientDisconnected("the connection is broken") from error
+        if len(data) == size:
+            self._arrivals.leave_some()
+        return data
 
     async def receive(self, size: int) -> bytes:
         while True:
-            await trio.lowlevel.wait_readable(self._socket)
-            try:
-                return self._socket.recv(size)
-            except BlockingIOError:  # readiness may be a false alarm
-                continue
-            except OSError as error:
-                raise ClientDisconnected("the connection is broken") from error
+            await self.readable()
+            if (data := self.receive_now(size)) is not None:
+                return data
+
+    def interrupt(self) -> None:
+        self._arrivals.interrupt()
 
     async def send(self, data: bytes, patience: float) -> None:
-        sent = self._send_some(data)
+        sent = self.send_at_once(data)
         while sent < len(data):
             await self._writable(patience)
-            sent += self._send_some(memoryview(data)[sent:])
+            sent += self.send_at_once(memoryview(data)[sent:])
 
-    def _send_some(self, data: bytes | memoryview) -> int:
+    def send_at_once(self, data: bytes | memoryview) -> int:
         try:
             return self._socket.send(data)
         except BlockingIOError:
@@ -193,21 +177,46 @@ class SocketTransport:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     async def aclose(self) -> None:
+        self._arrivals.close()
         self._socket.close()
 
 
 class StreamTransport:
     """Any of Trio's streams; ``aclose_patience`` bounds how long saying goodbye may take."""
 
+    __slots__ = ("_aclose_patience", "_received", "_receiving", "_stream")
+
     def __init__(self, stream: trio.abc.Stream, aclose_patience: float) -> None:
         self._stream = stream
         self._aclose_patience = aclose_patience
+        self._receiving: trio.CancelScope | None = None
+        self._received = b""
+
+    async def readable(self) -> None:
+        self._received = await self.receive(PIECE)
+
+    def receive_now(self, size: int) -> bytes | None:
+        data, self._received = self._received[:size], self._received[size:]
+        return data
 
     async def receive(self, size: int) -> bytes:
+        with trio.CancelScope() as self._receiving:
+            return await self._receive(size)
+        return b""  # interrupted
+
+    async def _receive(self, size: int) -> bytes:
         try:
             return bytes(await self._stream.receive_some(size))
         except trio.BrokenResourceError as error:
             raise ClientDisconnected("the connection is broken") from error
+
+    def interrupt(self) -> None:
+        if self._receiving is not None:
+            self._receiving.cancel()
+
+    def send_at_once(self, data: bytes) -> int:
+        """None of it: Trio's streams have no way to."""
+        return 0 * len(data)
 
     async def send(self, data: bytes, patience: float) -> None:
         view = memoryview(data)
@@ -250,16 +259,5 @@ def transport_of(stream: trio.abc.Stream, aclose_patience: float) -> Transport:
     if isinstance(stream, trio.SocketStream):
         connected = socket.socket(fileno=stream.socket.detach())
         connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
-        return SocketTransport(connected)
+        return SocketTransport(connected, Levels(connected))
     return StreamTransport(stream, aclose_patience)
-
-
-def address_text(address: Any) -> str:
-    """A socket's address for people: ``127.0.0.1:80``, ``[::1]:80``, a path, or "local"."""
-    match address:
-        case (str(host), int(port), *_):
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        case str(path) if path:
-            return path
-        case _:
-            return "local"

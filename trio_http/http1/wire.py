@@ -13,67 +13,93 @@ from collections.abc import Iterable
 import h11
 import trio
 
-from trio_http.http1.framing import Chunked, Counted, Framing
+from trio_http.http1.body import RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
 from trio_http.http1.output import Output
-from trio_http.http1.plain import PlainRequest, head_of, is_last, recognise
-from trio_http.http1.stream import PIECE, Transport
+from trio_http.http1.pages import PIECE, read_cached
+from trio_http.http1.plain import CLOSING, Parts, answer_to, recognise
+from trio_http.http1.stream import Transport
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError, reason_of
-from trio_http.semantics.headers import NO_FIELDS
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
-from trio_http.semantics.trailers import asked_for, believed
+from trio_http.semantics.trailers import asked_for
 
 
 class Wire:
     """Reads requests from a transport and writes responses to it.
 
-    ``status`` is that of the response at hand, once there is one, and ``sent``
-    counts the bytes of its body: both for the record.
+    ``status`` is that of the response at hand, once its head has left, and 0
+    before; ``sent`` counts the bytes of its body: both for the record.
     """
+
+    __slots__ = (
+        "_finished",
+        "_is_last",
+        "_limits",
+        "_output",
+        "_plain",
+        "_reusable",
+        "_state",
+        "_timeouts",
+        "_transport",
+        "body",
+        "input",
+        "sent",
+        "status",
+    )
 
     def __init__(self, transport: Transport, timeouts: Timeouts, limits: Limits) -> None:
         self.input = Input(transport, limits)
+        self.body = RequestBody(self.input, timeouts, limits)
         self.status = 0
         self.sent = 0
-        self.trailers = NO_FIELDS
         self._transport = transport
         self._timeouts = timeouts
         self._limits = limits
-        # Heads come to h11 whole, and no larger than they may be. What it can be
-        # waiting for is the end of the trailers.
-        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
-        # Whether the client wants to be told to go on before it sends a body. h11
-        # takes any interim response for that, but only 100 is (RFC 9110 15.2.1).
-        self._awaits_continue = False
-        self._head = b""
-        self._plain: PlainRequest | None = None
-        self._begun = self._finished = False  # the response, by its head and by its end
-        self._framing: Framing = Counted(0)
-        self._reusable = True  # whether it is known where a next request begins
-        self._declared = 0  # what Content-Length says of the request's body
-        self._received = 0  # how much of the body has been read
         self._output = Output(transport, timeouts.send)
+        self._state: h11.Connection | None = None
+        self._plain: Parts | None = None  # the request at hand, while h11 has not seen it
+        self._finished = False  # whether all of the response is on its way
+        self._is_last = False  # whether there shall be no request after the one at hand
+        self._reusable = True  # whether it is known where a next request begins
+
+    @property
+    def _h11(self) -> h11.Connection:
+        """The state of the connection, made when it is first needed: most are plain."""
+        if self._state is None:
+            # Heads come to h11 whole, and no larger than they may be. What it can be
+            # waiting for is the end of the trailers.
+            self._state = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
+        return self._state
 
     # Reading
 
-    async def next_request(self) -> h11.Request | PlainRequest:
-        """The request that begins with the bytes at hand.
+    def plain_request(self) -> Parts | None:
+        """The request that begins with the bytes at hand, if it is there and a plain one."""
+        self.status = self.sent = 0
+        self._finished = False
+        parts = recognise(self.input.unread, self._limits) if self._limits.plain else None
+        self._plain = parts
+        if parts is not None:
+            self.input.pass_over(len(parts[0]), parts[1])
+            self.body.begin_none()
+            self._is_last = parts[5] is not None or parts[6] is not None
+        return parts
+
+    async def next_request(self) -> h11.Request:
+        """The request that begins with the bytes at hand, whatever it is.
 
         A head that is malformed, incomplete, too large or too slow raises
         ``HTTPError``, and nothing after it is ever read as a request.
         """
-        self._reusable = False
-        self.status = self.sent = self._received = 0
-        self.trailers = NO_FIELDS
-        self._begun = self._finished = False
+        self.status = self.sent = 0
         self._plain = None
-        self._head = self.input.head_at_hand() or await self._rest_of_head()
-        self._plain = recognise(self._head, self._limits) if self._limits.plain else None
-        request = self._plain or self._parsed(self._head)
+        self._finished = self._is_last = self._reusable = False
+        self.body.begin_none()
+        request = self._parsed(self.input.head_at_hand() or await self._rest_of_head())
         self._reusable = True
         return request
 
@@ -85,8 +111,8 @@ class Wire:
     def _leave_plain(self) -> None:
         """Have h11 read what was plain so far, because it turns out to need more."""
         if self._plain is not None:
-            self._plain = None
-            self._parsed(self._head)
+            head, self._plain = self._plain[0], None
+            self._parsed(head)
 
     def _parsed(self, head: bytes) -> h11.Request:
         check_head(head, self._limits)
@@ -99,72 +125,15 @@ class Wire:
         except h11.RemoteProtocolError as error:  # pragma: no cover - strict refuses more
             raise HTTPError(error.error_status_hint, str(error)) from error
         assert isinstance(request, h11.Request)  # noqa: S101 - all that a complete head can be
-        self._awaits_continue = self._h11.they_are_waiting_for_100_continue
-        self._declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
-        is_chunked = any(n == b"transfer-encoding" for n, _ in request.headers)
-        self._framing = Chunked(self._limits) if is_chunked else Counted(self._declared)
+        self.body.begin(self._h11, request, self._go_on)
         return request
-
-    async def receive_body(self) -> bytes:
-        """The next bytes of the request's body, or none at its end.
-
-        Asking for the first of them sends ``100 Continue`` to a client that
-        waits for it. A body that is malformed, breaks off, is too large or
-        stops coming raises ``HTTPError``.
-        """
-        if self._plain is not None:
-            return b""
-        # After an error h11 repeats it: a body that broke off has no end to report.
-        if self._h11.their_state not in {h11.SEND_BODY, h11.ERROR}:
-            return b""
-        try:
-            return await self._next_data()
-        except HTTPError:
-            self._reusable = False
-            raise
-
-    async def _next_data(self) -> bytes:
-        if self._declared > self._limits.body:
-            raise self._body_too_large()
-        if self._awaits_continue and not self.head_has_left:
-            await self.inform(100, ())
-        while True:
-            try:
-                event = self._h11.next_event()
-            except h11.RemoteProtocolError as error:
-                raise HTTPError(400, "the request body is malformed or breaks off") from error
-            match event:
-                case h11.Data():
-                    self._received += len(event.data)
-                    if self._received > self._limits.body:
-                        raise self._body_too_large()
-                    return bytes(event.data)
-                case h11.EndOfMessage():
-                    self.trailers = believed(event.headers.raw_items())
-                    return b""
-                case _:  # it needs more
-                    await self._feed()
-
-    def _body_too_large(self) -> HTTPError:
-        return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")
-
-    async def _feed(self) -> None:
-        """Pass on to h11 what belongs to the body, and nothing that comes behind it."""
-        while not (size := self._framing.take(self.input.unread)):
-            with trio.move_on_after(self._timeouts.receive) as waiting:
-                await self.input.receive_more()
-            if waiting.cancelled_caught:
-                raise HTTPError(408, "the body of the request has stopped coming")
-            if self.input.ended:
-                break  # which h11 has to hear of, as no bytes
-        self._h11.receive_data(self.input.cut(size))
 
     # Writing
 
     @property
     def head_has_left(self) -> bool:
         """Whether a final response has been begun: then there can be no other."""
-        return self._begun
+        return self.status != 0
 
     @property
     def response_has_left(self) -> bool:
@@ -173,25 +142,16 @@ class Wire:
 
     @property
     def must_close(self) -> bool:
-        """Whether this exchange is the last, as far as we can tell before its response.
-
-        A client that was not told to continue may send its body or may not
-        (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
-        """
-        if self._plain is not None and self._reusable:
-            return self._plain.closes
-        return (
-            not self._reusable
-            or self._awaits_continue
-            or self._declared > self._limits.body
-            or self._declared - self._received > self._limits.skip
-        )
+        """Whether this exchange is the last, as far as we can tell before its response."""
+        body = self.body
+        known = self._reusable and body.is_sound
+        return self._is_last or not known or not body.is_worth_reading
 
     async def inform(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send an interim response (RFC 9110 15.2) at once."""
         self._leave_plain()
         if status == 100:
-            self._awaits_continue = False
+            self.body.was_continued()
         self._write(
             h11.InformationalResponse(
                 status_code=status, headers=list(headers), reason=reason_of(status).encode()
@@ -199,29 +159,49 @@ class Wire:
         )
         await self._output.flush()
 
-    async def respond(self, response: Response) -> None:
-        """Send a response; its body is run as fast as the client takes it."""
-        head, body = self._plain_head(response), response.body
-        if head is not None and isinstance(body, bytes | FileSlice):
-            self.status, self._begun = response.status, True
-            self._reusable = self._reusable and not is_last(head)
+    def end_with_this(self) -> None:
+        """Let there be no request after the one at hand."""
+        self._is_last = True
+
+    def respond_plain(self, response: Response, lines: bytes) -> bool:
+        """Answer a plain request past h11, as far as that takes no waiting.
+
+        False where h11 has to do it; ``lines`` are the fields that every
+        response gets. What the client has no room for waits for ``flush``.
+        """
+        if self._plain is None:
+            return False
+        if self._is_last:
+            lines += CLOSING
+        answer = answer_to(self._plain, response, lines)
+        if answer is None:
+            return False
+        head, body = answer
+        self.status = response.status
+        self.sent = len(body)
+        data = body if isinstance(body, bytes) else read_cached(body)
+        if data is None:
             self._output.add((head, body))
-            await self._output.flush()
-            self.sent = len(body)
         else:
-            self._leave_plain()
-            await self._respond(response)
+            data = head + data
+            sent = self._transport.send_at_once(data)
+            if sent == len(data):
+                self._finished = True
+            else:
+                self._output.add((data[sent:],))
+        return True
+
+    async def flush(self) -> None:
+        """Send what is left of a plain response."""
+        await self._output.flush()
         self._finished = True
 
-    def _plain_head(self, response: Response) -> bytes | None:
-        if self._plain is None:
-            return None
-        head = head_of(response.status, response.headers.raw)
-        if head is not None and self._plain.closes and not is_last(head):
-            return None
-        return head
+    async def _go_on(self) -> None:
+        await self.inform(100, ())
 
-    async def _respond(self, response: Response) -> None:
+    async def respond(self, response: Response) -> None:
+        """Send a response; its body is run as fast as the client takes it."""
+        self._leave_plain()
         self._write(
             h11.Response(
                 status_code=response.status,
@@ -229,7 +209,7 @@ class Wire:
                 reason=reason_of(response.status).encode(),
             )
         )
-        self.status, self._begun = response.status, True
+        self.status = response.status
         try:
             if not isinstance(response.body, bytes):
                 # The client should not wait for a head until a body exists.
@@ -240,6 +220,7 @@ class Wire:
         except BaseException:
             self._h11.send_failed()
             raise
+        self._finished = True
 
     async def _send_data(self, data: bytes | FileSlice) -> None:
         if len(data):
@@ -254,26 +235,22 @@ class Wire:
 
     # Between exchanges
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a next request may come, and nothing has to be done for that."""
+        return self._plain is not None and self._finished and not self._is_last
+
     async def next_cycle(self) -> bool:
         """Make ready for a next request; false where there can be none on this connection."""
         if self._plain is not None:
-            return self._finished and self._reusable
-        if self._h11.our_state is not h11.DONE or not self._reusable:
+            return self.is_ready
+        if self._h11.our_state is not h11.DONE or self._is_last:
             return False
-        if not await self._skip_body():
+        if not (self._reusable and self.body.is_sound):
+            return False
+        if not await self.body.skip():
             return False
         self._h11.start_next_cycle()
-        return True
-
-    async def _skip_body(self) -> bool:
-        """Read a body that nobody wanted, up to the limit; whether its end was reached."""
-        last = self._received + self._limits.skip
-        try:
-            while await self.receive_body():
-                if self._received > last:
-                    return False
-        except HTTPError:
-            return False
         return True
 
     async def hang_up(self) -> None:
@@ -285,11 +262,11 @@ class Wire:
         """
         if self.input.ended:
             return
-        body_left = self._h11.their_state is h11.SEND_BODY
-        all_read = self._reusable and not body_left and not self.input.unread
+        body_left = self._state is not None and self._state.their_state is h11.SEND_BODY
+        all_known = self._reusable and self.body.is_sound
         with trio.move_on_after(self._timeouts.linger):
             told = await self._transport.send_eof()
-            if all_read and not told:
+            if all_known and not (body_left or self.input.unread or told):
                 return  # only closing tells this client, who may wait for it
             dropped = 0
             while dropped < self._limits.linger:

@@ -28,6 +28,11 @@ SETTLED = 64 * 1024
 # the others have no content.
 _NEVER_CODED = {204, 205, 206, 304}
 
+# Responses whose body is none, and those that do not tell its length either
+# (RFC 9110 8.6, 15.3.5, 15.3.6 and 15.4.5).
+WITHOUT_CONTENT = {204, 205, 304}
+WITHOUT_LENGTH = {204, 304}
+
 # What a 304 does not repeat: the client has it (RFC 9110 15.4.5).
 _NOT_IN_304 = (
     "Accept-Ranges",
@@ -37,6 +42,8 @@ _NOT_IN_304 = (
     "Content-Range",
     "Content-Type",
 )
+
+_VALIDATORS = {b"etag", b"last-modified"}
 
 _WORTH_CODING = {
     "application/javascript",
@@ -55,12 +62,24 @@ _WORTH_CODING = {
 
 def finish(request: Request, response: Response, limits: Limits, now: float) -> Response:
     """The response as it will be sent at ``now``, in seconds since 1970."""
+    return frame(select(request, response, limits, now), request.method)
+
+
+def select(request: Request, response: Response, limits: Limits, now: float) -> Response:
+    """The response that suits the request: coded, confirmed or cut as its fields ask for."""
+    body = response.body
+    if (
+        isinstance(body, bytes)
+        and len(body) < limits.compress
+        and response.compress is not Compress.ALWAYS
+        and response.headers.names.isdisjoint(_VALIDATORS)
+    ):
+        return response  # as mostly: nothing in it can be had in another way
     response = represent(request, response, limits, now)
-    if request.method in {"GET", "HEAD"} and has_validators(response):
+    if has_validators(response) and request.method in {"GET", "HEAD"}:
         response = condition(request, response, now)
         response = partition(request, response, now)
-    response = frame(settle(response), request.method)
-    return replace(response, body=b"") if request.method == "HEAD" else response
+    return settle(response) if isinstance(response.body, Encoded) else response
 
 
 def represent(request: Request, response: Response, limits: Limits, now: float) -> Response:
@@ -126,13 +145,12 @@ def worth_coding(media_type: str) -> bool:
 
 def has_validators(response: Response) -> bool:
     """Whether this is a representation whose states can be told apart."""
-    headers = response.headers
-    return response.status == 200 and ("ETag" in headers or "Last-Modified" in headers)
+    return response.status == 200 and not response.headers.names.isdisjoint(_VALIDATORS)
 
 
 def condition(request: Request, response: Response, now: float) -> Response:
     """The response, or what the request's preconditions make of it (RFC 9110 13)."""
-    if not any(map(request.headers.has, PRECONDITIONS)):
+    if request.headers.names.isdisjoint(PRECONDITIONS):
         return response  # as mostly
     state = State.of(response.headers, now)
     match evaluate(request.method, request.headers, state, now):
@@ -205,24 +223,21 @@ def settle(response: Response) -> Response:
 
 
 def frame(response: Response, method: str = "GET") -> Response:
-    """The response with the length of its body, or with none where it has no body.
+    """The response with the length of its body, and without the body where none is sent.
 
-    RFC 9110 8.6 forbids a length with 204, and 304 has no body either; 205 has
-    one of no bytes (RFC 9110 15.3.6). How a body of unknown length ends is the
-    connection's matter (RFC 9112 6). A handler's own ``Content-Length`` that is
-    not its body's raises ``ValueError``; but one that answers HEAD without a
-    body tells the length of a body that only GET has.
+    How a body of unknown length ends is the connection's matter (RFC 9112 6).
+    A handler's own ``Content-Length`` that is not its body's raises ``ValueError``;
+    but one that answers HEAD without a body tells the length that only GET's has.
     """
     headers = response.headers.without("Transfer-Encoding")
-    if response.status in {204, 205, 304}:
-        headers = headers.without("Content-Length")
-        response = replace(response, headers=headers, body=b"")
-    if response.status in {204, 304}:
-        return response
-    length = length_of(response.body)
+    body = response.body
+    if response.status in WITHOUT_CONTENT:
+        headers, body = headers.without("Content-Length"), b""
+    length = length_of(body)
     promised = headers.values("Content-Length")
-    if length is None or (method == "HEAD" and promised and not length):
-        return replace(response, headers=headers)
-    if promised not in ([], [str(length)]):
-        raise ValueError(f"Content-Length {promised} on a body of {length} bytes")
-    return response.with_headers(headers.replacing("Content-Length", str(length)))
+    is_told = method == "HEAD" and promised and not length
+    if length is not None and response.status not in WITHOUT_LENGTH and not is_told:
+        if promised not in ([], [str(length)]):
+            raise ValueError(f"Content-Length {promised} on a body of {length} bytes")
+        headers = headers.replacing("Content-Length", str(length))
+    return replace(response, headers=headers, body=b"" if method == "HEAD" else body)

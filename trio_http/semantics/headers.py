@@ -77,20 +77,21 @@ class Headers:
         pairs = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
         return cls.received([(name, value.strip(b" \t")) for name, _, value in pairs])
 
-    def has(self, name: bytes) -> bool:
-        """Whether there is a line with this name, which is given in lower case.
+    @property
+    def names(self) -> frozenset[bytes]:
+        """The names of all lines, in lower case.
 
-        The names are gathered once: most questions about a response are about
-        fields that it does not have.
+        They are gathered once: most questions about a message are about fields
+        that it does not have.
         """
         if self._names is None:
             self._names = frozenset([found.lower() for found, _ in self.raw])
-        return name in self._names
+        return self._names
 
     def raw_values(self, name: str) -> list[bytes]:
         """The value of each line with this name, in order."""
         wanted = _folded_name(name)
-        if not self.has(wanted):
+        if wanted not in self.names:
             return []
         return [value for found, value in self.raw if found.lower() == wanted]
 
@@ -110,7 +111,7 @@ class Headers:
         return value
 
     def __contains__(self, name: str) -> bool:
-        return self.has(_folded_name(name))
+        return _folded_name(name) in self.names
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((text_of(name), text_of(value)) for name, value in self.raw)
@@ -125,7 +126,7 @@ class Headers:
     def without(self, name: str) -> Headers:
         """These fields less every line with this name."""
         unwanted = _folded_name(name)
-        if not self.has(unwanted):
+        if unwanted not in self.names:
             return self
         return Headers.received(pair for pair in self.raw if pair[0].lower() != unwanted)
 

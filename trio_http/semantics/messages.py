@@ -59,7 +59,8 @@ class Request:
         self.body = body
         self.client = client
         self.mount = ""
-        self.path, _, self.query_string = _origin_form(target).partition("?")
+        path = target if target.startswith("/") else _origin_form(target)
+        self.path, _, self.query_string = path.partition("?")
 
     @property
     def headers(self) -> Headers:
@@ -144,8 +145,6 @@ _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^/?]*(.*)")
 
 def _origin_form(target: str) -> str:
     """An absolute-form target without its scheme and authority (RFC 9112 3.2.2)."""
-    if target.startswith("/"):
-        return target
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
         return target
@@ -219,7 +218,8 @@ class Response:
         compress: Compress = Compress.WORTHWHILE,
     ) -> Response:
         """A text, in UTF-8."""
-        return cls(status, _content_type(media_type), bytes_of(text), compress)
+        body = text.encode("utf-8", "surrogateescape")
+        return cls(status, _content_type(media_type), body, compress)
 
     @classmethod
     def html(cls, markup: str, status: int = 200) -> Response:

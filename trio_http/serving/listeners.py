@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import trio
 
@@ -117,3 +117,14 @@ async def _open_socket(family: int, address: tuple[object, ...]) -> trio.SocketL
     except BaseException:
         listening.close()
         raise
+
+
+def address_text(address: Any) -> str:
+    """A socket's address for people: ``127.0.0.1:80``, ``[::1]:80``, a path, or "local"."""
+    match address:
+        case (str(host), int(port), *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case str(path) if path:
+            return path
+        case _:
+            return "local"

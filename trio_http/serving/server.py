@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -13,9 +13,11 @@ import trio
 
 from trio_http.http1.connection import Service, serve_connection
 from trio_http.http1.exchange import App
+from trio_http.http1.readiness import Readiness, readiness
 from trio_http.http1.record import Report, report_failures
-from trio_http.http1.stream import SocketTransport, address_text, transport_of
+from trio_http.http1.stream import SocketTransport, transport_of
 from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.serving.listeners import address_text
 from trio_http.serving.shutdown import Shutdown
 
 # So many connections are accepted before anybody else has a turn.
@@ -64,18 +66,30 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
     try:
         # The outer nursery outlives the inner one: leaving the inner stops the
         # listeners, leaving the outer waits for the connections they accepted.
-        async with trio.open_nursery() as connections:
-            service = Service(app, timeouts, limits, report)
+        service = Service(app, timeouts, limits, report)
+        async with _looked_after(service) as arrivals, trio.open_nursery() as connections:
             async with trio.open_nursery() as listening:
                 shutdown = Shutdown(
                     listening.cancel_scope, service.idle, connections.cancel_scope, timeouts.grace
                 )
                 for listener in listeners:
-                    listening.start_soon(_accept, listener, service, connections)
+                    listening.start_soon(_accept, listener, service, arrivals, connections)
                 task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
             await _close(listeners)  # before the wait: who connects now should try elsewhere
     finally:
         await _close(listeners)
+
+
+@asynccontextmanager
+async def _looked_after(service: Service) -> AsyncIterator[Readiness]:
+    """What the waits of all connections have in common, as long as there are any."""
+    with closing(readiness()) as arrivals:
+        # Two tasks look after them, and nobody waits for these in the end.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.idle.watch)
+            nursery.start_soon(arrivals.run)
+            yield arrivals
+            nursery.cancel_scope.cancel()
 
 
 async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
@@ -85,10 +99,13 @@ async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> Non
 
 
 async def _accept(
-    listener: trio.abc.Listener[trio.abc.Stream], service: Service, connections: trio.Nursery
+    listener: trio.abc.Listener[trio.abc.Stream],
+    service: Service,
+    arrivals: Readiness,
+    connections: trio.Nursery,
 ) -> NoReturn:
     if isinstance(listener, trio.SocketListener):
-        await _accept_sockets(listener, service, connections)
+        await _accept_sockets(listener, service, arrivals, connections)
     while True:
         try:
             stream = await listener.accept()
@@ -100,7 +117,10 @@ async def _accept(
 
 
 async def _accept_sockets(
-    listener: trio.SocketListener, service: Service, connections: trio.Nursery
+    listener: trio.SocketListener,
+    service: Service,
+    arrivals: Readiness,
+    connections: trio.Nursery,
 ) -> NoReturn:
     """Accept all that are waiting whenever some are: one turn of the scheduler for many.
 
@@ -116,19 +136,19 @@ async def _accept_sockets(
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:
             await trio.lowlevel.wait_readable(listening)
-            await _accept_waiting(listening, service, connections)
+            await _accept_waiting(listening, service, arrivals, connections)
     finally:
         listening.detach()  # the descriptor is the listener's
 
 
 async def _accept_waiting(
-    listening: socket.socket, service: Service, connections: trio.Nursery
+    listening: socket.socket, service: Service, arrivals: Readiness, connections: trio.Nursery
 ) -> None:
     try:
         for _ in range(ACCEPT_AT_ONCE):
             connected, address = listening.accept()
             connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
-            transport = SocketTransport(connected)
+            transport = SocketTransport(connected, arrivals.arrivals(connected))
             connections.start_soon(serve_connection, service, transport, address_text(address))
     except BlockingIOError:
         return

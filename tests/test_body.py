@@ -1,0 +1,144 @@
+"""The body of a request, as far as it is asked for."""
+
+import h11
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_http.http1.body import RequestBody
+from trio_http.http1.input import Input
+from trio_http.http1.stream import StreamTransport
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.limits import Limits, Timeouts
+
+COUNTED = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+CHUNKED = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECTING = COUNTED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+
+
+class Sent:
+    """A request with as much of its body as has come, and how often we said to go on."""
+
+    def __init__(self, head: bytes, body: bytes, limits: Limits = Limits()) -> None:  # noqa: B008
+        near, far = trio.testing.memory_stream_pair()
+        self.client = near
+        self.input = Input(StreamTransport(far, 2), limits)
+        self.input.unread += body
+        self.body = RequestBody(self.input, Timeouts(receive=30), limits)
+        self.continued = 0
+        state = h11.Connection(h11.SERVER)
+        state.receive_data(head)
+        request = state.next_event()
+        assert isinstance(request, h11.Request)
+        state.next_event()
+        self.body.begin(state, request, self.go_on)
+
+    async def go_on(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.continued += 1
+        self.body.was_continued()
+
+
+async def all_of(body: RequestBody) -> list[bytes]:
+    return [piece async for piece in body]
+
+
+async def test_a_request_without_a_body_has_an_empty_one() -> None:
+    sent = Sent(COUNTED, b"hello")
+    sent.body.begin_none()
+    assert await all_of(sent.body) == []
+    assert sent.body.is_worth_reading
+    assert sent.input.unread == b"hello"  # which is somebody else's
+
+
+async def test_a_body_is_read_to_its_end_and_no_further() -> None:
+    sent = Sent(COUNTED, b"helloGET /")
+    assert await all_of(sent.body) == [b"hello"]
+    assert await all_of(sent.body) == []
+    assert sent.input.unread == b"GET /"
+    assert sent.body.is_sound
+
+
+async def test_trailers_are_those_of_the_last_body() -> None:
+    sent = Sent(CHUNKED, b"2\r\nhi\r\n0\r\nA: b\r\nHost: y\r\n\r\n")
+    assert await all_of(sent.body) == [b"hi"]
+    assert sent.body.trailers == Headers({"A": "b"})
+    sent.body.begin_none()
+    assert sent.body.trailers is NO_FIELDS
+
+
+async def test_the_client_is_told_to_go_on_once_and_only_when_asked_for_more() -> None:
+    sent = Sent(EXPECTING, b"hello")
+    assert sent.continued == 0
+    assert not sent.body.is_worth_reading
+    await all_of(sent.body)
+    assert sent.continued == 1
+    assert sent.body.is_worth_reading
+
+
+@pytest.mark.parametrize(
+    ("head", "limits", "worth"),
+    [
+        (COUNTED, Limits(), True),
+        (COUNTED, Limits(skip=5), True),
+        (COUNTED, Limits(skip=4), False),
+        (COUNTED, Limits(body=4), False),
+        (CHUNKED, Limits(skip=0), True),  # nobody knows yet
+    ],
+)
+async def test_what_is_read_only_to_reach_its_end(
+    head: bytes,
+    limits: Limits,
+    worth: bool,  # noqa: FBT001 - an expected value
+) -> None:
+    assert Sent(head, b"", limits).body.is_worth_reading == worth
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "limits", "status"),
+    [
+        (COUNTED, b"hello", Limits(body=4), 413),
+        (CHUNKED, b"5\r\nhello\r\n0\r\n\r\n", Limits(body=4), 413),
+        (CHUNKED, b"x\r\n", Limits(), 400),
+        (CHUNKED, b"5;\x00", Limits(), 400),
+        (COUNTED, b"hell", Limits(), 400),  # it breaks off
+        (CHUNKED, b"5\r\nhel", Limits(), 400),
+    ],
+)
+async def test_a_body_that_is_not_taken_is_of_no_use_any_more(
+    head: bytes, body: bytes, limits: Limits, status: int
+) -> None:
+    sent = Sent(head, body, limits)
+    await sent.client.send_eof()
+    with pytest.raises(HTTPError) as refusal:
+        await all_of(sent.body)
+    assert refusal.value.status == status
+    assert not sent.body.is_sound
+
+
+async def test_a_body_that_stops_coming_has_its_time(autojump_clock: MockClock) -> None:
+    sent = Sent(COUNTED, b"hel")
+    assert await sent.body.receive() == b"hel"
+    with pytest.raises(HTTPError) as refusal:
+        await sent.body.receive()
+    assert refusal.value.status == 408
+    assert trio.current_time() == 30
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "limits", "reached"),
+    [
+        (COUNTED, b"hello", Limits(), True),
+        (CHUNKED, b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", Limits(skip=5), True),
+        (CHUNKED, b"3\r\nhel\r\n3\r\nlo!\r\n0\r\n\r\n", Limits(skip=5), False),
+        (CHUNKED, b"3\r\nhel\r\nx\r\n", Limits(), False),
+    ],
+)
+async def test_what_nobody_wanted_is_skipped_up_to_a_limit(
+    head: bytes,
+    body: bytes,
+    limits: Limits,
+    reached: bool,  # noqa: FBT001 - an expected value
+) -> None:
+    assert await Sent(head, body, limits).body.skip() == reached

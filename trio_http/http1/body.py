@@ -1,0 +1,159 @@
+"""The body of a request, on its way in: pulled from the connection, framed by h11."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import h11
+import trio
+
+from trio_http.http1.framing import Chunked, Counted, Framing
+from trio_http.http1.input import Input
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.trailers import believed
+
+
+class RequestBody:
+    """The body of the request at hand; one of these serves a connection.
+
+    Bytes are read only when somebody asks for them, and passed on to h11 only
+    as far as they belong to the body.
+    """
+
+    __slots__ = (
+        "_awaits_continue",
+        "_declared",
+        "_framing",
+        "_h11",
+        "_input",
+        "_limits",
+        "_received",
+        "_timeouts",
+        "is_sound",
+        "trailers",
+    )
+
+    def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
+        self.trailers: Headers = NO_FIELDS
+        """What came behind the last chunk, once that has been read."""
+        self.is_sound = True
+        """Whether it has kept to its framing, so that it is known where it ends."""
+        self._input = source
+        self._timeouts = timeouts
+        self._limits = limits
+        self._h11: h11.Connection | None = None  # None where there is no body
+        # How to tell the client to go on, if it waits for that. h11 takes any
+        # interim response for it, but only 100 is (RFC 9110 15.2.1).
+        self._awaits_continue: Callable[[], Awaitable[None]] | None = None
+        self._framing: Framing = Counted(0)
+        self._declared = 0  # what Content-Length says
+        self._received = 0  # how much has been read
+
+    def begin_none(self) -> None:
+        """Make ready for a request without a body, or one that is not known yet."""
+        self._h11 = None
+        self.trailers = NO_FIELDS
+
+    def begin(
+        self, state: h11.Connection, request: h11.Request, go_on: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Make ready for the body of a request that h11 has just read."""
+        self.trailers = NO_FIELDS
+        self.is_sound = True
+        self._h11 = state
+        self._awaits_continue = go_on if state.they_are_waiting_for_100_continue else None
+        self._received = 0
+        self._declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
+        is_chunked = any(n == b"transfer-encoding" for n, _ in request.headers)
+        self._framing = Chunked(self._limits) if is_chunked else Counted(self._declared)
+
+    def was_continued(self) -> None:
+        """Note that the client has been told to go on."""
+        self._awaits_continue = None
+
+    @property
+    def is_worth_reading(self) -> bool:
+        """Whether what is left of it may be read only to reach its end.
+
+        A client that was not told to continue may send its body or may not
+        (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
+        """
+        return self._h11 is None or (
+            self._awaits_continue is None
+            and self._declared <= self._limits.body
+            and self._declared - self._received <= self._limits.skip
+        )
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.receive()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def receive(self) -> bytes:
+        """The next bytes, or none at the end.
+
+        Asking for the first of them sends ``100 Continue`` to a client that
+        waits for it. A body that is malformed, breaks off, is too large or
+        stops coming raises ``HTTPError``.
+        """
+        # After an error h11 repeats it: a body that broke off has no end to report.
+        if self._h11 is None or self._h11.their_state not in {h11.SEND_BODY, h11.ERROR}:
+            return b""
+        try:
+            return await self._next_data(self._h11)
+        except HTTPError:
+            self.is_sound = False
+            raise
+
+    async def _next_data(self, state: h11.Connection) -> bytes:
+        if self._declared > self._limits.body:
+            raise self._too_large()
+        if self._awaits_continue is not None and state.our_state is h11.SEND_RESPONSE:
+            await self._awaits_continue()
+        while True:
+            try:
+                event = state.next_event()
+            except h11.RemoteProtocolError as error:
+                raise HTTPError(400, "the request body is malformed or breaks off") from error
+            match event:
+                case h11.Data():
+                    self._received += len(event.data)
+                    if self._received > self._limits.body:
+                        raise self._too_large()
+                    return bytes(event.data)
+                case h11.EndOfMessage():
+                    self.trailers = believed(event.headers.raw_items())
+                    return b""
+                case _:  # it needs more
+                    await self._feed(state)
+
+    def _too_large(self) -> HTTPError:
+        return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")
+
+    async def _feed(self, state: h11.Connection) -> None:
+        """Pass on to h11 what belongs to the body, and nothing that comes behind it."""
+        while not (size := self._framing.take(self._input.unread)):
+            with trio.move_on_after(self._timeouts.receive) as waiting:
+                await self._input.receive_more()
+            if waiting.cancelled_caught:
+                raise HTTPError(408, "the body of the request has stopped coming")
+            if self._input.ended:
+                break  # which h11 has to hear of, as no bytes
+        state.receive_data(self._input.cut(size))
+
+    async def skip(self) -> bool:
+        """Read what nobody wanted, up to the limit; whether the end was reached."""
+        last = self._received + self._limits.skip
+        try:
+            while await self.receive():
+                if self._received > last:
+                    return False
+        except HTTPError:
+            return False
+        return True

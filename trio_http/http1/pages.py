@@ -1,0 +1,61 @@
+"""Parts of files: what is in memory is read at once, the rest without holding anybody up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from trio_http.semantics.bodies import FileSlice
+
+# Large enough that the cost per call vanishes, small enough for a thousand at once.
+PIECE = 64 * 1024
+
+# Linux says whether a read would have to wait for a disk.
+CAN_TELL_CACHED = hasattr(os, "preadv") and hasattr(os, "RWF_NOWAIT")
+
+
+def read_slice(descriptor: int, offset: int, size: int) -> bytes:
+    """Up to ``size`` bytes of a file from ``offset``; blocks while the disk works."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+def read_cached(piece: FileSlice) -> bytes | None:
+    """A part of a file that is in memory already, or None where the disk would have to work.
+
+    None as well for what is longer than a piece, and on systems that cannot tell.
+    """
+    if not CAN_TELL_CACHED or piece.length > PIECE:
+        return None
+    data = bytearray(piece.length)
+    try:
+        size = os.preadv(piece.descriptor, [data], piece.offset, os.RWF_NOWAIT)
+    except OSError:  # not there, or a file system without such reads
+        return None
+    return bytes(data) if size == piece.length else None
+
+
+def is_cached(piece: FileSlice) -> bool:
+    """Whether both ends of a part of a file are in memory, and so most likely all of it."""
+    first = FileSlice(piece.descriptor, piece.offset, 1)
+    last = FileSlice(piece.descriptor, piece.offset + piece.length - 1, 1)
+    return read_cached(first) is not None and read_cached(last) is not None
+
+
+async def send_pieces(piece: FileSlice, send: Callable[[bytes], Awaitable[None]]) -> None:
+    """Read a part of a file in a worker thread, piece by piece, and pass each on.
+
+    A file that has become shorter raises ``EOFError``: its length is promised.
+    """
+    offset, end = piece.offset, piece.offset + piece.length
+    while offset < end:
+        size = min(PIECE, end - offset)
+        data = await trio.to_thread.run_sync(read_slice, piece.descriptor, offset, size)
+        if not data:
+            raise EOFError("a file has become shorter while it was sent")
+        await send(data)
+        offset += len(data)
