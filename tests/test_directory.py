@@ -484,6 +484,29 @@ def test_a_folder_is_closed_whatever_happens(tree: Path) -> None:
     assert open_descriptors() == before
 
 
+def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
+    before = open_descriptors()
+    folder = Directory(tree).open(["folder", "deep"])
+    descriptor, _ = folder.open("file")
+    os.close(descriptor)
+    descriptor, _ = folder.reopen("file")
+    with os.fdopen(descriptor, "rb") as file:
+        assert file.read() == b"deep"
+    folder.close()
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("name", ["link-to-file", "link-out", "folder", "fifo", "gone"])
+def test_what_is_opened_again_has_to_be_a_regular_file_still(
+    tree: Path, way: str, name: str
+) -> None:
+    with Directory(tree).folder() as folder:
+        before = open_descriptors()
+        with pytest.raises((HTTPError, OSError)):
+            folder.reopen(name)
+        assert open_descriptors() == before
+
+
 # What the system says, and what clients hear of it
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Flag, auto
 from pathlib import Path
+from types import TracebackType
 
 from trio_http.semantics.errors import HTTPError
 
@@ -27,6 +29,9 @@ _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+_NO_NAMES = {"", ".", ".."}
+_FORBIDDEN = re.compile(r"[/\0]" if os.name == "posix" else r'[/\0\\:*?"<>|]')
 
 # Files that are not there yet. The name tells a later start what it may clear away.
 PART_PREFIX, PART_SUFFIX = ".trio_http-", ".part"
@@ -63,47 +68,65 @@ def check_name(name: str, allow: Allow) -> None:
 
     So nothing tells a name that is hidden from one that is not there.
     """
-    forbidden = "/\0" if os.name == "posix" else '/\0\\:*?"<>|'
-    if (
-        name in {"", ".", ".."}
-        or any(mark in name for mark in forbidden)
-        or not is_shown(name, allow)
-    ):
+    if name in _NO_NAMES or _FORBIDDEN.search(name) or not is_shown(name, allow):
         raise HTTPError(404)
 
 
-@contextmanager
-def refusing() -> Iterator[None]:
+class _Refusing:
+    """Not made with ``@contextmanager``, which costs as much as a call to the system."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None and (refusal := _refusal_of(error)) is not None:
+            raise refusal from error
+
+
+_REFUSING = _Refusing()
+
+
+def refusing() -> _Refusing:
     """Turn what the system says of a name into what a client should hear."""
-    try:
-        yield
-    except OSError as error:
-        match error.errno:
-            case (
-                errno.ENOENT
-                | errno.ENOTDIR
-                | errno.ELOOP  # a link, where none is followed
-                | errno.ENAMETOOLONG
-                | errno.EISDIR
-                | errno.ENXIO  # a socket, or a device that is not there
-                | errno.ENODEV
-                | errno.EINVAL
-            ):
-                raise HTTPError(404) from error
-            case errno.EACCES | errno.EPERM:
-                raise HTTPError(403) from error
-            case errno.EROFS:
-                raise HTTPError(403, "nothing can be stored here") from error
-            case errno.EFBIG:
-                raise HTTPError(413, "larger than a file can be") from error
-            case errno.EMFILE | errno.ENFILE:
-                raise HTTPError(503, "too many open files") from error
-            case errno.ENOSPC | errno.EDQUOT:
-                raise HTTPError(507, "the disk is full") from error
-            case _:
-                raise
-    except UnicodeEncodeError as error:  # no name in this file system's encoding
-        raise HTTPError(404) from error
+    return _REFUSING
+
+
+def _refusal_of(error: BaseException) -> HTTPError | None:
+    if isinstance(error, UnicodeEncodeError):  # no name in this file system's encoding
+        return HTTPError(404)
+    if not isinstance(error, OSError):
+        return None
+    match error.errno:
+        case (
+            errno.ENOENT
+            | errno.ENOTDIR
+            | errno.ELOOP  # a link, where none is followed
+            | errno.ENAMETOOLONG
+            | errno.EISDIR
+            | errno.ENXIO  # a socket, or a device that is not there
+            | errno.ENODEV
+            | errno.EINVAL
+        ):
+            return HTTPError(404)
+        case errno.EACCES | errno.EPERM:
+            return HTTPError(403)
+        case errno.EROFS:
+            return HTTPError(403, "nothing can be stored here")
+        case errno.EFBIG:
+            return HTTPError(413, "larger than a file can be")
+        case errno.EMFILE | errno.ENFILE:
+            return HTTPError(503, "too many open files")
+        case errno.ENOSPC | errno.EDQUOT:
+            return HTTPError(507, "the disk is full")
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +140,31 @@ class Folder:
     allow: Allow
     descriptor: int | None
 
+    def close(self) -> None:
+        """Let go of it."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
     def at(self, name: str) -> str | Path:
         """What functions of ``os`` call a name here, given ``descriptor`` as ``dir_fd``."""
         return self.path / name if self.descriptor is None else name
 
     def status(self, name: str) -> os.stat_result | None:
         """The status of what a client reaches by a name, or None where there is nothing."""
-        return self._status(name, self.allow & Allow.LINKS)
+        return self._status(name, self.allow)
 
     def own_status(self, name: str) -> os.stat_result | None:
         """The same, but the status of a link itself: what is changed is never behind one."""
         return self._status(name, NOTHING_MORE)
 
-    def _status(self, name: str, links: Allow) -> os.stat_result | None:
+    def _status(self, name: str, allow: Allow) -> os.stat_result | None:
         check_name(name, self.allow)
-        place, follow = self.at(name), bool(links)
-        with refusing(), suppress(FileNotFoundError):
-            return os.stat(place, dir_fd=self.descriptor, follow_symlinks=follow)
-        return None
+        place, follow = self.at(name), Allow.LINKS in allow
+        with refusing():
+            try:
+                return os.stat(place, dir_fd=self.descriptor, follow_symlinks=follow)
+            except FileNotFoundError:
+                return None
 
     def open(self, name: str) -> tuple[int, os.stat_result]:
         """Open a regular file for reading: its descriptor, to be closed, and its status.
@@ -143,13 +173,17 @@ class Folder:
         does not allow it.
         """
         check_name(name, self.allow)
-        place, flags = self.at(name), _READ
         with refusing():
-            if Allow.LINKS not in self.allow:
-                flags |= _NO_LINK
-                if isinstance(place, Path) and place.is_symlink():  # Windows has no such flag
-                    raise HTTPError(404)
-            descriptor = os.open(place, flags, dir_fd=self.descriptor)
+            return self.reopen(name)
+
+    def reopen(self, name: str) -> tuple[int, os.stat_result]:
+        """The same for a name opened a moment ago; what the system says is an ``OSError``."""
+        place, flags = self.at(name), _READ
+        if Allow.LINKS not in self.allow:
+            flags |= _NO_LINK
+            if isinstance(place, Path) and place.is_symlink():  # Windows has no such flag
+                raise HTTPError(404)
+        descriptor = os.open(place, flags, dir_fd=self.descriptor)
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
@@ -167,11 +201,18 @@ class Directory:
     @contextmanager
     def folder(self, names: Sequence[str] = ()) -> Iterator[Folder]:
         """The folder to which these names lead, open as long as the block runs."""
+        folder = self.open(names)
+        try:
+            yield folder
+        finally:
+            folder.close()
+
+    def open(self, names: Sequence[str] = ()) -> Folder:
+        """The same, to be closed by whoever gets it."""
         for name in names:
             check_name(name, self.allow)
         if not RELATIVE:
-            yield Folder(self._checked_path(names), self.allow, None)
-            return
+            return Folder(self._checked_path(names), self.allow, None)
         below = _FOLDER if Allow.LINKS in self.allow else _FOLDER | _NO_LINK
         with refusing():
             descriptor = os.open(self.path, _FOLDER)
@@ -181,9 +222,10 @@ class Directory:
                     opened = os.open(name, below, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = opened
-            yield Folder(self.path.joinpath(*names), self.allow, descriptor)
-        finally:
+            return Folder(self.path.joinpath(*names), self.allow, descriptor)
+        except BaseException:
             os.close(descriptor)
+            raise
 
     def _checked_path(self, names: Sequence[str]) -> Path:
         path = self.path.joinpath(*names)
