@@ -2,24 +2,31 @@
 
 import hashlib
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from json import loads
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import trio
+import trio.testing
 
-from trio_http.apps import directory, hashing
+from trio_http.apps import directory, hashing, recent
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow
 from trio_http.apps.files import files
 from trio_http.apps.listing import Uploads, policy
+from trio_http.apps.open_folders import MOST
 from trio_http.apps.routing import Router
+from trio_http.http1 import pages
 from trio_http.http1.connection import serve_stream
+from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.pages import read_slice
 from trio_http.http1.record import Ending, Event, Record
+from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
-from trio_http.semantics.messages import Compress
+from trio_http.semantics.messages import Compress, Response
 from trio_http.semantics.validators import parse_date
 from trio_http.testing import Client, open_client
 
@@ -209,20 +216,21 @@ async def test_a_large_file_goes_through_a_real_socket_whole(root: Path) -> None
     # More than the kernel takes at once, in pieces that all differ.
     data = b"".join([number.to_bytes(4, "big") for number in range(1_000_000)])
     (root / "large").write_bytes(data)
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with open_socket_client(files(root)) as client:
+        answer = await client.get("/large")
+        assert answer.headers["Content-Length"] == str(len(data))
+        assert answer.body == data
+        assert (await client.get("/file")).body == EVERY_BYTE
+
+
+@asynccontextmanager
+async def open_socket_client(app: App) -> AsyncIterator[Client]:
+    """A client whose connection is the kernel's."""
+    near, far = trio.socket.socketpair()
     async with trio.open_nursery() as nursery:
-
-        async def serve(stream: trio.SocketStream) -> None:
-            await serve_stream(files(root), stream)
-
-        nursery.start_soon(trio.serve_listeners, serve, [listener])
-        host, port = listener.socket.getsockname()
-        async with await trio.open_tcp_stream(host, port) as stream:
-            client = Client(stream)
-            answer = await client.get("/large")
-            assert answer.headers["Content-Length"] == str(len(data))
-            assert answer.body == data
-            assert (await client.get("/file")).body == EVERY_BYTE
+        nursery.start_soon(serve_stream, app, trio.SocketStream(far))
+        async with trio.SocketStream(near) as connection:
+            yield Client(connection)
         nursery.cancel_scope.cancel()
 
 
@@ -244,12 +252,18 @@ async def test_no_descriptor_stays_open(root: Path) -> None:
     def count() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
+    os.mkfifo(root / "fifo")
+    (root / "page").touch()
+    (root / "page.gz").touch()
     async with open_client(files(root)) as client:
-        before = count()
-        for target in ("/file", "/nothing", "/link", "/fifo", "/../secret"):
-            await client.get(target)
-            await client.request("HEAD", target)
-        assert count() == before
+        for _ in range(2):
+            await client.get("/file")
+        before = count()  # with the folder itself, which stays open for a second
+        for target in ("/file", "/nothing", "/link", "/fifo", "/../secret", "/page"):
+            for accepted in ("identity", "gzip"):
+                await client.get(target, [("Accept-Encoding", accepted)])
+                await client.request("HEAD", target)
+        assert count() <= before
 
 
 # How it is represented
@@ -539,6 +553,188 @@ async def test_a_file_that_changes_while_its_digest_is_made_is_sent_without(
         answer = await client.get("/file", [("Want-Repr-Digest", "sha-256=1")])
         assert (answer.status, answer.body) == (200, EVERY_BYTE)
         assert "Repr-Digest" not in answer.headers
+
+
+# What was looked up a moment ago
+
+
+async def test_what_is_served_is_what_is_there_now(root: Path, way: str) -> None:
+    async with open_client(files(root)) as client:
+        tags = []
+        for content in (b"first", b"second", b"third"):
+            (root / "new").write_bytes(content)
+            (root / "new").replace(root / "file")
+            answer = await client.get("/file")
+            assert answer.body == content
+            tags.append(answer.headers["ETag"])
+        with (root / "file").open("ab") as file:
+            file.write(b" and last")
+        answer = await client.get("/file")
+        assert answer.body == b"third and last"
+        assert answer.headers["ETag"] not in tags
+        (root / "file").unlink()
+        assert (await client.get("/file")).status == 404
+        (root / "file").mkdir()
+        (root / "file" / "index.html").write_bytes(b"page")
+        assert (await client.get("/file")).status == 301
+        assert (await client.get("/file/")).body == b"page"
+
+
+@pytest.mark.parametrize("becomes", ["link", "fifo", "nothing"])
+async def test_what_comes_in_its_place_is_held_to_the_same_rules(
+    root: Path, way: str, becomes: str
+) -> None:
+    (root / "page.gz").touch()
+    for name in ("file", "page"):
+        path = root / name
+        path.write_bytes(b"")
+        async with open_client(files(root)) as client:
+            for _ in range(2):
+                assert (await client.get(f"/{name}")).status == 200
+            path.unlink()
+            match becomes:
+                case "link":
+                    path.symlink_to(root.parent / "secret")
+                case "fifo":
+                    os.mkfifo(path)
+            for _ in range(2):
+                assert (await client.get(f"/{name}")).status == 404
+
+
+async def test_the_second_look_finds_what_the_first_has_found(family: Path, way: str) -> None:
+    (family / "a" / "b").mkdir(parents=True)
+    (family / "a" / "b" / "c").write_bytes(b"deep")
+    (family / "a" / "index.html").write_bytes(b"index")
+    targets = ["/page.html", "/picture.png", "/file", "/file?download", "/a/b/c", "/a/"]
+    gzip = [("Accept-Encoding", "gzip")]
+    async with open_client(files(family)) as client:
+        for target in targets:
+            for fields in ([], gzip):
+                first, *others = [await client.get(target, fields) for _ in range(3)]
+                for other in others:
+                    assert other.body == first.body
+                    assert other.headers["ETag"] == first.headers["ETag"]
+                    assert other.headers["Content-Type"] == first.headers["Content-Type"]
+                    assert other.headers.get("Content-Encoding") == first.headers.get(
+                        "Content-Encoding"
+                    )
+
+
+async def test_addresses_that_differ_by_a_slash_are_not_taken_for_each_other(root: Path) -> None:
+    (root / "index.html").write_bytes(b"index")
+    app = Router()
+    app.mount("/in/here", files(root))
+    async with open_client(app) as client:
+        for _ in range(2):
+            assert (await client.get("/in/here/")).body == b"index"
+            assert (await client.get("/in/here")).status == 301
+
+
+async def test_more_folders_are_served_than_can_be_kept_open(root: Path) -> None:
+    names = [str(number) for number in range(MOST + 3)]
+    for name in names:
+        (root / name).mkdir()
+        (root / name / "file").write_text(name)
+    async with open_client(files(root)) as client:
+        for _ in range(3):
+            for name in names:
+                assert (await client.get(f"/{name}/file")).body == name.encode()
+
+
+class Gate:
+    """An exchange, for an App whose responses are to be seen before they are finished."""
+
+    def __init__(self, exchange: Exchange, seen: list[Response]) -> None:
+        self.request = exchange.request
+        self._exchange = exchange
+        self._seen = seen
+
+    async def respond(self, response: Response) -> None:
+        self._seen.append(response)
+        await self._exchange.respond(response)
+
+
+async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root: Path) -> None:
+    # What is made of them on their way is remembered by their identity.
+    app = files(root)
+    seen: list[Response] = []
+
+    async def watched(exchange: Exchange) -> None:
+        await app(Gate(exchange, seen))  # type: ignore[arg-type]
+
+    async with open_client(watched) as client:
+        for _ in range(3):
+            await client.get("/file")
+        os.utime(root / "file", (1, 1))
+        await client.get("/file")
+    first, second, third, fourth = [response.headers for response in seen]
+    assert first is second is third
+    assert fourth is not first
+
+
+# A slow disk
+
+
+@asynccontextmanager
+async def no_thread_to_spare() -> AsyncIterator[trio.CapacityLimiter]:
+    """Have every worker thread busy, as if all were waiting for a disk."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    borrowers = [object() for _ in range(int(limiter.total_tokens))]
+    for borrower in borrowers:
+        await limiter.acquire_on_behalf_of(borrower)
+    try:
+        yield limiter
+    finally:
+        for borrower in borrowers:
+            limiter.release_on_behalf_of(borrower)
+
+
+@pytest.mark.skipif(not pages.CAN_TELL_CACHED, reason="this system does not tell")
+def test_what_a_disk_would_have_to_bring_is_not_in_memory(root: Path) -> None:
+    path = root / "cold"
+    for _ in range(100):  # a quick disk may have brought it again by the time we ask
+        path.write_bytes(EVERY_BYTE)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if pages.read_cached(FileSlice(file.fileno(), 0, len(EVERY_BYTE))) is None:
+                return
+    pytest.skip("this file system is in memory itself")
+
+
+@pytest.mark.skipif(not pages.CAN_TELL_CACHED, reason="this system does not tell")
+@pytest.mark.parametrize("size", [1000, 300_000])
+@pytest.mark.parametrize("looked_up", ["never", "before"])
+async def test_who_waits_for_a_disk_holds_up_nobody_else(
+    root: Path, monkeypatch: pytest.MonkeyPatch, size: int, looked_up: str
+) -> None:
+    monkeypatch.setattr(recent, "SECONDS", 1000)
+    for name in ("cold", "warm"):
+        (root / name).write_bytes(bytes(size))
+    app = files(root)
+    async with open_socket_client(app) as slow, open_socket_client(app) as quick:
+        await quick.get("/warm")
+        if looked_up == "before":
+            await slow.get("/cold")
+        async with trio.open_nursery() as nursery:
+            answered = trio.Event()
+
+            async def wait_for_the_disk() -> None:
+                assert (await slow.get("/cold")).body == bytes(size)
+                answered.set()
+
+            async with no_thread_to_spare() as limiter:
+                with monkeypatch.context() as patch:
+                    patch.setattr(pages, "CAN_TELL_CACHED", False)  # as if it were not there
+                    nursery.start_soon(wait_for_the_disk)
+                    await trio.testing.wait_all_tasks_blocked()
+                assert limiter.statistics().tasks_waiting == 1
+                # What is in memory takes neither a disk nor a thread.
+                with trio.fail_after(30):  # or it would be for ever
+                    for _ in range(3):
+                        assert (await quick.get("/warm")).body == bytes(size)
+                assert not answered.is_set()
+            await answered.wait()
 
 
 # Folders

@@ -13,23 +13,24 @@ class Clock:
 
 def test_what_was_noted_is_held_for_a_second() -> None:
     clock = Clock()
-    recent = Recent(clock)
-    assert not recent.holds("a")
-    recent.note("a")
-    assert recent.holds("a")
-    assert not recent.holds("b")
-    clock.now += SECONDS
-    assert not recent.holds("a")
-    recent.note("a")
-    assert recent.holds("a")
+    recent: Recent[str] = Recent(clock)
+    assert recent.get("a") is None
+    recent.note("a", "found")
+    clock.now += SECONDS * 0.99
+    assert recent.get("a") == "found"
+    assert recent.get("b") is None
+    clock.now += SECONDS * 0.02  # a look does not make it any newer
+    assert recent.get("a") is None
+    recent.note("a", "found again")
+    assert recent.get("a") == "found again"
 
 
 def test_the_oldest_are_forgotten_first() -> None:
-    recent = Recent(Clock())
+    recent: Recent[int] = Recent(Clock())
     for number in range(MOST):
-        recent.note(str(number))
-    recent.note("0")
-    recent.note("one more")
-    assert recent.holds("0")
-    assert not recent.holds("1")
-    assert recent.holds("2")
+        recent.note(str(number), number)
+    recent.note("0", 0)
+    recent.note("one more", -1)
+    assert recent.get("0") == 0
+    assert recent.get("1") is None
+    assert recent.get("2") == 2

@@ -12,6 +12,8 @@ from trio_http.apps import directory
 from trio_http.apps.directory import NOTHING_MORE, Allow, Directory
 from trio_http.apps.stored import (
     SUFFIXES,
+    Opened,
+    Place,
     best_of,
     modified_of,
     siblings_of,
@@ -149,12 +151,16 @@ def family(tmp_path: Path) -> Path:
 def sent(root: Path, accepted: str | None) -> tuple[bytes, str | None, bool]:
     """What is in the file that is opened, the coding it is said to be in, and whether it varies."""
     with Directory(root).folder() as folder:
-        file = best_of(folder, "file", (root / "file").stat(), accepted)
+        siblings = siblings_of(folder, "file", (root / "file").stat())
+        return told(best_of(folder, "file", siblings, accepted))
+
+
+def told(file: Opened) -> tuple[bytes, str | None, bool]:
     with os.fdopen(file.descriptor, "rb") as opened:
         content = opened.read()
     assert file.name == "file"
     assert file.status.st_size == len(content)
-    return content, file.coding, file.varies
+    return content, file.coding, bool(file.siblings)
 
 
 @pytest.mark.parametrize(
@@ -227,11 +233,56 @@ def test_a_sibling_that_cannot_be_opened_is_done_without() -> None:
 
 
 def test_a_file_that_is_gone_is_not_found(family: Path) -> None:
-    status = (family / "file").stat()
     (family / "file").unlink()
     with Directory(family).folder() as folder, pytest.raises(HTTPError) as refusal:
-        best_of(folder, "file", status, None)
+        best_of(folder, "file", ["gzip"], None)
     assert refusal.value.status == 404
+
+
+# Once more, where it was found a moment ago
+
+
+def sent_again(
+    root: Path, siblings: tuple[str, ...], accepted: str | None = "gzip, br"
+) -> tuple[bytes, str | None, bool]:
+    with Directory(root).folder() as folder:
+        return told(Place((), "file", siblings).look_again(folder, accepted))
+
+
+def test_what_is_there_now_is_opened(family: Path, way: str) -> None:
+    assert sent_again(family, ()) == (b"plain", None, False)
+    assert sent_again(family, ("br", "gzip")) == (b"br", "br", True)
+    assert sent_again(family, ("br", "gzip"), None) == (b"plain", None, True)
+    (family / "file").write_bytes(b"newer")
+    assert sent_again(family, ()) == (b"newer", None, False)
+    assert sent_again(family, ("br", "gzip")) == (b"newer", None, False)
+    write(family / "file.gz", b"newer, too", 10**9 * (NOW + 10**9))
+    assert sent_again(family, ("br", "gzip")) == (b"newer, too", "gzip", True)
+
+
+def test_a_sibling_that_is_gone_is_done_without(family: Path, way: str) -> None:
+    (family / "file.br").unlink()
+    assert sent_again(family, ("br", "gzip")) == (b"gzip", "gzip", True)
+    (family / "file.gz").unlink()
+    assert sent_again(family, ("br", "gzip")) == (b"plain", None, False)
+
+
+@pytest.mark.parametrize("siblings", [(), ("gzip",)])
+@pytest.mark.parametrize("becomes", ["nothing", "link", "folder", "fifo"])
+def test_what_is_no_file_any_more_is_not_opened(
+    family: Path, way: str, becomes: str, siblings: tuple[str, ...]
+) -> None:
+    path = family / "file"
+    path.unlink()
+    match becomes:
+        case "link":
+            path.symlink_to("file.gz")
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+    with pytest.raises((HTTPError, OSError)):
+        sent_again(family, siblings, None)
 
 
 # What preconditions of changes are held against

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import trio
@@ -14,8 +15,18 @@ from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.hashing import FileDigests
 from trio_http.apps.media_types import attachment, media_type_of_name
+from trio_http.apps.open_folders import OpenFolders
 from trio_http.apps.recent import Recent
-from trio_http.apps.stored import Opened, best_of, modified_of, tag_of
+from trio_http.apps.stored import (
+    Opened,
+    Place,
+    Version,
+    best_of,
+    modified_of,
+    siblings_of,
+    tag_of_version,
+    version_of,
+)
 from trio_http.apps.storing import delete, put, take_form
 from trio_http.apps.uploads import clear_parts
 from trio_http.http1.exchange import App, Exchange
@@ -50,6 +61,9 @@ def files(
     choice, siblings made beforehand (``name.gz``) take part in it. A folder's
     address ends with a slash, and is answered with its ``index.html``.
 
+    Files are sent as they are at that moment. A folder that is moved, and a new
+    sibling of a file that is asked for all the time, are noticed a second later.
+
     Without more being allowed, that is all. What else clients may do is said by
     ``allow``: see what a folder without an index holds (``LISTING``), reach
     names that begin with a dot (``HIDDEN``), follow links, wherever they lead
@@ -72,17 +86,29 @@ class _Manner:
 
     def __post_init__(self) -> None:
         """Refuse now what would otherwise be refused with every answer."""
-        Headers(self.fields("name"))
+        self.headers("name", (0, 0, 0), 0, None, None)
 
-    def fields(self, name: str) -> list[tuple[str, str]]:
-        """The fields that follow from this and a file's name."""
+    def headers(
+        self, name: str, version: Version, modified: int, coding: str | None, varies: object
+    ) -> Headers:
+        """The fields of an answer that sends a file of this name, as it is."""
         fields = [
             ("Content-Type", self.media_type or media_type_of_name(name)),
             ("X-Content-Type-Options", "nosniff"),
         ]
         if self.cache_control is not None:
             fields.append(("Cache-Control", self.cache_control))
-        return fields
+        fields.append(("ETag", str(tag_of_version(version))))
+        fields.append(("Last-Modified", http_date(modified)))
+        if coding is not None:
+            fields.append(("Content-Encoding", coding))
+        if varies:
+            fields.append(("Vary", "Accept-Encoding"))
+        return Headers(fields)
+
+
+# Those of a file take about a kilobyte.
+REMEMBERED = 1024
 
 
 class _Files:
@@ -92,7 +118,10 @@ class _Files:
         self._directory = directory
         self._manner = manner
         self._digests = FileDigests()
-        self._recent = Recent()
+        self._recent: Recent[Place] = Recent()
+        self._folders = OpenFolders(directory)
+        # The fields of a file are the same until it is another, and so is the value.
+        self._headers = lru_cache(maxsize=REMEMBERED)(manner.headers)
 
     async def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -125,22 +154,40 @@ class _Files:
                 raise not_allowed(request.method, methods)
 
     async def _send(self, exchange: Exchange) -> None:
-        found = await self._look_up(exchange.request)
+        request = exchange.request
+        place = self._recent.get(request.path)
+        found = await self._look_up(request) if place is None else self._look_again(request, place)
         if isinstance(found, Response):
             await exchange.respond(found)
             return
         try:
-            await exchange.respond(await self._represent(exchange.request, found))
+            response = self._response(request, found)
+            if b"want-repr-digest" in request.headers.names:
+                response = await self._digested(request, response, found)
+            await exchange.respond(response)
         finally:
             os.close(found.descriptor)
 
     async def _look_up(self, request: Request) -> Opened | Response:
-        if self._recent.holds(request.path):
-            return self._find(request)
         found = await trio.to_thread.run_sync(self._find, request)
         if isinstance(found, Opened):  # listings and the like have more to do than look up
-            self._recent.note(request.path)
+            place = Place(request.segments[:-1], found.name, found.siblings)
+            self._recent.note(request.path, place)
         return found
+
+    def _look_again(self, request: Request, place: Place) -> Opened | Response:
+        """The same, of what is in the kernel's memory for sure."""
+        # Of a mount, the address with a slash and that without have the same path.
+        if request.path.endswith("/") and not is_folder(request):
+            return self._find(request)
+        try:
+            folder = self._folders.get(place.above)
+            if folder is not None:
+                accepted = request.headers.get("Accept-Encoding") if place.siblings else None
+                return place.look_again(folder, accepted)
+        except (HTTPError, OSError):
+            pass  # it is not as it was, which is for the whole way to tell
+        return self._find(request)
 
     def _find(self, request: Request) -> Opened | Response:
         """What there is for a client; may have to wait for a disk."""
@@ -170,20 +217,21 @@ class _Files:
     def _file(self, folder: Folder, name: str, status: os.stat_result, request: Request) -> Opened:
         if self._manner.compress is not Compress.WORTHWHILE:
             return Opened(name, *folder.open(name))
-        return best_of(folder, name, status, request.headers.get("Accept-Encoding"))
+        siblings = siblings_of(folder, name, status)
+        return best_of(folder, name, siblings, request.headers.get("Accept-Encoding"))
 
-    async def _represent(self, request: Request, file: Opened) -> Response:
-        fields = self._manner.fields(file.name)
-        fields.append(("ETag", str(tag_of(file.status))))
-        fields.append(("Last-Modified", http_date(modified_of(file.status, time.time()))))
-        if file.coding is not None:
-            fields.append(("Content-Encoding", file.coding))
-        if file.varies:
-            fields.append(("Vary", "Accept-Encoding"))
+    def _response(self, request: Request, file: Opened) -> Response:
+        status = file.status
+        modified = modified_of(status, time.time())
+        headers = self._headers(
+            file.name, version_of(status), modified, file.coding, bool(file.siblings)
+        )
         if request.query_string and "download" in request.query:
-            fields.append(("Content-Disposition", attachment(file.name)))
-        body = FileSlice(file.descriptor, 0, file.status.st_size)
-        response = Response(200, Headers(fields), body, self._manner.compress)
+            headers = headers.adding("Content-Disposition", attachment(file.name))
+        body = FileSlice(file.descriptor, 0, status.st_size)
+        return Response(200, headers, body, self._manner.compress)
+
+    async def _digested(self, request: Request, response: Response, file: Opened) -> Response:
         algorithm = wanted_algorithm(request.headers.get("Want-Repr-Digest"))
         if algorithm is None:
             return response

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Found = TypeVar("Found")
 
 # As long as that, the names of a path stay in the kernel's memory for sure,
 # short of a machine that is out of it.
 SECONDS = 1.0
-# Enough for what a busy server serves in a second; an entry takes some 200 bytes.
+# Enough for what a busy server serves in a second; an entry takes some 500 bytes.
 MOST = 4096
 
 
-class Recent:
-    """Remembers keys for a second, and no more than some thousand of them.
+class Recent(Generic[Found]):
+    """Remembers for a second what was found under some thousand keys, and no more than that.
 
     Looking a path up takes the kernel some microseconds, and a worker thread
     ten times as many to be asked. Only a path that is not in memory needs the
@@ -23,16 +26,18 @@ class Recent:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._noted: OrderedDict[str, float] = OrderedDict()
+        self._noted: OrderedDict[str, tuple[float, Found]] = OrderedDict()
 
-    def holds(self, key: str) -> bool:
-        """Whether the key was noted within the last second."""
+    def get(self, key: str) -> Found | None:
+        """What was noted of the key within the last second."""
         noted = self._noted.get(key)
-        return noted is not None and self._clock() - noted < SECONDS
+        if noted is None or self._clock() - noted[0] >= SECONDS:
+            return None
+        return noted[1]
 
-    def note(self, key: str) -> None:
+    def note(self, key: str, found: Found) -> None:
         """Remember the key from now on."""
-        self._noted[key] = self._clock()
+        self._noted[key] = self._clock(), found
         self._noted.move_to_end(key)
         if len(self._noted) > MOST:
             self._noted.popitem(last=False)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from trio_http.apps.directory import Folder
 from trio_http.semantics.coding import choose_coding
@@ -24,14 +26,29 @@ from trio_http.semantics.validators import ETag
 SUFFIXES = {"zstd": ".zst", "br": ".br", "gzip": ".gz"}
 
 
+Version: TypeAlias = tuple[int, int, int]
+"""What tells one state of a file from another, as far as its status does."""
+
+
+def version_of(status: os.stat_result) -> Version:
+    """The version of a file that has this status."""
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def tag_of(status: os.stat_result) -> ETag:
+    """The tag of a file that has this status."""
+    return tag_of_version(version_of(status))
+
+
+def tag_of_version(version: Version) -> ETag:
     """A tag that is another whenever the bytes are.
 
     A file that is replaced has another inode. One that is written to in place
     has another time, to the nanosecond, or what the kernel makes of that: two
     changes within a few milliseconds that keep the length can look like one.
     """
-    return ETag(f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}")
+    modified, size, inode = version
+    return ETag(f"{modified:x}-{size:x}-{inode:x}")
 
 
 def modified_of(status: os.stat_result, now: float) -> int:
@@ -39,12 +56,14 @@ def modified_of(status: os.stat_result, now: float) -> int:
     return min(status.st_mtime_ns // 10**9, int(now))
 
 
-def siblings_of(folder: Folder, name: str, status: os.stat_result) -> dict[str, os.stat_result]:
-    """The codings in which there is a sibling of a file that may take its place."""
+def siblings_of(
+    folder: Folder, name: str, status: os.stat_result, codings: Iterable[str] = SUFFIXES
+) -> dict[str, os.stat_result]:
+    """Those of the codings in which there is a sibling of a file that may take its place."""
     found = {}
-    for coding, suffix in SUFFIXES.items():
+    for coding in codings:
         with suppress(HTTPError):  # a name too long for its suffix; a link to itself
-            sibling = folder.status(name + suffix)
+            sibling = folder.status(name + SUFFIXES[coding])
             if (
                 sibling is not None
                 and stat.S_ISREG(sibling.st_mode)
@@ -66,29 +85,51 @@ def state_of(folder: Folder, name: str, status: os.stat_result | None) -> State:
     return State((*state.tags, *map(tag_of, siblings.values())), state.modified)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, because that would cost more than to open a file.
+@dataclass(slots=True)
 class Opened:
     """A file that is open to be sent; whoever has it closes its descriptor.
 
     ``coding`` is the one that its bytes are in already, if they are;
-    ``varies`` tells that another client could have got another file.
+    ``siblings`` are the codings in which another client could have got it.
     """
 
     name: str
     descriptor: int
     status: os.stat_result
     coding: str | None = None
-    varies: bool = False
+    siblings: tuple[str, ...] = ()
 
 
-def best_of(folder: Folder, name: str, status: os.stat_result, accepted: str | None) -> Opened:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file was found: the names of its folder, its own, and the siblings it had."""
+
+    above: tuple[str, ...]
+    name: str
+    siblings: tuple[str, ...]
+
+    def look_again(self, folder: Folder, accepted: str | None) -> Opened:
+        """The best of what is there now; ``HTTPError`` or ``OSError`` where it is no more.
+
+        What had no siblings is taken to have none still.
+        """
+        if not self.siblings:
+            return Opened(self.name, *folder.reopen(self.name))
+        status = folder.status(self.name)
+        if status is None:
+            raise HTTPError(404)
+        siblings = siblings_of(folder, self.name, status, self.siblings)
+        return best_of(folder, self.name, siblings, accepted)
+
+
+def best_of(folder: Folder, name: str, siblings: Iterable[str], accepted: str | None) -> Opened:
     """A file or that of its siblings which suits the client best, by ``Accept-Encoding``.
 
     What is there already is preferred to all that would have to be made.
     """
-    siblings = siblings_of(folder, name, status)
-    coding = choose_coding(accepted, siblings)
-    if coding in siblings:
+    codings = tuple(siblings)
+    if codings and (coding := choose_coding(accepted, codings)) in codings:
         with suppress(HTTPError):  # it is gone by now, or not ours to read
-            return Opened(name, *folder.open(name + SUFFIXES[coding]), coding, varies=True)
-    return Opened(name, *folder.open(name), varies=bool(siblings))
+            return Opened(name, *folder.open(name + SUFFIXES[coding]), coding, codings)
+    return Opened(name, *folder.open(name), siblings=codings)
