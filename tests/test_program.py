@@ -85,6 +85,7 @@ class Program:
     directory: Path
     port: int
     log: list[str]
+    unheard: queue.SimpleQueue[str]
 
     @contextmanager
     def connected(self, host: str = "127.0.0.1") -> Iterator[Connection]:
@@ -96,6 +97,11 @@ class Program:
     @property
     def url(self) -> str:
         return f"http://localhost:{self.port}"
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the program has said so."""
+        while text not in (line := self.unheard.get(timeout=PATIENCE)):
+            assert line != "[ENDED]"
 
     def end(self) -> int:
         """End the program; its exit status."""
@@ -145,7 +151,7 @@ def started(
         try:
             first = said.get(timeout=PATIENCE)
             assert "[SERVER STARTED] Listening on " in first, first
-            yield Program(process, directory, int(first.rpartition(":")[2]), log)
+            yield Program(process, directory, int(first.rpartition(":")[2]), log, said)
         finally:
             process.kill()
             reader.join(PATIENCE)
@@ -394,6 +400,7 @@ def test_log_tells_what_happens(script: Path, tmp_path: Path) -> None:
             host, port = connection.socket.getsockname()
             connection.ask(get("/echo/abc", "Connection: close"))
             assert connection.is_closed()
+        program.wait_for("[DISCONNECTED]")
         assert program.end() == 0
     for line, said in zip(
         program.log,
