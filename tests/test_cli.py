@@ -112,6 +112,9 @@ def test_wrong_arguments_are_one_line(
         ("--bind localhost:65536", "argument --bind: not HOST:PORT, such as "),
         ("--bind a..b:80", "not the name of a host: a..b:80"),
         (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
+        ("--connections 0", "argument --connections: not a number above 0: 0"),
+        ("--connections many", "argument --connections: not a number above 0: many"),
+        ("--connections \u0663", "argument --connections: not a number above 0: \u0663"),
         ("--log-level quiet", "argument --log-level: invalid choice: 'quiet'"),
     ],
 )
@@ -273,7 +276,8 @@ def test_help_of_a_command_tells_of_its_options(
 ) -> None:
     text = told(capsys, command, "--help")
     assert text.startswith(f"usage: trio-http {command} ")
-    for option in ("--bind HOST:PORT", "--log-level ", "--no-date ", "--no-plain ", own):
+    common = ("--bind HOST:PORT", "--log-level ", "--connections N", "--no-date ", "--no-plain ")
+    for option in (*common, own):
         assert re.search(rf"^  .*{re.escape(option)}", text, re.MULTILINE), option
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "None" not in text
@@ -397,6 +401,23 @@ def test_options_are_heard(
     output, errors = capsys.readouterr()
     assert output == ""
     assert errors.count("\n") == lines
+
+
+async def test_connections_can_be_limited(folder: Path) -> None:
+    async with (
+        started("challenge", "--connections", "1") as program,
+        connected(await program.port()) as first,
+        connected(await program.port()) as second,
+    ):
+        await program.says("[CONNECTED]")
+        await second.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert (await first.get("/", {"Connection": "close"})).status == 200
+        await first.stream.aclose()
+        assert (await second.answer()).status == 200
+        program.process.terminate()
+        await program.says("[SERVER STOPPED]")
+        told = re.findall(r"\[(CONN|DISC|REC)", program.errors)
+        assert told[:4] == ["CONN", "REC", "DISC", "CONN"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.serving.server import ACCEPT_AT_ONCE
 
 
 def test_targets_of_8000_bytes_are_taken() -> None:
@@ -18,6 +19,10 @@ def test_the_longest_target_leaves_room_for_fields() -> None:
 
 def test_no_wait_has_to_last_for_ever() -> None:
     assert all(0 < seconds < math.inf for seconds in dataclasses.astuple(Timeouts()))
+
+
+def test_there_may_be_more_connections_than_are_accepted_at_once() -> None:
+    assert Limits().connections > ACCEPT_AT_ONCE
 
 
 def test_numbers_are_changed_by_making_others() -> None:

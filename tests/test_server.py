@@ -53,6 +53,10 @@ class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
         self._queue, self._accepted = trio.open_memory_channel[trio.abc.Stream | OSError](math.inf)
         self.closed = False
 
+    @property
+    def waiting(self) -> int:
+        return self._queue.statistics().current_buffer_used
+
     def put(self, item: trio.abc.Stream | OSError) -> None:
         self._queue.send_nowait(item)
 
@@ -106,13 +110,15 @@ async def draining(
     app: App,
     *listeners: AnyListener,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
     report: Report = report_failures,
 ) -> AsyncIterator[Server]:
     """Run a server, on 127.0.0.1 unless told otherwise; leaving waits until it has ended."""
     found = listeners or await open_listeners("127.0.0.1:0")
+    start = partial(serve, app, found, timeouts=timeouts, limits=limits, report=report)
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            yield await nursery.start(partial(serve, app, found, timeouts=timeouts, report=report))
+            yield await nursery.start(start)
 
 
 @asynccontextmanager
@@ -398,6 +404,100 @@ async def test_client_that_is_gone_already_has_no_name() -> None:
             stream = await listener.accept()
         async with stream:
             assert client_of(stream) == "unknown"
+
+
+# No more than so many
+
+
+async def test_who_is_beyond_the_limit_waits_until_a_connection_ends() -> None:
+    events: list[Event] = []
+    limits = Limits(connections=2)
+    async with draining(hello, limits=limits, report=events.append) as server:
+        async with connected(server) as first, connected(server), connected(server) as third:
+            await third.send(GET)
+            await trio.testing.wait_all_tasks_blocked()
+            assert sum(isinstance(event, Connected) for event in events) == 2
+            await first.stream.aclose()
+            assert (await third.answer()).status == 200
+        server.shutdown()
+
+
+async def test_all_who_wait_for_a_place_are_served_one_after_the_other() -> None:
+    async with draining(hello, limits=Limits(connections=3)) as server, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(20)]
+        for client in clients:
+            assert (await client.get("/", {"Connection": "close"})).status == 200
+        server.shutdown()
+
+
+async def test_limit_is_that_of_all_listeners_together() -> None:
+    found = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
+    events: list[Event] = []
+    limits = Limits(connections=3)
+    async with (
+        draining(hello, *found, limits=limits, report=events.append) as server,
+        AsyncExitStack() as stack,
+    ):
+        # All are waiting when the server looks, at either place.
+        clients = [
+            trio.SocketStream(
+                trio.socket.from_stdlib_socket(
+                    socket.create_connection(listener.socket.getsockname())
+                )
+            )
+            for listener in found
+            for _ in range(4)
+        ]
+        for stream in clients:
+            await stack.enter_async_context(stream)
+            await stream.send_all(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sum(isinstance(event, Connected) for event in events) == 3
+        server.shutdown()
+        await stack.aclose()
+
+
+async def test_listener_that_gives_streams_waits_for_a_place_as_well() -> None:
+    listener = MemoryListener()
+    async with draining(hello, listener, limits=Limits(connections=1)) as server:
+        first, second = listener.connect(), listener.connect()
+        assert (await first.get("/")).status == 200
+        await second.send(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        assert listener.waiting == 1
+        await first.stream.aclose()
+        assert (await second.answer()).status == 200
+        server.shutdown()
+
+
+async def test_listener_without_clients_takes_no_place_from_another() -> None:
+    silent, busy = MemoryListener(), MemoryListener()
+    async with draining(hello, silent, busy, limits=Limits(connections=1)) as server:
+        for _ in range(3):
+            client = busy.connect()
+            assert (await client.get("/")).status == 200
+            await client.stream.aclose()
+        server.shutdown()
+
+
+async def test_shutdown_at_the_limit_serves_who_is_there_and_nobody_else() -> None:
+    slow, memory = Slow(), MemoryListener()
+    tcp = await open_listeners("127.0.0.1:0")
+    async with (
+        draining(slow, *tcp, memory, limits=Limits(connections=1)) as server,
+        connected(server) as client,
+        connected(server) as waiting,
+    ):
+        await client.send(GET)
+        await slow.begun.wait()
+        server.shutdown()
+        await trio.testing.wait_all_tasks_blocked()
+        assert is_refused(server)
+        slow.go_on.set()
+        assert (await client.answer()).headers["Connection"] == "close"
+        assert await client.rest() == b""
+        with suppress(trio.BrokenResourceError):  # a reset: nobody has looked at it
+            assert await waiting.rest() == b""
 
 
 # Accepting goes wrong

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         log = Log(sys.stderr, Level[options.log_level.upper()])
         binds = options.bind or [DEFAULT_BIND]
-        limits = Limits(date=options.date, plain=options.plain)
+        limits = Limits(connections=options.connections, date=options.date, plain=options.plain)
         trio.run(run, options.app_of(options), binds, limits, log)
     except WrongUseError as error:
         sys.stderr.write(f"trio-http: {' '.join(str(error).split())}\n")
@@ -66,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         default="info",
         help="how much is logged: info tells of every connection and request, "
         "warning only of what is out of order (default: info)",
+    )
+    common.add_argument(
+        "--connections",
+        type=_number,
+        metavar="N",
+        default=Limits().connections,
+        help="how many may be connected at once; who is beyond waits (default: %(default)s)",
     )
     common.add_argument(
         "--date",
@@ -195,6 +202,12 @@ def _address(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"not a number above 0: {text}")
+    return int(text)
 
 
 def _directory(text: str) -> Path:

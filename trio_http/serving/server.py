@@ -11,13 +11,14 @@ from typing import NoReturn
 
 import trio
 
-from trio_http.http1.connection import Service, serve_connection
+from trio_http.http1.connection import Service
 from trio_http.http1.exchange import App
 from trio_http.http1.readiness import Readiness, readiness
 from trio_http.http1.record import Report, report_failures
 from trio_http.http1.stream import SocketTransport, transport_of
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving.listeners import address_text
+from trio_http.serving.places import Places
 from trio_http.serving.shutdown import Shutdown
 
 # So many connections are accepted before anybody else has a turn.
@@ -68,12 +69,13 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
         # listeners, leaving the outer waits for the connections they accepted.
         service = Service(app, timeouts, limits, report)
         async with _looked_after(service) as arrivals, trio.open_nursery() as connections:
+            places = Places(service, arrivals, connections)
             async with trio.open_nursery() as listening:
                 shutdown = Shutdown(
                     listening.cancel_scope, service.idle, connections.cancel_scope, timeouts.grace
                 )
                 for listener in listeners:
-                    listening.start_soon(_accept, listener, service, arrivals, connections)
+                    listening.start_soon(_accept, listener, places)
                 task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
             await _close(listeners)  # before the wait: who connects now should try elsewhere
     finally:
@@ -98,30 +100,25 @@ async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> Non
             await listener.aclose()
 
 
-async def _accept(
-    listener: trio.abc.Listener[trio.abc.Stream],
-    service: Service,
-    arrivals: Readiness,
-    connections: trio.Nursery,
-) -> NoReturn:
+async def _accept(listener: trio.abc.Listener[trio.abc.Stream], places: Places) -> NoReturn:
     if isinstance(listener, trio.SocketListener):
-        await _accept_sockets(listener, service, arrivals, connections)
+        await _accept_sockets(listener, places)
+    linger = places.service.timeouts.linger
     while True:
+        # Of several such listeners, each may wait for a client when the last place
+        # is taken. One client more for each is better than one with no client
+        # holding the place that another's client waits for.
+        await places.wait()
         try:
             stream = await listener.accept()
         except OSError as error:
             await _recover(error)
         else:
-            client, transport = client_of(stream), transport_of(stream, service.timeouts.linger)
-            connections.start_soon(serve_connection, service, transport, client)
+            client = client_of(stream)  # first: the transport may take the socket out of it
+            places.take(transport_of(stream, linger), client)
 
 
-async def _accept_sockets(
-    listener: trio.SocketListener,
-    service: Service,
-    arrivals: Readiness,
-    connections: trio.Nursery,
-) -> NoReturn:
+async def _accept_sockets(listener: trio.SocketListener, places: Places) -> NoReturn:
     """Accept all that are waiting whenever some are: one turn of the scheduler for many.
 
     The sockets are the operating system's, without Trio's wrapper: together
@@ -135,21 +132,21 @@ async def _accept_sockets(
             # What is set here, the accepted sockets inherit.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:
+            await places.wait()
             await trio.lowlevel.wait_readable(listening)
-            await _accept_waiting(listening, service, arrivals, connections)
+            await _accept_waiting(listening, places)
     finally:
         listening.detach()  # the descriptor is the listener's
 
 
-async def _accept_waiting(
-    listening: socket.socket, service: Service, arrivals: Readiness, connections: trio.Nursery
-) -> None:
+async def _accept_waiting(listening: socket.socket, places: Places) -> None:
     try:
-        for _ in range(ACCEPT_AT_ONCE):
+        # None at all where others have taken the last places since we looked.
+        for _ in range(int(min(ACCEPT_AT_ONCE, places.free))):
             connected, address = listening.accept()
             connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
-            transport = SocketTransport(connected, arrivals.arrivals(connected))
-            connections.start_soon(serve_connection, service, transport, address_text(address))
+            transport = SocketTransport(connected, places.readiness.arrivals(connected))
+            places.take(transport, address_text(address))
     except BlockingIOError:
         return
     except OSError as error:
