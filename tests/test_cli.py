@@ -1,7 +1,6 @@
-"""The command line: what may be said, what happens then, and how it is told to end."""
+"""The command line: what may be said, and what happens then."""
 
 import inspect
-import io
 import os
 import re
 import signal
@@ -9,21 +8,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from json import loads
 from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 
-from trio_http import __version__, cli
-from trio_http.cli import main, run
-from trio_http.http1.exchange import App, Exchange
-from trio_http.observe import Level, Log
-from trio_http.semantics.limits import Limits, Timeouts
-from trio_http.semantics.messages import Response
+from trio_http import __version__, cli, running
+from trio_http.cli import main
+from trio_http.http1.exchange import App
+from trio_http.semantics.limits import Timeouts
 from trio_http.serving.listeners import open_listeners
 from trio_http.testing import Client, open_client
 
@@ -34,12 +30,6 @@ DEFAULT_BIND = cli.DEFAULT_BIND
 NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737): no machine has it
 
 COMMANDS = {"challenge": [], "files": ["."], "app": ["hello:app"]}
-
-TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
-
-
-async def hello(exchange: Exchange) -> None:
-    await exchange.respond(Response.text("hello\n"))
 
 
 @pytest.fixture(autouse=True)
@@ -296,77 +286,10 @@ def app_for(*arguments: str) -> App:
 # Serving, within this process
 
 
-class Output(io.StringIO):
-    """What is logged, and an event for when the server has said that it listens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started = trio.Event()
-
-    def write(self, text: str) -> int:
-        if "[SERVER STARTED]" in text:
-            self.started.set()
-        return super().write(text)
-
-    @property
-    def lines(self) -> list[str]:
-        return self.getvalue().splitlines()
-
-    async def port(self) -> int:
-        await self.started.wait()
-        return int(self.lines[0].rpartition(":")[2])
-
-
-@asynccontextmanager
-async def running(app: App, bind: str = "127.0.0.1:0") -> AsyncIterator[Output]:
-    """Run what the command runs; leaving waits until it has ended."""
-    output = Output()
-    with trio.fail_after(PATIENCE):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run, app, bind.split(), Limits(), Log(output, Level.INFO))
-            yield output
-
-
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Client]:
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         yield Client(stream)
-
-
-async def test_log_tells_what_happens_in_one_line_each() -> None:
-    async with running(hello) as output:
-        async with connected(await output.port()) as client:
-            assert isinstance(client.stream, trio.SocketStream)
-            host, port = client.stream.socket.getsockname()
-            await client.get("/some/path")
-        await trio.testing.wait_all_tasks_blocked()
-        signal.raise_signal(signal.SIGTERM)
-    who = re.escape(f"{host}:{port}")
-    patterns = [
-        r"\[SERVER STARTED\] Listening on 127\.0\.0\.1:\d+",
-        rf"\[CONNECTED\] {who}",
-        rf"\[RECEIVED from {who}\] GET /some/path HTTP/1\.1 -> 200, 6 bytes, [\d.]+ ms",
-        rf"\[DISCONNECTED\] {who}",
-        r"\[SERVER STOPPING\] SIGTERM; once more stops at once",
-        r"\[SERVER STOPPED\]",
-    ]
-    for line, pattern in zip(output.lines, patterns, strict=True):
-        assert re.fullmatch(f"{TIME} INFO    {pattern}", line)
-
-
-async def test_log_has_errors_with_their_traceback() -> None:
-    async def fail(exchange: Exchange) -> None:
-        raise RuntimeError("a mistake")
-
-    async with running(fail) as output:
-        async with connected(await output.port()) as client:
-            answer = await client.get("/")
-        signal.raise_signal(signal.SIGTERM)
-    assert answer.status == 500
-    assert b"mistake" not in answer.body
-    assert any(" ERROR   [ERROR for 127.0.0.1:" in line for line in output.lines)
-    assert "  RuntimeError: a mistake" in output.lines
-    assert f'"{__file__}"' in output.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -393,7 +316,7 @@ def test_options_are_heard(
         trio.lowlevel.spawn_system_task(visit, listener.socket.getsockname()[1])
         return [listener]
 
-    monkeypatch.setattr(cli, "open_listeners", open_and_visit)
+    monkeypatch.setattr(running, "open_listeners", open_and_visit)
     assert main(["challenge", "--bind", "127.0.0.1:0", *options.split()]) == 0
     (answer,) = answers
     assert answer.status == 200
@@ -401,69 +324,6 @@ def test_options_are_heard(
     output, errors = capsys.readouterr()
     assert output == ""
     assert errors.count("\n") == lines
-
-
-async def test_connections_can_be_limited(folder: Path) -> None:
-    async with (
-        started("challenge", "--connections", "1") as program,
-        connected(await program.port()) as first,
-        connected(await program.port()) as second,
-    ):
-        await program.says("[CONNECTED]")
-        await second.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        assert (await first.get("/", {"Connection": "close"})).status == 200
-        await first.stream.aclose()
-        assert (await second.answer()).status == 200
-        program.process.terminate()
-        await program.says("[SERVER STOPPED]")
-        told = re.findall(r"\[(CONN|DISC|REC)", program.errors)
-        assert told[:4] == ["CONN", "REC", "DISC", "CONN"]
-
-
-@pytest.mark.parametrize(
-    ("bind", "expected"),
-    [
-        ("localhost:0", r"localhost:\d+"),  # not twice, for IPv4 and IPv6
-        ("127.0.0.1:0", r"127\.0\.0\.1:\d+"),
-        ("127.0.0.1:0 127.0.0.1:0", r"127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+"),
-        ("localhost:0 localhost:0", r"localhost:\d+, localhost:\d+"),
-        ("0.0.0.0:0 localhost:0", r"0\.0\.0\.0:\d+, 127\.0\.0\.1:\d+.*"),
-    ],
-)
-async def test_start_is_announced_by_the_name_that_was_given(bind: str, expected: str) -> None:
-    async with running(hello, bind) as output:
-        await output.started.wait()
-        signal.raise_signal(signal.SIGTERM)
-    announced = output.lines[0].partition("Listening on ")[2]
-    assert re.fullmatch(expected, announced)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signals) -> None:
-    begun = {"/first": trio.Event(), "/second": trio.Event()}
-    may_end = {"/first": trio.Event(), "/second": trio.Event()}
-
-    async def app(exchange: Exchange) -> None:
-        begun[exchange.request.target].set()
-        await may_end[exchange.request.target].wait()
-        await hello(exchange)
-
-    async with running(app) as output:
-        port = await output.port()
-        async with connected(port) as first, connected(port) as second:
-            await first.send(b"GET /first HTTP/1.1\r\nHost: test\r\n\r\n")
-            await second.send(b"GET /second HTTP/1.1\r\nHost: test\r\n\r\n")
-            for event in begun.values():
-                await event.wait()
-            signal.raise_signal(number)
-            await trio.testing.wait_all_tasks_blocked()
-            may_end["/first"].set()
-            answer = await first.answer()
-            assert (answer.status, answer.headers["Connection"]) == (200, "close")
-            signal.raise_signal(number)
-            with trio.fail_after(Timeouts().grace / 2), suppress(trio.BrokenResourceError):
-                assert await second.rest() == b""  # or a reset
-    assert output.lines[-1].endswith("[SERVER STOPPED]")
 
 
 # The program itself
@@ -628,3 +488,20 @@ async def test_wrong_use_of_the_program_is_one_line_and_status_2() -> None:
         assert await program.process.wait() == 2
         await program.says("nowhere: No such file or directory")
         assert program.errors.count("\n") == 1
+
+
+async def test_connections_can_be_limited(folder: Path) -> None:
+    async with (
+        started("challenge", "--connections", "1") as program,
+        connected(await program.port()) as first,
+        connected(await program.port()) as second,
+    ):
+        await program.says("[CONNECTED]")
+        await second.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert (await first.get("/", {"Connection": "close"})).status == 200
+        await first.stream.aclose()
+        assert (await second.answer()).status == 200
+        program.process.terminate()
+        await program.says("[SERVER STOPPED]")
+        told = re.findall(r"\[(CONN|DISC|REC)", program.errors)
+        assert told[:4] == ["CONN", "REC", "DISC", "CONN"]

@@ -1,0 +1,146 @@
+"""How a command serves, what it says meanwhile, and how it is told to end."""
+
+import io
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http.http1.exchange import App, Exchange
+from trio_http.observe import Level, Log
+from trio_http.running import run
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.messages import Response
+from trio_http.testing import Client
+
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 30
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+
+
+async def hello(exchange: Exchange) -> None:
+    await exchange.respond(Response.text("hello\n"))
+
+
+class Output(io.StringIO):
+    """What is logged, and an event for when the server has said that it listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = trio.Event()
+
+    def write(self, text: str) -> int:
+        if "[SERVER STARTED]" in text:
+            self.started.set()
+        return super().write(text)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.getvalue().splitlines()
+
+    async def port(self) -> int:
+        await self.started.wait()
+        return int(self.lines[0].rpartition(":")[2])
+
+
+@asynccontextmanager
+async def running(app: App, bind: str = "127.0.0.1:0") -> AsyncIterator[Output]:
+    """Run what the command runs; leaving waits until it has ended."""
+    output = Output()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run, app, bind.split(), Limits(), Log(output, Level.INFO))
+            yield output
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[Client]:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        yield Client(stream)
+
+
+async def test_log_tells_what_happens_in_one_line_each() -> None:
+    async with running(hello) as output:
+        async with connected(await output.port()) as client:
+            assert isinstance(client.stream, trio.SocketStream)
+            host, port = client.stream.socket.getsockname()
+            await client.get("/some/path")
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+    who = re.escape(f"{host}:{port}")
+    patterns = [
+        r"\[SERVER STARTED\] Listening on 127\.0\.0\.1:\d+",
+        rf"\[CONNECTED\] {who}",
+        rf"\[RECEIVED from {who}\] GET /some/path HTTP/1\.1 -> 200, 6 bytes, [\d.]+ ms",
+        rf"\[DISCONNECTED\] {who}",
+        r"\[SERVER STOPPING\] SIGTERM; once more stops at once",
+        r"\[SERVER STOPPED\]",
+    ]
+    for line, pattern in zip(output.lines, patterns, strict=True):
+        assert re.fullmatch(f"{TIME} INFO    {pattern}", line)
+
+
+async def test_log_has_errors_with_their_traceback() -> None:
+    async def fail(exchange: Exchange) -> None:
+        raise RuntimeError("a mistake")
+
+    async with running(fail) as output:
+        async with connected(await output.port()) as client:
+            answer = await client.get("/")
+        signal.raise_signal(signal.SIGTERM)
+    assert answer.status == 500
+    assert b"mistake" not in answer.body
+    assert any(" ERROR   [ERROR for 127.0.0.1:" in line for line in output.lines)
+    assert "  RuntimeError: a mistake" in output.lines
+    assert f'"{__file__}"' in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("localhost:0", r"localhost:\d+"),  # not twice, for IPv4 and IPv6
+        ("127.0.0.1:0", r"127\.0\.0\.1:\d+"),
+        ("127.0.0.1:0 127.0.0.1:0", r"127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+"),
+        ("localhost:0 localhost:0", r"localhost:\d+, localhost:\d+"),
+        ("0.0.0.0:0 localhost:0", r"0\.0\.0\.0:\d+, 127\.0\.0\.1:\d+.*"),
+    ],
+)
+async def test_start_is_announced_by_the_name_that_was_given(bind: str, expected: str) -> None:
+    async with running(hello, bind) as output:
+        await output.started.wait()
+        signal.raise_signal(signal.SIGTERM)
+    announced = output.lines[0].partition("Listening on ")[2]
+    assert re.fullmatch(expected, announced)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signals) -> None:
+    begun = {"/first": trio.Event(), "/second": trio.Event()}
+    may_end = {"/first": trio.Event(), "/second": trio.Event()}
+
+    async def app(exchange: Exchange) -> None:
+        begun[exchange.request.target].set()
+        await may_end[exchange.request.target].wait()
+        await hello(exchange)
+
+    async with running(app) as output:
+        port = await output.port()
+        async with connected(port) as first, connected(port) as second:
+            await first.send(b"GET /first HTTP/1.1\r\nHost: test\r\n\r\n")
+            await second.send(b"GET /second HTTP/1.1\r\nHost: test\r\n\r\n")
+            for event in begun.values():
+                await event.wait()
+            signal.raise_signal(number)
+            await trio.testing.wait_all_tasks_blocked()
+            may_end["/first"].set()
+            answer = await first.answer()
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            signal.raise_signal(number)
+            with trio.fail_after(Timeouts().grace / 2), suppress(trio.BrokenResourceError):
+                assert await second.rest() == b""  # or a reset
+    assert output.lines[-1].endswith("[SERVER STOPPED]")
