@@ -658,6 +658,59 @@ async def test_client_that_does_not_read_delays_a_shutdown_by_the_grace_at_most(
         server.shutdown()
 
 
+# Retiring
+
+
+async def test_retiring_server_answers_all_its_clients_once_more() -> None:
+    async with (
+        draining(hello) as server,
+        connected(server) as kept,
+        connected(server) as fresh,
+    ):
+        assert "Connection" not in (await kept.get("/")).headers
+        server.retire()
+        await trio.testing.wait_all_tasks_blocked()
+        assert is_refused(server)
+        for client in (kept, fresh):
+            answer = await client.get("/")
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert await client.rest() == b""
+            await client.stream.aclose()
+    # It has ended, as its clients have.
+
+
+async def test_whoever_is_accepted_while_a_server_retires_is_answered() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    retired, met = trio.Event(), []
+
+    def report(event: Event) -> None:
+        met.append(event)
+        if isinstance(event, Connected) and not retired.is_set():
+            server.retire()  # before any of those accepted with it has had a turn
+            retired.set()
+
+    async with draining(hello, listener, report=report) as server, AsyncExitStack() as stack:
+        clients = []
+        for _ in range(10):
+            connected = socket.create_connection(place_of(server))
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+            clients.append(Client(await stack.enter_async_context(stream)))
+        await retired.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        for client in clients:
+            assert (await client.get("/")).status == 200
+        await stack.aclose()
+    assert sum(isinstance(event, Connected) for event in met) == 10
+
+
+async def test_shutdown_ends_those_a_retiring_server_waits_for() -> None:
+    async with draining(hello) as server, connected(server) as idle:
+        server.retire()
+        await trio.testing.wait_all_tasks_blocked()
+        server.shutdown()
+        assert await idle.rest() == b""
+
+
 # Stopping
 
 

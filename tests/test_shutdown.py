@@ -51,3 +51,27 @@ async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.Moc
         shutdown.begin()
         await trio.sleep(1000)
     assert trio.current_time() == 10
+
+
+async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    idle = Idle()
+    with trio.CancelScope() as listening, trio.CancelScope() as connections:
+        shutdown = Shutdown(listening, idle, connections, 10)
+        shutdown.retire()
+        await trio.sleep(1000)
+    assert listening.cancelled_caught
+    assert not idle.ending  # who was accepted a moment ago begins to wait now
+    shutdown.listeners_are_closed()
+    assert idle.ending
+
+
+async def test_who_has_retired_can_be_shut_down(autojump_clock: trio.testing.MockClock) -> None:
+    with trio.CancelScope() as connections:
+        shutdown = Shutdown(trio.CancelScope(), Idle(), connections, 10)
+        shutdown.retire()
+        shutdown.listeners_are_closed()
+        shutdown.begin()
+        await trio.sleep(1000)
+    assert trio.current_time() == 10

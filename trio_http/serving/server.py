@@ -41,6 +41,15 @@ class Server:
     addresses: tuple[str, ...]
     _shutdown: Shutdown
 
+    def retire(self) -> None:
+        """Make room for a successor: let nobody new in, and give each client one more answer.
+
+        No request is lost by it, also none of those that are on their way on
+        connections that are kept. ``serve`` returns when all clients have gone;
+        ``shutdown`` ends those who have nothing more to ask.
+        """
+        self._shutdown.retire()
+
     def shutdown(self) -> None:
         """Drain: take no more requests, let running ones finish within ``timeouts.grace``.
 
@@ -77,6 +86,8 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
                 for listener in listeners:
                     listening.start_soon(_accept, listener, places)
                 task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
+            # Not before: who was accepted a moment ago has to begin its wait first.
+            shutdown.listeners_are_closed()
             await _close(listeners)  # before the wait: who connects now should try elsewhere
     finally:
         await _close(listeners)

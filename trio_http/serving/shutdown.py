@@ -17,15 +17,27 @@ class Shutdown:
         self._idle = idle
         self._connections = connections
         self._grace = grace
+        self._begun = False
+
+    def retire(self) -> None:
+        """Close the listeners; who is connected has one more answer.
+
+        Nobody who has sent a request, or is about to, is cut off by this.
+        """
+        self._listening.cancel()
+
+    def listeners_are_closed(self) -> None:
+        """Have every response from here on say that it is the last on its connection."""
+        self._idle.ending = True
 
     def begin(self) -> None:
         """Close the listeners and idle connections, and give the others their grace.
 
-        From here on every response says that it is the last on its connection.
         Beginning again changes nothing.
         """
-        if self._idle.ending:
+        if self._begun:
             return
+        self._begun = True
         self._listening.cancel()
         self._idle.end()
         self._connections.deadline = trio.current_time() + self._grace
