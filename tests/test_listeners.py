@@ -1,16 +1,26 @@
 """Addresses as people write them, and the sockets that listen there."""
 
 import errno
+import os
+import resource
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
 import trio
 
 from trio_http.serving import listeners
-from trio_http.serving.listeners import address_text, open_listeners, parse_address
+from trio_http.serving.listeners import (
+    HAS_QUEUES,
+    address_text,
+    close_queues,
+    open_listeners,
+    open_queues,
+    parse_address,
+    take_over,
+)
 
 # An address for documentation (RFC 3849), so no machine has it: asking for it gets
 # the answer that a machine without IPv6 gives when it is asked for ::1.
@@ -287,3 +297,96 @@ async def test_addresses_are_shared_only_where_that_is_safe(
 )
 def test_addresses_read_as_people_write_them(address: object, text: str) -> None:
     assert address_text(address) == text
+
+
+# For several processes
+
+needs_queues = pytest.mark.skipif(not HAS_QUEUES, reason="this system has no such queues")
+
+
+def accepted(listening: trio.SocketListener) -> int:
+    """How many clients are waiting at a listener; they are sent away."""
+    count = 0
+    with closing(socket.socket(fileno=os.dup(listening.socket.fileno()))) as ours:
+        ours.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+        with suppress(BlockingIOError):
+            while True:
+                ours.accept()[0].close()
+                count += 1
+    return count
+
+
+@contextmanager
+def one_descriptor_left() -> Iterator[None]:
+    """Within the block, this process can open one thing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@needs_ipv6
+@needs_queues
+async def test_each_process_has_its_share_of_the_clients_of_each_address() -> None:
+    queues = await open_queues(3, "localhost:0", "127.0.0.1:0")
+    assert names(queues[0]) == names(queues[1]) == names(queues[2])
+    assert len(set(names(queues[0]))) == 3
+    for place, name in enumerate(names(queues[0])):
+        with ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(closing(socket.create_connection(name)))
+            shares = [accepted(queue[place]) for queue in queues]
+        assert sum(shares) == 100
+        assert min(shares) > 5  # the kernel's hash deals out like a die
+    close_queues(queues)
+
+
+async def test_without_such_queues_all_processes_have_one_socket(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setattr(listeners, "HAS_QUEUES", False)
+    first, second = await open_queues(2, f"127.0.0.1:{port}")
+    assert first == second
+    close_queues([first, second])
+    await close(await open_listeners(f"127.0.0.1:{port}"))
+
+
+async def test_no_other_server_gets_into_the_queues_by_mistake(port: int) -> None:
+    address = f"127.0.0.1:{port}"
+    queues = await open_queues(2, address)
+    with pytest.raises(OSError, match=f"cannot listen on {address}: "):
+        await open_queues(2, address)
+    with pytest.raises(OSError, match=f"cannot listen on {address}: "):
+        await open_listeners(address)
+    close_queues(queues)
+    await close(await open_listeners(address))
+
+
+@needs_queues
+async def test_queue_that_cannot_be_had_leaves_nothing_open(port: int) -> None:
+    address = f"127.0.0.1:{port}"
+    with one_descriptor_left(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        await open_queues(2, address)
+    await close(await open_listeners(address))
+
+
+async def test_sockets_are_taken_over_and_not_passed_on() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    descriptor = os.dup(listener.socket.fileno())
+    os.set_inheritable(descriptor, True)  # noqa: FBT003 - the library's own way to say it
+    await listener.aclose()
+    (taken,) = take_over([descriptor])
+    assert not os.get_inheritable(descriptor)
+    async with (
+        taken,
+        await trio.open_tcp_stream(*names([taken])[0]) as client,
+        await taken.accept() as stream,
+    ):
+        await stream.send_all(b"hello")
+        assert await client.receive_some() == b"hello"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
