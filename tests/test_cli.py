@@ -102,6 +102,9 @@ def test_wrong_arguments_are_one_line(
         ("--bind localhost:65536", "argument --bind: not HOST:PORT, such as "),
         ("--bind a..b:80", "not the name of a host: a..b:80"),
         (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
+        ("--workers 0", "argument --workers: not a number above 0: 0"),
+        ("--workers some", "argument --workers: not a number above 0: some"),
+        (f"--workers 2 --bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
         ("--connections 0", "argument --connections: not a number above 0: 0"),
         ("--connections many", "argument --connections: not a number above 0: many"),
         ("--connections \u0663", "argument --connections: not a number above 0: \u0663"),
@@ -114,6 +117,51 @@ def test_wrong_options_are_one_line_for_every_command(
     (folder / "hello.py").write_text("async def app(request): ...")
     line = complaint(capsys, command, *COMMANDS[command], *options.split())
     assert line.startswith(f"trio-http: {expected}")
+
+
+@pytest.mark.parametrize("workers", ["2", "auto"])
+def test_more_than_one_worker_where_there_can_be_none_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setattr(cli, "CAN_HAVE_WORKERS", False)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    line = complaint(capsys, "challenge", "--workers", workers)
+    assert line == "trio-http: argument --workers: there can be but one on this system"
+
+
+def test_one_worker_where_there_can_be_none_is_this_process(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "CAN_HAVE_WORKERS", False)
+    monkeypatch.setattr(cli, "supervise", None)
+    assert f" {NOWHERE}: " in complaint(capsys, "challenge", "--workers", "1")
+
+
+def workers_for(text: str) -> object:
+    return cli._parser().parse_args(["challenge", "--workers", text]).workers
+
+
+def test_auto_is_a_worker_for_each_processor_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert workers_for("3") == 3
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    assert workers_for("auto") == 8
+    monkeypatch.delattr(os, "process_cpu_count")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 3}, raising=False)
+    assert workers_for("auto") == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert workers_for("auto") == 16
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # a system that does not tell
+    assert workers_for("auto") == 1
+
+
+def test_command_is_repeated_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-P", "-m", "trio_http", "files", "."])
+    again = [sys.executable, "-P", "-m", "trio_http", "files", "."]
+    assert cli._this_command(None) == again
+    assert cli._this_command(["files", "."]) == [sys.executable, "-m", "trio_http", "files", "."]
 
 
 def test_a_field_that_cannot_be_sent_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,8 +314,8 @@ def test_help_of_a_command_tells_of_its_options(
 ) -> None:
     text = told(capsys, command, "--help")
     assert text.startswith(f"usage: trio-http {command} ")
-    common = ("--bind HOST:PORT", "--log-level ", "--connections N", "--no-date ", "--no-plain ")
-    for option in (*common, own):
+    common = ["--bind HOST:PORT", "--log-level ", "--workers N|auto", "--connections N"]
+    for option in (*common, "--no-date ", "--no-plain ", own):
         assert re.search(rf"^  .*{re.escape(option)}", text, re.MULTILINE), option
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "None" not in text

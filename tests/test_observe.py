@@ -1,5 +1,6 @@
 """How what happens on a server reads, and what becomes of the lines."""
 
+import errno
 import io
 import time
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record
-from trio_http.observe import Level, Log, line_of, log_to, printable
+from trio_http.observe import Level, Log, line_of, line_of_worker, log_to, printable
+from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
 CLIENT = "127.0.0.1:47920"
 
@@ -123,6 +125,47 @@ def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
     text = printable(raw)
     assert text.isprintable()
     assert text.isascii()
+
+
+# Workers
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "text"),
+    [
+        (Listening(1, 123), Level.INFO, "[WORKER 1] pid 123 is listening"),
+        (Ended(2, 123, 0), Level.INFO, "[WORKER 2] pid 123 has ended"),
+        (Ended(2, 123, 1), Level.ERROR, "[WORKER 2] pid 123 ended with status 1"),
+        (
+            Ended(2, 123, 0, 0),
+            Level.ERROR,
+            "[WORKER 2] pid 123 ended with status 0, starts again at once",
+        ),
+        (
+            Ended(2, 123, -9, 1.0),
+            Level.ERROR,
+            "[WORKER 2] pid 123 ended by signal 9, starts again in 1 s",
+        ),
+        (
+            NotStarted(2, OSError(errno.EAGAIN, "no more processes"), 32.0),
+            Level.ERROR,
+            "[WORKER 2] could not be started: no more processes, starts again in 32 s",
+        ),
+        (
+            NotStarted(1, OSError(errno.EAGAIN, "no more processes")),
+            Level.ERROR,
+            "[WORKER 1] could not be started: no more processes",
+        ),
+        (Renewed(), Level.INFO, "[SERVER RENEWED]"),
+        (
+            Renewed(failed=2),
+            Level.ERROR,
+            "[SERVER NOT RENEWED] worker 2 has no successor, so all that are there stay",
+        ),
+    ],
+)
+def test_what_happens_to_workers_reads(event: WorkerEvent, level: Level, text: str) -> None:
+    assert line_of_worker(event) == (level, text)
 
 
 # The log

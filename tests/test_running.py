@@ -1,6 +1,7 @@
 """How a command serves, what it says meanwhile, and how it is told to end."""
 
 import io
+import os
 import re
 import signal
 from collections.abc import AsyncIterator
@@ -12,9 +13,12 @@ import trio.testing
 
 from trio_http.http1.exchange import App, Exchange
 from trio_http.observe import Level, Log
-from trio_http.running import run
+from trio_http.running import run, work
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
+from trio_http.serving.channel import DRAIN, READY, RETIRE, STOP, Channel
+from trio_http.serving.listeners import open_listeners
+from trio_http.serving.workers import REMAIN
 from trio_http.testing import Client
 
 # Seconds within which everything here happens, however slow the machine.
@@ -144,3 +148,95 @@ async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signa
             with trio.fail_after(Timeouts().grace / 2), suppress(trio.BrokenResourceError):
                 assert await second.rest() == b""  # or a reset
     assert output.lines[-1].endswith("[SERVER STOPPED]")
+
+
+# As a worker
+
+
+@asynccontextmanager
+async def working(app: App) -> AsyncIterator[tuple[Channel, int]]:
+    """Be a worker; leaving waits until it has ended."""
+    (listener,) = await open_listeners("127.0.0.1:0")
+    port = listener.socket.getsockname()[1]
+    ours, theirs = Channel.pair()
+    descriptors = f"{os.dup(theirs.descriptor)},{os.dup(listener.socket.fileno())}"
+    await listener.aclose()
+    with theirs:
+        pass
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work, app, Limits(), Log(io.StringIO(), Level.INFO), descriptors)
+            with ours:
+                assert await ours.hear() == READY
+                yield ours, port
+
+
+async def test_worker_serves_until_its_parent_ends() -> None:
+    async with working(hello) as (parent, port), connected(port) as client:
+        assert (await client.get("/")).status == 200
+        with parent:
+            pass
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_worker_that_is_told_to_drain_is_told_by_signals_in_vain(
+    number: signal.Signals,
+) -> None:
+    begun, may_end = trio.Event(), trio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        begun.set()
+        await may_end.wait()
+        await hello(exchange)
+
+    async with working(slow) as (parent, port), connected(port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        await begun.wait()
+        parent.tell(DRAIN)
+        for _ in range(3):
+            signal.raise_signal(number)
+            await trio.testing.wait_all_tasks_blocked()
+        may_end.set()
+        answer = await client.answer()
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+
+
+async def test_worker_stops_at_once_when_told_so() -> None:
+    begun = trio.Event()
+
+    async def endless(exchange: Exchange) -> None:
+        begun.set()
+        await trio.sleep_forever()
+
+    async with working(endless) as (parent, port), connected(port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        await begun.wait()
+        parent.tell(DRAIN)
+        await trio.testing.wait_all_tasks_blocked()
+        parent.tell(STOP)
+        with trio.fail_after(Timeouts().grace / 2), suppress(trio.BrokenResourceError):
+            assert await client.rest() == b""  # or a reset
+
+
+async def test_signal_to_replace_workers_is_nothing_to_one() -> None:
+    async with working(hello) as (_, port), connected(port) as client:
+        signal.raise_signal(signal.SIGHUP)
+        await trio.testing.wait_all_tasks_blocked()
+        answer = await client.get("/")
+        assert (answer.status, "Connection" in answer.headers) == (200, False)
+
+
+async def test_worker_that_retires_waits_for_requests_for_a_while(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with (
+        working(hello) as (parent, port),
+        connected(port) as client,
+        connected(port) as idle,
+    ):
+        parent.tell(RETIRE)
+        await trio.sleep(REMAIN - 1)
+        assert (await client.get("/")).headers["Connection"] == "close"
+        assert await idle.rest() == b""
+        assert trio.current_time() == REMAIN

@@ -56,7 +56,8 @@ async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.Moc
 async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    idle = Idle()
+    idle, waiting = Idle(75), Waiting()
+    idle.join(waiting, 0)
     with trio.CancelScope() as listening, trio.CancelScope() as connections:
         shutdown = Shutdown(listening, idle, connections, 10)
         shutdown.retire()
@@ -65,11 +66,12 @@ async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
     assert not idle.ending  # who was accepted a moment ago begins to wait now
     shutdown.listeners_are_closed()
     assert idle.ending
+    assert waiting.interrupted == 0
 
 
 async def test_who_has_retired_can_be_shut_down(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as connections:
-        shutdown = Shutdown(trio.CancelScope(), Idle(), connections, 10)
+        shutdown = Shutdown(trio.CancelScope(), Idle(75), connections, 10)
         shutdown.retire()
         shutdown.listeners_are_closed()
         shutdown.begin()

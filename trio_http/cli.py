@@ -21,11 +21,14 @@ from trio_http.apps.files import files
 from trio_http.http1.exchange import App
 from trio_http.loading import WrongUseError, load_app
 from trio_http.observe import Level, Log
-from trio_http.running import run
+from trio_http.running import WORKER, run, supervise, work
 from trio_http.semantics.limits import Limits
 from trio_http.serving.listeners import parse_address
 
 DEFAULT_BIND = "localhost:4221"
+
+# Windows cannot start a process with sockets that are listening already.
+CAN_HAVE_WORKERS = os.name == "posix"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,13 +43,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log = Log(sys.stderr, Level[options.log_level.upper()])
         binds = options.bind or [DEFAULT_BIND]
         limits = Limits(connections=options.connections, date=options.date, plain=options.plain)
-        trio.run(run, options.app_of(options), binds, limits, log)
+        worker = os.environ.pop(WORKER, None)  # it is for us, not for what an app may start
+        if worker is not None:
+            trio.run(work, options.app_of(options), limits, log, worker)
+        elif options.workers and CAN_HAVE_WORKERS:
+            return trio.run(supervise, _this_command(arguments), binds, options.workers, log)
+        else:
+            trio.run(run, options.app_of(options), binds, limits, log)
     except WrongUseError as error:
         sys.stderr.write(f"trio-http: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:  # before there was a server that could drain
         return 130
     return 0
+
+
+def _this_command(arguments: Sequence[str] | None) -> list[str]:
+    """What starts this command once more, with the same options of the interpreter."""
+    if arguments is not None:  # it was not started as a command, but called
+        return [sys.executable, "-m", "trio_http", *arguments]
+    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,11 +83,19 @@ def _parser() -> argparse.ArgumentParser:
         "warning only of what is out of order (default: info)",
     )
     common.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N|auto",
+        help="serve with so many processes, auto being as many as there are processors; "
+        "SIGHUP replaces them one after the other (default: serve with this process)",
+    )
+    common.add_argument(
         "--connections",
         type=_number,
         metavar="N",
         default=Limits().connections,
-        help="how many may be connected at once; who is beyond waits (default: %(default)s)",
+        help="how many may be connected at once, to each process; who is beyond waits "
+        "(default: %(default)s)",
     )
     common.add_argument(
         "--date",
@@ -201,6 +225,22 @@ def _address(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+def _workers(text: str) -> int:
+    number = _processors() if text == "auto" else _number(text)
+    if number > 1 and not CAN_HAVE_WORKERS:
+        raise argparse.ArgumentTypeError("there can be but one on this system")
+    return number
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "process_cpu_count"):  # since Python 3.13
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _number(text: str) -> int:

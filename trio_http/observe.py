@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TextIO
 
 from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record, Report
+from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
 
 class Level(IntEnum):
@@ -101,6 +102,40 @@ def _trace_of(error: BaseException) -> str:
     """
     trace = "".join(traceback.format_exception(error))
     return "\n".join(f"  {escaped(line)}" for line in trace.rstrip().split("\n"))
+
+
+def line_of_worker(event: WorkerEvent) -> tuple[Level, str]:
+    """How what happens to a worker reads, and how much it matters."""
+    match event:
+        case Listening():
+            return Level.INFO, f"[WORKER {event.worker}] pid {event.pid} is listening"
+        case Ended(status=0, pause=None):
+            return Level.INFO, f"[WORKER {event.worker}] pid {event.pid} has ended"
+        case Ended():
+            text = f"pid {event.pid} ended {_manner(event.status)}{_again(event.pause)}"
+            return Level.ERROR, f"[WORKER {event.worker}] {text}"
+        case NotStarted():
+            text = f"could not be started: {event.error.strerror}{_again(event.pause)}"
+            return Level.ERROR, f"[WORKER {event.worker}] {text}"
+        case Renewed(failed=None):
+            return Level.INFO, "[SERVER RENEWED]"
+        case _:
+            text = f"worker {event.failed} has no successor, so all that are there stay"
+            return Level.ERROR, f"[SERVER NOT RENEWED] {text}"
+
+
+def _manner(status: int) -> str:
+    return f"by signal {-status}" if status < 0 else f"with status {status}"
+
+
+def _again(pause: float | None) -> str:
+    match pause:
+        case None:
+            return ""
+        case 0:
+            return ", starts again at once"
+        case _:
+            return f", starts again in {pause:.0f} s"
 
 
 def printable(raw: bytes) -> str:
