@@ -38,8 +38,8 @@ class Limits:
     linger: int = 16 * 1024 * 1024  # bytes read and dropped before a closing connection is cut
     # A packet carries 1460 bytes anyway; below this a coding saves none.
     compress: int = 256  # bytes of a body, from which on it is worth a content coding
-    # An idle one holds about 9 KiB and one that sends a head up to 41: 150 MiB to
-    # 650 MiB for all. Go and Hypercorn have no limit, until memory ends everybody;
+    # An idle one holds about 6 KiB and one that sends a head up to 38: 100 MiB to
+    # 600 MiB for all. Go and Hypercorn have no limit, until memory ends everybody;
     # nginx has 512, of which clients that only wait leave little.
     connections: float = 16 * 1024  # at once, for one server: who is beyond waits
     # RFC 9110 6.6.1 asks for Date wherever there is a clock.
