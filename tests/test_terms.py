@@ -40,6 +40,20 @@ def refusal_of(*fields: tuple[str, str], method: str = "PUT") -> HTTPError:
     return refusal.value
 
 
+@pytest.mark.parametrize(
+    ("name", "depends"),
+    [
+        ("If-Match", True),
+        ("If-None-Match", True),
+        ("If-Unmodified-Since", True),
+        ("If-Range", False),
+        ("Host", False),
+    ],
+)
+def test_terms_tell_whether_they_depend_on_what_is_there(name: str, depends: object) -> None:
+    assert terms_of((name, "*")).depends is depends
+
+
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 @pytest.mark.parametrize(
     ("field", "expected"),

@@ -26,7 +26,15 @@ from trio_http.apps.locks import alone_in, lock
 from trio_http.apps.routing import Router
 from trio_http.apps.stored import tag_of
 from trio_http.apps.terms import Terms
-from trio_http.apps.uploads import GATHERED, UNCONDITIONAL, Stored, clear_parts, remove, store
+from trio_http.apps.uploads import (
+    GATHERED,
+    SHORT,
+    UNCONDITIONAL,
+    Stored,
+    clear_parts,
+    remove,
+    store,
+)
 from trio_http.http1.connection import serve_stream
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
@@ -92,6 +100,7 @@ async def refusal_of(root: Path, names: Sequence[str], terms: Terms = UNCONDITIO
     send, receive = trio.open_memory_channel[bytes](1)
     with send, receive:
         send.send_nowait(b"never read")
+        send.close()  # or whoever reads it would wait for more
         with pytest.raises(HTTPError) as refusal:
             await store(receive, Directory(root), names, terms)
         assert receive.statistics().current_buffer_used == 1
@@ -250,6 +259,55 @@ async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
     await refusal_of(tmp_path, ["folder"])
     await refusal_of(tmp_path, ["nothing", "name"])
     assert count() == before
+
+
+# What is asked for before the body is
+
+
+def with_length(length: int, *others: tuple[str, str]) -> Terms:
+    return Terms("PUT", Headers([("Content-Length", str(length)), *others]))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        UNCONDITIONAL,  # how long it is nobody knows
+        with_length(SHORT + 1),
+        with_length(10, ("Expect", "100-continue")),
+    ],
+    ids=["unknown", "long", "waiting"],
+)
+async def test_what_need_not_be_sent_is_refused_first(tmp_path: Path, terms: Terms) -> None:
+    assert await refusal_of(tmp_path, ["nothing", "name"], terms) == 404
+
+
+@pytest.mark.parametrize("length", [0, 10, SHORT])
+async def test_what_is_short_is_taken_first(tmp_path: Path, length: int) -> None:
+    terms, data = with_length(length), bytes(length)
+    assert (await stored(data, tmp_path, ["name"], terms)).is_new
+    assert contents(tmp_path) == {"name": data}
+    error = ConnectionError("asked for")
+    with pytest.raises(ConnectionError):
+        await store(Breaking([], error), Directory(tmp_path), ["nothing", "name"], terms)
+    with pytest.raises(HTTPError) as refusal:
+        await stored(data, tmp_path, ["nothing", "name"], terms)
+    assert refusal.value.status == 404
+    only_new = with_length(length, ("If-None-Match", "*"))
+    with pytest.raises(HTTPError) as refusal:
+        await stored(b"another", tmp_path, ["name"], only_new)
+    assert refusal.value.status == 412
+    assert contents(tmp_path) == {"name": data}
+
+
+@pytest.mark.parametrize("way", ["named"], indirect=True)
+async def test_many_small_pieces_are_not_gathered_for_long(tmp_path: Path, way: str) -> None:
+    # In memory each takes many times its length.
+    async with uploading(tmp_path, ["name"]) as body:
+        for _ in range(GATHERED // 30):
+            await body.send(b"x")
+        (part,) = parts(tmp_path)
+        assert part.stat().st_size > 0
+    assert contents(tmp_path) == {"name": b"x" * (GATHERED // 30)}
 
 
 # What others see meanwhile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from trio_http.semantics.conditional import Outcome, State, evaluate
+from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate
 from trio_http.semantics.digests import Digest, parse_digests
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import list_of
@@ -39,6 +39,11 @@ class Terms:
                 415, "content codings are not decoded here", {"Accept-Encoding": "identity"}
             )
         return cls(request.method, headers, _digests_in(headers))
+
+    @property
+    def depends(self) -> bool:
+        """Whether what is there has a say in it; mostly nobody asks."""
+        return not self.headers.names.isdisjoint(PRECONDITIONS)
 
     def check(self, state: State) -> None:
         """Refuse, with 412, a change to something that is not as the client thinks."""
