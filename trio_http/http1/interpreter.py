@@ -10,14 +10,13 @@ import trio
 
 from trio_http.http1.pages import PIECE, send_pieces
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
-from trio_http.semantics.coding import ENCODERS
+from trio_http.semantics.coding import ENCODERS, QUICK
 
 PassOn: TypeAlias = Callable[[bytes | FileSlice], Awaitable[None]]
 """Takes what can leave as it is: bytes, or a part of a file for the kernel to send."""
 
-# Coding this much takes about as long as going to a worker thread and back;
-# more would hold up the other connections.
-AT_ONCE = 8 * 1024
+# After so many pieces of a stream others have a turn, whether the client has room or not.
+_PIECES = 8
 
 
 async def run(body: Body, pass_on: PassOn) -> None:
@@ -40,15 +39,16 @@ async def run(body: Body, pass_on: PassOn) -> None:
 
 
 def fair(pass_on: PassOn) -> Send:
-    """``pass_on`` as a checkpoint: a client that always has room must not starve the others.
+    """``pass_on`` as a checkpoint now and then: who always has room must not starve the others.
 
     It is for one task at a time, as Trio's streams are: two that send at once
     would mix their bytes, so the second gets ``trio.BusyResourceError``.
     """
     busy = False
+    pieces = 0
 
     async def send(data: bytes) -> None:
-        nonlocal busy
+        nonlocal busy, pieces
         if busy:
             raise trio.BusyResourceError("another task is sending a piece of this body")
         busy = True
@@ -56,7 +56,10 @@ def fair(pass_on: PassOn) -> Send:
             await pass_on(data)
         finally:
             busy = False
-        await trio.lowlevel.checkpoint()
+        # A turn of the scheduler takes as long as sending a short piece.
+        if pieces % _PIECES == 0:
+            await trio.lowlevel.checkpoint()
+        pieces += 1
 
     return send
 
@@ -119,7 +122,7 @@ async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
         return coded + encoder.flush() if live else coded
 
     async def encode_piece(data: bytes) -> None:
-        if len(data) <= AT_ONCE:
+        if len(data) <= QUICK[encoded.coding]:
             coded = encode(data)
         else:
             coded = await trio.to_thread.run_sync(encode, data)
@@ -130,6 +133,8 @@ async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
             await send_pieces(piece, encode_piece)
         else:
             for start in range(0, len(piece), PIECE):
+                if start:  # others have their turn between pieces that are coded here
+                    await trio.lowlevel.checkpoint()
                 await encode_piece(piece[start : start + PIECE])
 
     await run(encoded.body, encode_all)

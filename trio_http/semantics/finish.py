@@ -9,7 +9,7 @@ import secrets
 from dataclasses import replace
 
 from trio_http.semantics.bodies import Encoded, length_of
-from trio_http.semantics.coding import IDENTITY, choose_coding, encoded
+from trio_http.semantics.coding import IDENTITY, QUICK, choose_coding, encoded
 from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate, range_applies
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import list_of, media_type_of
@@ -20,9 +20,9 @@ from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, pa
 from trio_http.semantics.refusals import error_response
 from trio_http.semantics.validators import ETag
 
-# Up to this many bytes are coded at once, before the head leaves, so that the
-# head can tell their length; it takes about a millisecond. More is streamed.
-SETTLED = 64 * 1024
+# So many times what an encoder takes quickly is coded at once, before the head leaves,
+# so that the head can tell the length; others wait for half a millisecond. More is streamed.
+SETTLED = 4
 
 # A partial answer is cut from a representation that has been chosen already;
 # the others have no content.
@@ -216,7 +216,7 @@ def _refusal(request: Request, error: HTTPError) -> Response:
 def settle(response: Response) -> Response:
     """The response with a short body coded now, so that its length is known."""
     match response.body:
-        case Encoded(bytes() as data, coding) if len(data) <= SETTLED:
+        case Encoded(bytes() as data, coding) if len(data) <= SETTLED * QUICK[coding]:
             return replace(response, body=encoded(data, coding))
         case _:
             return response
