@@ -5,7 +5,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_http.http1.body import RequestBody
+from trio_http.http1.body import LARGE_PIECE, RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.stream import StreamTransport
 from trio_http.semantics.errors import HTTPError
@@ -46,7 +46,7 @@ async def all_of(body: RequestBody) -> list[bytes]:
 
 async def test_a_request_without_a_body_has_an_empty_one() -> None:
     sent = Sent(COUNTED, b"hello")
-    sent.body.begin_none()
+    sent.body.begin_counted(0)
     assert await all_of(sent.body) == []
     assert sent.body.is_worth_reading
     assert sent.input.unread == b"hello"  # which is somebody else's
@@ -64,7 +64,7 @@ async def test_trailers_are_those_of_the_last_body() -> None:
     sent = Sent(CHUNKED, b"2\r\nhi\r\n0\r\nA: b\r\nHost: y\r\n\r\n")
     assert await all_of(sent.body) == [b"hi"]
     assert sent.body.trailers == Headers({"A": "b"})
-    sent.body.begin_none()
+    sent.body.begin_counted(0)
     assert sent.body.trailers is NO_FIELDS
 
 
@@ -142,3 +142,77 @@ async def test_what_nobody_wanted_is_skipped_up_to_a_limit(
     reached: bool,  # noqa: FBT001 - an expected value
 ) -> None:
     assert await Sent(head, body, limits).body.skip() == reached
+
+
+# So many bytes
+
+
+def counted(length: int, unread: bytes = b"", limits: Limits = Limits()) -> Sent:  # noqa: B008
+    sent = Sent(CHUNKED, unread, limits)
+    sent.body.begin_counted(length)
+    return sent
+
+
+async def test_so_many_bytes_are_the_body_and_what_follows_is_not() -> None:
+    sent = counted(5, b"hel")
+    known = [sent.body.is_read]
+    await sent.client.send_all(b"loGET /")
+    assert await all_of(sent.body) == [b"hel", b"lo"]
+    known.append(sent.body.is_read)
+    assert known == [False, True]
+    assert await sent.body.receive() == b""
+    assert await sent.input.receive_more()
+    assert sent.input.unread == b"GET /"
+
+
+async def test_large_bodies_come_in_large_pieces() -> None:
+    sent = counted(3 * LARGE_PIECE, bytes(2 * LARGE_PIECE + 1))
+    await sent.client.send_all(bytes(LARGE_PIECE))
+    sizes = [len(piece) for piece in await all_of(sent.body)]
+    assert sizes == [LARGE_PIECE, LARGE_PIECE, 1, LARGE_PIECE - 1]
+
+
+@pytest.mark.parametrize(
+    ("length", "limits", "status"), [(5, Limits(body=4), 413), (6, Limits(), 400)]
+)
+async def test_so_many_bytes_are_refused_where_they_are_too_many_or_do_not_come(
+    length: int, limits: Limits, status: int
+) -> None:
+    sent = counted(length, b"hello", limits)
+    await sent.client.send_eof()
+    with pytest.raises(HTTPError) as refusal:
+        await all_of(sent.body)
+    assert refusal.value.status == status
+    known = [sent.body.is_sound]
+    sent.body.begin_counted(0)
+    known.append(sent.body.is_sound)
+    assert known == [False, True]
+
+
+async def test_so_many_bytes_that_stop_coming_have_their_time(autojump_clock: MockClock) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        await all_of(counted(6, b"hello").body)
+    assert refusal.value.status == 408
+    assert trio.current_time() == 30
+
+
+@pytest.mark.parametrize(("skip", "worth"), [(5, True), (4, False)])
+async def test_so_many_bytes_that_nobody_wanted_are_skipped(
+    skip: int,
+    worth: bool,  # noqa: FBT001 - an expected value
+) -> None:
+    sent = counted(5, b"helloGET /", Limits(skip=skip))
+    assert sent.body.is_worth_reading == worth
+    if worth:
+        assert await sent.body.skip()
+        assert sent.input.unread == b"GET /"
+
+
+async def test_there_is_none_or_there_is_something_to_know() -> None:
+    sent = Sent(CHUNKED, b"0\r\n\r\n")
+    known = [sent.body.is_none]
+    sent.body.begin_counted(0)
+    known.append(sent.body.is_none)
+    sent.body.begin_counted(3)
+    known.append(sent.body.is_none)
+    assert known == [False, True, False]

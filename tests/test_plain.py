@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_http.http1.exchange import closing
-from trio_http.http1.plain import CLOSING, Parts, answer_to, head_of, recognise
+from trio_http.http1.plain import CLOSING, Parts, answer_to, head_of, recognise, without_length
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import Body, FileSlice, Stream
 from trio_http.semantics.errors import reason_of
@@ -44,12 +44,12 @@ HOST = b"Host: x"
 def test_a_plain_request_is_taken_apart() -> None:
     parts = recognise(BROWSER, LIMITS)
     assert parts is not None
-    head, line, method, target, fields, *closes = parts
+    head, line, method, target, fields, closes, length = parts
     assert head == BROWSER
     assert line == b"GET /a%20b/c?d=e&f HTTP/1.1"
     assert (method, target) == (b"GET", b"/a%20b/c?d=e&f")
     assert Headers.parse(fields)["accept-encoding"] == "gzip, deflate, br, zstd"
-    assert not any(closes)
+    assert (closes, length) == (False, 0)
 
 
 @pytest.mark.parametrize("behind", [b"", b"G", BROWSER, b"\x00", b"\r\n"])
@@ -78,16 +78,42 @@ def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
 def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an expected value
     parts = recognise(sent, LIMITS)
     assert parts is not None
-    assert any(parts[5:]) == closes
+    assert parts[5] == closes
+
+
+@pytest.mark.parametrize(
+    ("sent", "length"),
+    [
+        (head(b"POST / HTTP/1.1", HOST), 0),
+        (head(b"POST / HTTP/1.1", HOST, b"Content-Length: 0"), 0),
+        (head(b"PUT /x HTTP/1.1", HOST, b"content-length:5", b"Content-Type: text/plain"), 5),
+        (head(b"PATCH / HTTP/1.1", b"CONTENT-LENGTH: 12345678901234567", HOST), 12345678901234567),
+        (head(GET, HOST, b"Content-Length: 3"), 3),  # no meaning, but a length (RFC 9110 9.3.1)
+    ],
+)
+def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
+    parts = recognise(sent, LIMITS)
+    assert parts is not None
+    assert parts[6] == length
+    bare = recognise(without_length(sent), LIMITS)
+    assert bare is not None
+    assert bare[1:4] == parts[1:4]
+    assert bare[6] == 0
 
 
 @pytest.mark.parametrize(
     "sent",
     [
-        # Without a body only: RFC 9112 6.
-        head(b"POST / HTTP/1.1", HOST),
-        head(GET, HOST, b"Content-Length: 0"),
-        head(GET, HOST, b"CONTENT-LENGTH: 3"),
+        # So many bytes, and no doubt how many: RFC 9112 6.
+        head(GET, HOST, b"Content-Length:"),
+        head(GET, HOST, b"Content-Length: 03"),
+        head(GET, HOST, b"Content-Length: +3"),
+        head(GET, HOST, b"Content-Length: 3 "),
+        head(GET, HOST, b"Content-Length: 3, 3"),
+        head(GET, HOST, b"Content-Length: 1234567890123456789"),
+        head(GET, HOST, b"Content-Length: 3", b"Content-Length: 3"),
+        head(GET, b"content-length: 3", HOST, b"Content-Length: 3"),
+        head(GET, HOST, b"Content-Length : 3"),
         head(GET, HOST, b"Transfer-Encoding: chunked"),
         head(GET, HOST, b"transfer-encoding: gzip"),
         head(GET, HOST, b"Expect: 100-continue"),
@@ -168,7 +194,7 @@ _LINES = st.one_of(
     st.from_regex(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,6}:[\t -~\x80-\xff]{0,8}", fullmatch=True),
 )
 _REQUEST_LINES = st.one_of(
-    st.sampled_from([GET, b"HEAD /?%41 HTTP/1.1", b"OPTIONS /x HTTP/1.1", b"PUT / HTTP/1.1"]),
+    st.sampled_from([GET, b"HEAD /?%41 HTTP/1.1", b"OPTIONS /x HTTP/1.1", b"TRACE / HTTP/1.1"]),
     st.from_regex(rb"(GET|HEAD|DELETE|OPTIONS|get) /[!-~]{0,8} HTTP/1\.[0-9]", fullmatch=True),
     st.binary(max_size=20),
 )
@@ -176,7 +202,7 @@ _REQUEST_LINES = st.one_of(
 
 def compare(sent: bytes, parts: Parts) -> None:
     """See that what was recognised is what the stricter rules take and h11 reads."""
-    whole, line, method, target, fields, *closes = parts
+    whole, line, method, target, fields, closes, length = parts
     assert sent.startswith(whole)
     assert whole.startswith(line + b"\r\n")
     check_head(whole, LIMITS)
@@ -187,10 +213,22 @@ def compare(sent: bytes, parts: Parts) -> None:
     assert (request.method, request.target) == (method, target)
     assert request.http_version == b"1.1"
     assert tuple(request.headers.raw_items()) == Headers.parse(fields).raw
-    assert isinstance(connection.next_event(), h11.EndOfMessage)
+    assert not connection.they_are_waiting_for_100_continue
+    if 0 < length < 1000:  # the body is so many bytes, and the next request follows
+        connection.receive_data(b"x" * length + b"GET")
+        data = connection.next_event()
+        assert isinstance(data, h11.Data)
+        assert data.data == b"x" * length
+        assert isinstance(connection.next_event(), h11.EndOfMessage)
+        assert connection.trailing_data == (b"GET", False)
+    elif length:
+        assert connection.next_event() is h11.NEED_DATA
+        return
+    else:
+        assert isinstance(connection.next_event(), h11.EndOfMessage)
     connection.send(h11.Response(status_code=204, headers=[]))
     connection.send(h11.EndOfMessage())
-    assert (connection.our_state is h11.MUST_CLOSE) == any(closes)
+    assert (connection.our_state is h11.MUST_CLOSE) == closes
 
 
 @settings(max_examples=1000, deadline=None)
@@ -208,24 +246,42 @@ _PLAIN_LINES = st.one_of(
         rb"(X-[A-Za-z]{0,4}|accept|Cookie|Hos|Tea):[ \t]{0,2}[!-~\x80-\xff]{0,8}[ \t]?",
         fullmatch=True,
     ),
-    st.sampled_from([b"Connection: keep-alive", b"connection: close", b"CONNECTION:close"]),
+    st.sampled_from(
+        [
+            b"Connection: keep-alive",
+            b"connection: close",
+            b"CONNECTION:close",
+            b"Content-Type: text/plain",
+        ]
+    ),
+)
+_PLAIN_LENGTHS = st.builds(
+    b"%b%d".__mod__,
+    st.tuples(st.sampled_from([b"Content-Length: ", b"content-length:"]), st.integers(0, 10**17)),
 )
 
 
 @settings(max_examples=1000, deadline=None)
 @given(
     st.from_regex(
-        rb"(GET|HEAD|DELETE|OPTIONS) /([!-\"$&-~]|%[0-9A-Fa-f]{2}){0,8} HTTP/1\.1", fullmatch=True
+        rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /([!-\"$&-~]|%[0-9A-Fa-f]{2}){0,8} HTTP/1\.1",
+        fullmatch=True,
     ),
     st.lists(_PLAIN_LINES, max_size=3),
     st.from_regex(rb"(?i:host): ?([a-z.]{1,9}|\[[:0-9a-f]{1,5}\])(:[0-9]{1,4})?", fullmatch=True),
+    st.lists(_PLAIN_LENGTHS, max_size=1),
     st.lists(_PLAIN_LINES, max_size=3),
     st.binary(max_size=20),
 )
-def test_what_clients_usually_send_is_plain_and_read_alike(
-    line: bytes, before: list[bytes], host: bytes, after: list[bytes], behind: bytes
+def test_what_clients_usually_send_is_plain_and_read_alike(  # noqa: PLR0917 - parts of a request
+    line: bytes,
+    before: list[bytes],
+    host: bytes,
+    length: list[bytes],
+    after: list[bytes],
+    behind: bytes,
 ) -> None:
-    sent = head(line, *before, host, *after) + behind
+    sent = head(line, *before, host, *length, *after) + behind
     parts = recognise(sent, LIMITS)
     assert parts is not None
     compare(sent, parts)

@@ -977,6 +977,49 @@ async def test_the_server_may_make_it_the_last(plain: bool) -> None:  # noqa: FB
 
 
 @pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    ("body", "skip", "goes_on"),
+    [(b"hello", 5, True), (b"hello", 4, False), (b"hell", 5, False)],
+)
+async def test_a_body_that_nobody_wanted_is_skipped_either_way(
+    body: bytes,
+    skip: int,
+    goes_on: bool,  # noqa: FBT001 - an expected value
+    plain: bool,  # noqa: FBT001
+) -> None:
+    wire, client = connect(limits=Limits(plain=plain, skip=skip))
+    await client.send(PUT % 5 + body)
+    await client.send_eof()
+    assert await begin(wire) == plain
+    await answer(wire, Response())
+    assert not wire.is_ready
+    assert await wire.next_cycle() == goes_on
+    said = (await client.answer()).headers.get("Connection")
+    assert said == (None if skip == 5 else "close")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("read", [0, 1, 2])
+async def test_a_streamed_answer_to_a_body_goes_on_after_it(plain: bool, read: int) -> None:  # noqa: FBT001
+    async def produce(send: Send) -> None:
+        await send(b"hello")
+        await send(await wire.body.receive() or b"!")  # also of what is still to come
+
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(PUT % 5 + b"hello")
+    await client.send(GET)
+    assert await begin(wire) == plain
+    for _ in range(read):
+        await wire.body.receive()
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    assert (await client.answer()).body == (b"hello!" if read else b"hellohello")
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), b"next"))
+    assert (await client.answer()).body == b"next"
+
+
+@pytest.mark.parametrize("plain", [True, False])
 async def test_after_a_refusal_nothing_is_read_whatever_came_before(plain: bool) -> None:  # noqa: FBT001
     wire, client = connect(limits=Limits(plain=plain))
     await client.send(GET + b"nonsense\r\n\r\n" + GET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import h11
 import trio
@@ -14,12 +15,19 @@ from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.trailers import believed
 
+T = TypeVar("T")
+
+# Large bodies come in large pieces; beyond this, memory is had from the system
+# each time, and that costs more than the calls that are saved.
+LARGE_PIECE = 128 * 1024
+
 
 class RequestBody:
     """The body of the request at hand; one of these serves a connection.
 
-    Bytes are read only when somebody asks for them, and passed on to h11 only
-    as far as they belong to the body.
+    Bytes are read only when somebody asks for them. So many bytes are that, and
+    go from the socket to whoever asked; anything else is framed by h11, which is
+    given only what belongs to the body.
     """
 
     __slots__ = (
@@ -30,7 +38,9 @@ class RequestBody:
         "_input",
         "_limits",
         "_received",
+        "_rest",
         "_timeouts",
+        "is_none",
         "is_sound",
         "trailers",
     )
@@ -38,12 +48,15 @@ class RequestBody:
     def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
         self.trailers: Headers = NO_FIELDS
         """What came behind the last chunk, once that has been read."""
+        self.is_none = True
+        """Whether there is none, and nothing to be known of it."""
         self.is_sound = True
         """Whether it has kept to its framing, so that it is known where it ends."""
         self._input = source
         self._timeouts = timeouts
         self._limits = limits
-        self._h11: h11.Connection | None = None  # None where there is no body
+        self._h11: h11.Connection | None = None  # None for so many bytes, or for none
+        self._rest = 0  # how many of them are still to come
         # How to tell the client to go on, if it waits for that. h11 takes any
         # interim response for it, but only 100 is (RFC 9110 15.2.1).
         self._awaits_continue: Callable[[], Awaitable[None]] | None = None
@@ -51,10 +64,14 @@ class RequestBody:
         self._declared = 0  # what Content-Length says
         self._received = 0  # how much has been read
 
-    def begin_none(self) -> None:
-        """Make ready for a request without a body, or one that is not known yet."""
-        self._h11 = None
+    def begin_counted(self, length: int) -> None:
+        """Make ready for a body of so many bytes, and nothing to be told before."""
+        self.is_none = not length
+        self._h11 = self._awaits_continue = None
+        self._declared = self._rest = length
+        self._received = 0
         self.trailers = NO_FIELDS
+        self.is_sound = True
 
     def begin(
         self, state: h11.Connection, request: h11.Request, go_on: Callable[[], Awaitable[None]]
@@ -62,7 +79,9 @@ class RequestBody:
         """Make ready for the body of a request that h11 has just read."""
         self.trailers = NO_FIELDS
         self.is_sound = True
+        self.is_none = False
         self._h11 = state
+        self._rest = 0
         self._awaits_continue = go_on if state.they_are_waiting_for_100_continue else None
         self._received = 0
         self._declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
@@ -80,11 +99,16 @@ class RequestBody:
         A client that was not told to continue may send its body or may not
         (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
         """
-        return self._h11 is None or (
+        return not self._declared or (
             self._awaits_continue is None
             and self._declared <= self._limits.body
             and self._declared - self._received <= self._limits.skip
         )
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is left to be read."""
+        return not self._rest and (self._h11 is None or self._h11.their_state is not h11.SEND_BODY)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -102,14 +126,32 @@ class RequestBody:
         waits for it. A body that is malformed, breaks off, is too large or
         stops coming raises ``HTTPError``.
         """
-        # After an error h11 repeats it: a body that broke off has no end to report.
-        if self._h11 is None or self._h11.their_state not in {h11.SEND_BODY, h11.ERROR}:
-            return b""
         try:
-            return await self._next_data(self._h11)
+            if self._rest:
+                return await self._next_counted()
+            # After an error h11 repeats it: a body that broke off has no end to report.
+            if self._h11 is not None and self._h11.their_state in {h11.SEND_BODY, h11.ERROR}:
+                return await self._next_data(self._h11)
         except HTTPError:
             self.is_sound = False
             raise
+        return b""
+
+    async def _next_counted(self) -> bytes:
+        if self._declared > self._limits.body:
+            raise self._too_large()
+        size = min(self._rest, LARGE_PIECE)
+        data = self._input.cut(size) or await self._in_time(self._input.receive(size))
+        if not data:
+            raise _malformed()
+        self._rest -= len(data)
+        self._received += len(data)
+        return data
+
+    async def _in_time(self, receiving: Awaitable[T]) -> T:
+        with trio.move_on_after(self._timeouts.receive):
+            return await receiving
+        raise HTTPError(408, "the body of the request has stopped coming")
 
     async def _next_data(self, state: h11.Connection) -> bytes:
         if self._declared > self._limits.body:
@@ -120,7 +162,7 @@ class RequestBody:
             try:
                 event = state.next_event()
             except h11.RemoteProtocolError as error:
-                raise HTTPError(400, "the request body is malformed or breaks off") from error
+                raise _malformed() from error
             match event:
                 case h11.Data():
                     self._received += len(event.data)
@@ -139,10 +181,7 @@ class RequestBody:
     async def _feed(self, state: h11.Connection) -> None:
         """Pass on to h11 what belongs to the body, and nothing that comes behind it."""
         while not (size := self._framing.take(self._input.unread)):
-            with trio.move_on_after(self._timeouts.receive) as waiting:
-                await self._input.receive_more()
-            if waiting.cancelled_caught:
-                raise HTTPError(408, "the body of the request has stopped coming")
+            await self._in_time(self._input.receive_more())
             if self._input.ended:
                 break  # which h11 has to hear of, as no bytes
         state.receive_data(self._input.cut(size))
@@ -157,3 +196,7 @@ class RequestBody:
         except HTTPError:
             return False
         return True
+
+
+def _malformed() -> HTTPError:
+    return HTTPError(400, "the request body is malformed or breaks off")

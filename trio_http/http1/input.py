@@ -29,6 +29,12 @@ class Input:
         self._transport = transport
         self._limits = limits
 
+    async def receive(self, size: int) -> bytes:
+        """The next bytes where none are unread, for whoever keeps them; none at the end."""
+        data = b"" if self.ended else await self._transport.receive(size)
+        self.ended = not data
+        return data
+
     async def receive_more(self) -> bool:
         """Wait for more bytes; false at the end of the input."""
         if not self.ended:
@@ -93,6 +99,10 @@ class Input:
 
     def cut(self, size: int) -> bytes:
         """The first bytes of what is unread, which are read herewith."""
-        data = bytes(self.unread[:size])
-        del self.unread[:size]
+        if size >= len(self.unread):
+            data = bytes(self.unread)
+            self.unread.clear()
+        else:
+            data = bytes(self.unread[:size])
+            del self.unread[:size]
         return data

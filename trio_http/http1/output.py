@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from trio_http.http1.pages import read_cached
 from trio_http.http1.stream import Transport
@@ -26,6 +27,16 @@ class Output:
     def add(self, pieces: Iterable[bytes | FileSlice]) -> None:
         """Have these sent with the next flush."""
         self._gathered += pieces
+
+    def flush_at_once(self) -> bool:
+        """Send what is gathered as far as that takes no waiting; whether that was all."""
+        pieces = self._gathered
+        if any(isinstance(piece, FileSlice) for piece in pieces):
+            return False
+        data = b"".join(cast(list[bytes], pieces))
+        sent = self._transport.send_at_once(data) if data else 0
+        self._gathered = [] if sent == len(data) else [data[sent:]]
+        return not self._gathered
 
     async def flush(self) -> None:
         """Send what is gathered; return when the client's side has taken it."""

@@ -98,6 +98,10 @@ class SocketTransport:
         return data
 
     async def receive(self, size: int) -> bytes:
+        # Somebody who sends a body has mostly sent more of it by now.
+        if (data := self.receive_now(size)) is not None:
+            await trio.lowlevel.checkpoint()
+            return data
         while True:
             await self.readable()
             if (data := self.receive_now(size)) is not None:

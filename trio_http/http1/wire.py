@@ -9,6 +9,7 @@ written is gathered until there is a reason to send it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import h11
 import trio
@@ -18,7 +19,7 @@ from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
 from trio_http.http1.output import Output
 from trio_http.http1.pages import PIECE, read_cached
-from trio_http.http1.plain import CLOSING, Parts, answer_to, recognise
+from trio_http.http1.plain import CLOSING, Parts, answer_to, recognise, without_length
 from trio_http.http1.stream import Transport
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
@@ -26,6 +27,16 @@ from trio_http.semantics.errors import HTTPError, reason_of
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
 from trio_http.semantics.trailers import asked_for
+
+# Events of h11's never change, so equal ones can be used again: to make one takes
+# as long as to send it.
+_END = h11.EndOfMessage()
+
+
+@lru_cache(maxsize=256)
+def _head_event(status: int, fields: tuple[tuple[bytes, bytes], ...]) -> h11.Response:
+    reason = reason_of(status).encode()
+    return h11.Response(status_code=status, headers=list(fields), reason=reason)
 
 
 class Wire:
@@ -85,8 +96,9 @@ class Wire:
         self._plain = parts
         if parts is not None:
             self.input.pass_over(len(parts[0]), parts[1])
-            self.body.begin_none()
-            self._is_last = parts[5] is not None or parts[6] is not None
+            if parts[6] or not self.body.is_none:
+                self.body.begin_counted(parts[6])
+            self._is_last = parts[5]
         return parts
 
     async def next_request(self) -> h11.Request:
@@ -98,8 +110,11 @@ class Wire:
         self.status = self.sent = 0
         self._plain = None
         self._finished = self._is_last = self._reusable = False
-        self.body.begin_none()
-        request = self._parsed(self.input.head_at_hand() or await self._rest_of_head())
+        self.body.begin_counted(0)
+        head = self.input.head_at_hand() or await self._rest_of_head()
+        check_head(head, self._limits)
+        request = self._parsed(head)
+        self.body.begin(self._h11, request, self._go_on)
         self._reusable = True
         return request
 
@@ -109,13 +124,15 @@ class Wire:
         raise HTTPError(408, "the head of the request took too long")
 
     def _leave_plain(self) -> None:
-        """Have h11 read what was plain so far, because it turns out to need more."""
+        """Have h11 read what was plain so far, because it turns out to need more.
+
+        A body is nothing that h11 would have to know of: it is counted as it was.
+        """
         if self._plain is not None:
             head, self._plain = self._plain[0], None
-            self._parsed(head)
+            self._parsed(without_length(head))
 
     def _parsed(self, head: bytes) -> h11.Request:
-        check_head(head, self._limits)
         self._h11.receive_data(head)
         try:
             request = self._h11.next_event()
@@ -125,7 +142,6 @@ class Wire:
         except h11.RemoteProtocolError as error:  # pragma: no cover - strict refuses more
             raise HTTPError(error.error_status_hint, str(error)) from error
         assert isinstance(request, h11.Request)  # noqa: S101 - all that a complete head can be
-        self.body.begin(self._h11, request, self._go_on)
         return request
 
     # Writing
@@ -171,6 +187,8 @@ class Wire:
         """
         if self._plain is None:
             return False
+        if self._plain[6] and self.must_close:
+            self._is_last = True
         if self._is_last:
             lines += CLOSING
         answer = answer_to(self._plain, response, lines)
@@ -202,21 +220,16 @@ class Wire:
     async def respond(self, response: Response) -> None:
         """Send a response; its body is run as fast as the client takes it."""
         self._leave_plain()
-        self._write(
-            h11.Response(
-                status_code=response.status,
-                headers=list(response.headers.raw),
-                reason=reason_of(response.status).encode(),
-            )
-        )
+        self._write(_head_event(response.status, response.headers.raw))
         self.status = response.status
         try:
             if not isinstance(response.body, bytes):
                 # The client should not wait for a head until a body exists.
-                await self._output.flush()
+                await self._flush()
             await run(response.body, self._send_data)
-            self._write(h11.EndOfMessage(headers=list(asked_for(response).raw)))
-            await self._output.flush()
+            trailers = asked_for(response).raw
+            self._write(h11.EndOfMessage(headers=list(trailers)) if trailers else _END)
+            await self._flush()
         except BaseException:
             self._h11.send_failed()
             raise
@@ -227,8 +240,12 @@ class Wire:
             # h11 passes on, untouched, whatever has a length: so a part of a
             # file can go from the disk to the socket without being read here.
             self._write(h11.Data(data=data))  # type: ignore[arg-type]
-            await self._output.flush()
+            await self._flush()
             self.sent += len(data)
+
+    async def _flush(self) -> None:
+        if not self._output.flush_at_once():
+            await self._output.flush()
 
     def _write(self, event: h11.Event) -> None:
         self._output.add(self._h11.send_with_data_passthrough(event) or ())
@@ -238,12 +255,15 @@ class Wire:
     @property
     def is_ready(self) -> bool:
         """Whether a next request may come, and nothing has to be done for that."""
-        return self._plain is not None and self._finished and not self._is_last
+        plain = self._plain
+        if plain is None or not self._finished or self._is_last:
+            return False
+        return not plain[6] or self.body.is_read
 
     async def next_cycle(self) -> bool:
         """Make ready for a next request; false where there can be none on this connection."""
         if self._plain is not None:
-            return self.is_ready
+            return self._finished and not self._is_last and await self.body.skip()
         if self._h11.our_state is not h11.DONE or self._is_last:
             return False
         if not (self._reusable and self.body.is_sound):
@@ -262,11 +282,10 @@ class Wire:
         """
         if self.input.ended:
             return
-        body_left = self._state is not None and self._state.their_state is h11.SEND_BODY
-        all_known = self._reusable and self.body.is_sound
+        all_read = self._reusable and self.body.is_sound and self.body.is_read
         with trio.move_on_after(self._timeouts.linger):
             told = await self._transport.send_eof()
-            if all_known and not (body_left or self.input.unread or told):
+            if all_read and not (self.input.unread or told):
                 return  # only closing tells this client, who may wait for it
             dropped = 0
             while dropped < self._limits.linger:
