@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import lru_cache
 
 from trio_http.semantics.bodies import Encoded, length_of
 from trio_http.semantics.coding import IDENTITY, QUICK, choose_coding, encoded
 from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate, range_applies
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import list_of, media_type_of
-from trio_http.semantics.headers import Headers
+from trio_http.semantics.headers import Headers, RawFields
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Compress, Request, Response
 from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, parse_ranges
@@ -43,6 +44,7 @@ _NOT_IN_304 = (
     "Content-Type",
 )
 
+_OF_OTHER_BYTES = {b"content-encoding", b"content-range"}
 _VALIDATORS = {b"etag", b"last-modified"}
 
 _WORTH_CODING = {
@@ -96,12 +98,12 @@ def represent(request: Request, response: Response, limits: Limits, now: float) 
     coding = choose_coding(accepted)
     if coding is None and request.method in {"GET", "HEAD"} and response.status < 300:
         refusal = _refusal(request, HTTPError(406, "no acceptable content coding"))
-        return replace(refusal, headers=varying(refusal.headers, "Accept-Encoding"))
+        return refusal.with_headers(varying(refusal.headers, "Accept-Encoding"))
     # What tells of an error, or of something that was done, is told in any case.
     if coding is None or coding == IDENTITY:
-        return replace(response, headers=headers)
+        return response.with_headers(headers)
     if parts_of(request, response, now) is not None and choose_coding(accepted, ()) == IDENTITY:
-        return replace(response, headers=headers)
+        return response.with_headers(headers)
     headers = headers.without("Content-Length").adding("Content-Encoding", coding)
     tag = ETag.parse(headers.get("ETag") or "")
     if tag is not None:
@@ -111,27 +113,40 @@ def represent(request: Request, response: Response, limits: Limits, now: float) 
 
 def varying(headers: Headers, name: str) -> Headers:
     """The fields, saying that a request's field has had its part in them (RFC 9110 12.5.5)."""
+    return _varying(headers.raw, name)
+
+
+# The responses of a server have few fields that differ: what follows from some is kept.
+@lru_cache(maxsize=1024)
+def _varying(fields: RawFields, name: str) -> Headers:
+    headers = Headers.received(fields)
     named = [member.lower() for member in list_of(headers.get("Vary") or "")]
     return headers if name.lower() in named or "*" in named else headers.adding("Vary", name)
 
 
 def may_be_coded(response: Response, limits: Limits) -> bool:
     """Whether another client could have got the same response in another coding."""
-    headers = response.headers
     length = length_of(response.body)
     too_short = 1 if response.compress is Compress.ALWAYS else limits.compress
     if (
         response.compress is Compress.NEVER
         or response.status in _NEVER_CODED
-        or (length is not None and length < max(too_short, 1))  # asked first: most are
-        or "Content-Encoding" in headers
-        or "Content-Range" in headers
-        or "no-transform" in list_of((headers.get("Cache-Control") or "").lower())
+        or (length is not None and length < max(too_short, 1))
     ):
         return False
-    return response.compress is Compress.ALWAYS or worth_coding(
-        media_type_of(headers.get("Content-Type") or "")
-    )
+    gain = _gain_of(response.headers.raw)
+    return gain is not None and (gain or response.compress is Compress.ALWAYS)
+
+
+@lru_cache(maxsize=1024)
+def _gain_of(fields: RawFields) -> bool | None:
+    """Whether it is worth it to code what has these fields, or None where it is not allowed."""
+    headers = Headers.received(fields)
+    if not headers.names.isdisjoint(_OF_OTHER_BYTES):
+        return None
+    if "no-transform" in list_of((headers.get("Cache-Control") or "").lower()):
+        return None
+    return worth_coding(media_type_of(headers.get("Content-Type") or ""))
 
 
 def worth_coding(media_type: str) -> bool:
@@ -170,10 +185,10 @@ def partition(request: Request, response: Response, now: float) -> Response:
     length = length_of(response.body)
     if length is None or not _has_parts(response):
         return response
-    headers = response.headers.defaulting("Accept-Ranges", "bytes")
+    headers = _with_parts(response.headers.raw)
     ranges = parts_of(request, response, now)
     if ranges is None:
-        return replace(response, headers=headers)
+        return response.with_headers(headers)
     headers = headers.without("Content-Length")
     match ranges:
         case []:
@@ -192,8 +207,15 @@ def partition(request: Request, response: Response, now: float) -> Response:
             return replace(response, status=206, headers=headers, body=body)
 
 
+@lru_cache(maxsize=1024)
+def _with_parts(fields: RawFields) -> Headers:
+    return Headers.received(fields).defaulting("Accept-Ranges", "bytes")
+
+
 def parts_of(request: Request, response: Response, now: float) -> list[ByteRange] | None:
     """The ranges to be sent of this response, or None where it is all of it."""
+    if b"range" not in request.headers.names:
+        return None  # as mostly
     length = length_of(response.body)
     field = request.headers.get("Range")
     if request.method != "GET" or field is None or length is None or not _has_parts(response):

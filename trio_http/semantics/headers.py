@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import TypeAlias
 
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
+RawFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 # RFC 9110 5.6.2: what a name is made of, and a method too.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -57,7 +59,7 @@ class Headers:
     """
 
     __slots__ = ("_names", "raw")
-    raw: tuple[tuple[bytes, bytes], ...]
+    raw: RawFields
 
     def __init__(self, fields: Fields = ()) -> None:
         pairs = fields.items() if isinstance(fields, Mapping) else fields
@@ -67,8 +69,9 @@ class Headers:
     @classmethod
     def received(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Fields that a parser has checked already."""
-        headers = cls()
+        headers = cls.__new__(cls)  # there is nothing to check
         headers.raw = tuple(raw)
+        headers._names = None  # noqa: SLF001 - it is one of these
         return headers
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
-from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -77,7 +76,9 @@ class Request:
 
     def below(self, mount: str) -> Request:
         """The same request as an app sees it that is mounted there."""
-        request = copy(self)
+        request = Request(
+            self.method, self.target, self.version, self._fields, self.body, self.client
+        )
         request.mount = self.mount + mount
         request.path = self.path.removeprefix(mount) or "/"
         return request
