@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trio_http.http1 import pages
-from trio_http.http1.output import Output
+from trio_http.http1.output import Output, rest_of
 from trio_http.http1.pages import read_slice
 from trio_http.semantics.bodies import FileSlice
 
@@ -30,6 +30,9 @@ class Calls:
 
     def send_at_once(self, data: bytes) -> int:
         raise AssertionError(data)
+
+    def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
+        raise AssertionError(head, piece)
 
     async def send(self, data: bytes, patience: float) -> None:
         self.made.append(("send", data, patience))
@@ -93,3 +96,21 @@ async def test_a_part_of_a_file_leaves_in_its_place(
         ("send", b"twothree", 3),
         ("send_file", b"a ", 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "rest"),
+    [
+        (b"hello", 0, (b"head", b"hello")),
+        (b"hello", 3, (b"d", b"hello")),
+        (b"hello", 4, (b"hello",)),
+        (b"hello", 6, (b"llo",)),
+        (FileSlice(3, 10, 5), 1, (b"ead", FileSlice(3, 10, 5))),
+        (FileSlice(3, 10, 5), 4, (FileSlice(3, 10, 5),)),
+        (FileSlice(3, 10, 5), 7, (FileSlice(3, 13, 2),)),
+    ],
+)
+def test_what_is_left_follows_what_was_sent(
+    body: bytes | FileSlice, sent: int, rest: tuple[bytes | FileSlice, ...]
+) -> None:
+    assert rest_of(b"head", body, sent) == rest

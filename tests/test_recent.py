@@ -34,3 +34,10 @@ def test_the_oldest_are_forgotten_first() -> None:
     assert recent.get("0") == 0
     assert recent.get("1") is None
     assert recent.get("2") == 2
+
+
+def test_there_may_be_fewer() -> None:
+    recent: Recent[int] = Recent(Clock(), most=2)
+    for number in range(3):
+        recent.note(str(number), number)
+    assert [recent.get(str(number)) for number in range(3)] == [None, 1, 2]

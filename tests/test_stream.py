@@ -21,6 +21,7 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
+from trio_http.http1 import pages
 from trio_http.http1.pages import PIECE
 from trio_http.http1.readiness import Levels
 from trio_http.http1.stream import (
@@ -639,6 +640,57 @@ async def test_every_other_stream_goes_through_its_own_methods() -> None:
     assert isinstance(transport, StreamTransport)
     await transport.aclose()
     assert await theirs.receive_some() == b""
+
+
+# A head and a file, without waiting
+
+
+async def test_a_head_and_a_file_leave_together(
+    tcp_pair: tuple[SocketTransport, socket.socket], file: int
+) -> None:
+    transport, theirs = tcp_pair
+    piece = FileSlice(file, 10, 100_000)
+
+    async def send() -> None:
+        sent = transport.send_file_at_once(b"head", piece)
+        if not pages.CAN_TELL_CACHED:
+            assert sent == 0
+            await transport.send(b"head", PATIENCE)
+            sent = 4
+        rest = FileSlice(file, 10 + sent - 4, 100_000 - sent + 4)
+        await transport.send_file(rest, PATIENCE)
+
+    received = await received_by(theirs, transport, send)
+    assert received == b"head" + MUCH[10:100_010]
+
+
+async def test_a_file_goes_as_far_as_there_is_room(
+    pair: tuple[SocketTransport, socket.socket], file: int
+) -> None:
+    transport, _ = pair
+    piece = FileSlice(file, 0, len(MUCH))
+    sent = transport.send_file_at_once(b"head", piece)
+    assert sent < len(MUCH)
+    assert transport.send_file_at_once(MUCH, piece) < len(MUCH)  # not even the head
+
+
+async def test_what_is_not_in_memory_does_not_leave_at_once(
+    pair: tuple[SocketTransport, socket.socket], file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, _ = pair
+    piece = FileSlice(file, 0, 10)
+    monkeypatch.setattr(pages, "CAN_TELL_CACHED", False)
+    assert transport.send_file_at_once(b"head", piece) == 0
+    monkeypatch.undo()
+    monkeypatch.delattr(os, "sendfile", raising=False)
+    assert transport.send_file_at_once(b"head", piece) == 0
+
+
+async def test_streams_have_no_way_to_send_a_file_at_once(
+    memory_pair: tuple[StreamTransport, MemoryStream], file: int
+) -> None:
+    transport, _ = memory_pair
+    assert transport.send_file_at_once(b"head", FileSlice(file, 0, 10)) == 0
 
 
 # Waiting no longer

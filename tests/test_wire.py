@@ -1034,25 +1034,32 @@ async def test_after_a_refusal_nothing_is_read_whatever_came_before(plain: bool)
     assert not await wire.next_cycle()
 
 
-async def test_what_a_client_has_no_room_for_leaves_later() -> None:
-    ours, theirs = trio.socket.socketpair()
-    ours.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, 1)
-    transport = transport_of(trio.SocketStream(ours), 2)
-    wire = Wire(transport, Timeouts(), Limits(plain=True))
-    much = os.urandom(1024) * 2048
+@pytest.mark.parametrize("kind", ["bytes", "file"])
+@pytest.mark.parametrize("size", [2**17, 2**21])  # what there is room for, and what not
+async def test_what_a_client_has_no_room_for_leaves_later(
+    size: int, kind: str, tmp_path: Path
+) -> None:
+    much = os.urandom(size)
+    path = tmp_path / "file"
+    path.write_bytes(much)
     received = bytearray()
-    async with trio.SocketStream(theirs) as client:
-        await client.send_all(GET)
-        assert await begin(wire)
-        assert wire.respond_plain(Response(200, (), much), b"X: y\r\n")
-        before = wire.head_has_left, wire.response_has_left
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wire.flush)
-            while len(received) < len(much) or not received.endswith(much[-1024:]):
-                received += await client.receive_some()
-        assert before == (True, False)
-        assert wire.response_has_left
-    await transport.aclose()
-    head, _, body = bytes(received).partition(b"\r\n\r\n")
-    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y" % len(much)
-    assert body == much
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    with path.open("rb") as file:
+        async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
+            transport = transport_of(await listener.accept(), 2)
+            wire = Wire(transport, Timeouts(), Limits(plain=True))
+            await client.send_all(GET)
+            assert await begin(wire)
+            body = much if kind == "bytes" else FileSlice(file.fileno(), 0, size)
+            assert wire.respond_plain(Response(200, (), body), b"X: y\r\n")
+            assert wire.head_has_left
+            async with trio.open_nursery() as nursery:
+                if not wire.response_has_left:
+                    nursery.start_soon(wire.flush)
+                while len(received) < size or not received.endswith(much[-1024:]):
+                    received += await client.receive_some()
+            assert wire.response_has_left
+            await transport.aclose()
+    head, _, sent = bytes(received).partition(b"\r\n\r\n")
+    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y" % size
+    assert sent == much

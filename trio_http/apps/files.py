@@ -11,6 +11,7 @@ from pathlib import Path
 
 import trio
 
+from trio_http.apps.contents import Contents
 from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.hashing import FileDigests
@@ -120,6 +121,7 @@ class _Files:
         self._digests = FileDigests()
         self._recent: Recent[Place] = Recent()
         self._folders = OpenFolders(directory)
+        self._contents = Contents(self._folders, directory.allow)
         # The fields of a file are the same until it is another, and so is the value.
         self._headers = lru_cache(maxsize=REMEMBERED)(manner.headers)
 
@@ -155,6 +157,9 @@ class _Files:
 
     async def _send(self, exchange: Exchange) -> None:
         request = exchange.request
+        if (known := self._contents.get(request)) is not None:
+            await exchange.respond(known)
+            return
         place = self._recent.get(request.path)
         found = await self._look_up(request) if place is None else self._look_again(request, place)
         if isinstance(found, Response):
@@ -162,6 +167,8 @@ class _Files:
             return
         try:
             response = self._response(request, found)
+            if place is not None:  # asked for twice within a second
+                self._contents.note(request, place.above, found, response)
             if b"want-repr-digest" in request.headers.names:
                 response = await self._digested(request, response, found)
             await exchange.respond(response)

@@ -24,8 +24,9 @@ class Recent(Generic[Found]):
     thread, so that a slow disk holds up nobody else.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST) -> None:
         self._clock = clock
+        self._most = most
         self._noted: OrderedDict[str, tuple[float, Found]] = OrderedDict()
 
     def get(self, key: str) -> Found | None:
@@ -39,5 +40,5 @@ class Recent(Generic[Found]):
         """Remember the key from now on."""
         self._noted[key] = self._clock(), found
         self._noted.move_to_end(key)
-        if len(self._noted) > MOST:
+        if len(self._noted) > self._most:
             self._noted.popitem(last=False)

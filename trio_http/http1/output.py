@@ -56,3 +56,13 @@ class Output:
     async def _send(self, data: list[bytes]) -> None:
         if data:
             await self._transport.send(b"".join(data), self._patience)
+
+
+def rest_of(head: bytes, body: bytes | FileSlice, sent: int) -> tuple[bytes | FileSlice, ...]:
+    """What is still to be sent of a head and a body after so many bytes."""
+    if sent < len(head):
+        return (head[sent:], body)
+    behind = sent - len(head)
+    if isinstance(body, bytes):
+        return (body[behind:],)
+    return (FileSlice(body.descriptor, body.offset + behind, body.length - behind),)

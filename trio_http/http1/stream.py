@@ -26,6 +26,9 @@ from trio_http.http1.readiness import Arrivals, Levels
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
 
+# Linux holds back what is not a packet yet, if it is told that more comes.
+_MORE_TO_COME = getattr(socket, "MSG_MORE", 0)
+
 # What one sendfile may take on: a few milliseconds of a fast disk.
 SENDFILE_PIECE = 1024 * 1024
 
@@ -51,6 +54,13 @@ class Transport(Protocol):
 
     def send_at_once(self, data: bytes) -> int:
         """Pass on what the client has room for, and tell how much that was."""
+        ...
+
+    def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
+        """Pass on a head and a part of a file behind it, as ``send_at_once`` does.
+
+        None of it where that would have to wait for a disk.
+        """
         ...
 
     async def send(self, data: bytes, patience: float) -> None:
@@ -116,13 +126,28 @@ class SocketTransport:
             await self._writable(patience)
             sent += self.send_at_once(memoryview(data)[sent:])
 
-    def send_at_once(self, data: bytes | memoryview) -> int:
+    def send_at_once(self, data: bytes | memoryview, flags: int = 0) -> int:
         try:
-            return self._socket.send(data)
+            return self._socket.send(data, flags)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise ClientDisconnected("the connection is broken") from error
+
+    def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
+        size = min(SENDFILE_PIECE, piece.length)
+        first = FileSlice(piece.descriptor, piece.offset, size)
+        if not hasattr(os, "sendfile") or not is_cached(first):
+            return 0
+        # With more to come, the head shares its packet with the file.
+        sent = self.send_at_once(head, _MORE_TO_COME)
+        if sent == len(head):
+            # Where there is no room, or a file that it cannot serve, the rest goes
+            # the way of all others, on which it is found out what is wrong.
+            with suppress(OSError):
+                descriptor = self._socket.fileno()
+                sent += os.sendfile(descriptor, piece.descriptor, piece.offset, size)
+        return sent
 
     async def _writable(self, patience: float) -> None:
         try:
@@ -218,9 +243,13 @@ class StreamTransport:
         if self._receiving is not None:
             self._receiving.cancel()
 
-    def send_at_once(self, data: bytes) -> int:
+    def send_at_once(self, data: bytes) -> int:  # noqa: ARG002
         """None of it: Trio's streams have no way to."""
-        return 0 * len(data)
+        return 0
+
+    def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:  # noqa: ARG002
+        """None of it, either."""
+        return 0
 
     async def send(self, data: bytes, patience: float) -> None:
         view = memoryview(data)

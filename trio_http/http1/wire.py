@@ -17,7 +17,7 @@ import trio
 from trio_http.http1.body import RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
-from trio_http.http1.output import Output
+from trio_http.http1.output import Output, rest_of
 from trio_http.http1.pages import PIECE, read_cached
 from trio_http.http1.plain import CLOSING, Parts, answer_to, recognise, without_length
 from trio_http.http1.stream import Transport
@@ -197,16 +197,16 @@ class Wire:
         head, body = answer
         self.status = response.status
         self.sent = len(body)
-        data = body if isinstance(body, bytes) else read_cached(body)
-        if data is None:
-            self._output.add((head, body))
+        if isinstance(body, FileSlice) and (data := read_cached(body)) is not None:
+            body = data
+        if isinstance(body, bytes):
+            head, body = head + body, b""
+            sent = self._transport.send_at_once(head)
         else:
-            data = head + data
-            sent = self._transport.send_at_once(data)
-            if sent == len(data):
-                self._finished = True
-            else:
-                self._output.add((data[sent:],))
+            sent = self._transport.send_file_at_once(head, body)
+        self._finished = sent == len(head) + len(body)
+        if not self._finished:
+            self._output.add(rest_of(head, body, sent))
         return True
 
     async def flush(self) -> None:
