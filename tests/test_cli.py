@@ -553,3 +553,15 @@ async def test_connections_can_be_limited(folder: Path) -> None:
         await program.says("[SERVER STOPPED]")
         told = re.findall(r"\[(CONN|DISC|REC)", program.errors)
         assert told[:4] == ["CONN", "REC", "DISC", "CONN"]
+
+
+def test_what_nobody_reads_any_more_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as errors:
+        errors.write("to a terminal that has gone")
+        os.close(reading)
+        monkeypatch.setattr(sys, "stderr", errors)
+        with pytest.raises(SystemExit) as ended:
+            main(["--version"])
+        assert ended.value.code == 0
+        errors.flush()  # as Python does in the end

@@ -39,6 +39,27 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status is 0, 1 for what failed, 2 for wrong use."""
     try:
+        return _main(arguments)
+    finally:
+        _forget_what_nobody_reads()
+
+
+def _forget_what_nobody_reads() -> None:
+    """Drop log lines for a terminal that is gone.
+
+    At its end Python would try once more to write them, and then say by its
+    status that the program has failed.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    try:
         options = _parser().parse_args(arguments)
         log = Log(sys.stderr, Level[options.log_level.upper()])
         binds = options.bind or [DEFAULT_BIND]
