@@ -123,7 +123,7 @@ async def test_a_stream_lets_others_run_though_there_is_always_room() -> None:
     send = fair(has_room)
     for _ in range(3):
         with assert_checkpoints():
-            for _ in range(8):
+            for _ in range(16):
                 await send(b"1")
 
 

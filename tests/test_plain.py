@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_http.http1.exchange import closing
-from trio_http.http1.plain import CLOSING, Parts, answer_to, head_of, recognise, without_length
+from trio_http.http1.plain import (
+    CHUNKED,
+    CLOSING,
+    Parts,
+    answer_to,
+    chunk_of,
+    head_of,
+    recognise,
+    streamed_head,
+    without_length,
+)
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import Body, FileSlice, Stream
 from trio_http.semantics.errors import reason_of
@@ -423,3 +433,33 @@ def test_what_has_no_content_has_none(status: int, written: bytes) -> None:
 
 def test_a_body_of_unknown_length_is_left_to_h11() -> None:
     assert answer_to(plain_get(), Response(200, (), Stream(_nothing)), b"") is None
+
+
+async def _some(_send: object) -> None: ...
+
+
+def test_a_streamed_answer_is_in_chunks() -> None:
+    response = Response(200, {"A": "b"}, Stream(_some))
+    lines = b"X: y\r\n" + CHUNKED
+    assert streamed_head(plain_get(), response, lines) == (
+        b"HTTP/1.1 200 OK\r\nA: b\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    assert chunk_of(b"x" * 26) == (b"1a\r\n", b"x" * 26, b"\r\n")
+    assert chunk_of(b"") == ()
+    assert chunk_of(FileSlice(3, 0, 16)) == (b"10\r\n", FileSlice(3, 0, 16), b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "response"),
+    [
+        (b"HEAD", Response(200, (), Stream(_some))),
+        (b"GET", Response(204, (), Stream(_some))),
+        (b"GET", Response(304, (), Stream(_some))),
+        (b"GET", Response(200, (), Stream(_some), trailers=dict)),
+        (b"GET", Response(200, (), Stream(_some, length=3))),
+        (b"GET", Response(200, (), b"hello")),
+        (b"GET", Response(200, {"Transfer-Encoding": "chunked"}, Stream(_some))),
+    ],
+)
+def test_streams_that_are_left_to_h11(method: bytes, response: Response) -> None:
+    assert streamed_head(plain_get(method), response, b"") is None

@@ -21,7 +21,7 @@ from trio_http.http1.exchange import closing
 from trio_http.http1.pages import PIECE
 from trio_http.http1.stream import transport_of
 from trio_http.http1.wire import Wire
-from trio_http.semantics.bodies import Body, Chain, FileSlice, Send, Stream
+from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.finish import frame
 from trio_http.semantics.headers import Headers
@@ -884,11 +884,12 @@ async def begin(wire: Wire) -> bool:
 
 async def answer(wire: Wire, response: Response) -> None:
     """Answer it as a connection does."""
-    if not wire.respond_plain(response, b""):
-        response = frame(response)
+    if wire.respond_plain(response, b""):
+        if not wire.response_has_left:
+            await wire.flush()
+    elif not await wire.stream_plain(response, b""):
+        response = frame(response, "HEAD" if wire.input.line.startswith(b"HEAD") else "GET")
         await wire.respond(closing(response) if wire.must_close else response)
-    elif not wire.response_has_left:
-        await wire.flush()
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -915,6 +916,53 @@ async def test_both_ways_say_the_same(plain: bool, tmp_path: Path) -> None:  # n
         assert await wire.next_cycle()
     for expected in (b"hello", b"a file", b"", b"", b""):
         assert (await client.answer()).body == expected
+
+
+@pytest.mark.parametrize("request_line", [b"GET / ", b"HEAD / ", b"POST / "])
+@pytest.mark.parametrize("said", [b"", b"Connection: close\r\n"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, {"A": "b"}, stream_of(b"hello", b"", b"world" * 1000)),
+        Response(200, (), stream_of()),
+        Response(404, (), stream_of(b"hello")),
+        Response(204, (), stream_of(b"hello")),
+        Response(200, (), Chain((b"hello", stream_of(b"world")))),
+        Response(200, (), Encoded(b"hello" * 100, "gzip")),
+        Response(200, (), stream_of(b"hello", length=5)),
+        Response(200, {"Connection": "close"}, stream_of(b"hello")),
+        Response(200, {"Date": "now"}, stream_of(b"hello")),
+    ],
+)
+async def test_both_ways_stream_the_same_bytes(
+    response: Response, said: bytes, request_line: bytes
+) -> None:
+    conversations = []
+    for is_plain in (True, False):
+        wire, client = connect(limits=Limits(plain=is_plain))
+        await client.send(request_line + b"HTTP/1.1\r\nHost: x\r\n" + said + b"\r\n")
+        assert await begin(wire) == is_plain
+        await answer(wire, response)
+        goes_on = await wire.next_cycle()
+        conversations.append((wire.status, wire.sent, goes_on, await all_sent(wire, client)))
+    assert conversations[0] == conversations[1]
+
+
+async def test_a_stream_that_fails_is_not_whole() -> None:
+    async def produce(send: Send) -> None:
+        await send(b"hello")
+        raise ValueError("out of ideas")
+
+    wire, client = connect(limits=Limits(plain=True))
+    await client.send(GET)
+    assert await begin(wire)
+    with pytest.raises(ValueError, match="out of ideas"):
+        await answer(wire, Response(200, (), Stream(produce)))
+    assert (wire.status, wire.sent, wire.response_has_left) == (200, 5, False)
+    assert not await wire.next_cycle()
+    assert await all_sent(wire, client) == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    )
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -60,12 +60,14 @@ class Exchange:
         self.response = response = select(self.request, response, self._limits, now)
         if self._idle.ending:
             wire.end_with_this()
-        if not wire.respond_plain(response, date_line(int(now)) if self._limits.date else b""):
+        lines = date_line(int(now)) if self._limits.date else b""
+        if wire.respond_plain(response, lines):
+            if not wire.response_has_left:
+                await wire.flush()
+        elif not await wire.stream_plain(response, lines):
             response = dress(frame(response, self.request.method), self._limits, now)
             response = addressed(self.request, response)
             await wire.respond(closing(response) if wire.must_close else response)
-        elif not wire.response_has_left:
-            await wire.flush()
 
     async def refuse(self, error: HTTPError) -> None:
         """Tell the client of an error, in place of a response that has not left."""

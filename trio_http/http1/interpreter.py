@@ -16,7 +16,7 @@ PassOn: TypeAlias = Callable[[bytes | FileSlice], Awaitable[None]]
 """Takes what can leave as it is: bytes, or a part of a file for the kernel to send."""
 
 # After so many pieces of a stream others have a turn, whether the client has room or not.
-_PIECES = 8
+_PIECES = 16
 
 
 async def run(body: Body, pass_on: PassOn) -> None:
@@ -57,9 +57,9 @@ def fair(pass_on: PassOn) -> Send:
         finally:
             busy = False
         # A turn of the scheduler takes as long as sending a short piece.
+        pieces += 1
         if pieces % _PIECES == 0:
             await trio.lowlevel.checkpoint()
-        pieces += 1
 
     return send
 

@@ -30,13 +30,19 @@ class Output:
 
     def flush_at_once(self) -> bool:
         """Send what is gathered as far as that takes no waiting; whether that was all."""
-        pieces = self._gathered
-        if any(isinstance(piece, FileSlice) for piece in pieces):
+        try:
+            data = b"".join(cast(list[bytes], self._gathered))
+        except TypeError:  # there are parts of files among them
             return False
-        data = b"".join(cast(list[bytes], pieces))
         sent = self._transport.send_at_once(data) if data else 0
         self._gathered = [] if sent == len(data) else [data[sent:]]
         return not self._gathered
+
+    async def send(self, pieces: Iterable[bytes | FileSlice] = ()) -> None:
+        """Send what is gathered and these, waiting only where there is no room."""
+        self._gathered += pieces
+        if not self.flush_at_once():
+            await self.flush()
 
     async def flush(self) -> None:
         """Send what is gathered; return when the client's side has taken it."""

@@ -15,9 +15,10 @@ import re
 from functools import lru_cache
 from typing import TypeAlias
 
-from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.bodies import FileSlice, length_of
 from trio_http.semantics.errors import reason_of
 from trio_http.semantics.finish import WITHOUT_CONTENT, WITHOUT_LENGTH
+from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Response
 
@@ -62,6 +63,8 @@ and the lines of its fields; whether it says ``close``; how many bytes of body i
 _SPECIAL_IN_RESPONSES = {b"content-length", b"transfer-encoding", b"connection", b"date", b"host"}
 
 CLOSING = b"Connection: close\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
@@ -108,20 +111,38 @@ def answer_to(
     return head, b"" if request[2] == b"HEAD" else body
 
 
-def head_of(
-    status: int, fields: tuple[tuple[bytes, bytes], ...], length: int, lines: bytes
-) -> bytes | None:
-    """The head of a response with a body of known length, or None where it is not plain."""
+def head_of(status: int, fields: RawFields, length: int | None, lines: bytes) -> bytes | None:
+    """The head of a response, or None where it is not plain; ``length`` is None for chunks."""
     start = _start_of(status, fields)
     if start is None:
         return None
-    if status in WITHOUT_LENGTH:
+    if status in WITHOUT_LENGTH or length is None:
         return b"%b%b\r\n" % (start, lines)
     return b"%bContent-Length: %d\r\n%b\r\n" % (start, length, lines)
 
 
+def streamed_head(request: Parts, response: Response, lines: bytes) -> bytes | None:
+    """The head of a response whose length only sending it can tell, or None as above.
+
+    Behind it, each piece is a chunk (RFC 9112 7.1), and ``LAST_CHUNK`` the end.
+    """
+    if (
+        request[2] == b"HEAD"
+        or response.status in WITHOUT_CONTENT
+        or response.trailers is not None
+        or length_of(response.body) is not None
+    ):
+        return None
+    return head_of(response.status, response.headers.raw, None, lines)
+
+
+def chunk_of(data: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
+    """A piece of a body as a chunk; an empty one would be the end."""
+    return (b"%x\r\n" % len(data), data, b"\r\n") if len(data) else ()
+
+
 @lru_cache(maxsize=1024)
-def _start_of(status: int, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
+def _start_of(status: int, fields: RawFields) -> bytes | None:
     """What most responses of a server have in common is written once and kept."""
     names = {name.lower() for name, _ in fields}
     if not 200 <= status <= 999 or names & _SPECIAL_IN_RESPONSES:

@@ -14,12 +14,12 @@ from functools import lru_cache
 import h11
 import trio
 
+from trio_http.http1 import plain
 from trio_http.http1.body import RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
 from trio_http.http1.output import Output, rest_of
 from trio_http.http1.pages import PIECE, read_cached
-from trio_http.http1.plain import CLOSING, Parts, answer_to, recognise, without_length
 from trio_http.http1.stream import Transport
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
@@ -72,7 +72,7 @@ class Wire:
         self._limits = limits
         self._output = Output(transport, timeouts.send)
         self._state: h11.Connection | None = None
-        self._plain: Parts | None = None  # the request at hand, while h11 has not seen it
+        self._plain: plain.Parts | None = None  # the request at hand, while h11 has not seen it
         self._finished = False  # whether all of the response is on its way
         self._is_last = False  # whether there shall be no request after the one at hand
         self._reusable = True  # whether it is known where a next request begins
@@ -88,11 +88,11 @@ class Wire:
 
     # Reading
 
-    def plain_request(self) -> Parts | None:
+    def plain_request(self) -> plain.Parts | None:
         """The request that begins with the bytes at hand, if it is there and a plain one."""
         self.status = self.sent = 0
         self._finished = False
-        parts = recognise(self.input.unread, self._limits) if self._limits.plain else None
+        parts = plain.recognise(self.input.unread, self._limits) if self._limits.plain else None
         self._plain = parts
         if parts is not None:
             self.input.pass_over(len(parts[0]), parts[1])
@@ -130,7 +130,7 @@ class Wire:
         """
         if self._plain is not None:
             head, self._plain = self._plain[0], None
-            self._parsed(without_length(head))
+            self._parsed(plain.without_length(head))
 
     def _parsed(self, head: bytes) -> h11.Request:
         self._h11.receive_data(head)
@@ -187,12 +187,9 @@ class Wire:
         """
         if self._plain is None:
             return False
-        if self._plain[6] and self.must_close:
-            self._is_last = True
-        if self._is_last:
-            lines += CLOSING
-        answer = answer_to(self._plain, response, lines)
-        if answer is None:
+        if self._is_last or self._plain[6]:
+            lines += self._closing(self._plain)
+        if (answer := plain.answer_to(self._plain, response, lines)) is None:
             return False
         head, body = answer
         self.status = response.status
@@ -209,10 +206,34 @@ class Wire:
             self._output.add(rest_of(head, body, sent))
         return True
 
+    def _closing(self, request: plain.Parts) -> bytes:
+        """The line that says of a plain exchange that it is the last, if it is."""
+        if request[6] and self.must_close:
+            self._is_last = True
+        return plain.CLOSING if self._is_last else b""
+
     async def flush(self) -> None:
         """Send what is left of a plain response."""
         await self._output.flush()
         self._finished = True
+
+    async def stream_plain(self, response: Response, lines: bytes) -> bool:
+        """Answer a plain request with a stream, in chunks; false where h11 has to do it."""
+        if self._plain is None:
+            return False
+        lines += plain.CHUNKED + self._closing(self._plain)
+        if (head := plain.streamed_head(self._plain, response, lines)) is None:
+            return False
+        self.status = response.status
+        await self._output.send((head,))  # the client should not wait for it until a body exists
+        await run(response.body, self._send_chunk)
+        await self._output.send((plain.LAST_CHUNK,))
+        self._finished = True
+        return True
+
+    async def _send_chunk(self, data: bytes | FileSlice) -> None:
+        await self._output.send(plain.chunk_of(data))
+        self.sent += len(data)
 
     async def _go_on(self) -> None:
         await self.inform(100, ())
@@ -224,12 +245,11 @@ class Wire:
         self.status = response.status
         try:
             if not isinstance(response.body, bytes):
-                # The client should not wait for a head until a body exists.
-                await self._flush()
+                await self._output.send()  # here, too
             await run(response.body, self._send_data)
             trailers = asked_for(response).raw
             self._write(h11.EndOfMessage(headers=list(trailers)) if trailers else _END)
-            await self._flush()
+            await self._output.send()
         except BaseException:
             self._h11.send_failed()
             raise
@@ -240,12 +260,8 @@ class Wire:
             # h11 passes on, untouched, whatever has a length: so a part of a
             # file can go from the disk to the socket without being read here.
             self._write(h11.Data(data=data))  # type: ignore[arg-type]
-            await self._flush()
+            await self._output.send()
             self.sent += len(data)
-
-    async def _flush(self) -> None:
-        if not self._output.flush_at_once():
-            await self._output.flush()
 
     def _write(self, event: h11.Event) -> None:
         self._output.add(self._h11.send_with_data_passthrough(event) or ())
@@ -255,10 +271,9 @@ class Wire:
     @property
     def is_ready(self) -> bool:
         """Whether a next request may come, and nothing has to be done for that."""
-        plain = self._plain
-        if plain is None or not self._finished or self._is_last:
+        if self._plain is None or not self._finished or self._is_last:
             return False
-        return not plain[6] or self.body.is_read
+        return not self._plain[6] or self.body.is_read
 
     async def next_cycle(self) -> bool:
         """Make ready for a next request; false where there can be none on this connection."""
