@@ -427,6 +427,7 @@ async def test_all_who_wait_for_a_place_are_served_one_after_the_other() -> None
         clients = [await stack.enter_async_context(connected(server)) for _ in range(20)]
         for client in clients:
             assert (await client.get("/", {"Connection": "close"})).status == 200
+            await client.stream.aclose()  # or the server waits for that
         server.shutdown()
 
 
