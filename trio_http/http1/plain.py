@@ -74,10 +74,12 @@ def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
         return None
     head = match[0]
     line, method, target, fields, close, length, late_close, late_length = match.groups()
+    # A short head need not be measured in all ways: a line has four bytes at least.
+    size = len(head)
     if (
-        len(head) > limits.head
-        or len(target) > limits.target
-        or fields.count(b"\n") > limits.fields
+        size > limits.head
+        or (size > limits.target and len(target) > limits.target)
+        or (size > 4 * limits.fields and fields.count(b"\n") > limits.fields)
     ):
         return None
     closes = close is not None or late_close is not None
