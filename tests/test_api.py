@@ -3,7 +3,10 @@
 import ast
 import hashlib
 import inspect
+import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,7 @@ from trio_http import (
 )
 from trio_http.testing import Client, open_client
 
+MODULE = ast.parse(Path(trio_http.__file__).read_text())
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
 
@@ -88,10 +92,54 @@ def test_public_names_are_these() -> None:
 
 
 def test_public_names_are_there_and_nothing_else_is() -> None:
-    modules = {name for name, value in vars(trio_http).items() if inspect.ismodule(value)}
-    others = {name for name in vars(trio_http) if not name.startswith("__")} - modules
-    # A submodule has the same name as what is in it; the function wins.
-    assert others | {"__version__"} == set(trio_http.__all__)
+    assert dir(trio_http) == trio_http.__all__
+    assert all(hasattr(trio_http, name) for name in trio_http.__all__)
+    with pytest.raises(AttributeError, match="'trio_http' has no attribute 'surve'"):
+        getattr(trio_http, "surve")  # noqa: B009 - mypy knows that it is not there
+
+
+def test_no_room_has_the_name_of_something_public() -> None:
+    # Loading a module sets it as an attribute of its package.
+    rooms = {room.name for room in pkgutil.iter_modules(trio_http.__path__)}
+    assert "testing" in rooms
+    assert rooms.isdisjoint(trio_http.__all__)
+
+
+def test_type_checkers_read_what_happens() -> None:
+    (choice,) = [node for node in MODULE.body if isinstance(node, ast.If)]
+    assert ast.unparse(choice.test) == "TYPE_CHECKING"
+    read = {}
+    for node in choice.body:
+        assert isinstance(node, ast.ImportFrom)
+        assert not any(alias.asname for alias in node.names)
+        read[node.module] = [alias.name for alias in node.names]
+    table: dict[str, str] = vars(trio_http)["_NAMES"]
+    happens = {f"trio_http.{room}": names.split() for room, names in table.items()}
+    assert read == happens
+    names = [name for names in read.values() for name in names]
+    assert sorted([*names, "__version__"]) == trio_http.__all__
+
+
+@pytest.mark.parametrize(
+    ("program", "loaded"),
+    [
+        ("import trio_http; trio_http.__version__", []),
+        ("from trio_http import HTTPError, Limits", []),
+        ("from trio_http import serve_stream", ["h11", "trio"]),
+        ("from trio_http import *; Router, Timeouts", ["h11", "trio"]),
+    ],
+)
+def test_what_is_not_asked_for_is_not_loaded(program: str, loaded: list[str]) -> None:
+    program = f"{program}; import sys; print(*sorted({{'h11', 'trio'}} & set(sys.modules)))"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(trio_http.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert ended.stdout.split() == loaded
 
 
 @pytest.mark.parametrize("name", trio_http.__all__)

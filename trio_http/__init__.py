@@ -1,30 +1,11 @@
-"""A structured-concurrency HTTP/1.1 server on Trio and h11: the public names."""
+"""A structured-concurrency HTTP/1.1 server on Trio and h11: the public names.
 
-from trio_http.apps.directory import Allow
-from trio_http.apps.files import files
-from trio_http.apps.routing import Router
-from trio_http.http1.connection import serve_stream
-from trio_http.http1.exchange import App, Exchange, Handler, answering
-from trio_http.http1.record import (
-    Connected,
-    Disconnected,
-    Ending,
-    Event,
-    Failure,
-    Record,
-    Report,
-)
-from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
-from trio_http.semantics.cookies import Cookie
-from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.events import SendEvent, ServerSentEvent
-from trio_http.semantics.forms import Field, Form
-from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits, Timeouts
-from trio_http.semantics.messages import Compress, Request, Response
-from trio_http.semantics.parameters import Parameters
-from trio_http.serving.listeners import open_listeners
-from trio_http.serving.server import Server, serve
+Each is loaded when it is first asked for, so that who needs one of them, or the
+version alone, does not wait for Trio and all the others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -70,3 +51,65 @@ __all__ = [
     "serve",
     "serve_stream",
 ]
+
+# What type checkers and editors read, and what happens; a test sees that both say
+# the same. Checkers must not see ``__getattr__``: they would believe any name.
+if TYPE_CHECKING:
+    from trio_http.apps.directory import Allow
+    from trio_http.apps.files import files
+    from trio_http.apps.routing import Router
+    from trio_http.http1.connection import serve_stream
+    from trio_http.http1.exchange import App, Exchange, Handler, answering
+    from trio_http.http1.record import (
+        Connected,
+        Disconnected,
+        Ending,
+        Event,
+        Failure,
+        Record,
+        Report,
+    )
+    from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
+    from trio_http.semantics.cookies import Cookie
+    from trio_http.semantics.errors import ClientDisconnected, HTTPError
+    from trio_http.semantics.events import SendEvent, ServerSentEvent
+    from trio_http.semantics.forms import Field, Form
+    from trio_http.semantics.headers import Headers
+    from trio_http.semantics.limits import Limits, Timeouts
+    from trio_http.semantics.messages import Compress, Request, Response
+    from trio_http.semantics.parameters import Parameters
+    from trio_http.serving.listeners import open_listeners
+    from trio_http.serving.server import Server, serve
+else:
+    _NAMES = {
+        "apps.directory": "Allow",
+        "apps.files": "files",
+        "apps.routing": "Router",
+        "http1.connection": "serve_stream",
+        "http1.exchange": "App Exchange Handler answering",
+        "http1.record": "Connected Disconnected Ending Event Failure Record Report",
+        "semantics.bodies": "Body Chain Encoded FileSlice Pulse Send Stream",
+        "semantics.cookies": "Cookie",
+        "semantics.errors": "ClientDisconnected HTTPError",
+        "semantics.events": "SendEvent ServerSentEvent",
+        "semantics.forms": "Field Form",
+        "semantics.headers": "Headers",
+        "semantics.limits": "Limits Timeouts",
+        "semantics.messages": "Compress Request Response",
+        "semantics.parameters": "Parameters",
+        "serving.listeners": "open_listeners",
+        "serving.server": "Server serve",
+    }
+    _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names.split()}
+
+    def __getattr__(name: str) -> object:
+        """A public name that was not asked for before (PEP 562)."""
+        if name not in _ROOM_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+        globals()[name] = value  # from now on it is found without us
+        return value
+
+    def __dir__() -> list[str]:
+        """The public names, whether they are loaded or not."""
+        return list(__all__)
