@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import trio_http
+from trio_http.__main__ import main
 
 CHECKOUT = Path(trio_http.__file__).parents[1]
 
@@ -31,3 +34,51 @@ def test_package_run_as_a_module_is_the_command(
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, output, errors)
+
+
+def test_command_that_is_installed_is_the_same() -> None:
+    scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, name = scripts["trio-http"].partition(":")
+    assert getattr(import_module(module), name) is main
+
+
+def test_version_is_told_before_anything_is_loaded() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "trio_http", "--version"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert "trio_http" in loaded
+    assert loaded.isdisjoint({"trio_http.cli", "trio", "h11"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--version", "files", "--bind", "nowhere"], "trio-http "),
+        (["--version", "--help"], "trio-http "),
+        (["--help"], "usage: trio-http "),
+    ],
+)
+def test_other_arguments_are_the_command_lines(
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["trio-http", *arguments])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert capsys.readouterr().out.startswith(said)
+
+
+def test_exit_status_is_the_command_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["trio-http", "--version=2"])
+    assert main() == 2
+    assert capsys.readouterr().err.startswith("trio-http: ")
