@@ -295,9 +295,10 @@ def test_document_to_be_compressed_is_128_kib_of_json() -> None:
 
 
 def test_process_is_read_whatever_its_name() -> None:
-    text = "12 (a) (b c) S 1 77 77 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 1 0\n"
+    text = "12 (a) (b c) S 1 77 76 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 1 0\n"
     found = parse_stat(text)
-    assert (found.number, found.state, found.group, found.ticks) == (12, "S", 77, 110)
+    assert (found.number, found.state, found.ticks) == (12, "S", 110)
+    assert (found.group, found.session) == (77, 76)
 
 
 def test_memory_is_read_in_bytes_and_none_of_what_is_ending() -> None:
@@ -305,21 +306,37 @@ def test_memory_is_read_in_bytes_and_none_of_what_is_ending() -> None:
     assert parse_memory("Name:\tx\n", "VmRSS") == 0
 
 
+# One process in the group of who starts it, and one in its own, as workers are. All are
+# deaf to the polite way, and the last has so much to give back that its end takes a while.
+STARTING = """\
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen(["sleep", "600"])
+large = "import os, time; large = b'x' * 100_000_000; os.write(1, b'yes'); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", large], process_group=0).wait()
+"""
+
+
 def test_leaving_ends_a_process_with_all_that_it_has_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "ENDING", 0.1)
-    started = tmp_path / "started"
-    os.mkfifo(started)
-    # Both are deaf to the polite way.
-    script = f"trap '' TERM; sleep 600 & echo yes > '{started}'; wait; sleep 600"
-    spawn = Spawn(["sh", "-c", script], {}, tmp_path, tmp_path / "log", None)
-    with running(spawn) as process:
-        assert started.read_text() == "yes\n"
-        assert cpu_seconds(process.pid) is not None
-        assert memory(process.pid)
-    assert process.returncode < 0
-    assert not memory(process.pid)
+    output = tmp_path / "output"
+    os.mkfifo(output)
+    said = os.open(output, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with running(
+            Spawn([sys.executable, "-c", STARTING], {}, tmp_path, output, None)
+        ) as process:
+            os.set_blocking(said, True)
+            assert os.read(said, 10) == b"yes"
+            assert cpu_seconds(process.pid) is not None
+            assert (memory(process.pid) or 0) > 100_000_000
+        assert process.returncode < 0
+        os.set_blocking(said, False)
+        assert os.read(said, 10) == b""  # there is nobody left who could say something
+    finally:
+        os.close(said)
 
 
 def test_benchmark_is_a_command() -> None:

@@ -116,7 +116,7 @@ def _hold(frame: ExitStack, port: int, connections: int) -> None:
 
 def _weighed(server: Up, name: str = "VmRSS") -> int:
     time.sleep(SETTLING)
-    found = memory(server.group, name)
+    found = memory(server.session, name)
     if found is None:
         raise NotKnownError("there is no /proc to say")
     return found
@@ -125,7 +125,7 @@ def _weighed(server: Up, name: str = "VmRSS") -> int:
 def _growth(server: Up) -> float:
     ask_once(server.port, SMALL)
     before = _weighed(server)
-    forget_peak(server.group)
+    forget_peak(server.session)
     with ThreadPoolExecutor(4) as clients:
         for answers in clients.map(ask_once, [server.port] * 4, [LARGE] * 4):
             if answers[0].status not in {201, 204}:

@@ -104,9 +104,9 @@ def _unfit(run: Run, load: Load, server: Up | str) -> str | None:
 def _timed(run: Run, load: Load, server: Up) -> Sample:
     seconds = max(run.seconds, load.least_seconds)
     target = Target(load, server.port, seconds, run.directory)
-    before = cpu_seconds(server.group)
+    before = cpu_seconds(server.session)
     answers, sample = able(run.tool, load).run(target, run.cores.load)
-    after = cpu_seconds(server.group)
+    after = cpu_seconds(server.session)
     if load.pipelined > 1:  # of answers that share a request nobody knows how long each took
         sample = replace(sample, middle=None, late=None)
     if before is None or after is None or not answers:

@@ -61,7 +61,7 @@ class Spawn:
 
 @contextmanager
 def running(spawn: Spawn) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in a group of its own; leaving ends the whole group."""
+    """Start a process in a session of its own; leaving ends all that is in it."""
     with spawn.output.open("ab") as output, on_core(spawn.core):
         process = subprocess.Popen(
             spawn.command,
@@ -85,24 +85,32 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         while _is_alive(process) and time.monotonic() < deadline:
             time.sleep(0.01)
     finally:  # an interrupt in here is no reason to leave somebody running
+        # Who is killed takes a while to end, above all where much memory is to be
+        # given back or others are busy, and may have started somebody just before.
         _signal(process.pid, signal.SIGKILL)
+        while _is_alive(process):
+            time.sleep(0.01)
+            _signal(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _signal(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # it has ended already
-        os.killpg(group, number)
+def _signal(session: int, number: signal.Signals) -> None:
+    """Tell all groups of a session, first that of its leader, who else would start new ones."""
+    groups = {stat.group for stat in _members(session)} if PROC.is_dir() else set[int]()
+    for group in (session, *(groups - {session})):
+        with suppress(ProcessLookupError, PermissionError):  # it has ended already
+            os.killpg(group, number)
 
 
 def _is_alive(process: subprocess.Popen[bytes]) -> bool:
-    """Whether any of the group still runs.
+    """Whether any of the session still runs.
 
-    Of a process that was not waited for the number stays taken, so the group
+    Of a process that was not waited for the number stays taken, so the session
     cannot meanwhile have become somebody else's.
     """
     if not PROC.is_dir():
         return process.poll() is None
-    return any(stat.state != "Z" for stat in _members(process.pid))
+    return any(stat.state not in "ZX" for stat in _members(process.pid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,7 @@ class _Stat:
     number: int
     state: str
     group: int
+    session: int
     ticks: int
 
 
@@ -117,23 +126,24 @@ def parse_stat(text: str) -> _Stat:
     """A process as ``/proc/NUMBER/stat`` tells it; its name may hold anything, even brackets."""
     number, _, rest = text.partition(" (")
     fields = rest.rpartition(") ")[2].split()
-    return _Stat(int(number), fields[0], int(fields[2]), int(fields[11]) + int(fields[12]))
+    group, session = int(fields[2]), int(fields[3])
+    return _Stat(int(number), fields[0], group, session, int(fields[11]) + int(fields[12]))
 
 
-def _members(group: int) -> Iterator[_Stat]:
+def _members(session: int) -> Iterator[_Stat]:
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             with suppress(OSError):  # it has ended meanwhile
                 stat = parse_stat((entry / "stat").read_text("ascii", "replace"))
-                if stat.group == group:
+                if stat.session == session:
                     yield stat
 
 
-def cpu_seconds(group: int) -> float | None:
-    """Seconds of CPU that a group of processes has used, in user's code and the kernel."""
+def cpu_seconds(session: int) -> float | None:
+    """Seconds of CPU that a session's processes have used, in user's code and the kernel."""
     if not PROC.is_dir():
         return None
-    return sum(stat.ticks for stat in _members(group)) / os.sysconf("SC_CLK_TCK")
+    return sum(stat.ticks for stat in _members(session)) / os.sysconf("SC_CLK_TCK")
 
 
 def parse_memory(status: str, name: str) -> int:
@@ -145,19 +155,19 @@ def parse_memory(status: str, name: str) -> int:
     return 0
 
 
-def memory(group: int, name: str = "VmRSS") -> int | None:
-    """Bytes of memory that a group of processes holds, or at its peak held (``VmHWM``)."""
+def memory(session: int, name: str = "VmRSS") -> int | None:
+    """Bytes of memory that a session's processes hold, or at their peak held (``VmHWM``)."""
     if not PROC.is_dir():
         return None
     found = 0
-    for stat in _members(group):
+    for stat in _members(session):
         with suppress(OSError):
             found += parse_memory((PROC / str(stat.number) / "status").read_text(), name)
     return found
 
 
-def forget_peak(group: int) -> None:
+def forget_peak(session: int) -> None:
     """Have the peak of memory counted from now on (proc(5), ``clear_refs``)."""
-    for stat in _members(group):
+    for stat in _members(session):
         with suppress(OSError):
             (PROC / str(stat.number) / "clear_refs").write_text("5")

@@ -58,9 +58,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A server that answers, and the group of its processes."""
+    """A server that answers, and the session that its processes are in."""
 
-    group: int
+    session: int
     port: int
     output: Path  # what it and its log have said
 
