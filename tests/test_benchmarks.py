@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from benchmarks import document as sample_document
 from benchmarks import nginx, processes
-from benchmarks.cases import BROWSER, CASES, PLAIN, QUICK, Ask, Expected, Idle, Load, Log
+from benchmarks.asks import BROWSER, Ask, Expected
+from benchmarks.cases import CASES, PLAIN, QUICK, Idle, Load, Log
 from benchmarks.check import Answer, complaint
 from benchmarks.client import Answers, Tally, tally
 from benchmarks.goals import GOALS, Against, Alone, Beside, Late, judged

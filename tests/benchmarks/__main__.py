@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import chart, goals
-from .cases import CASES, QUICK, SIZES, Case, Load, noise
+from .asks import noise
+from .cases import CASES, QUICK, SIZES, Case, Load
 from .document import text as document_text
 from .load import TOOLS, choose_tool
 from .measure import measure

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import h11
 
-from .cases import Ask, Expected, Load, noise
+from .asks import Ask, Expected, noise
+from .cases import Load
 from .servers import content
 
 # Seconds that the slowest of them may take for an answer.

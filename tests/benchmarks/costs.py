@@ -13,7 +13,8 @@ from contextlib import ExitStack
 
 import h11
 
-from .cases import MIB, Ask, Case, Idle, Importing, Log, Starting
+from .asks import Ask
+from .cases import MIB, Case, Idle, Importing, Log, Starting
 from .check import PATIENCE, ask_once
 from .load import Sample
 from .peers import Peer

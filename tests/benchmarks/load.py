@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .cases import Load, noise
+from .asks import noise
+from .cases import Load
 from .client import Orders
 from .processes import on_core
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import h11
 
-from .cases import Ask, Case, Log
+from .asks import Ask
+from .cases import Case, Log
 from .check import ask_once
 from .load import Sample, Tool
 from .peers import CHECKOUT, Peer, Setup
