@@ -91,13 +91,17 @@ def _uvicorn(app: str, http: str, loop: str) -> Callable[[Setup], list[str]]:
 
 def _hypercorn(app: str) -> Callable[[Setup], list[str]]:
     def command(setup: Setup) -> list[str]:
-        log = _either(setup.log, ["--access-logfile", "-"], [])
+        log = _either(
+            setup.log,
+            ["--access-logfile", "-", "--log-level", "info"],
+            ["--log-level", "warning"],
+        )
         return _python(
             "-m",
             "hypercorn",
             f"{SERVERS}.{app}:app",
             *("-k", "trio", "-b", setup.bind, "--backlog", BACKLOG),
-            *("--keep-alive", KEEP_ALIVE, "--log-level", "warning", *log),
+            *("--keep-alive", KEEP_ALIVE, *log),
         )
 
     return command
