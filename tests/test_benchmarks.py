@@ -11,7 +11,7 @@ import pytest
 from benchmarks import document as sample_document
 from benchmarks import nginx, processes
 from benchmarks.asks import BROWSER, Ask, Expected
-from benchmarks.cases import CASES, PLAIN, QUICK, Idle, Load, Log
+from benchmarks.cases import CASES, PLAIN, QUICK, USUALLY, Idle, Load, Log, Manner
 from benchmarks.check import Answer, complaint
 from benchmarks.client import Answers, Tally, tally
 from benchmarks.goals import GOALS, Against, Alone, Beside, Late, judged
@@ -198,11 +198,11 @@ def test_document_holds_every_round() -> None:
 
 
 def test_goals_are_judged_where_both_sides_are_known() -> None:
-    def of(value: float, late: float) -> Summary:
-        return Summary.of([Sample(value, late=late)])
+    def of(value: float, late: float, cpu: float | None = None) -> Summary:
+        return Summary.of([Sample(value, late=late, cpu=cpu)])
 
     known = {
-        "plain": {"ours": of(100, 2), "uvicorn": of(50, 3)},
+        "plain": {"ours": of(100, 2, 4e-5), "uvicorn": of(50, 3, 1e-4), "trio": of(200, 1)},
         "log": {"ours": of(60, 1), "ours-beside": of(100, 1)},
         "connections-1000": {"ours": of(60, 1)},
         "start": {"ours": of(500, 0)},
@@ -211,6 +211,8 @@ def test_goals_are_judged_where_both_sides_are_known() -> None:
     goals = (
         Against("plain", "uvicorn", 1.5),
         Against("plain", "uvicorn", at_most=1.3),
+        Against("plain", "uvicorn"),
+        Against("plain", "trio", 0.5),
         Against("plain", "granian", 1),  # was not there
         Beside("log", 0.75),
         Beside("connections-1000", 0.8),
@@ -222,9 +224,11 @@ def test_goals_are_judged_where_both_sides_are_known() -> None:
     assert judged(known, goals) == [
         "  reached  plain, to uvicorn: 2.00 (≥ 1.5)",
         "  MISSED   plain, to uvicorn: 2.00 (≤ 1.3)",
+        "  told     plain, to uvicorn: 2.00",
+        "  reached  plain, to trio: 0.50 (≥ 0.5)",
         "  MISSED   log, to our plain: 0.60 (≥ 0.75)",
         "  MISSED   start: 500 (≤ 400)",
-        "  reached  plain, p99 to uvicorn: 0.67 (< 1)",
+        "  reached  plain, p99 to uvicorn: 0.67 (≤ 1)",
     ]
 
 
@@ -280,11 +284,14 @@ def test_answers_are_checked(
 
 
 def test_configuration_of_nginx_is_for_one_port_and_its_log_for_one_case(tmp_path: Path) -> None:
-    quiet = nginx.configuration(1234, Log.OFF, tmp_path, 5000)
+    quiet = nginx.configuration(1234, USUALLY, tmp_path, 5000)
     assert "listen 127.0.0.1:1234 " in quiet
     assert "access_log off;" in quiet
+    assert "worker_processes 1;" in quiet
     assert quiet.count("{") == quiet.count("}")
-    assert "access_log off;" not in nginx.configuration(1234, Log.ON, tmp_path, 5000)
+    other = nginx.configuration(1234, Manner(Log.ON, 2), tmp_path, 5000)
+    assert "access_log off;" not in other
+    assert "worker_processes 2;" in other
 
 
 def test_document_to_be_compressed_is_128_kib_of_json() -> None:

@@ -21,6 +21,7 @@ class Ability(Enum):
     UPLOADS = "store files"
     GZIP = "compress on the fly"
     LOG = "keep an access log"
+    WORKERS = "serve with several processes"
 
 
 class Better(Enum):
@@ -38,6 +39,17 @@ class Log(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How servers are run; one process has a core of its own, several share all with the load."""
+
+    log: Log = Log.OFF
+    processes: int = 1
+
+
+USUALLY = Manner()
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """As many answers as there can be in a time; ``pipelined`` requests are sent at once."""
 
@@ -48,7 +60,7 @@ class Load:
     expected: Expected
     connections: int = 64
     pipelined: int = 1
-    log: Log = Log.OFF
+    manner: Manner = USUALLY
     least_seconds: int = 1  # connecting ten thousand clients takes more than a moment
     # Speed drifts, so what is to be compared with another case of ours has that
     # in its own rounds.
@@ -229,7 +241,23 @@ CASES: tuple[Case, ...] = (
     _many(1_000, 2),
     _many(10_000, 5),
     Load(
-        "log", "GET with the access log on", Ability.LOG, Ask(), GREETING, log=Log.ON, beside=PLAIN
+        "log",
+        "GET with the access log on",
+        Ability.LOG,
+        Ask(),
+        GREETING,
+        manner=Manner(Log.ON),
+        beside=PLAIN,
+    ),
+    Load(
+        "workers-2",
+        "GET, two processes on the cores of the load",
+        Ability.WORKERS,
+        Ask(),
+        GREETING,
+        manner=Manner(processes=2),
+        least_seconds=2,
+        beside=PLAIN,
     ),
     Idle(),
     Growth(),

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 import h11
 
 from .asks import Ask
-from .cases import MIB, Case, Idle, Importing, Log, Starting
+from .cases import MIB, Case, Idle, Importing, Starting
 from .check import PATIENCE, ask_once
 from .load import Sample
 from .peers import Peer
@@ -69,13 +69,13 @@ def _cost(run: Run, case: Case, peer: Peer) -> float:
             return _importing(run, peer)
         case Starting():
             began = time.perf_counter()
-            with up(run, peer, Log.OFF):
+            with up(run, peer):
                 return (time.perf_counter() - began) * 1000
         case Idle():
-            with up(run, peer, Log.OFF) as server:
+            with up(run, peer) as server:
                 return _idle(server, min(run.idle, run.descriptors - SPARE - FIRST))
         case _:
-            with up(run, peer, Log.OFF) as server:
+            with up(run, peer) as server:
                 return _growth(server)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 from .peers import BESIDE, OURS
@@ -12,12 +13,12 @@ from .report import Summary, number, ratio
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """Our figure in a case, so many times another server's, at least or at most."""
+    """Our figure in a case, so many times another server's, at least or at most, or just told."""
 
     case: str
     peer: str
     at_least: float = 0
-    at_most: float = float("inf")
+    at_most: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Beside:
     """Our figure in a case, so many times our own in the case ``plain``, of the same rounds."""
 
     case: str
-    at_least: float
+    at_least: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ GOALS: tuple[Goal, ...] = (
     Against("connections-1", "uvicorn", 1.0),  # one connection: the rate is the latency
     Alone("idle-memory", 6),
     Beside("log", 0.75),
+    Against("workers-2", "uvicorn"),
+    Against("workers-2", "granian"),
+    Beside("workers-2"),
     Against("import", "trio-h11", at_most=1.3),
     Alone("start", 400),
 )
@@ -95,23 +99,33 @@ def _judged(cases: Mapping[str, Mapping[str, Summary]], goal: Goal) -> str | Non
         return None
     match goal:
         case Against(name, peer, low, high):
-            found = ratio(known, OURS, peer)
-            wanted = f"≥ {low:g}" if low else f"≤ {high:g}"
-            return _line(f"{name}, to {peer}", found, wanted, low, high)
+            return _compared(f"{name}, to {peer}", known, peer, low, high)
         case Beside(name, low):
-            found = ratio(known, OURS, BESIDE)
-            return _line(f"{name}, to our plain", found, f"≥ {low:g}", low, float("inf"))
+            return _compared(f"{name}, to our plain", known, BESIDE, low, inf)
         case Alone(name, high):
-            return _line(name, ours.value, f"≤ {high:g}", 0, high)
+            return _line(name, ours.value, 0, high)
         case Late(name, peer):
             theirs = known.get(peer)
             if theirs is None or theirs.late is None or ours.late is None:
                 return None
-            return _line(f"{name}, p99 to {peer}", ours.late / theirs.late, "< 1", 0, 1)
+            return _line(f"{name}, p99 to {peer}", ours.late / theirs.late, 0, 1)
 
 
-def _line(what: str, found: float | None, wanted: str, low: float, high: float) -> str | None:
+def _compared(
+    what: str, known: Mapping[str, Summary], peer: str, low: float, high: float
+) -> str | None:
+    found = ratio(known, OURS, peer)
     if found is None:
         return None
+    return _line(what, found, low, high)
+
+
+def _line(what: str, found: float, low: float, high: float) -> str:
     verdict = "reached" if low <= found <= high else "MISSED"
-    return f"  {verdict:<7}  {what}: {number(found)} ({wanted})"
+    if low:
+        wanted = f" (≥ {low:g})"
+    elif high < inf:
+        wanted = f" (≤ {high:g})"
+    else:
+        verdict, wanted = "told", ""
+    return f"  {verdict:<7}  {what}: {number(found)}{wanted}"

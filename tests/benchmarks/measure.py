@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 import h11
 
-from .cases import KIB, Case, Load, Log
+from .cases import KIB, Case, Load, Log, Manner
 from .check import ask_once, checked
 from .costs import costs_of
 from .load import LoadError, Sample, Target, able
@@ -19,12 +20,16 @@ from .run import SPARE, NotUpError, Result, Run, Up, up
 # Requests that a server gets before it is timed, each on a connection of its own.
 WARMING = 50
 
+# Seconds that the other processes of a server may take after the first one has answered.
+JOINING = 1
+
 
 def measure(run: Run, cases: Sequence[Case], peers: Sequence[Peer]) -> None:
     """Measure one case after the other, each with all servers that can do it."""
-    for log in Log:
-        loads = [case for case in cases if isinstance(case, Load) and case.log is log]
-        _measure_loads(run, loads, [peer for peer in peers if _any(peer, loads)], log)
+    loads = [case for case in cases if isinstance(case, Load)]
+    for manner in dict.fromkeys(load.manner for load in loads):
+        alike = [load for load in loads if load.manner == manner]
+        _measure_loads(run, alike, [peer for peer in peers if _any(peer, alike)], manner)
     for case in cases:
         if not isinstance(case, Load):
             fit = [peer for peer in peers if case.ability in peer.abilities]
@@ -45,26 +50,34 @@ class _Turn:
     result: Result
 
 
-def _measure_loads(run: Run, loads: Sequence[Load], peers: Sequence[Peer], log: Log) -> None:
+def _measure_loads(run: Run, loads: Sequence[Load], peers: Sequence[Peer], manner: Manner) -> None:
     # All are up at once: one that waits for its turn costs the others nothing.
     with ExitStack() as frame:
-        servers = {peer.name: _started(run, frame, peer, log) for peer in peers}
-        quiet = servers
-        if log is Log.ON:
-            quiet = {p.name: _started(run, frame, p, Log.OFF) for p in peers if p.name == OURS}
+        servers = {peer.name: _started(run, frame, peer, manner) for peer in peers}
+        beside = {load.beside.manner for load in loads if load.beside is not None}
+        ours = {
+            each: servers[OURS] if each == manner else _started(run, frame, peer, each)
+            for peer in peers
+            if peer.name == OURS
+            for each in {manner, *beside}
+        }
+        if manner.processes > 1:
+            time.sleep(JOINING)
         for load in loads:
             fit = [peer.name for peer in peers if load.ability in peer.abilities]
             run.begin(load, fit)
             turns = [_turn(run, servers[name], load, Result(load, name)) for name in fit]
             if load.beside is not None and OURS in fit:
-                turns.append(_turn(run, quiet[OURS], load.beside, Result(load, BESIDE)))
+                turns.append(
+                    _turn(run, ours[load.beside.manner], load.beside, Result(load, BESIDE))
+                )
             _take(run, turns)
             run.show([turn.result for turn in turns])
 
 
-def _started(run: Run, frame: ExitStack, peer: Peer, log: Log) -> Up | str:
+def _started(run: Run, frame: ExitStack, peer: Peer, manner: Manner) -> Up | str:
     try:
-        return frame.enter_context(up(run, peer, log))
+        return frame.enter_context(up(run, peer, manner))
     except NotUpError as error:
         return str(error)
 
@@ -96,7 +109,7 @@ def _unfit(run: Run, load: Load, server: Up | str) -> str | None:
         with suppress(OSError, h11.RemoteProtocolError):  # the load will say so
             for _ in range(WARMING):
                 ask_once(server.port, load.ask, load.pipelined)
-    if wrong is None and load.log is Log.ON and server.output.stat().st_size == said:
+    if wrong is None and load.manner.log is Log.ON and server.output.stat().st_size == said:
         return "wrote no access log"
     return wrong
 
@@ -105,7 +118,7 @@ def _timed(run: Run, load: Load, server: Up) -> Sample:
     seconds = max(run.seconds, load.least_seconds)
     target = Target(load, server.port, seconds, run.directory)
     before = cpu_seconds(server.session)
-    answers, sample = able(run.tool, load).run(target, run.cores.load)
+    answers, sample = able(run.tool, load).run(target, run.cores_in(load.manner).load)
     after = cpu_seconds(server.session)
     if load.pipelined > 1:  # of answers that share a request nobody knows how long each took
         sample = replace(sample, middle=None, late=None)

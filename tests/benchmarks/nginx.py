@@ -7,7 +7,7 @@ import os
 import pwd
 from pathlib import Path
 
-from .cases import Log
+from .cases import Log, Manner
 from .servers import content
 
 # Where the defaults would have it slower or less patient than the others:
@@ -15,7 +15,7 @@ from .servers import content
 TEMPLATE = """\
 daemon off;
 {user}
-worker_processes 1;
+worker_processes {processes};
 worker_rlimit_nofile {files};
 pid nginx.pid;
 error_log stderr warn;
@@ -53,13 +53,14 @@ http {{
 UPLOADS = 'location /uploads/ {{ dav_methods PUT; alias "{folder}/"; }}'
 
 
-def configuration(port: int, log: Log, directory: Path, descriptors: int) -> str:
+def configuration(port: int, manner: Manner, directory: Path, descriptors: int) -> str:
     """The file that nginx reads."""
     return TEMPLATE.format(
         user=_user(),
         files=descriptors,
         connections=max(descriptors - 64, 64),
-        log="/dev/stdout" if log is Log.ON else "off",
+        processes=manner.processes,
+        log="/dev/stdout" if manner.log is Log.ON else "off",
         port=port,
         text=content.TEXT,
         text_type=content.TEXT_TYPE,

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import nginx
-from .cases import Ability, Log
+from .cases import Ability, Log, Manner
 
 CHECKOUT = Path(__file__).parents[2]
 SERVERS = "tests.benchmarks.servers"
@@ -21,7 +21,7 @@ SERVERS = "tests.benchmarks.servers"
 # next request: the same for all.
 BACKLOG, KEEP_ALIVE = "4096", "75"
 
-ALL = frozenset(Ability)
+ALL = frozenset(Ability) - {Ability.WORKERS}
 BARE_ASGI = frozenset({Ability.TEXT, Ability.ECHO, Ability.POST, Ability.STREAM, Ability.LOG})
 
 
@@ -30,10 +30,18 @@ class Setup:
     """What a server is to do where; ``folder`` is for what it alone needs."""
 
     port: int
-    log: Log
+    manner: Manner
     directory: Path
     folder: Path
     descriptors: int
+
+    @property
+    def log(self) -> Log:
+        return self.manner.log
+
+    @property
+    def processes(self) -> str:
+        return str(self.manner.processes)
 
     @property
     def bind(self) -> str:
@@ -65,6 +73,8 @@ def _ours(*options: str) -> Callable[[Setup], list[str]]:
     def command(setup: Setup) -> list[str]:
         level = _either(setup.log, ["info"], ["warning"])
         arguments = ["--bind", setup.bind, *options, "--log-level", *level]
+        if setup.manner.processes > 1:
+            arguments += ["--workers", setup.processes]
         return _python("-m", "trio_http", "app", f"{SERVERS}.ours:app", *arguments)
 
     return command
@@ -83,7 +93,7 @@ def _uvicorn(app: str, http: str, loop: str) -> Callable[[Setup], list[str]]:
             "uvicorn",
             f"{SERVERS}.{app}:app",
             *("--http", http, "--loop", loop, "--ws", "none", "--lifespan", "off"),
-            *(*place, *log, "--timeout-keep-alive", KEEP_ALIVE),
+            *(*place, *log, "--timeout-keep-alive", KEEP_ALIVE, "--workers", setup.processes),
         )
 
     return command
@@ -114,7 +124,7 @@ def _granian(setup: Setup) -> list[str]:
         "granian",
         f"{SERVERS}.asgi:app",
         *("--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop"),
-        *("--workers", "1", "--runtime-threads", "1", "--backlog", BACKLOG),
+        *("--workers", setup.processes, "--runtime-threads", "1", "--backlog", BACKLOG),
         *("--host", "127.0.0.1", "--port", str(setup.port), *log),
         *("--static-path-route", "/files", "--static-path-mount", str(setup.directory / "files")),
     )
@@ -129,7 +139,7 @@ def _floor(name: str) -> Callable[[Setup], list[str]]:
 
 
 def _nginx(setup: Setup) -> list[str]:
-    text = nginx.configuration(setup.port, setup.log, setup.directory, setup.descriptors)
+    text = nginx.configuration(setup.port, setup.manner, setup.directory, setup.descriptors)
     (setup.folder / "nginx.conf").write_text(text)
     return ["nginx", "-p", str(setup.folder), "-c", "nginx.conf", "-e", "stderr"]
 
@@ -160,7 +170,7 @@ VERSION = ("-m", "trio_http", "--version")
 IMPORTS = ("-c", "import trio, h11")
 
 PEERS: tuple[Peer, ...] = (
-    Peer(OURS, "trio_http", ALL, _ours(), VERSION),
+    Peer(OURS, "trio_http", ALL | {Ability.WORKERS}, _ours(), VERSION),
     Peer(
         NO_PLAIN,
         "trio_http --no-plain",
@@ -188,7 +198,7 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "uvicorn",
         "Uvicorn (uvloop, httptools)",
-        BARE_ASGI,
+        BARE_ASGI | {Ability.WORKERS},
         _uvicorn("asgi", "httptools", "uvloop"),
         ("-m", "uvicorn", "--version"),
         packages=("uvicorn", "uvloop", "httptools"),
@@ -220,15 +230,15 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "granian",
         "Granian (ASGI, uvloop)",
-        BARE_ASGI | {Ability.FILES},
+        BARE_ASGI | {Ability.FILES, Ability.WORKERS},
         _granian,
         ("-m", "granian", "--version"),
         packages=("granian", "uvloop"),
     ),
     Peer(
         "nginx",
-        "nginx (one worker)",
-        ALL - {Ability.POST, Ability.STREAM},
+        "nginx",
+        ALL - {Ability.POST, Ability.STREAM} | {Ability.WORKERS},
         _nginx,
         (),
         absent=_nginx_absent,

@@ -13,7 +13,7 @@ from pathlib import Path
 import h11
 
 from .asks import Ask
-from .cases import Case, Log
+from .cases import USUALLY, Case, Manner
 from .check import ask_once
 from .load import Sample, Tool
 from .peers import CHECKOUT, Peer, Setup
@@ -50,11 +50,15 @@ class Run:
     begin: Callable[[Case, list[str]], None]  # is told of each case and who is in it
     show: Callable[[list[Result]], None]  # and what came of it
 
-    def spawn(self, command: list[str], name: str) -> Spawn:
+    def cores_in(self, manner: Manner) -> Cores:
+        """Where servers run, and the load."""
+        return self.cores if manner.processes == 1 else Cores(None, None)
+
+    def spawn(self, command: list[str], name: str, manner: Manner = USUALLY) -> Spawn:
         """A command on the servers' core; what it says goes to a file of that name."""
         environment = {"BENCHMARK_DIRECTORY": str(self.directory), "PYTHONPATH": str(CHECKOUT)}
         output = self.directory / f"{name}.log"
-        return Spawn(command, environment, CHECKOUT, output, self.cores.server)
+        return Spawn(command, environment, CHECKOUT, output, self.cores_in(manner).server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,13 @@ class NotUpError(Exception):
 
 
 @contextmanager
-def up(run: Run, peer: Peer, log: Log) -> Iterator[Up]:
+def up(run: Run, peer: Peer, manner: Manner = USUALLY) -> Iterator[Up]:
     """Start a server and wait for its first answer; leaving ends it."""
     port = free_port()
     folder = run.directory / f"{peer.name}-{port}"
     folder.mkdir(exist_ok=True)
-    command = peer.command(Setup(port, log, run.directory, folder, run.descriptors))
-    spawn = run.spawn(command, folder.name)
+    command = peer.command(Setup(port, manner, run.directory, folder, run.descriptors))
+    spawn = run.spawn(command, folder.name, manner)
     with running(spawn) as process:
         _wait(process, port, spawn.output)
         yield Up(process.pid, port, spawn.output)
