@@ -222,9 +222,9 @@ def test_goals_are_judged_where_both_sides_are_known() -> None:
         Against("gzip", "nginx", 2),  # we were not there
     )
     assert judged(known, goals) == [
-        "  reached  plain, to uvicorn: 2.00 (≥ 1.5)",
-        "  MISSED   plain, to uvicorn: 2.00 (≤ 1.3)",
-        "  told     plain, to uvicorn: 2.00",
+        "  reached  plain, to uvicorn: 2.00 (≥ 1.5), by CPU time 2.50",
+        "  MISSED   plain, to uvicorn: 2.00 (≤ 1.3), by CPU time 2.50",
+        "  told     plain, to uvicorn: 2.00, by CPU time 2.50",
         "  reached  plain, to trio: 0.50 (≥ 0.5)",
         "  MISSED   log, to our plain: 0.60 (≥ 0.75)",
         "  MISSED   start: 500 (≤ 400)",
