@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,44 @@ from .report import TITLES, number, summaries
 from .run import Result
 
 COLUMNS = 3
-PANEL = (6, 3)  # inches
-OUR_COLOUR, THEIR_COLOUR = "#c2410c", "#9ca3af"
+# Inches: a panel's width without and for each letter of what is on its left, and its height.
+WIDTH, LETTER_WIDTH, BAR_HEIGHT, HEIGHT = 2.2, 0.06, 0.22, 0.6
+
+# There is no background, and what is written has the same contrast to white as to
+# what dark pages have.
+INK = "#76808c"
+OUR_COLOUR, THEIR_COLOUR = "#d9581e", "#9ca3af"
+
+# Text stays text, and the same figures make the same file.
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "chart",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
 
 
-def draw(path: Path, cases: Sequence[Sequence[Result]]) -> None:
+def draw(path: Path, cases: Sequence[Sequence[Result]], titles: Mapping[str, str] = TITLES) -> None:
     """Draw medians and their extremes; ``ImportError`` where there is no matplotlib."""
     import matplotlib.figure  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - an extra
 
     panels = [results for results in cases if summaries(results)]
     rows = max(ceil(len(panels) / COLUMNS), 1)
-    size = (PANEL[0] * COLUMNS, PANEL[1] * rows)
-    figure: Any = matplotlib.figure.Figure(figsize=size, layout="constrained")
-    for position, results in enumerate(panels, 1):
-        _panel(figure.add_subplot(rows, COLUMNS, position), results)
-    figure.savefig(path)
+    bars = max((len(summaries(results)) for results in panels), default=0)
+    names = {result.peer for results in panels for result in results}
+    letters = max((len(titles.get(name, name)) for name in names), default=0)
+    width, height = WIDTH + LETTER_WIDTH * letters, HEIGHT + BAR_HEIGHT * bars
+    size = (width * COLUMNS, height * rows)
+    with matplotlib.rc_context(STYLE):
+        figure: Any = matplotlib.figure.Figure(figsize=size, layout="constrained")
+        for position, results in enumerate(panels, 1):
+            _panel(figure.add_subplot(rows, COLUMNS, position), results, titles)
+        figure.savefig(path, transparent=True, metadata={"Date": None, "Creator": None})
 
 
-def _panel(axes: Any, results: Sequence[Result]) -> None:
+def _panel(axes: Any, results: Sequence[Result], titles: Mapping[str, str]) -> None:
     case, known = results[0].case, summaries(results)
     # From below, so the best is on top.
     names = sorted(known, key=lambda name: known[name].value, reverse=case.better is Better.LOWER)
@@ -40,11 +60,11 @@ def _panel(axes: Any, results: Sequence[Result]) -> None:
         [known[name].high - known[name].value for name in names],
     )
     colours = [OUR_COLOUR if name == OURS else THEIR_COLOUR for name in names]
-    titles = [TITLES.get(name, name) for name in names]
-    bars = axes.barh(titles, values, xerr=reach, color=colours, ecolor="#4b5563")
+    labels = [titles.get(name, name) for name in names]
+    bars = axes.barh(labels, values, xerr=reach, color=colours, ecolor=INK)
     axes.bar_label(bars, [number(value) for value in values], padding=4, fontsize=8)
     axes.set_title(f"{case.title}\n{case.unit}, {case.better.value} is better", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_visible(False)  # the bars say it
     axes.margins(x=0.2)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
