@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from benchmarks import document as sample_document
-from benchmarks import nginx, processes
+from benchmarks import nginx, processes, readme
 from benchmarks.asks import BROWSER, Ask, Expected
-from benchmarks.cases import CASES, PLAIN, QUICK, USUALLY, Idle, Load, Log, Manner
+from benchmarks.cases import CASES, PLAIN, QUICK, USUALLY, Idle, Importing, Load, Log, Manner
 from benchmarks.check import Answer, complaint
 from benchmarks.client import Answers, Tally, tally
 from benchmarks.goals import GOALS, Against, Alone, Beside, Late, judged
@@ -195,6 +195,77 @@ def test_document_holds_every_round() -> None:
     assert [sample["value"] for sample in ours["rounds"]] == [40_000, 50_000]
     assert ours["rounds"][0]["cpu"] == 25e-6
     assert (nginx_["median"], nginx_["problem"]) == (None, "answered 500")
+
+
+ABOUT = {
+    "when": "2026-11-21T10:00:00+0000",
+    "machine": {"processors": 2},
+    "versions": {"python": "3.11.2", "uvicorn": "0.54.0", "hypercorn": "0.17.0", "nginx": "1.22.1"},
+    "tool": "wrk",
+    "cores": {"server": 0, "load": 1},
+    "rounds": 3,
+    "seconds": 1,
+}
+
+
+def test_readme_has_figures_of_ours_and_multiples_of_them() -> None:
+    files = next(case for case in CASES if case.name == "file-1k")
+    stored = [
+        Result(files, "ours", [Sample(2_000)]),
+        Result(files, "starlette", [Sample(500)]),
+        Result(files, "hypercorn", [Sample(1)]),  # has no column
+    ]
+    idle = [Result(Idle(), "ours", [Sample(4)]), Result(Idle(), "nginx", [Sample(1)])]
+    version = [Result(Importing(), "ours", [Sample(1)]), Result(Importing(), "trio", [Sample(5)])]
+    written = readme.section(ABOUT, [RESULTS, stored, version, idle])
+    table, picture, legend, about = written.split("\n\n")
+    assert table.replace("\N{NO-BREAK SPACE}", "_").splitlines() == [
+        "| requests/s | trio_http | Uvicorn | Granian | aiohttp | nginx | bare Trio |",
+        "| --- | --: | --: | --: | --: | --: | --: |",
+        f"| GET, 13 bytes of text | 45_000 | 0.67{readme.TIMES} † |  |  |  |  |",
+        f"| a file of 1 KiB | 2_000 | 0.25{readme.TIMES}\\* |  |  |  |  |",
+        f"| {Idle().title} (KiB, less is better) | 4.00 |  |  |  | 0.25{readme.TIMES} |  |",
+    ]
+    assert picture == "![The same as a chart](tests/benchmarks/chart.svg)"
+    assert legend.endswith(f"\n{readme.ERRORS}")
+    assert about == (
+        "2026-11-21, 2 cores, one core for the server and one for the load (wrk), "
+        "medians of 3 rounds of 1 s or more.\n"
+        "python 3.11.2, uvicorn 0.54.0, nginx 1.22.1."
+    )
+
+
+def test_readme_tells_of_no_errors_where_there_were_none_and_leaves_out_what_we_did_not_do() -> (
+    None
+):
+    ours, *others = RESULTS
+    written = readme.section({**ABOUT, "cores": {"server": 1, "load": 1}}, [[ours], others, []])
+    assert "†" not in written
+    assert written.count("\n| ") == 2
+    assert "2 cores, shared by all (wrk)" in written
+
+
+def test_chart_of_the_readme_shows_who_is_in_its_table() -> None:
+    idle = [Result(Idle(), "ours", [Sample(4)])]
+    starlette = Result(PLAIN, "starlette", [Sample(4)])  # is there for what Uvicorn cannot do
+    (panel,) = readme.drawn([[*RESULTS, starlette], idle, []])
+    assert [result.peer for result in panel] == ["ours", "uvicorn"]
+    assert set(readme.DRAWN) | readme.LEFT_OUT <= {case.name for case in CASES}
+    assert {column.peer for column in readme.COLUMNS} <= set(readme.TITLES)
+
+
+def test_part_of_the_readme_is_replaced() -> None:
+    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
+    once = readme.replaced(text, "new")
+    assert once == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
+    assert readme.replaced(once, "new") == once
+    readme.replaced(readme.README.read_text("utf-8"), "new")  # it has a place for it
+
+
+@pytest.mark.parametrize("text", ["", readme.BEGIN, readme.END, f"{readme.END}{readme.BEGIN}"])
+def test_readme_without_a_place_for_the_run_is_left_alone(text: str) -> None:
+    with pytest.raises(ValueError, match="there is no <!--"):
+        readme.replaced(text, "new")
 
 
 def test_goals_are_judged_where_both_sides_are_known() -> None:

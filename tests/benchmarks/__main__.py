@@ -10,12 +10,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import chart, goals
+from . import chart, goals, readme
 from .asks import noise
 from .cases import CASES, QUICK, SIZES, Case, Load
 from .document import text as document_text
@@ -23,7 +23,7 @@ from .load import TOOLS, choose_tool
 from .measure import measure
 from .peers import PEERS, UNUSUAL, Peer, reason_absent, versions
 from .processes import Cores
-from .report import document, summaries, table
+from .report import TITLES, document, summaries, table
 from .run import Result, Run
 from .servers import content
 
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = 130
     about["machine"]["load_after"] = os.getloadavg()
     _report(options, about, shown)
+    if options.readme and status == 0:
+        _write_readme(about, shown)
     return status
 
 
@@ -96,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     parser.add_argument(
         "--chart", type=Path, metavar="FILE", help="draw a chart there, .svg or .png"
+    )
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help="write a table into README.md, and the chart that belongs to it",
     )
     parser.add_argument("--list", action="store_true", help="say which servers and cases there are")
     return parser
@@ -255,10 +262,20 @@ def _report(
     if options.json is not None:
         options.json.write_text(json.dumps(document(about, shown), indent=1) + "\n")
     if options.chart is not None:
-        try:
-            chart.draw(options.chart, shown)
-        except ImportError as error:
-            _say(f"no chart: {error}")
+        _draw(options.chart, shown)
+
+
+def _write_readme(about: dict[str, Any], shown: Sequence[list[Result]]) -> None:
+    text = readme.README.read_text("utf-8")
+    readme.README.write_text(readme.replaced(text, readme.section(about, shown)), "utf-8")
+    _draw(readme.CHART, readme.drawn(shown), readme.TITLES)
+
+
+def _draw(path: Path, cases: Sequence[list[Result]], titles: Mapping[str, str] = TITLES) -> None:
+    try:
+        chart.draw(path, cases, titles)
+    except ImportError as error:
+        _say(f"no chart: {error}")
 
 
 if __name__ == "__main__":
