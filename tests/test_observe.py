@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record
-from trio_http.observe import Level, Log, line_of, line_of_worker, log_to, printable
+from trio_http.observe import Level, Log, level_of, line_of_worker, log_to, printable, text_of
 from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
 CLIENT = "127.0.0.1:47920"
@@ -70,11 +70,11 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
     ],
 )
 def test_events_read(event: Event, level: Level, text: str) -> None:
-    assert line_of(event) == (level, text)
+    assert (level_of(event), text_of(event)) == (level, text)
 
 
 def test_failure_reads_with_its_traceback() -> None:
-    level, text = line_of(failure("a mistake"))
+    level, text = level_of(failure("a mistake")), text_of(failure("a mistake"))
     first, begin, *frames, last = text.split("\n")
     assert level is Level.ERROR
     assert first == f"[ERROR for {CLIENT}] GET / HTTP/1.1"
@@ -84,7 +84,7 @@ def test_failure_reads_with_its_traceback() -> None:
 
 
 def test_failure_outside_of_any_request_has_no_request_line() -> None:
-    _, text = line_of(failure("a mistake", b""))
+    text = text_of(failure("a mistake", b""))
     assert text.startswith(f"[ERROR for {CLIENT}]\n")
 
 
@@ -99,7 +99,7 @@ def test_failure_outside_of_any_request_has_no_request_line() -> None:
     ],
 )
 def test_text_of_an_error_can_forge_no_line(text: str, last: str) -> None:
-    _, *lines = line_of(failure(text))[1].split("\n")
+    _, *lines = text_of(failure(text)).split("\n")
     assert lines[-1].endswith(last)
     assert all(line.startswith("  ") and line.isprintable() for line in lines)
 

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 from typing import TextIO
 
 from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record, Report
@@ -21,6 +22,14 @@ class Level(IntEnum):
 
 
 _BROKEN_OFF = (Ending.ABORTED, Ending.CANCELLED)
+
+
+_NAMES = {level: f"{level.name:<7}" for level in Level}
+
+
+@lru_cache(maxsize=2)
+def _clock_at(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 class Log:
@@ -41,8 +50,7 @@ class Log:
         if level < self.level:
             return
         now = self._clock()
-        clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-        line = f"{clock}.{int(now % 1 * 1000):03} {level.name:<7} {text}\n"
+        line = f"{_clock_at(int(now))}.{int(now % 1 * 1000):03} {_NAMES[level]} {text}\n"
         try:
             self._stream.write(line)
             self._stream.flush()
@@ -55,8 +63,9 @@ def log_to(log: Log) -> Report:
 
     def report(event: Event) -> None:
         # Most lines are of the lowest level: where nobody asks for them, none is made.
-        if level_of(event) >= log.level:
-            log.write(*line_of(event))
+        level = level_of(event)
+        if level >= log.level:
+            log.write(level, text_of(event))
 
     return report
 
@@ -72,19 +81,18 @@ def level_of(event: Event) -> Level:
             return Level.INFO
 
 
-def line_of(event: Event) -> tuple[Level, str]:
-    """How an event reads, and how much it matters."""
+def text_of(event: Event) -> str:
+    """How an event reads."""
     match event:
         case Connected():
-            text = f"[CONNECTED] {event.client}"
+            return f"[CONNECTED] {event.client}"
         case Disconnected():
-            text = f"[DISCONNECTED] {event.client}"
+            return f"[DISCONNECTED] {event.client}"
         case Record():
-            text = _record_line(event)
+            return _record_line(event)
         case _:  # all that is left is a Failure
             line = f"[ERROR for {event.client}] {printable(event.line)}".rstrip()
-            text = f"{line}\n{_trace_of(event.error)}"
-    return level_of(event), text
+            return f"{line}\n{_trace_of(event.error)}"
 
 
 def _record_line(record: Record) -> str:
