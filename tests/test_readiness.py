@@ -17,9 +17,16 @@ only_with_edges = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=[pytest.param(True, marks=only_with_edges), False])
+@pytest.fixture(
+    params=[
+        pytest.param("edges", marks=only_with_edges),
+        pytest.param("few", marks=only_with_edges),
+        "levels",
+    ]
+)
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not request.param:
+    monkeypatch.setattr(readiness, "FEW", 1000 if request.param == "few" else 0)
+    if request.param == "levels":
         monkeypatch.setattr(readiness, "CAN_WATCH_EDGES", False)
 
 
@@ -208,8 +215,9 @@ async def test_each_socket_has_arrivals_of_its_own() -> None:
 
 @only_with_edges
 async def test_a_connection_that_has_ended_is_told_nothing(
-    pair: tuple[socket.socket, socket.socket],
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(readiness, "FEW", 0)
     ours, theirs = pair
     async with watching(ours) as (arrivals,):
         arrivals.close()  # but its socket is still open, and so in the poll set
@@ -246,3 +254,21 @@ async def test_what_a_woken_task_is_handed_can_be_handed_to_all(
         handed.unwrap()
     async with aclosing(asynchronous()) as numbers:
         assert await handed.asend(numbers) == 2
+
+
+@only_with_edges
+async def test_the_first_few_wait_for_themselves() -> None:
+    pairs = [socket.socketpair() for _ in range(4)]
+    async with watching(*[ours for ours, _ in pairs]) as all_arrivals:
+        kinds = [isinstance(arrivals, Levels) for arrivals in all_arrivals]
+        all_arrivals[0].close()
+        all_arrivals[3].close()
+    with closing(readiness.readiness()) as ready:
+        first, second = ready.arrivals(pairs[0][0]), ready.arrivals(pairs[1][0])
+        first.close()
+        again = ready.arrivals(pairs[0][0])
+        kinds += [isinstance(second, Levels), isinstance(again, Levels)]
+    assert kinds == [True, True, False, False, True, True]
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import NoReturn, Protocol, TypeAlias, TypeVar
 
@@ -21,6 +21,9 @@ from outcome import Outcome
 CAN_WATCH_EDGES = hasattr(select, "epoll")
 
 ResultT = TypeVar("ResultT")
+
+# For one connection or two, waking a task that wakes theirs costs more than it saves.
+FEW = 2
 
 # So many connections are woken before any of them runs.
 _AT_ONCE = 256
@@ -49,10 +52,13 @@ class Arrivals(Protocol):
 class Levels:
     """Arrivals as Trio tells them, on every system and for any single connection."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_closed", "_socket")
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(
+        self, connected: socket.socket, closed: Callable[[socket.socket], None] | None = None
+    ) -> None:
         self._socket = connected
+        self._closed = closed
 
     async def wait(self) -> None:
         with suppress(trio.ClosedResourceError):
@@ -66,7 +72,8 @@ class Levels:
         trio.lowlevel.notify_closing(self._socket)
 
     def close(self) -> None:
-        """Nothing to do: nothing has been registered."""
+        if self._closed is not None:
+            self._closed(self._socket)
 
 
 class _Woken(Outcome[None]):
@@ -148,9 +155,13 @@ class Edges:
     def __init__(self) -> None:
         self._poll = select.epoll()
         self._known: dict[int, _Edge] = {}
+        self._lone: set[int] = set()
 
     def arrivals(self, connected: socket.socket) -> Arrivals:
         """What tells of the bytes that come on a socket, from now until it is closed."""
+        if len(self._known) + len(self._lone) < FEW:
+            self._lone.add(connected.fileno())
+            return Levels(connected, self.forget)
         edge = _Edge(self, connected)
         self._known[connected.fileno()] = edge
         self._poll.register(connected, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
@@ -159,6 +170,7 @@ class Edges:
     def forget(self, connected: socket.socket) -> None:
         """Tell nothing more of a socket; closing it takes it out of the poll set."""
         self._known.pop(connected.fileno(), None)
+        self._lone.discard(connected.fileno())
 
     async def run(self) -> NoReturn:
         """Wait for all sockets at once, and wake those who wait for one of them."""
