@@ -84,6 +84,8 @@ class Pattern:
         match = self.regex.fullmatch(path)
         if match is None:
             return None
+        if "%" not in path and "int" not in self.kinds:  # as mostly: texts, in clear
+            return dict(zip(self.names, match.groups(), strict=True))
         return {
             name: _KINDS[kind].read(text)
             for name, kind, text in zip(self.names, self.kinds, match.groups(), strict=True)
