@@ -14,6 +14,7 @@ from trio_http.semantics.limits import Limits, Timeouts
 
 COUNTED = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 CHUNKED = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED_EXPECTING = CHUNKED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
 EXPECTING = COUNTED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
 
 
@@ -85,6 +86,8 @@ async def test_the_client_is_told_to_go_on_once_and_only_when_asked_for_more() -
         (COUNTED, Limits(skip=4), False),
         (COUNTED, Limits(body=4), False),
         (CHUNKED, Limits(skip=0), True),  # nobody knows yet
+        (EXPECTING, Limits(), False),  # RFC 9110 10.1.1: it may come, or may not
+        (CHUNKED_EXPECTING, Limits(), False),
     ],
 )
 async def test_what_is_read_only_to_reach_its_end(

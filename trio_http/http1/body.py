@@ -99,7 +99,7 @@ class RequestBody:
         A client that was not told to continue may send its body or may not
         (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
         """
-        return not self._declared or (
+        return (
             self._awaits_continue is None
             and self._declared <= self._limits.body
             and self._declared - self._received <= self._limits.skip

@@ -29,7 +29,7 @@ date_of = lru_cache(maxsize=2)(http_date)
 @lru_cache(maxsize=2)
 def date_line(second: int) -> bytes:
     """The field Date as a line (RFC 9110 6.6.1)."""
-    return b"Date: %b\r\n" % http_date(second).encode()
+    return b"Date: %b\r\n" % date_of(second).encode()
 
 
 class Exchange:

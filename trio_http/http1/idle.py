@@ -21,7 +21,7 @@ class Idle:
 
     All have the same patience, so whoever began first is due first: the
     connections stand in a queue, and one task looks after its head. A deadline
-    for each wait costs a hundred times as much as joining a queue and leaving it.
+    for each wait costs many times as much as joining a queue and leaving it.
     """
 
     def __init__(self, patience: float) -> None:
