@@ -71,7 +71,7 @@ if manner == "late":
     os.read(int(gate), 1)
 channel.setblocking(True)
 channel.send(b"+")
-while manner == "stubborn":
+while manner in {"stubborn", "busy"}:
     signal.pause()
 while channel.recv(1) not in {b"r", b"d", b"s", b""}:
     pass
@@ -369,6 +369,18 @@ async def test_workers_end_when_those_who_started_them_are_cancelled(
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_no_signal_breaks_into_the_end_of_a_worker_that_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rooms, "OVERTIME", 0.1)
+    staff = Staff("busy")
+    async with employed(staff, 1) as (workers, scope):
+        await workers.begin()
+        await staff.listens(1)
+        scope.cancel()
+    assert staff.started[0].returncode == -signal.SIGKILL  # SIGTERM would have ended it
 
 
 @pytest.mark.parametrize("end", [Workers.drain, Workers.renew])

@@ -113,7 +113,10 @@ class _Worker:
         """End it at once, if it has not ended yet."""
         with trio.CancelScope(shield=True):
             self.channel.tell(STOP)
-            self.process.terminate()  # in case that it does not listen yet, neither to us
+            if not self.listens:
+                # Neither to us, perhaps. One that does may be ending already, and a
+                # signal would break into that.
+                self.process.terminate()
             with trio.move_on_after(OVERTIME) as patience:
                 await self.process.wait()
             if patience.cancelled_caught:
