@@ -19,7 +19,7 @@ from trio.testing import (
 
 from trio_http.http1.exchange import closing
 from trio_http.http1.pages import PIECE
-from trio_http.http1.stream import transport_of
+from trio_http.http1.stream import Transport, transport_of
 from trio_http.http1.wire import Wire
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
@@ -32,6 +32,7 @@ from trio_http.testing import Client
 MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 PUT = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 EXPECTING = PUT.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
@@ -39,9 +40,18 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple[Wire, Client]:  # noqa: B008
+class Peer(Client):
+    """A client that can have the other end closed, too."""
+
+    def __init__(self, near: MemoryStream, transport: Transport) -> None:
+        super().__init__(near)
+        self.transport = transport
+
+
+def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple[Wire, Peer]:  # noqa: B008
     near, far = memory_stream_pair()
-    return Wire(transport_of(far, 2), timeouts, limits), Client(near)
+    transport = transport_of(far, 2)
+    return Wire(transport, timeouts, limits), Peer(near, transport)
 
 
 def empty(status: int = 200) -> Response:
@@ -78,10 +88,11 @@ async def refusal_of(wire: Wire) -> HTTPError:
     return refusal.value
 
 
-async def all_sent(wire: Wire, client: Client) -> bytes:
+async def all_sent(wire: Wire, client: Peer) -> bytes:
     """Everything that the client is sent until the connection ends."""
     await client.send_eof()
     await wire.hang_up()
+    await client.transport.aclose()
     return await client.rest()
 
 
@@ -831,6 +842,27 @@ async def test_hanging_up_drops_no_more_than_its_limit(autojump_clock: MockClock
     await client.send(bytes(10 * PIECE))
     await wire.hang_up()
     assert trio.current_time() == 0
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [
+        (GET, 2),
+        (CLOSE, 0),
+        (CLOSE + b"!", 2),  # which it should not have said
+    ],
+)
+async def test_a_client_that_has_said_close_is_not_waited_for(
+    sent: bytes, seconds: float, is_plain: object, autojump_clock: MockClock
+) -> None:
+    wire, client = connect(Timeouts(linger=2), Limits(plain=bool(is_plain)))
+    await client.send(sent)
+    assert await begin(wire) == is_plain
+    await answer(wire, empty())
+    assert await wire.next_cycle() == (sent == GET)
+    await wire.hang_up()
+    assert trio.current_time() == seconds
 
 
 @pytest.mark.parametrize(

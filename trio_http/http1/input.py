@@ -51,12 +51,14 @@ class Input:
         if self.unread:  # pipelined: there is nothing to wait for, but others want their turn
             await trio.lowlevel.checkpoint()
         elif not self.ended:
-            await self._transport.readable()
-            if (data := self._transport.receive_now(PIECE)) is not None:
-                self.unread += data
-                self.ended = not data
-                if data and data[0] != _CR:
-                    return True  # as mostly
+            data = None
+            while data is None:
+                await self._transport.readable()
+                data = self._transport.receive_now(PIECE)
+            self.unread += data
+            self.ended = not data
+            if data and data[0] != _CR:
+                return True  # as mostly
         skipped = False
         while True:
             if self.unread.startswith(b"\r\n") and not skipped:
@@ -106,3 +108,12 @@ class Input:
             data = bytes(self.unread[:size])
             del self.unread[:size]
         return data
+
+    async def drop_rest(self) -> None:
+        """Read on, to the end of the input or until ``limits.linger`` bytes were dropped."""
+        dropped = 0
+        while dropped < self._limits.linger:
+            data = await self._transport.receive(PIECE)
+            if not data:
+                return
+            dropped += len(data)

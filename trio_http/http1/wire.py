@@ -19,7 +19,7 @@ from trio_http.http1.body import RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
 from trio_http.http1.output import Output, rest_of
-from trio_http.http1.pages import PIECE, read_cached
+from trio_http.http1.pages import read_cached
 from trio_http.http1.stream import Transport
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
@@ -48,6 +48,7 @@ class Wire:
 
     __slots__ = (
         "_finished",
+        "_has_said_close",
         "_is_last",
         "_limits",
         "_output",
@@ -75,6 +76,7 @@ class Wire:
         self._plain: plain.Parts | None = None  # the request at hand, while h11 has not seen it
         self._finished = False  # whether all of the response is on its way
         self._is_last = False  # whether there shall be no request after the one at hand
+        self._has_said_close = False  # whether the client has called its request the last
         self._reusable = True  # whether it is known where a next request begins
 
     @property
@@ -98,7 +100,7 @@ class Wire:
             self.input.pass_over(len(parts[0]), parts[1])
             if parts[6] or not self.body.is_none:
                 self.body.begin_counted(parts[6])
-            self._is_last = parts[5]
+            self._is_last = self._has_said_close = parts[5]
         return parts
 
     async def next_request(self) -> h11.Request:
@@ -115,6 +117,7 @@ class Wire:
         check_head(head, self._limits)
         request = self._parsed(head)
         self.body.begin(self._h11, request, self._go_on)
+        self._has_said_close = (b"connection", b"close") in request.headers
         self._reusable = True
         return request
 
@@ -293,18 +296,15 @@ class Wire:
 
         Closing a socket that still has unread input makes the kernel send a
         reset, and a reset can erase our last response from the client's
-        receive buffer before the client has read it (RFC 9112 9.6).
+        receive buffer before the client has read it (RFC 9112 9.6). A client
+        that has said ``close`` sends nothing more.
         """
-        if self.input.ended:
-            return
         all_read = self._reusable and self.body.is_sound and self.body.is_read
+        is_done = self._has_said_close and all_read and not self.input.unread
+        if self.input.ended or is_done:
+            return
         with trio.move_on_after(self._timeouts.linger):
             told = await self._transport.send_eof()
             if all_read and not (self.input.unread or told):
                 return  # only closing tells this client, who may wait for it
-            dropped = 0
-            while dropped < self._limits.linger:
-                data = await self._transport.receive(PIECE)
-                if not data:
-                    return
-                dropped += len(data)
+            await self.input.drop_rest()
