@@ -56,7 +56,11 @@ async def watching(*sockets: socket.socket) -> AsyncIterator[list[Arrivals]]:
     with closing(readiness.readiness()) as ready:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ready.run)
-            yield [ready.arrivals(connected) for connected in sockets]
+            all_arrivals = [ready.arrivals(connected) for connected in sockets]
+            for arrivals in all_arrivals:
+                with trio.move_on_after(0):
+                    await arrivals.wait()  # the first may be a false alarm
+            yield all_arrivals
             nursery.cancel_scope.cancel()
 
 
@@ -214,12 +218,34 @@ async def test_each_socket_has_arrivals_of_its_own() -> None:
 
 
 @only_with_edges
+async def test_whoever_connects_is_listened_to_before_the_kernel_is_asked_to_watch(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FEW", 0)
+    ours, theirs = pair
+    async with trio.open_nursery() as nursery:
+        with closing(readiness.readiness()) as ready:
+            nursery.start_soon(ready.run)
+            arrivals = ready.arrivals(ours)
+            with assert_checkpoints(), trio.fail_after(10):
+                await arrivals.wait()
+            assert rest_of(ours) == b""
+            theirs.send(b"hello")
+            with trio.fail_after(10):
+                await arrivals.wait()
+            assert rest_of(ours) == b"hello"
+            nursery.cancel_scope.cancel()
+
+
+@only_with_edges
 async def test_a_connection_that_has_ended_is_told_nothing(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 0)
     ours, theirs = pair
     async with watching(ours) as (arrivals,):
+        with trio.move_on_after(0):
+            await arrivals.wait()
         arrivals.close()  # but its socket is still open, and so in the poll set
         arrivals.close()
         theirs.send(b"too late")

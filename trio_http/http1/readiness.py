@@ -97,19 +97,25 @@ WOKEN = _Woken()
 class _Edge:
     """Arrivals on one socket of ``Edges``: at most one task waits for them."""
 
-    __slots__ = ("_edges", "_over", "_ready", "_socket", "_task")
+    __slots__ = ("_edges", "_is_known", "_over", "_ready", "_socket", "_task")
 
     def __init__(self, edges: Edges, connected: socket.socket) -> None:
         self._edges = edges
         self._socket = connected
+        self._is_known = False  # to the kernel
         self._task: trio.lowlevel.Task | None = None
-        self._ready = False  # something has come that nobody has waited for yet
+        # Something has come that nobody has waited for yet. Who connects mostly says
+        # something at once, and may be gone before the kernel would have to watch.
+        self._ready = True
         self._over = False  # nothing more will come: that is told for ever
 
     def wait(self) -> Awaitable[object]:
         if self._ready:
             self._ready = self._over
             return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - our caller awaits it
+        if not self._is_known:
+            self._is_known = True
+            self._edges.watch(self._socket)
         self._task = trio.lowlevel.current_task()
         # A frame of our own around this would cost as much as it does.
         return trio.lowlevel.wait_task_rescheduled(self._give_up)  # noqa: ASYNC105
@@ -164,8 +170,11 @@ class Edges:
             return Levels(connected, self.forget)
         edge = _Edge(self, connected)
         self._known[connected.fileno()] = edge
-        self._poll.register(connected, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
         return edge
+
+    def watch(self, connected: socket.socket) -> None:
+        """Begin to tell of what comes, and of what is there already."""
+        self._poll.register(connected, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
     def forget(self, connected: socket.socket) -> None:
         """Tell nothing more of a socket; closing it takes it out of the poll set."""
