@@ -28,8 +28,8 @@ class Calls:
     def interrupt(self) -> None:
         raise AssertionError
 
-    def send_at_once(self, data: bytes) -> int:
-        raise AssertionError(data)
+    def send_at_once(self, data: bytes, behind: bytes = b"") -> int:
+        raise AssertionError(data, behind)
 
     def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
         raise AssertionError(head, piece)

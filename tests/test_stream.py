@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,10 +22,11 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1 import pages
+from trio_http.http1 import pages, stream
 from trio_http.http1.pages import PIECE
 from trio_http.http1.readiness import Levels
 from trio_http.http1.stream import (
+    JOINED,
     SENDFILE_PIECE,
     SocketTransport,
     StreamTransport,
@@ -194,6 +196,26 @@ async def test_what_there_is_room_for_leaves_without_a_checkpoint(
         await transport.send(b"hello", PATIENCE)
     await trio.lowlevel.wait_readable(theirs)
     assert theirs.recv(10) == b"hello"
+
+
+@pytest.mark.parametrize("length", [0, 1, JOINED - 1, JOINED, 10 * JOINED])
+@pytest.mark.parametrize("joined", [JOINED, sys.maxsize])
+async def test_a_head_and_what_is_behind_it_leave_in_this_order(
+    pair: tuple[SocketTransport, socket.socket],
+    length: int,
+    joined: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "JOINED", joined)
+    transport, theirs = pair
+    behind = MUCH[:length]
+
+    async def send() -> None:
+        sent = transport.send_at_once(b"head", behind)
+        await transport.send((b"head" + behind)[sent:], PATIENCE)
+
+    received = await received_by(theirs, transport, send)
+    assert received == b"head" + behind
 
 
 async def test_what_there_is_no_room_for_leaves_as_the_client_reads(

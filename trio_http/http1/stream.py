@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
@@ -28,6 +29,10 @@ from trio_http.semantics.errors import ClientDisconnected
 
 # Linux holds back what is not a packet yet, if it is told that more comes.
 _MORE_TO_COME = getattr(socket, "MSG_MORE", 0)
+
+# From here on, to copy bytes behind a head costs more than to name both to the
+# kernel. Windows has no call for that.
+JOINED = 16 * 1024 if hasattr(socket.socket, "sendmsg") else sys.maxsize
 
 # What one sendfile may take on: a few milliseconds of a fast disk.
 SENDFILE_PIECE = 1024 * 1024
@@ -52,7 +57,7 @@ class Transport(Protocol):
         """Have whoever waits to receive find the end of the input."""
         ...
 
-    def send_at_once(self, data: bytes) -> int:
+    def send_at_once(self, head: bytes, behind: bytes = b"") -> int:
         """Pass on what the client has room for, and tell how much that was."""
         ...
 
@@ -126,9 +131,11 @@ class SocketTransport:
             await self._writable(patience)
             sent += self.send_at_once(memoryview(data)[sent:])
 
-    def send_at_once(self, data: bytes | memoryview, flags: int = 0) -> int:
+    def send_at_once(self, head: bytes | memoryview, behind: bytes = b"", flags: int = 0) -> int:
         try:
-            return self._socket.send(data, flags)
+            if len(behind) < JOINED:
+                return self._socket.send(b"".join((head, behind)) if behind else head, flags)
+            return self._socket.sendmsg((head, behind), (), flags)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -140,7 +147,7 @@ class SocketTransport:
         if not hasattr(os, "sendfile") or not is_cached(first):
             return 0
         # With more to come, the head shares its packet with the file.
-        sent = self.send_at_once(head, _MORE_TO_COME)
+        sent = self.send_at_once(head, flags=_MORE_TO_COME)
         if sent == len(head):
             # Where there is no room, or a file that it cannot serve, the rest goes
             # the way of all others, on which it is found out what is wrong.
@@ -243,7 +250,7 @@ class StreamTransport:
         if self._receiving is not None:
             self._receiving.cancel()
 
-    def send_at_once(self, data: bytes) -> int:  # noqa: ARG002
+    def send_at_once(self, head: bytes, behind: bytes = b"") -> int:  # noqa: ARG002
         """None of it: Trio's streams have no way to."""
         return 0
 

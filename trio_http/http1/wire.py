@@ -200,8 +200,7 @@ class Wire:
         if isinstance(body, FileSlice) and (data := read_cached(body)) is not None:
             body = data
         if isinstance(body, bytes):
-            head, body = head + body, b""
-            sent = self._transport.send_at_once(head)
+            sent = self._transport.send_at_once(head, body)
         else:
             sent = self._transport.send_file_at_once(head, body)
         self._finished = sent == len(head) + len(body)
