@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from trio_http.apps import contents
-from trio_http.apps.contents import LONGEST, Contents
+from trio_http.apps.contents import BESIDE, LONGEST, Contents
 from trio_http.apps.directory import Allow, Directory
 from trio_http.apps.open_folders import MOST as MOST_FOLDERS
 from trio_http.apps.open_folders import OpenFolders
@@ -173,3 +173,11 @@ async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) ->
 async def test_a_link_is_followed_where_that_is_allowed(root: Path, allow: Allow) -> None:
     _link(root / "file")
     assert (noted(root, asking(), allow).get(asking()) is not None) == (Allow.LINKS in allow)
+
+
+@needs_pages
+async def test_there_is_room_for_so_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MOST", BESIDE + 5)
+    assert noted(root, asking()).get(asking()) is not None
+    (root / "file").write_bytes(b"longer")
+    assert noted(root, asking()).get(asking()) is None

@@ -41,3 +41,23 @@ def test_there_may_be_fewer() -> None:
     for number in range(3):
         recent.note(str(number), number)
     assert [recent.get(str(number)) for number in range(3)] == [None, 1, 2]
+
+
+def test_what_is_found_may_weigh_more_or_less() -> None:
+    recent: Recent[int] = Recent(Clock(), most=10, weigh=lambda found: found)
+
+    def left() -> list[int | None]:
+        return [recent.get(key) for key in "abc"]
+
+    recent.note("a", 4)
+    recent.note("b", 6)
+    assert left() == [4, 6, None]
+    recent.note("a", 3)  # in the place of what it was
+    recent.note("c", 1)
+    assert left() == [3, 6, 1]
+    recent.note("c", 2)
+    assert left() == [3, None, 2]
+    recent.note("b", 11)  # too much for ever
+    assert left() == [None, None, None]
+    recent.note("a", 10)
+    assert left() == [10, None, None]

@@ -19,9 +19,12 @@ from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Request, Response
 
-# Four megabytes at most for a directory.
-LONGEST = 16 * 1024
-MOST = 256
+# To send what is longer takes so long that the rest hardly shows.
+LONGEST = 128 * 1024
+
+# Bytes for a directory, and what each file takes beside its content.
+MOST = 8 * 1024 * 1024
+BESIDE = 2048
 
 # The kernel tells times to a few milliseconds. What was changed a moment ago could be
 # changed again without looking any newer, so it has to be older than this.
@@ -36,6 +39,7 @@ class _Content:
     name: str
     look: tuple[Version, int]
     response: Response
+    weight: int
 
 
 class Contents:
@@ -48,7 +52,7 @@ class Contents:
     def __init__(self, folders: OpenFolders, allow: Allow) -> None:
         self._folders = folders
         self._follow = Allow.LINKS in allow
-        self._recent: Recent[_Content] = Recent(most=MOST)
+        self._recent: Recent[_Content] = Recent(most=MOST, weigh=lambda content: content.weight)
 
     def get(self, request: Request) -> Response | None:
         """The response to a request that asks for nothing but a file, if it is known."""
@@ -77,10 +81,11 @@ class Contents:
         newest = max(status.st_mtime_ns, status.st_ctime_ns)
         if not is_short or time.time_ns() - newest < SETTLED or not _asks_for_no_more(request):
             return
-        data = read_cached(FileSlice(file.descriptor, 0, status.st_size))
+        data = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
         if data is not None:
             whole = Response(response.status, response.headers, data, response.compress)
-            content = _Content(above, file.name, _look_of(status), whole)
+            weight = len(data) + BESIDE
+            content = _Content(above, file.name, _look_of(status), whole, weight)
             self._recent.note(request.path, content)
 
 

@@ -19,14 +19,23 @@ MOST = 4096
 class Recent(Generic[Found]):
     """Remembers for a second what was found under some thousand keys, and no more than that.
 
+    ``most`` is how many, or how much of what ``weigh`` tells of each.
+
     Looking a path up takes the kernel some microseconds, and a worker thread
     ten times as many to be asked. Only a path that is not in memory needs the
     thread, so that a slow disk holds up nobody else.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = MOST,
+        weigh: Callable[[Found], int] = lambda _: 1,
+    ) -> None:
         self._clock = clock
         self._most = most
+        self._weigh = weigh
+        self._weight = 0
         self._noted: OrderedDict[str, tuple[float, Found]] = OrderedDict()
 
     def get(self, key: str) -> Found | None:
@@ -38,7 +47,10 @@ class Recent(Generic[Found]):
 
     def note(self, key: str, found: Found) -> None:
         """Remember the key from now on."""
+        if (before := self._noted.pop(key, None)) is not None:
+            self._weight -= self._weigh(before[1])
         self._noted[key] = self._clock(), found
-        self._noted.move_to_end(key)
-        if len(self._noted) > self._most:
-            self._noted.popitem(last=False)
+        self._weight += self._weigh(found)
+        while self._weight > self._most:
+            _, (_, oldest) = self._noted.popitem(last=False)
+            self._weight -= self._weigh(oldest)

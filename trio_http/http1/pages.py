@@ -24,12 +24,12 @@ def read_slice(descriptor: int, offset: int, size: int) -> bytes:
     return os.read(descriptor, size)
 
 
-def read_cached(piece: FileSlice) -> bytes | None:
+def read_cached(piece: FileSlice, longest: int = PIECE) -> bytes | None:
     """A part of a file that is in memory already, or None where the disk would have to work.
 
-    None as well for what is longer than a piece, and on systems that cannot tell.
+    None as well for what is longer than that, and on systems that cannot tell.
     """
-    if not CAN_TELL_CACHED or piece.length > PIECE:
+    if not CAN_TELL_CACHED or piece.length > longest:
         return None
     data = bytearray(piece.length)
     try:
