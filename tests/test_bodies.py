@@ -112,3 +112,10 @@ def test_a_stream_has_no_pulse_of_its_own() -> None:
 def test_bodies_never_change(body: Body | Pulse, field: str) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(body, field, None)
+
+
+def test_parts_of_files_have_parts() -> None:
+    piece = FileSlice(3, 100, 50)
+    assert piece.first(20) == FileSlice(3, 100, 20)
+    assert piece.behind(20) == FileSlice(3, 120, 30)
+    assert not piece.behind(50)

@@ -71,4 +71,4 @@ def rest_of(head: bytes, body: bytes | FileSlice, sent: int) -> tuple[bytes | Fi
     behind = sent - len(head)
     if isinstance(body, bytes):
         return (body[behind:],)
-    return (FileSlice(body.descriptor, body.offset + behind, body.length - behind),)
+    return (body.behind(behind),)

@@ -30,8 +30,7 @@ from trio_http.semantics.errors import ClientDisconnected
 # Linux holds back what is not a packet yet, if it is told that more comes.
 _MORE_TO_COME = getattr(socket, "MSG_MORE", 0)
 
-# From here on, to copy bytes behind a head costs more than to name both to the
-# kernel. Windows has no call for that.
+# From here on, to copy a body behind its head costs more than a call for both does.
 JOINED = 16 * 1024 if hasattr(socket.socket, "sendmsg") else sys.maxsize
 
 # What one sendfile may take on: a few milliseconds of a fast disk.
@@ -116,11 +115,10 @@ class SocketTransport:
         # Somebody who sends a body has mostly sent more of it by now.
         if (data := self.receive_now(size)) is not None:
             await trio.lowlevel.checkpoint()
-            return data
-        while True:
+        while data is None:
             await self.readable()
-            if (data := self.receive_now(size)) is not None:
-                return data
+            data = self.receive_now(size)
+        return data
 
     def interrupt(self) -> None:
         self._arrivals.interrupt()
@@ -143,8 +141,7 @@ class SocketTransport:
 
     def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
         size = min(SENDFILE_PIECE, piece.length)
-        first = FileSlice(piece.descriptor, piece.offset, size)
-        if not hasattr(os, "sendfile") or not is_cached(first):
+        if not hasattr(os, "sendfile") or not is_cached(piece.first(size)):
             return 0
         # With more to come, the head shares its packet with the file.
         sent = self.send_at_once(head, flags=_MORE_TO_COME)
@@ -152,8 +149,8 @@ class SocketTransport:
             # Where there is no room, or a file that it cannot serve, the rest goes
             # the way of all others, on which it is found out what is wrong.
             with suppress(OSError):
-                descriptor = self._socket.fileno()
-                sent += os.sendfile(descriptor, piece.descriptor, piece.offset, size)
+                target = self._socket.fileno()
+                sent += os.sendfile(target, piece.descriptor, piece.offset, size)
         return sent
 
     async def _writable(self, patience: float) -> None:
@@ -164,19 +161,18 @@ class SocketTransport:
             raise ClientDisconnected("the client has stopped reading") from None
 
     async def send_file(self, piece: FileSlice, patience: float) -> None:
-        offset, end = piece.offset, piece.offset + piece.length
-        while offset < end:
-            rest = FileSlice(piece.descriptor, offset, end - offset)
-            sent = await self._sendfile(rest)
-            match sent:
+        rest = piece
+        while rest:
+            match await self._sendfile(rest):
                 case None:
-                    return await send_pieces(rest, lambda data: self.send(data, patience))
+                    send = partial(self.send, patience=patience)
+                    return await send_pieces(rest, send)
                 case 0:
                     raise EOFError("a file has become shorter while it was sent")
                 case -1:
                     await self._writable(patience)
-                case _:
-                    offset += sent
+                case sent:
+                    rest = rest.behind(sent)
         return None
 
     async def _sendfile(self, piece: FileSlice) -> int | None:
@@ -188,7 +184,7 @@ class SocketTransport:
         try:
             # The way to a worker thread and back costs more than most files, but
             # a disk that has to work must not hold up the other connections.
-            if is_cached(FileSlice(piece.descriptor, piece.offset, size)):
+            if is_cached(piece.first(size)):
                 await trio.lowlevel.checkpoint()
                 return send()
             return await trio.to_thread.run_sync(send)

@@ -25,6 +25,14 @@ class FileSlice:
     def __len__(self) -> int:
         return self.length
 
+    def first(self, size: int) -> FileSlice:
+        """The first so many of them."""
+        return FileSlice(self.descriptor, self.offset, size)
+
+    def behind(self, size: int) -> FileSlice:
+        """What there is behind the first so many."""
+        return FileSlice(self.descriptor, self.offset + size, self.length - size)
+
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
