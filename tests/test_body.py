@@ -1,13 +1,22 @@
 """The body of a request, as far as it is asked for."""
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
 import h11
 import pytest
 import trio
 from trio.testing import MockClock
 
+from trio_http.http1 import pipes
 from trio_http.http1.body import LARGE_PIECE, RequestBody
 from trio_http.http1.input import Input
-from trio_http.http1.stream import StreamTransport
+from trio_http.http1.pipes import ROOM, Pipe
+from trio_http.http1.readiness import Levels
+from trio_http.http1.stream import SocketTransport, StreamTransport
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.limits import Limits, Timeouts
@@ -219,3 +228,192 @@ async def test_there_is_none_or_there_is_something_to_know() -> None:
     sent.body.begin_counted(3)
     known.append(sent.body.is_none)
     assert known == [False, True, False]
+
+
+# Into a pipe
+
+only_with_pipes = pytest.mark.skipif(
+    not pipes.CAN_SPLICE, reason="this system moves nothing past us"
+)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Our end and the client's, which has room for all that a test sends."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+        ours.settimeout(0)
+        theirs.settimeout(0)
+        yield ours, theirs
+
+
+def counted_from(
+    connected: socket.socket,
+    length: int,
+    unread: bytes = b"",
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+) -> tuple[RequestBody, Input]:
+    source = Input(SocketTransport(connected, Levels(connected)), limits)
+    source.unread += unread
+    body = RequestBody(source, Timeouts(receive=30), limits)
+    body.begin_counted(length)
+    return body, source
+
+
+def pipe_for(body: RequestBody) -> Pipe:
+    pipe = body.open_pipe()
+    assert pipe is not None
+    return pipe
+
+
+def emptied(pipe: Pipe, folder: Path) -> bytes:
+    """What was in a pipe."""
+    target = os.open(folder / "emptied", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        pipe.empty_into(target)
+    finally:
+        os.close(target)
+    return (folder / "emptied").read_bytes()
+
+
+@only_with_pipes
+async def test_a_pipe_gets_the_body_and_not_what_follows(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    ours, theirs = pair
+    body, source = counted_from(ours, 11, b"hel")
+    with closing(pipe_for(body)) as pipe:
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                for data in (b"lo", b" ", b"worldGET /"):
+                    await trio.testing.wait_all_tasks_blocked()
+                    theirs.send(data)
+
+            with trio.testing.assert_checkpoints():
+                assert await body.receive_into(pipe) == 11
+        assert body.is_read
+        assert body.is_sound
+        with trio.testing.assert_checkpoints():
+            assert await body.receive_into(pipe) == 11  # still, and no more
+        assert emptied(pipe, tmp_path) == b"hello world"
+        assert await body.receive_into(pipe) == 0
+    assert await body.receive() == b""
+    assert await source.receive_more()
+    assert source.unread == b"GET /"
+
+
+@only_with_pipes
+async def test_a_pipe_is_filled_as_far_as_it_goes(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    ours, theirs = pair
+    sent = os.urandom(2 * ROOM + 10)
+    body, _ = counted_from(ours, len(sent), sent[: ROOM + 5])
+    taken = []
+    with closing(pipe_for(body)) as pipe:
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                rest = memoryview(sent)[ROOM + 5 :]
+                while rest:
+                    await trio.lowlevel.wait_writable(theirs)
+                    rest = rest[theirs.send(rest) :]
+
+            while not body.is_read:
+                assert 0 < await body.receive_into(pipe) <= ROOM
+                taken.append(emptied(pipe, tmp_path))
+    assert b"".join(taken) == sent
+    assert len(taken[0]) == ROOM
+
+
+@only_with_pipes
+async def test_a_pipe_may_be_full_before_it_holds_much(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    ours, theirs = pair
+    body, _ = counted_from(ours, 1000)
+    taken = []
+    with closing(pipe_for(body)) as pipe:
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                for number in range(1000):
+                    await trio.testing.wait_all_tasks_blocked()
+                    theirs.send(bytes([number % 256]))
+
+            while not body.is_read:
+                await body.receive_into(pipe)
+                taken.append(emptied(pipe, tmp_path))
+    assert b"".join(taken) == bytes([number % 256 for number in range(1000)])
+    assert len(taken) > 1
+
+
+@only_with_pipes
+@pytest.mark.parametrize(
+    ("length", "limits", "status"), [(5, Limits(body=4), 413), (6, Limits(), 400)]
+)
+async def test_a_pipe_is_given_no_more_than_bytes_would_be(
+    pair: tuple[socket.socket, socket.socket], length: int, limits: Limits, status: int
+) -> None:
+    ours, theirs = pair
+    body, _ = counted_from(ours, length, b"hel", limits)
+    theirs.send(b"lo")
+    theirs.close()
+    with closing(pipe_for(body)) as pipe, pytest.raises(HTTPError) as refusal:
+        await body.receive_into(pipe)
+    assert refusal.value.status == status
+    assert not body.is_sound
+
+
+@only_with_pipes
+async def test_what_stops_coming_into_a_pipe_has_its_time(
+    pair: tuple[socket.socket, socket.socket], autojump_clock: MockClock
+) -> None:
+    ours, theirs = pair
+    body, _ = counted_from(ours, 6)
+    with closing(pipe_for(body)) as pipe:
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                for byte in b"hel":
+                    await trio.sleep(29)
+                    theirs.send(bytes([byte]))
+
+            with pytest.raises(HTTPError) as refusal:
+                await body.receive_into(pipe)
+    assert refusal.value.status == 408
+    assert trio.current_time() == 3 * 29 + 30
+
+
+@only_with_pipes
+async def test_what_is_skipped_begins_behind_what_is_in_a_pipe(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    body, source = counted_from(ours, ROOM + 10, bytes(ROOM), Limits(skip=10))
+    theirs.send(bytes(10) + b"GET /")
+    known = [body.is_worth_reading]
+    with closing(pipe_for(body)) as pipe:
+        assert await body.receive_into(pipe) == ROOM
+    known.append(body.is_worth_reading)
+    assert known == [False, True]
+    assert await body.skip()
+    assert await source.receive_more()
+    assert source.unread == b"GET /"
+
+
+@only_with_pipes
+async def test_no_pipe_is_opened_for_what_does_not_come_that_way(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Sent(COUNTED, b"").body.open_pipe() is None  # h11 reads that one
+    assert counted(5).body.open_pipe() is None  # and this one comes over a stream
+    assert counted_from(pair[0], 0)[0].open_pipe() is None
+    monkeypatch.setattr(pipes, "CAN_SPLICE", False)
+    assert counted_from(pair[0], 5)[0].open_pipe() is None

@@ -1,6 +1,7 @@
 """Bytes that were received, and heads cut out of them."""
 
 import socket
+from contextlib import closing
 
 import pytest
 import trio
@@ -10,7 +11,9 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
+from trio_http.http1 import pipes
 from trio_http.http1.input import Input
+from trio_http.http1.pipes import ROOM
 from trio_http.http1.readiness import Levels
 from trio_http.http1.stream import SocketTransport, Transport, transport_of
 from trio_http.semantics.errors import HTTPError
@@ -131,3 +134,34 @@ async def test_a_false_alarm_is_no_request() -> None:
             assert begun == [(True, b"1")]
             theirs.send(b"2")
         assert begun == [(True, b"1"), (True, b"2")]
+
+
+@pytest.mark.skipif(not pipes.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_what_has_been_received_is_moved_before_what_has_not() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0)
+        received = Input(SocketTransport(ours, Levels(ours)), Limits())
+        pipe = received.open_pipe()
+        assert pipe is not None
+        with closing(pipe):
+            received.unread += b"hello"
+            theirs.send(b" world")
+            assert [received.move(pipe, size) for size in (3, ROOM, ROOM)] == [3, 2, 6]
+            assert received.move(pipe, ROOM) is None
+            theirs.send(b"!")
+            await received.readable()
+            assert received.move(pipe, ROOM) == 1
+            assert pipe.held == len(b"hello world!")
+            # Each piece has its places, so what is there already takes more than its bytes.
+            received.unread += bytes(ROOM)
+            moved = received.move(pipe, ROOM)
+            assert moved is not None
+            assert len(received.unread) == ROOM - moved > 0
+            assert received.move(pipe, ROOM) is None
+            assert len(received.unread) == ROOM - moved
+
+
+async def test_there_may_be_no_way_to_move_anything() -> None:
+    received, _ = connect()
+    assert received.open_pipe() is None

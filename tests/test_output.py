@@ -25,6 +25,9 @@ class Calls:
     async def receive(self, size: int) -> bytes:
         raise AssertionError(size)
 
+    def open_pipe(self) -> None:
+        raise AssertionError
+
     def interrupt(self) -> None:
         raise AssertionError
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1 import pages, stream
+from trio_http.http1 import pages, pipes, stream
 from trio_http.http1.pages import PIECE
 from trio_http.http1.readiness import Levels
 from trio_http.http1.stream import (
@@ -183,6 +183,27 @@ async def test_a_client_that_resets_is_gone(
         await transport.send(b"hello", PATIENCE)
     with pytest.raises(ClientDisconnected):
         await transport.send_eof()
+
+
+# What can be moved without being received
+
+
+@pytest.mark.skipif(not pipes.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_a_socket_can_be_moved_into_a_pipe(
+    pair: tuple[SocketTransport, socket.socket],
+) -> None:
+    transport, theirs = pair
+    theirs.send(b"hello")
+    pipe = transport.open_pipe()
+    assert pipe is not None
+    with closing(pipe):
+        assert pipe.fill(3) == 3
+    assert await transport.receive(10) == b"lo"
+
+
+async def test_other_streams_cannot(memory_pair: tuple[StreamTransport, MemoryStream]) -> None:
+    transport, _ = memory_pair
+    assert transport.open_pipe() is None
 
 
 # Sending to a socket

@@ -10,6 +10,7 @@ import trio
 
 from trio_http.http1.framing import Chunked, Counted, Framing
 from trio_http.http1.input import Input
+from trio_http.http1.pipes import ROOM, Pipe
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.limits import Limits, Timeouts
@@ -137,15 +138,51 @@ class RequestBody:
             raise
         return b""
 
+    def open_pipe(self) -> Pipe | None:
+        """A pipe for ``receive_into``, to be closed by whoever asks.
+
+        None where nothing comes that way. It pays from 128 KiB on, if not before.
+        """
+        return self._input.open_pipe() if self._rest else None
+
+    async def receive_into(self, pipe: Pipe) -> int:
+        """Fill a pipe with the next bytes, and return how many it holds.
+
+        None where they have to be had from ``receive``, or at the end. It raises
+        what that does.
+        """
+        await trio.lowlevel.checkpoint()
+        try:
+            while self._rest and pipe.held < ROOM:
+                moved = self._move(pipe)
+                if moved is None:
+                    if not pipe.has_room:
+                        break
+                    await self._in_time(self._input.readable())
+        except HTTPError:
+            self.is_sound = False
+            raise
+        return pipe.held
+
+    def _move(self, pipe: Pipe) -> int | None:
+        self._check_length()
+        moved = self._input.move(pipe, min(self._rest, ROOM - pipe.held))
+        if moved == 0:
+            raise _malformed()
+        self._count(moved or 0)
+        return moved
+
+    def _count(self, size: int) -> None:
+        self._rest -= size
+        self._received += size
+
     async def _next_counted(self) -> bytes:
-        if self._declared > self._limits.body:
-            raise self._too_large()
+        self._check_length()
         size = min(self._rest, LARGE_PIECE)
         data = self._input.cut(size) or await self._in_time(self._input.receive(size))
         if not data:
             raise _malformed()
-        self._rest -= len(data)
-        self._received += len(data)
+        self._count(len(data))
         return data
 
     async def _in_time(self, receiving: Awaitable[T]) -> T:
@@ -154,8 +191,7 @@ class RequestBody:
         raise HTTPError(408, "the body of the request has stopped coming")
 
     async def _next_data(self, state: h11.Connection) -> bytes:
-        if self._declared > self._limits.body:
-            raise self._too_large()
+        self._check_length()
         if self._awaits_continue is not None and state.our_state is h11.SEND_RESPONSE:
             await self._awaits_continue()
         while True:
@@ -174,6 +210,10 @@ class RequestBody:
                     return b""
                 case _:  # it needs more
                     await self._feed(state)
+
+    def _check_length(self) -> None:
+        if self._declared > self._limits.body:
+            raise self._too_large()
 
     def _too_large(self) -> HTTPError:
         return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 import trio
 
 from trio_http.http1.pages import PIECE
+from trio_http.http1.pipes import Pipe
 from trio_http.http1.stream import Transport
 from trio_http.http1.strict import BLANK_LINE, find_head
 from trio_http.semantics.errors import HTTPError
@@ -34,6 +37,22 @@ class Input:
         data = b"" if self.ended else await self._transport.receive(size)
         self.ended = not data
         return data
+
+    def open_pipe(self) -> Pipe | None:
+        """A pipe for ``move``, to be closed by whoever asks; None where there is no such way."""
+        return self._transport.open_pipe()
+
+    def move(self, pipe: Pipe, size: int) -> int | None:
+        """Have a pipe take up to so many of the next bytes; what ``Pipe.fill`` returns."""
+        if not self.unread:
+            return pipe.fill(size)
+        moved = pipe.put(self.unread[:size])
+        del self.unread[: moved or 0]
+        return moved
+
+    def readable(self) -> Awaitable[object]:
+        """What to await before ``move``, where it has found nothing."""
+        return self._transport.readable()
 
     async def receive_more(self) -> bool:
         """Wait for more bytes; false at the end of the input."""

@@ -23,6 +23,7 @@ from typing import Protocol
 import trio
 
 from trio_http.http1.pages import PIECE, is_cached, send_pieces
+from trio_http.http1.pipes import Pipe, open_pipe
 from trio_http.http1.readiness import Arrivals, Levels
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
@@ -50,6 +51,10 @@ class Transport(Protocol):
 
     async def receive(self, size: int) -> bytes:
         """At least one byte, or none at the end of input; always a checkpoint."""
+        ...
+
+    def open_pipe(self) -> Pipe | None:
+        """A pipe to be filled with what comes, or None where there is no way to."""
         ...
 
     def interrupt(self) -> None:
@@ -119,6 +124,9 @@ class SocketTransport:
             await self.readable()
             data = self.receive_now(size)
         return data
+
+    def open_pipe(self) -> Pipe | None:
+        return open_pipe(self._socket.fileno(), self._arrivals)
 
     def interrupt(self) -> None:
         self._arrivals.interrupt()
@@ -241,6 +249,9 @@ class StreamTransport:
             return bytes(await self._stream.receive_some(size))
         except trio.BrokenResourceError as error:
             raise ClientDisconnected("the connection is broken") from error
+
+    def open_pipe(self) -> Pipe | None:
+        return None
 
     def interrupt(self) -> None:
         if self._receiving is not None:
