@@ -3,13 +3,17 @@
 import fcntl
 import hashlib
 import os
+import resource
 import signal
+import socket
 import stat
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,13 +39,16 @@ from trio_http.apps.uploads import (
     remove,
     store,
 )
+from trio_http.http1 import pipes, readiness
 from trio_http.http1.connection import serve_stream
+from trio_http.http1.pipes import ROOM
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Request, Response
-from trio_http.testing import open_client
+from trio_http.serving.server import serve
+from trio_http.testing import Client, open_client
 
 # Worker threads do the writing, so none of these tests has a clock that jumps.
 
@@ -82,6 +89,11 @@ def parts(folder: Path) -> list[Path]:
 
 def without_parts(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in contents(folder).items() if not is_part(name)}
+
+
+def descriptors() -> int:
+    """How many things this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def stored(
@@ -153,7 +165,7 @@ def storing(root: Path) -> Router:
 
     @app.put("/{name}")
     async def put(request: Request, name: str) -> Response:
-        stored = await store(request.body, Directory(root), [name])
+        stored = await store(request.body, Directory(root), [name], Terms.of(request))
         return Response(201 if stored.is_new else 204)
 
     return app
@@ -249,16 +261,13 @@ async def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, way: 
 
 
 async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
-    def count() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     (tmp_path / "folder").mkdir()
-    before = count()
+    before = descriptors()
     await stored(b"1", tmp_path, ["name"])
     await stored(b"2", tmp_path, ["name"])
     await refusal_of(tmp_path, ["folder"])
     await refusal_of(tmp_path, ["nothing", "name"])
-    assert count() == before
+    assert descriptors() == before
 
 
 # What is asked for before the body is
@@ -934,6 +943,190 @@ async def test_a_client_that_goes_away_leaves_the_old_file_and_nothing_else(
         await near.send_all(b"PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf")
         await near.aclose()
     assert contents(tmp_path) == {"name": b"old"}
+
+
+# Past Python, from the client's socket to the file
+
+RANDOM = os.urandom(3 * ROOM)  # no part of it could be taken for another
+HEAD = "PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n{}\r\n"
+
+
+@pytest.fixture(params=["moved", "no pipes", "bytes only"])
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All ways from a socket to a file, whatever this system offers."""
+    if request.param == "no pipes":
+        monkeypatch.setattr(pipes, "CAN_SPLICE", False)
+    elif request.param == "bytes only":
+        # Nothing can be moved to the end of a file, wherever that is.
+        monkeypatch.setattr(uploads, "UNNAMED", uploads.UNNAMED and uploads.UNNAMED | os.O_APPEND)
+    return str(request.param)
+
+
+@asynccontextmanager
+async def connected(
+    root: Path,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+) -> AsyncIterator[tuple[Client, trio.SocketStream]]:
+    """A client of a server that stores; in the end, the server stops at once."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    host, port = listeners[0].socket.getsockname()
+    serving = partial(serve, timeouts=timeouts, limits=limits)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serving, storing(root), listeners)
+        async with await trio.open_tcp_stream(host, port) as stream:
+            yield Client(stream), stream
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("told", ["levels", "edges"])
+@pytest.mark.parametrize(
+    "length",
+    [SHORT + 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 3 * ROOM - 77],
+    ids=lambda length: f"{length - ROOM:+}",
+)
+async def test_what_a_socket_brings_is_stored_byte_for_byte_and_what_follows_is_answered(
+    tmp_path: Path, by: str, told: str, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FEW", 1000 if told == "levels" else 0)
+    first, second = RANDOM[:length], RANDOM[-length:]
+    async with connected(tmp_path) as (client, _):
+        # All at once, then each piece by itself, and no end between one and the next.
+        whole = HEAD.format(length, "").encode() + first + HEAD.format(length, "").encode()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                await client.send(whole)
+                for start in range(0, length, 70_001):
+                    await trio.testing.wait_all_tasks_blocked()
+                    await client.send(second[start : min(length, start + 70_001)])
+                await client.send(b"DELETE / HTTP/1.1\r\nHost: test\r\n\r\n")
+
+            assert (await client.answer()).status == 201
+            assert contents(tmp_path) == {"name": first}
+            assert (await client.answer()).status == 204
+            assert contents(tmp_path) == {"name": second}
+            assert (await client.answer()).status == 404
+
+
+async def test_what_a_socket_brings_byte_by_byte_is_stored_so(tmp_path: Path, by: str) -> None:
+    data = RANDOM[: SHORT + 1]
+    async with connected(tmp_path) as (client, stream):
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await client.send(HEAD.format(len(data), "").encode())
+        for number in range(1000):
+            await client.send(data[number : number + 1])
+            await trio.lowlevel.checkpoint()
+        await client.send(data[1000:])
+        assert (await client.answer()).status == 201
+    assert contents(tmp_path) == {"name": data}
+
+
+@pytest.mark.skipif(not pipes.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_there_is_a_pipe_as_long_as_there_is_something_to_move(
+    tmp_path: Path, by: str
+) -> None:
+    def count() -> int:
+        links = []
+        for path in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the listing itself
+                links.append(path.readlink())
+        return sum(str(link).startswith("pipe:") for link in links)
+
+    async with connected(tmp_path) as (client, _):
+        before = count()
+        await client.send(HEAD.format(len(RANDOM), "").encode() + RANDOM[:ROOM])
+        await trio.testing.wait_all_tasks_blocked()
+        assert count() == before + (2 if Limits().plain and by != "no pipes" else 0)
+        await client.send(RANDOM[ROOM:])
+        assert (await client.answer()).status == 201
+        assert count() == before
+
+
+async def test_many_sockets_at_once_bring_each_their_own(tmp_path: Path, by: str) -> None:
+    async def upload(client: Client, data: bytes, target: str) -> None:
+        assert (await client.request("PUT", target, body=data)).status == 201
+
+    sent = {f"{number}": RANDOM[number * 1000 :][: 2 * ROOM] for number in range(5)}
+    async with AsyncExitStack() as servers:
+        clients = [await servers.enter_async_context(connected(tmp_path)) for _ in sent]
+        async with trio.open_nursery() as nursery:
+            for (client, _), (name, data) in zip(clients, sent.items(), strict=True):
+                nursery.start_soon(upload, client, data, f"/{name}")
+    assert contents(tmp_path) == sent
+
+
+@pytest.mark.parametrize(("promise", "status"), [(RANDOM, 201), (b"something else", 400)])
+async def test_content_of_a_socket_is_what_was_promised(
+    tmp_path: Path, by: str, promise: bytes, status: int
+) -> None:
+    digest = Digest("sha-256", hashlib.sha256(promise).digest())
+    async with connected(tmp_path) as (client, _):
+        answer = await client.request("PUT", "/name", [("Repr-Digest", str(digest))], RANDOM)
+        assert answer.status == status
+    assert contents(tmp_path) == ({"name": RANDOM} if status == 201 else {})
+
+
+@pytest.mark.parametrize("sent", [0, 1000, ROOM + 1000])
+@pytest.mark.parametrize("ending", ["half", "all", "reset", "slow", "large", "stop"])
+async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
+    tmp_path: Path, by: str, sent: int, ending: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    statuses = {"half": 400, "slow": 408, "large": 413}
+    timeouts = Timeouts(receive=0.01 if ending == "slow" else 30)
+    limits = Limits(body=3 * ROOM - 1 if ending == "large" else inf)
+    before = descriptors()
+    async with connected(tmp_path, timeouts, limits) as (client, stream):
+        # The last two leave it to the end of this block to end it.
+        await client.send(HEAD.format(3 * ROOM, "").encode() + RANDOM[:sent])
+        match ending:
+            case "half":
+                await client.send_eof()
+            case "all":
+                await stream.aclose()
+            case "reset":
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                await stream.aclose()
+        if ending in statuses:
+            assert (await client.answer()).status == statuses[ending]
+        else:
+            await trio.testing.wait_all_tasks_blocked()
+    assert contents(tmp_path) == {"name": b"old"}
+    assert descriptors() <= before
+
+
+async def test_a_disk_that_is_full_is_told_to_a_socket(tmp_path: Path, by: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "name").write_bytes(b"old")
+    before = descriptors()
+    async with connected(tmp_path) as (client, _):
+        # A limit does what a small disk would do, except for the status.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM + 1, hard))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.send, HEAD.format(len(RANDOM), "").encode() + RANDOM)
+                assert (await client.answer()).status == 413
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(tmp_path) == {"name": b"old"}
+    assert descriptors() <= before
+
+
+@pytest.mark.parametrize(
+    "fields", ["", "Expect: 100-continue\r\n", "Connection: close\r\n"], ids=repr
+)
+async def test_a_socket_brings_what_any_head_announces(
+    tmp_path: Path, by: str, fields: str
+) -> None:
+    async with connected(tmp_path) as (client, _):
+        await client.send(HEAD.format(len(RANDOM), fields).encode())
+        if "Expect" in fields:
+            assert (await client.answer()).status == 100
+        await client.send(RANDOM)
+        assert (await client.answer()).status == 201
+    assert contents(tmp_path) == {"name": RANDOM}
 
 
 # The rest is about whole processes: limits that hold for one, and its death.

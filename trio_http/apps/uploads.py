@@ -42,6 +42,8 @@ from trio_http.apps.directory import (
 from trio_http.apps.locks import alone_in, lock
 from trio_http.apps.stored import state_of, tag_of
 from trio_http.apps.terms import Terms
+from trio_http.http1.body import RequestBody
+from trio_http.http1.pipes import Pipe
 from trio_http.semantics.digests import Verification
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.validators import ETag
@@ -96,6 +98,8 @@ async def store(
         part = None
         if not _is_short(terms):
             part = await trio.to_thread.run_sync(_Part, frame, directory, names, terms)
+            if isinstance(body, RequestBody) and not terms.digests:
+                await _pour(body, part, frame)
         gathered: list[bytes] = []
         size = 0
         async for data in body:
@@ -113,6 +117,19 @@ async def store(
             return stored
 
         return await trio.to_thread.run_sync(complete)
+
+
+async def _pour(body: RequestBody, part: _Part, frame: ExitStack) -> None:
+    """Store what the kernel can move by itself, which may be all of a body or nothing.
+
+    What comes last is left in the part's pipe, to be stored with the end.
+    """
+    pipe = body.open_pipe()
+    if pipe is not None:
+        frame.callback(pipe.close)
+        part.pipe = pipe
+        while await body.receive_into(pipe) and not body.is_read:
+            await trio.to_thread.run_sync(part.write, ())
 
 
 def _is_short(terms: Terms) -> bool:
@@ -144,6 +161,8 @@ class _Part:
         self._frame = frame
         self._terms = terms
         self._verification = Verification(terms.digests)
+        self.pipe: Pipe | None = None
+        """What it holds comes before all that is written."""
         self._part: str | None = None
         self._folder = frame.enter_context(directory.folder(above))
         self._there()  # what cannot be stored is refused before it is sent
@@ -154,6 +173,8 @@ class _Part:
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append to the file."""
         with refusing():
+            if self.pipe is not None:
+                self.pipe.empty_into(self._descriptor)
             for piece in pieces:
                 self._verification.update(piece)
                 rest = memoryview(piece)
