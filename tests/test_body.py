@@ -331,6 +331,24 @@ async def test_a_pipe_is_filled_as_far_as_it_goes(
 
 
 @only_with_pipes
+async def test_a_client_that_waits_is_told_before_its_bytes_are_moved(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    ours, theirs = pair
+    body, _ = counted_from(ours, 5)
+
+    async def go_on() -> None:
+        await trio.lowlevel.checkpoint()
+        theirs.send(b"hello")
+        body.was_continued()
+
+    body.begin_counted(5, go_on)
+    with closing(pipe_for(body)) as pipe:
+        assert await body.receive_into(pipe) == 5
+        assert emptied(pipe, tmp_path) == b"hello"
+
+
+@only_with_pipes
 async def test_a_pipe_may_be_full_before_it_holds_much(
     pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:

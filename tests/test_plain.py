@@ -54,12 +54,12 @@ HOST = b"Host: x"
 def test_a_plain_request_is_taken_apart() -> None:
     parts = recognise(BROWSER, LIMITS)
     assert parts is not None
-    head, line, method, target, fields, closes, length = parts
+    head, line, method, target, fields, closes, length, expects = parts
     assert head == BROWSER
     assert line == b"GET /a%20b/c?d=e&f HTTP/1.1"
     assert (method, target) == (b"GET", b"/a%20b/c?d=e&f")
     assert Headers.parse(fields)["accept-encoding"] == "gzip, deflate, br, zstd"
-    assert (closes, length) == (False, 0)
+    assert (closes, length, expects) == (False, 0, False)
 
 
 @pytest.mark.parametrize("behind", [b"", b"G", BROWSER, b"\x00", b"\r\n"])
@@ -108,7 +108,22 @@ def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
     bare = recognise(without_length(sent), LIMITS)
     assert bare is not None
     assert bare[1:4] == parts[1:4]
-    assert bare[6] == 0
+    assert bare[6:] == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expects"),
+    [
+        (head(b"PUT / HTTP/1.1", HOST, b"Content-Length: 5"), False),
+        (head(b"PUT / HTTP/1.1", HOST, b"Content-Length: 5", b"Expect: 100-continue"), True),
+        (head(b"PUT / HTTP/1.1", b"expect:100-CONTINUE", b"Content-Length: 5", HOST), True),
+        (head(b"PUT / HTTP/1.1", b"Expect: 100-continue", HOST, b"Content-Length: 5"), True),
+    ],
+)
+def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001 - an expected value
+    parts = recognise(sent, LIMITS)
+    assert parts is not None
+    assert parts[6:] == (5, expects)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +141,11 @@ def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
         head(GET, HOST, b"Content-Length : 3"),
         head(GET, HOST, b"Transfer-Encoding: chunked"),
         head(GET, HOST, b"transfer-encoding: gzip"),
-        head(GET, HOST, b"Expect: 100-continue"),
+        head(GET, HOST, b"Expect: 100-continue"),  # of what?
+        head(GET, HOST, b"Content-Length: 0", b"Expect: 100-continue"),
+        head(GET, HOST, b"Content-Length: 5", b"Expect: 100-continue, x"),
+        head(GET, HOST, b"Content-Length: 5", b"Expect: 100-continue "),
+        head(GET, HOST, b"Content-Length: 5", b"Expect: 200-ok"),
         head(GET, HOST, b"Trailer: x"),
         head(GET, HOST, b"TE: trailers"),
         # The connection's matters: RFC 9110 7.6 and 7.8.
@@ -212,7 +231,7 @@ _REQUEST_LINES = st.one_of(
 
 def compare(sent: bytes, parts: Parts) -> None:
     """See that what was recognised is what the stricter rules take and h11 reads."""
-    whole, line, method, target, fields, closes, length = parts
+    whole, line, method, target, fields, closes, length, expects = parts
     assert sent.startswith(whole)
     assert whole.startswith(line + b"\r\n")
     check_head(whole, LIMITS)
@@ -223,7 +242,7 @@ def compare(sent: bytes, parts: Parts) -> None:
     assert (request.method, request.target) == (method, target)
     assert request.http_version == b"1.1"
     assert tuple(request.headers.raw_items()) == Headers.parse(fields).raw
-    assert not connection.they_are_waiting_for_100_continue
+    assert connection.they_are_waiting_for_100_continue == expects
     if 0 < length < 1000:  # the body is so many bytes, and the next request follows
         connection.receive_data(b"x" * length + b"GET")
         data = connection.next_event()
@@ -279,7 +298,10 @@ _PLAIN_LENGTHS = st.builds(
     ),
     st.lists(_PLAIN_LINES, max_size=3),
     st.from_regex(rb"(?i:host): ?([a-z.]{1,9}|\[[:0-9a-f]{1,5}\])(:[0-9]{1,4})?", fullmatch=True),
-    st.lists(_PLAIN_LENGTHS, max_size=1),
+    st.one_of(
+        st.lists(_PLAIN_LENGTHS, max_size=1),
+        st.permutations([b"Content-Length: 9", b"Expect: 100-continue"]),
+    ),
     st.lists(_PLAIN_LINES, max_size=3),
     st.binary(max_size=20),
 )

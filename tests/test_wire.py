@@ -1143,3 +1143,56 @@ async def test_what_a_client_has_no_room_for_leaves_later(
     head, _, sent = bytes(received).partition(b"\r\n\r\n")
     assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y" % size
     assert sent == much
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_client_that_waits_to_go_on_is_told_so_either_way(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(EXPECTING % 5)
+    assert await begin(wire) == plain
+    last = [wire.must_close]  # as long as it is not told
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            assert (await client.answer()).status == 100
+            await client.send(b"hello" + GET)
+
+        assert await read_body(wire) == b"hello"
+    last.append(wire.must_close)
+    assert last == [True, False]
+    await answer(wire, Response())
+    assert await wire.next_cycle()
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), b"next"))
+    assert [(await client.answer()).body for _ in range(2)] == [b"", b"next"]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_client_that_is_not_to_go_on_is_answered_either_way(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain, body=4))
+    await client.send(EXPECTING % 5)
+    assert await begin(wire) == plain
+    with pytest.raises(HTTPError) as refusal:
+        await wire.body.receive()
+    assert refusal.value.status == 413
+    await answer(wire, Response(413))
+    assert not await wire.next_cycle()
+    reply = await client.answer()
+    assert (reply.status, reply.headers["Connection"]) == (413, "close")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_client_that_is_being_answered_is_not_told_to_go_on_either_way(
+    plain: bool,  # noqa: FBT001
+) -> None:
+    async def produce(send: Send) -> None:
+        await send(await wire.body.receive())
+
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(EXPECTING % 5 + b"hello")
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert not await wire.next_cycle()
+    reply = await client.answer()
+    assert (reply.status, reply.body, reply.headers["Connection"]) == (200, b"hello", "close")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import h11
 import trio
@@ -17,6 +17,8 @@ from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.trailers import believed
 
 T = TypeVar("T")
+
+GoOn: TypeAlias = Callable[[], Awaitable[None]]
 
 # Large bodies come in large pieces; beyond this, memory is had from the system
 # each time, and that costs more than the calls that are saved.
@@ -60,23 +62,22 @@ class RequestBody:
         self._rest = 0  # how many of them are still to come
         # How to tell the client to go on, if it waits for that. h11 takes any
         # interim response for it, but only 100 is (RFC 9110 15.2.1).
-        self._awaits_continue: Callable[[], Awaitable[None]] | None = None
+        self._awaits_continue: GoOn | None = None
         self._framing: Framing = Counted(0)
         self._declared = 0  # what Content-Length says
         self._received = 0  # how much has been read
 
-    def begin_counted(self, length: int) -> None:
-        """Make ready for a body of so many bytes, and nothing to be told before."""
+    def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
+        """Make ready for a body of so many bytes, and a client that may wait to go on."""
         self.is_none = not length
-        self._h11 = self._awaits_continue = None
+        self._h11 = None
+        self._awaits_continue = go_on
         self._declared = self._rest = length
         self._received = 0
         self.trailers = NO_FIELDS
         self.is_sound = True
 
-    def begin(
-        self, state: h11.Connection, request: h11.Request, go_on: Callable[[], Awaitable[None]]
-    ) -> None:
+    def begin(self, state: h11.Connection, request: h11.Request, go_on: GoOn) -> None:
         """Make ready for the body of a request that h11 has just read."""
         self.trailers = NO_FIELDS
         self.is_sound = True
@@ -153,6 +154,7 @@ class RequestBody:
         """
         await trio.lowlevel.checkpoint()
         try:
+            await self._allow()
             while self._rest and pipe.held < ROOM:
                 moved = self._move(pipe)
                 if moved is None:
@@ -165,7 +167,6 @@ class RequestBody:
         return pipe.held
 
     def _move(self, pipe: Pipe) -> int | None:
-        self._check_length()
         moved = self._input.move(pipe, min(self._rest, ROOM - pipe.held))
         if moved == 0:
             raise _malformed()
@@ -177,7 +178,7 @@ class RequestBody:
         self._received += size
 
     async def _next_counted(self) -> bytes:
-        self._check_length()
+        await self._allow()
         size = min(self._rest, LARGE_PIECE)
         data = self._input.cut(size) or await self._in_time(self._input.receive(size))
         if not data:
@@ -191,9 +192,7 @@ class RequestBody:
         raise HTTPError(408, "the body of the request has stopped coming")
 
     async def _next_data(self, state: h11.Connection) -> bytes:
-        self._check_length()
-        if self._awaits_continue is not None and state.our_state is h11.SEND_RESPONSE:
-            await self._awaits_continue()
+        await self._allow()
         while True:
             try:
                 event = state.next_event()
@@ -211,9 +210,12 @@ class RequestBody:
                 case _:  # it needs more
                     await self._feed(state)
 
-    def _check_length(self) -> None:
+    async def _allow(self) -> None:
+        """Take no more than the limit, and tell a client that waits to go on."""
         if self._declared > self._limits.body:
             raise self._too_large()
+        if self._awaits_continue is not None:
+            await self._awaits_continue()
 
     def _too_large(self) -> HTTPError:
         return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")

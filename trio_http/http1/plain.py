@@ -1,9 +1,9 @@
 """The plain exchange: what almost every request is, read and answered without h11.
 
-The head of a request with one ``Host``, at most a plain ``Content-Length``, and
-no other field that touches the framing or the connection, is recognised whole by
-one expression, in a hundredth of the time that h11 takes; its body is so many
-bytes. An answer of known length has a head that one join writes. This is no
+The head of a request with one ``Host``, at most a plain ``Content-Length`` and
+``Expect``, and no other field that touches the framing or the connection, is
+recognised whole by one expression, in a hundredth of the time that h11 takes; its
+body is so many bytes. An answer of known length has a head that one join writes. This is no
 second authority: what is recognised here is a subset of what ``strict`` and h11
 accept, they read it alike, and the heads written here are theirs byte for byte.
 The tests prove that; ``Limits.plain`` turns it off.
@@ -38,11 +38,13 @@ _PORT = rb"(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|[0-9]{1,4})"
 _HOST = rb"(?i:host): ?(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?::%b)?+\r\n" % _PORT
 
 # Of what a request may say of the connection, only the two usual words are plain,
-# and of lengths the one way to write a number that nobody reads otherwise.
+# and of lengths the one way to write a number that nobody reads otherwise. There is
+# one thing only that can be expected (RFC 9110 10.1.1).
 _OTHERS = (
     rb"(?:(?:(?!%b(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+"
     rb"|(?i:connection): ?(?:keep-alive|(close))"
-    rb"|(?i:content-length): ?(0|[1-9][0-9]{0,17}))\r\n)*+" % (_FIRST, _SPECIAL)
+    rb"|(?i:content-length): ?(0|[1-9][0-9]{0,17})"
+    rb"|(?i:expect): ?((?i:100-continue)))\r\n)*+" % (_FIRST, _SPECIAL)
 )
 
 # Possessive quantifiers, and one way only to read each byte: there is nothing
@@ -55,9 +57,10 @@ _HEAD = re.compile(
 
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[^\r\n]*", re.IGNORECASE)
 
-Parts: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bool, int]
+Parts: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bool, int, bool]
 """A plain request: its head; of that the request line, of that the method and the target,
-and the lines of its fields; whether it says ``close``; how many bytes of body it has."""
+and the lines of its fields; whether it says ``close``; how many bytes of body it has, and
+whether these wait for ``100 Continue``."""
 
 # Fields that frame the response, and those for which h11 has a place of its own.
 _SPECIAL_IN_RESPONSES = {b"content-length", b"transfer-encoding", b"connection", b"date", b"host"}
@@ -73,7 +76,8 @@ def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
     if match is None:
         return None
     head = match[0]
-    line, method, target, fields, close, length, late_close, late_length = match.groups()
+    line, method, target, fields, close, length, expect, *late = match.groups()
+    late_close, late_length, late_expect = late
     # A short head need not be measured in all ways: a line has four bytes at least.
     size = len(head)
     if (
@@ -83,11 +87,13 @@ def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
     ):
         return None
     closes = close is not None or late_close is not None
-    if length is None and late_length is None:
-        return head, line, method, target, fields, closes, 0
-    if len(_LENGTH_LINE.findall(head)) > 1:
-        return None  # h11 takes it if they say the same
-    return head, line, method, target, fields, closes, int(length or late_length)
+    if length is None and late_length is None and expect is None and late_expect is None:
+        return head, line, method, target, fields, closes, 0, False
+    size = int(length or late_length or 0)
+    expects = expect is not None or late_expect is not None
+    if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not size):
+        return None  # h11 takes it if they say the same, or nothing can be expected
+    return head, line, method, target, fields, closes, size, expects
 
 
 def without_length(head: bytes) -> bytes:

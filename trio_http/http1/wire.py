@@ -99,7 +99,7 @@ class Wire:
         if parts is not None:
             self.input.pass_over(len(parts[0]), parts[1])
             if parts[6] or not self.body.is_none:
-                self.body.begin_counted(parts[6])
+                self.body.begin_counted(parts[6], self._go_on if parts[7] else None)
             self._is_last = self._has_said_close = parts[5]
         return parts
 
@@ -238,7 +238,8 @@ class Wire:
         self.sent += len(data)
 
     async def _go_on(self) -> None:
-        await self.inform(100, ())
+        if not self.head_has_left:  # a client that has its answer is told nothing
+            await self.inform(100, ())
 
     async def respond(self, response: Response) -> None:
         """Send a response; its body is run as fast as the client takes it."""
