@@ -5,6 +5,7 @@ import io
 import time
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -252,3 +253,53 @@ def test_stream_that_is_closed_is_no_error() -> None:
     log = Log(stream, Level.INFO)
     stream.close()
     log.write(Level.INFO, "hello")
+
+
+async def test_ordinary_lines_leave_together_before_the_next_wait() -> None:
+    stream = io.StringIO()
+    log = Log(stream, Level.INFO, lambda: 0)
+    with log.gathering():
+        log.write(Level.INFO, "one")
+        log.write(Level.INFO, "two")
+        assert stream.getvalue() == ""
+        await trio.lowlevel.checkpoint()
+        assert [line[-3:] for line in stream.getvalue().splitlines()] == ["one", "two"]
+        await trio.lowlevel.checkpoint()
+        log.write(Level.INFO, "three")
+    assert stream.getvalue().endswith("three\n")
+    log.write(Level.INFO, "four")
+    await trio.lowlevel.checkpoint()
+    assert stream.getvalue().endswith("four\n")
+
+
+async def test_what_matters_leaves_at_once_behind_what_came_before() -> None:
+    stream = io.StringIO()
+    log = Log(stream, Level.INFO)
+    with log.gathering():
+        log.write(Level.INFO, "ordinary")
+        log.write(Level.WARNING, "broken off")
+        lines = stream.getvalue().splitlines()
+    assert [line.split()[-1] for line in lines] == ["ordinary", "off"]
+
+
+async def test_where_nothing_is_ordinary_nothing_is_gathered() -> None:
+    stream = io.StringIO()
+    log = Log(stream, Level.WARNING)
+    with log.gathering():
+        log.write(Level.INFO, "ordinary")
+        log.write(Level.WARNING, "broken off")
+        assert stream.getvalue().count("\n") == 1
+
+
+async def test_lines_are_gathered_until_an_error_ends_it_all() -> None:
+    stream = io.StringIO()
+    log = Log(stream, Level.INFO)
+
+    def fail() -> None:
+        with log.gathering():
+            log.write(Level.INFO, "last words")
+            raise RuntimeError("the end")
+
+    with pytest.raises(RuntimeError, match="the end"):
+        fail()
+    assert stream.getvalue().endswith("last words\n")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache
 from typing import TextIO
+
+import trio
 
 from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record, Report
 from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
@@ -33,7 +36,7 @@ def _clock_at(second: int) -> str:
 
 
 class Log:
-    """Lines with a time and a level, written to a stream at once.
+    """Lines with a time and a level, written to a stream at once, or nearly so.
 
     A stream that cannot be written to any more loses lines, and nothing else.
     """
@@ -44,6 +47,8 @@ class Log:
         self._stream = stream
         self.level = level
         self._clock = clock
+        self._lines: list[str] = []
+        self._gathers = False
 
     def write(self, level: Level, text: str) -> None:
         """Write a line, or several, if this level is asked for."""
@@ -51,11 +56,51 @@ class Log:
             return
         now = self._clock()
         line = f"{_clock_at(int(now))}.{int(now % 1 * 1000):03} {_NAMES[level]} {text}\n"
+        self._lines.append(line)
+        if level > Level.INFO or not self._gathers:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what has been gathered."""
+        if not self._lines:
+            return
+        text = "".join(self._lines)
+        self._lines.clear()
         try:
-            self._stream.write(line)
+            self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):  # a full disk, a closed terminal: serving goes on
             pass
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Have ordinary lines leave together, in this run of Trio, whenever it is going to wait.
+
+        Of many connections that are served in one turn each writes a line, and
+        every call to the system would cost as much as the line itself.
+        """
+        if self.level > Level.INFO:
+            yield
+            return
+        turns = _Turns(self.flush)
+        trio.lowlevel.add_instrument(turns)
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            trio.lowlevel.remove_instrument(turns)
+            self.flush()
+
+
+class _Turns(trio.abc.Instrument):
+    """Does something at the end of each of Trio's turns."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - of which Trio tells
+        self._do()
 
 
 def log_to(log: Log) -> Report:
@@ -96,10 +141,12 @@ def text_of(event: Event) -> str:
 
 
 def _record_line(record: Record) -> str:
-    line = f"[RECEIVED from {record.client}] {printable(record.line)}"
-    status = record.status or "no answer"
-    line += f" -> {status}, {record.sent} bytes, {record.seconds * 1000:.1f} ms"
-    return line if record.ending is Ending.COMPLETE else f"{line}, {record.ending.value}"
+    ending = "" if record.ending is Ending.COMPLETE else f", {record.ending.value}"
+    return (
+        f"[RECEIVED from {record.client}] {printable(record.line)} -> "
+        f"{record.status or 'no answer'}, {record.sent} bytes, "
+        f"{record.seconds * 1000:.1f} ms{ending}"
+    )
 
 
 def _trace_of(error: BaseException) -> str:

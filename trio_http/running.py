@@ -36,7 +36,10 @@ async def run(app: App, binds: Sequence[str], limits: Limits, log: Log) -> None:
     with _naming_wrong_use():
         listeners = await open_listeners(*binds)
     start = partial(serve, app, listeners, limits=limits, report=log_to(log))
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with (
+        log.gathering(),
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+    ):
         async with _serving(start) as (server, nursery):
             log.write(Level.INFO, _started(binds, server.addresses))
             nursery.start_soon(_obey, signals, server, nursery.cancel_scope, log)
@@ -179,6 +182,7 @@ async def work(app: App, limits: Limits, log: Log, descriptors: str) -> None:
     to_parent, *listening = map(int, descriptors.split(","))
     start = partial(serve, app, take_over(listening), limits=limits, report=log_to(log))
     with (
+        log.gathering(),
         Channel.take_over(to_parent) as parent,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
