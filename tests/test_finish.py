@@ -15,9 +15,12 @@ from trio_http.semantics.coding import ENCODERS, QUICK, encoded
 from trio_http.semantics.events import SendEvent
 from trio_http.semantics.finish import (
     SETTLED,
+    condition,
     finish,
     frame,
     may_be_coded,
+    offer,
+    partition,
     represent,
     settle,
     worth_coding,
@@ -950,3 +953,49 @@ def test_whatever_is_asked_the_answer_is_true(
     if "Range" not in asked_for:
         headed = got(fields, "HEAD", Response(200, {**TEXT, **validators}, DIGITS, compress))
         assert (headed.status, headed.headers, headed.body) == (response.status, headers, b"")
+
+
+# What becomes of a response that nobody asks anything of
+
+_STATUSES = st.sampled_from([200, 201, 204, 206, 304, 404])
+_BODIES = st.sampled_from(
+    [b"", LONG, FileSlice(3, 0, 1000), Stream(produce), Stream(produce, 1000), Chain((LONG, LONG))]
+)
+_SAID = st.lists(
+    st.sampled_from(
+        [
+            ("Content-Type", "text/html"),
+            ("Content-Type", "image/png"),
+            ("ETag", '"a"'),
+            ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT"),
+            ("Accept-Ranges", "none"),
+            ("Accept-Ranges", "bytes"),
+            ("Vary", "Accept-Encoding"),
+            ("Vary", "Cookie"),
+            ("Cache-Control", "no-transform"),
+            ("Content-Encoding", "gzip"),
+            ("Content-Range", "bytes 0-1/2"),
+        ]
+    ),
+    unique=True,
+    max_size=5,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["GET", "HEAD", "POST"]),
+    st.builds(Response, _STATUSES, _SAID, _BODIES, st.sampled_from(Compress)),
+)
+def test_who_asks_for_nothing_gets_what_the_long_way_would_give(
+    method: str, response: Response
+) -> None:
+    request = asking({"Accept": "text/html"}, method)
+    expected = represent(request, response, LIMITS, NOW)
+    if method != "POST":
+        expected = partition(request, condition(request, expected, NOW), NOW)
+    found = offer(request, response, LIMITS)
+    assert found == expected
+    assert finish(request, response, LIMITS, NOW) == finish(
+        asking({"Accept-Encoding": "identity"}, method), response, LIMITS, NOW
+    )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.headers import NO_FIELDS, Headers, bytes_of, is_token, text_of
+from trio_http.semantics.headers import KEPT, NO_FIELDS, Headers, bytes_of, is_token, text_of
 
 NAMES = st.from_regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", fullmatch=True)
 # What a value may begin and end with, and what else it may have in between.
@@ -227,6 +227,13 @@ def test_its_repr_makes_it_again() -> None:
 )
 def test_lines_are_taken_apart(block: bytes, raw: tuple[tuple[bytes, bytes], ...]) -> None:
     assert Headers.parse(block).raw == raw
+
+
+@pytest.mark.parametrize("length", [KEPT - 5, KEPT - 4, 10 * KEPT])
+def test_lines_are_taken_apart_alike_however_many(length: int) -> None:
+    block = b"A:" + b"b" * (length - 1) + b"\r\n"
+    for _ in range(2):
+        assert Headers.parse(block).raw == ((b"A", b"b" * (length - 1)),)
 
 
 def test_names_are_told_in_lower_case() -> None:

@@ -44,6 +44,9 @@ _NOT_IN_304 = (
     "Content-Type",
 )
 
+# The request's fields that have a say in what is selected.
+_SELECTING = {*PRECONDITIONS, b"accept-encoding", b"range"}
+
 _OF_OTHER_BYTES = {b"content-encoding", b"content-range"}
 _VALIDATORS = {b"etag", b"last-modified"}
 
@@ -77,11 +80,28 @@ def select(request: Request, response: Response, limits: Limits, now: float) -> 
         and response.headers.names.isdisjoint(_VALIDATORS)
     ):
         return response  # as mostly: nothing in it can be had in another way
-    response = represent(request, response, limits, now)
-    if has_validators(response) and request.method in {"GET", "HEAD"}:
-        response = condition(request, response, now)
-        response = partition(request, response, now)
+    if request.headers.names.isdisjoint(_SELECTING):
+        response = offer(request, response, limits)
+    else:
+        response = represent(request, response, limits, now)
+        if has_validators(response) and request.method in {"GET", "HEAD"}:
+            response = condition(request, response, now)
+            response = partition(request, response, now)
     return settle(response) if isinstance(response.body, Encoded) else response
+
+
+def offer(request: Request, response: Response, limits: Limits) -> Response:
+    """The response as it is, telling what it could be had in.
+
+    It is what ``represent``, ``condition`` and ``partition`` leave of it for a
+    request that has nothing to say about that, in fewer looks.
+    """
+    headers = response.headers
+    if may_be_coded(response, limits):
+        headers = varying(headers, "Accept-Encoding")
+    if request.method in {"GET", "HEAD"}:
+        headers = _with_parts(response, headers) or headers
+    return response if headers is response.headers else response.with_headers(headers)
 
 
 def represent(request: Request, response: Response, limits: Limits, now: float) -> Response:
@@ -183,9 +203,9 @@ def condition(request: Request, response: Response, now: float) -> Response:
 def partition(request: Request, response: Response, now: float) -> Response:
     """The part of the response that ``Range`` asks for, if any (RFC 9110 14.2)."""
     length = length_of(response.body)
-    if length is None or not _has_parts(response):
+    headers = _with_parts(response, response.headers)
+    if length is None or headers is None:
         return response
-    headers = _with_parts(response.headers.raw)
     ranges = parts_of(request, response, now)
     if ranges is None:
         return response.with_headers(headers)
@@ -207,9 +227,21 @@ def partition(request: Request, response: Response, now: float) -> Response:
             return replace(response, status=206, headers=headers, body=body)
 
 
+def _with_parts(response: Response, headers: Headers) -> Headers | None:
+    """The response's fields, saying that parts of it can be had, or None where they cannot."""
+    if response.status != 200 or not can_be_cut(response.body):
+        return None
+    return _telling_parts(headers.raw)
+
+
 @lru_cache(maxsize=1024)
-def _with_parts(fields: RawFields) -> Headers:
-    return Headers.received(fields).defaulting("Accept-Ranges", "bytes")
+def _telling_parts(fields: RawFields) -> Headers | None:
+    headers = Headers.received(fields)
+    # Without validators a client could not tell whether its parts belong together.
+    has_none = headers.names.isdisjoint(_VALIDATORS)
+    if has_none or (headers.get("Accept-Ranges") or "").lower() == "none":
+        return None
+    return headers.defaulting("Accept-Ranges", "bytes")
 
 
 def parts_of(request: Request, response: Response, now: float) -> list[ByteRange] | None:
@@ -218,17 +250,13 @@ def parts_of(request: Request, response: Response, now: float) -> list[ByteRange
         return None  # as mostly
     length = length_of(response.body)
     field = request.headers.get("Range")
-    if request.method != "GET" or field is None or length is None or not _has_parts(response):
+    if request.method != "GET" or field is None or length is None:
+        return None
+    if _with_parts(response, response.headers) is None:
         return None
     if not range_applies(request.headers, State.of(response.headers, now), now):
         return None
     return parse_ranges(field, length)
-
-
-def _has_parts(response: Response) -> bool:
-    # Without validators a client could not tell whether its parts belong together.
-    unit = (response.headers.get("Accept-Ranges") or "").lower()
-    return has_validators(response) and can_be_cut(response.body) and unit != "none"
 
 
 def _refusal(request: Request, error: HTTPError) -> Response:

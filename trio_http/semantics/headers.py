@@ -19,6 +19,10 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110 5.5: visible characters, obs-text, and blanks only between them.
 _VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?")
 
+# Clients send the same fields again and again. Of short ones it is known for a while
+# what they are when taken apart.
+KEPT = 1024
+
 
 def text_of(raw: bytes) -> str:
     """Text that ``bytes_of`` turns back into exactly these bytes."""
@@ -74,11 +78,10 @@ class Headers:
         headers._names = None  # noqa: SLF001 - it is one of these
         return headers
 
-    @classmethod
-    def parse(cls, block: bytes) -> Headers:
+    @staticmethod
+    def parse(block: bytes) -> Headers:
         """Fields from well-formed lines, each with its CRLF (RFC 9112 5)."""
-        pairs = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
-        return cls.received([(name, value.strip(b" \t")) for name, _, value in pairs])
+        return _parsed(block) if len(block) <= KEPT else _parse(block)
 
     @property
     def names(self) -> frozenset[bytes]:
@@ -155,5 +158,12 @@ class Headers:
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"
 
+
+def _parse(block: bytes) -> Headers:
+    pairs = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
+    return Headers.received([(name, value.strip(b" \t")) for name, _, value in pairs])
+
+
+_parsed = lru_cache(maxsize=256)(_parse)
 
 NO_FIELDS = Headers()
