@@ -218,6 +218,28 @@ async def test_what_ended_a_worker_that_did_well_counts_no_more(
         workers.drain()
 
 
+async def test_worker_that_ends_as_soon_as_it_listens_has_one_successor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rooms, "DID_WELL", 0)
+    events: list[WorkerEvent] = []
+
+    def report(event: WorkerEvent) -> None:
+        events.append(event)
+        if isinstance(event, Listening) and len(events) < 20:
+            os.kill(event.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, event.pid, os.WEXITED | os.WNOWAIT)
+        elif isinstance(event, Listening):
+            workers.drain()
+
+    staff = Staff()
+    monkeypatch.setattr(staff, "report", report)
+    async with employed(staff, 1) as (workers, _):
+        await workers.begin()
+    kinds = [type(event) for event in events]
+    assert kinds == [Listening, Ended] * (len(events) // 2)
+
+
 async def test_start_that_fails_later_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "LONGEST_PAUSE", 0.01)
     staff = Staff("good", "broken", "none", "broken")

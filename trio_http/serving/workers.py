@@ -226,6 +226,8 @@ class Workers:
             except (FailedStartError, OSError) as error:
                 post.failures += 1
                 self._report(_event_of(post.number, error, post.pause))
+            else:
+                return  # that one sees to its successor, who may be needed by now
 
     async def _ends_within(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
