@@ -1,17 +1,20 @@
 """What was read of short files a moment ago, and when it is not sent again."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from trio_http.apps import contents
-from trio_http.apps.contents import BESIDE, LONGEST, Contents
+from trio_http.apps.contents import BESIDE, COPIED, LONGEST, MOST_OPEN, Contents
 from trio_http.apps.directory import Allow, Directory
 from trio_http.apps.open_folders import MOST as MOST_FOLDERS
 from trio_http.apps.open_folders import OpenFolders
+from trio_http.apps.recent import SECONDS
 from trio_http.apps.stored import Opened
 from trio_http.http1 import pages
 from trio_http.semantics.bodies import FileSlice
@@ -67,11 +70,12 @@ def noted(
 @needs_pages
 async def test_what_was_read_is_sent_again(root: Path) -> None:
     known = noted(root, asking())
-    response = known.get(asking())
-    assert response == Response(200, FIELDS, b"hello")
-    assert response is not None
-    assert response.headers is FIELDS
-    assert known.get(asking()) is response
+    kept = known.get(asking())
+    assert kept is not None
+    with kept as response:
+        assert response == Response(200, FIELDS, b"hello")
+        assert response.headers is FIELDS
+    assert known.get(asking()) is kept
     assert known.get(asking("/other")) is None
 
 
@@ -181,3 +185,89 @@ async def test_there_is_room_for_so_many_bytes(root: Path, monkeypatch: pytest.M
     assert noted(root, asking()).get(asking()) is not None
     (root / "file").write_bytes(b"longer")
     assert noted(root, asking()).get(asking()) is None
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@needs_pages
+@pytest.mark.parametrize(("length", "is_held"), [(COPIED, False), (COPIED + 1, True)])
+async def test_what_is_not_that_short_is_held_open_for_a_second(
+    root: Path,
+    length: int,
+    is_held: bool,  # noqa: FBT001 - an expected value
+    autojump_clock: MockClock,
+) -> None:
+    (root / "file").write_bytes(b"x" * length)
+    before = open_descriptors()
+    known = noted(root, asking())
+    assert open_descriptors() == before + is_held
+    kept = known.get(asking())
+    assert kept is not None
+    body = kept.response.body
+    assert isinstance(body, FileSlice) == is_held
+    if isinstance(body, FileSlice):
+        assert body.at_hand
+        assert os.pread(body.descriptor, length + 1, 0) == b"x" * length
+    await trio.sleep(SECONDS * 0.99)
+    assert open_descriptors() == before + 1 + is_held  # the folder is open as well
+    await trio.sleep(SECONDS * 0.02)
+    assert open_descriptors() == before
+    assert (known.get(asking()) is None) == is_held
+
+
+@needs_pages
+async def test_a_file_stays_open_for_those_who_are_sending_it(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    (root / "file").write_bytes(b"x" * LONGEST)
+    known = noted(root, asking())
+    before = open_descriptors()
+    kept = known.get(asking())
+    assert kept is not None
+    with kept as response, kept:
+        await trio.sleep(SECONDS * 1.01)
+        assert isinstance(response.body, FileSlice)
+        assert os.pread(response.body.descriptor, 1, 0) == b"x"
+    assert open_descriptors() == before - 1
+
+
+@needs_pages
+async def test_no_more_than_some_are_held_open(
+    root: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "file").write_bytes(b"x" * LONGEST)
+    known = Contents(OpenFolders(Directory(root)), Allow.LISTING)
+    before = open_descriptors()
+    with (root / "file").open("rb") as file:
+        opened = Opened("file", file.fileno(), os.fstat(file.fileno()))
+        for number in range(MOST_OPEN + 1):
+            known.note(asking(f"/{number}"), (), opened, Response(200, FIELDS, b""))
+        assert open_descriptors() == before + 1 + MOST_OPEN
+        assert known.get(asking(f"/{MOST_OPEN - 1}")) is not None
+        assert known.get(asking(f"/{MOST_OPEN}")) is None
+        await trio.sleep(SECONDS * 1.01)
+        assert open_descriptors() == before + 1
+        known.note(asking("/file"), (), opened, Response(200, FIELDS, b""))
+        assert known.get(asking()) is not None
+        await trio.sleep(SECONDS * 1.01)
+
+        def refuse(_: int) -> int:
+            raise OSError(errno.EMFILE, "too many open files")
+
+        monkeypatch.setattr(os, "dup", refuse)
+        known.note(asking("/file"), (), opened, Response(200, FIELDS, b""))
+        assert known.get(asking()) is None
+
+
+@needs_pages
+def test_all_are_closed_when_the_run_ends(root: Path) -> None:
+    async def note() -> None:
+        (root / "file").write_bytes(b"x" * LONGEST)
+        assert noted(root, asking()).get(asking()) is not None
+
+    before = open_descriptors()
+    trio.run(note)
+    trio.run(note)
+    assert open_descriptors() == before

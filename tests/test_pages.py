@@ -21,6 +21,8 @@ def test_what_was_just_written_is_in_memory(tmp_path: Path) -> None:
         assert is_cached(FileSlice(file.fileno(), 0, 10 * PIECE))
         # Longer than a piece: not to be read in the loop.
         assert read_cached(FileSlice(file.fileno(), 0, PIECE + 1)) is None
+        # It need not be read in order to be sent.
+        assert read_cached(FileSlice(file.fileno(), 3, 4, at_hand=True)) is None
         # Beyond the end: whoever sends it finds out, and says so.
         assert read_cached(FileSlice(file.fileno(), 10 * PIECE - 1, 2)) is None
         assert not is_cached(FileSlice(file.fileno(), 0, 11 * PIECE))

@@ -61,3 +61,17 @@ def test_what_is_found_may_weigh_more_or_less() -> None:
     assert left() == [None, None, None]
     recent.note("a", 10)
     assert left() == [10, None, None]
+
+
+def test_only_what_was_noted_last_can_be_forgotten() -> None:
+    recent: Recent[list[int]] = Recent(Clock(), most=3, weigh=len)
+    first, second = [1, 1], [1, 1]
+    recent.note("a", first)
+    recent.note("a", second)
+    recent.forget("a", first)
+    recent.forget("b", first)
+    assert recent.get("a") is second
+    recent.forget("a", second)
+    assert recent.get("a") is None
+    recent.note("b", [1, 1, 1])  # there is room again
+    assert recent.get("b") is not None

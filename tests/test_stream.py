@@ -729,6 +729,17 @@ async def test_what_is_not_in_memory_does_not_leave_at_once(
     assert transport.send_file_at_once(b"head", piece) == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no such call")
+async def test_what_is_said_to_be_in_memory_leaves_at_once(
+    pair: tuple[SocketTransport, socket.socket], file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, theirs = pair
+    monkeypatch.setattr(pages, "CAN_TELL_CACHED", False)
+    assert transport.send_file_at_once(b"head", FileSlice(file, 5, 10, at_hand=True)) == 14
+    await trio.lowlevel.wait_readable(theirs)
+    assert theirs.recv(20) == b"head" + MUCH[5:15]
+
+
 async def test_streams_have_no_way_to_send_a_file_at_once(
     memory_pair: tuple[StreamTransport, MemoryStream], file: int
 ) -> None:

@@ -1,18 +1,22 @@
 """Short files as they were a moment ago, while their status says that they are that still.
 
-To ask for a file's status takes one call to the system; to open, measure, read and
-close it takes four, and as much again around them.
+To ask for a file's status takes one call to the system; to open, measure, look for it
+in memory and close it takes five, and as much again around them.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import trio
 
 from trio_http.apps.directory import Allow
 from trio_http.apps.open_folders import OpenFolders
-from trio_http.apps.recent import Recent
+from trio_http.apps.recent import SECONDS, Recent
 from trio_http.apps.stored import Opened, Version, version_of
 from trio_http.http1.pages import read_cached
 from trio_http.semantics.bodies import FileSlice
@@ -22,28 +26,76 @@ from trio_http.semantics.messages import Request, Response
 # To send what is longer takes so long that the rest hardly shows.
 LONGEST = 128 * 1024
 
-# Bytes for a directory, and what each file takes beside its content.
-MOST = 8 * 1024 * 1024
+# From here on, to send bytes from the kernel's memory costs less than from ours.
+COPIED = 16 * 1024
+
+# Of content, in bytes, and of open files: so much is kept of a directory.
+MOST = 4 * 1024 * 1024
+MOST_OPEN = 32
+
+# What each takes beside its content.
 BESIDE = 2048
 
 # The kernel tells times to a few milliseconds. What was changed a moment ago could be
 # changed again without looking any newer, so it has to be older than this.
 SETTLED = 100_000_000  # nanoseconds
 
+_Look: TypeAlias = tuple[Version, int]
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What was read of a file, where that is, and how it looked then."""
 
-    above: tuple[str, ...]
-    name: str
-    look: tuple[Version, int]
-    response: Response
-    weight: int
+class Kept:
+    """The response with a file, where that is, and how it looked then.
+
+    The file that it may hold open is closed when its time is over and nobody is
+    within ``with``.
+    """
+
+    __slots__ = ("_is_over", "_users", "above", "look", "name", "response")
+
+    def __init__(self, above: tuple[str, ...], name: str, look: _Look, response: Response) -> None:
+        self.above = above
+        self.name = name
+        self.look = look
+        self.response = response
+        self._users = 0
+        self._is_over = False
+
+    @property
+    def weight(self) -> int:
+        """What it takes of our memory, in bytes."""
+        body = self.response.body
+        return BESIDE + (len(body) if isinstance(body, bytes) else 0)
+
+    def __enter__(self) -> Response:
+        self._users += 1
+        return self.response
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._is_over:
+            self.end()
+
+    def end(self) -> None:
+        """Keep the file open for nobody but those who are sending it."""
+        self._is_over = True
+        body = self.response.body
+        if isinstance(body, FileSlice) and not self._users:
+            with suppress(OSError):  # it was read from only
+                os.close(body.descriptor)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What one run of Trio keeps; what one holds open another could close."""
+
+    recent: Recent[Kept] = field(
+        default_factory=lambda: Recent(most=MOST, weigh=lambda kept: kept.weight)
+    )
+    open: int = 0
 
 
 class Contents:
-    """The responses with what was read within the last second of short files.
+    """The responses with those short files that were asked for within the last second.
 
     Each is looked at again before it is sent, so a file that is changed,
     replaced, removed, or may not be read any more is seen at once.
@@ -52,22 +104,30 @@ class Contents:
     def __init__(self, folders: OpenFolders, allow: Allow) -> None:
         self._folders = folders
         self._follow = Allow.LINKS in allow
-        self._recent: Recent[_Content] = Recent(most=MOST, weigh=lambda content: content.weight)
+        self._runs: trio.lowlevel.RunVar[_Known] = trio.lowlevel.RunVar("contents")
 
-    def get(self, request: Request) -> Response | None:
-        """The response to a request that asks for nothing but a file, if it is known."""
-        content = self._recent.get(request.path)
-        if content is None or not _asks_for_no_more(request):
+    def get(self, request: Request) -> Kept | None:
+        """What is known of a request that asks for nothing but a file."""
+        kept = self._known().recent.get(request.path)
+        if kept is None or not _asks_for_no_more(request):
             return None
         try:
-            folder = self._folders.get(content.above)
+            folder = self._folders.get(kept.above)
             if folder is None:
                 return None
-            at, descriptor = folder.at(content.name), folder.descriptor
+            at, descriptor = folder.at(kept.name), folder.descriptor
             status = os.stat(at, dir_fd=descriptor, follow_symlinks=self._follow)
         except (HTTPError, OSError):
             return None  # it is not as it was, which is for others to tell
-        return content.response if _look_of(status) == content.look else None
+        return kept if _look_of(status) == kept.look else None
+
+    def _known(self) -> _Known:
+        try:
+            return self._runs.get()
+        except LookupError:
+            known = _Known()
+            self._runs.set(known)
+            return known
 
     def note(
         self, request: Request, above: tuple[str, ...], file: Opened, response: Response
@@ -81,12 +141,38 @@ class Contents:
         newest = max(status.st_mtime_ns, status.st_ctime_ns)
         if not is_short or time.time_ns() - newest < SETTLED or not _asks_for_no_more(request):
             return
-        data = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
-        if data is not None:
-            whole = Response(response.status, response.headers, data, response.compress)
-            weight = len(data) + BESIDE
-            content = _Content(above, file.name, _look_of(status), whole, weight)
-            self._recent.note(request.path, content)
+        body: bytes | FileSlice | None
+        body = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
+        known = self._known()
+        if body is not None and len(body) > COPIED:
+            body = _held_open(file) if known.open < MOST_OPEN else None
+        if body is not None:
+            whole = Response(response.status, response.headers, body, response.compress)
+            kept = Kept(above, file.name, _look_of(status), whole)
+            known.recent.note(request.path, kept)
+            if isinstance(body, FileSlice):
+                known.open += 1
+                # A task of nobody's, because a file is for many requests, and
+                # none of them can wait until the others have been answered.
+                trio.lowlevel.spawn_system_task(_hold, kept, request.path, known)
+
+
+def _held_open(file: Opened) -> FileSlice | None:
+    """The whole of a file that is in memory, to be sent when whoever opened it has closed it."""
+    try:
+        descriptor = os.dup(file.descriptor)
+    except OSError:  # too many are open
+        return None
+    return FileSlice(descriptor, 0, file.status.st_size, at_hand=True)
+
+
+async def _hold(kept: Kept, path: str, known: _Known) -> None:
+    try:
+        await trio.sleep(SECONDS)
+    finally:
+        known.open -= 1
+        known.recent.forget(path, kept)
+        kept.end()
 
 
 def _asks_for_no_more(request: Request) -> bool:
@@ -97,6 +183,6 @@ def _asks_for_no_more(request: Request) -> bool:
     )
 
 
-def _look_of(status: os.stat_result) -> tuple[Version, int]:
+def _look_of(status: os.stat_result) -> _Look:
     # Who may read it is no part of a file's version, but of how it looks.
     return version_of(status), status.st_ctime_ns

@@ -157,8 +157,9 @@ class _Files:
 
     async def _send(self, exchange: Exchange) -> None:
         request = exchange.request
-        if (known := self._contents.get(request)) is not None:
-            await exchange.respond(known)
+        if (kept := self._contents.get(request)) is not None:
+            with kept as known:
+                await exchange.respond(known)
             return
         place = self._recent.get(request.path)
         found = await self._look_up(request) if place is None else self._look_again(request, place)

@@ -54,3 +54,10 @@ class Recent(Generic[Found]):
         while self._weight > self._most:
             _, (_, oldest) = self._noted.popitem(last=False)
             self._weight -= self._weigh(oldest)
+
+    def forget(self, key: str, found: Found) -> None:
+        """Remember this no more, if it is what was noted of the key last."""
+        noted = self._noted.get(key)
+        if noted is not None and noted[1] is found:
+            del self._noted[key]
+            self._weight -= self._weigh(found)

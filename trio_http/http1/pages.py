@@ -27,9 +27,10 @@ def read_slice(descriptor: int, offset: int, size: int) -> bytes:
 def read_cached(piece: FileSlice, longest: int = PIECE) -> bytes | None:
     """A part of a file that is in memory already, or None where the disk would have to work.
 
-    None as well for what is longer than that, and on systems that cannot tell.
+    None as well for what is longer than that, or can be sent without a look, and on
+    systems that cannot tell.
     """
-    if not CAN_TELL_CACHED or piece.length > longest:
+    if piece.at_hand or not CAN_TELL_CACHED or piece.length > longest:
         return None
     data = bytearray(piece.length)
     try:

@@ -149,7 +149,7 @@ class SocketTransport:
 
     def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
         size = min(SENDFILE_PIECE, piece.length)
-        if not hasattr(os, "sendfile") or not is_cached(piece.first(size)):
+        if not hasattr(os, "sendfile") or not (piece.at_hand or is_cached(piece.first(size))):
             return 0
         # With more to come, the head shares its packet with the file.
         sent = self.send_at_once(head, flags=_MORE_TO_COME)

@@ -16,11 +16,16 @@ Send: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """Some bytes of an open file; whoever opened it keeps it open until they have left."""
+    """Some bytes of an open file; whoever opened it keeps it open until they have left.
+
+    Those ``at_hand`` are in memory, as far as one can know, so that to send them
+    waits for no disk.
+    """
 
     descriptor: int
     offset: int
     length: int
+    at_hand: bool = False
 
     def __len__(self) -> int:
         return self.length
