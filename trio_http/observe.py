@@ -27,12 +27,16 @@ class Level(IntEnum):
 _BROKEN_OFF = (Ending.ABORTED, Ending.CANCELLED)
 
 
-_NAMES = {level: f"{level.name:<7}" for level in Level}
-
-
 @lru_cache(maxsize=2)
 def _clock_at(second: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+
+
+# Many lines are written in one millisecond.
+@lru_cache(maxsize=2)
+def _stamp_at(millisecond: int, level: int) -> str:
+    second, thousandth = divmod(millisecond, 1000)
+    return f"{_clock_at(second)}.{thousandth:03} {Level(level).name:<7}"
 
 
 class Log:
@@ -54,9 +58,8 @@ class Log:
         """Write a line, or several, if this level is asked for."""
         if level < self.level:
             return
-        now = self._clock()
-        line = f"{_clock_at(int(now))}.{int(now % 1 * 1000):03} {_NAMES[level]} {text}\n"
-        self._lines.append(line)
+        stamp = _stamp_at(int(self._clock() * 1000), int(level))
+        self._lines.append(f"{stamp} {text}\n")
         if level > Level.INFO or not self._gathers:
             self.flush()
 
