@@ -42,9 +42,9 @@ _HOST = rb"(?i:host): ?(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?::%b)?+\r\n" %
 # one thing only that can be expected (RFC 9110 10.1.1).
 _OTHERS = (
     rb"(?:(?:(?!%b(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+"
-    rb"|(?i:connection): ?(?:keep-alive|(close))"
+    rb"|(?=[CcEe])(?:(?i:connection): ?(?:keep-alive|(close))"
     rb"|(?i:content-length): ?(0|[1-9][0-9]{0,17})"
-    rb"|(?i:expect): ?((?i:100-continue)))\r\n)*+" % (_FIRST, _SPECIAL)
+    rb"|(?i:expect): ?((?i:100-continue))))\r\n)*+" % (_FIRST, _SPECIAL)
 )
 
 # Possessive quantifiers, and one way only to read each byte: there is nothing
@@ -52,7 +52,7 @@ _OTHERS = (
 _HEAD = re.compile(
     rb"((GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) "
     rb"(/(?:[!-\"$&-~]|%%[0-9A-Fa-f]{2})*+) HTTP/1\.1)\r\n"
-    rb"(%b%b%b)\r\n" % (_OTHERS, _HOST, _OTHERS)
+    rb"%b%b%b\r\n" % (_OTHERS, _HOST, _OTHERS)
 )
 
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[^\r\n]*", re.IGNORECASE)
@@ -76,24 +76,25 @@ def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
     if match is None:
         return None
     head = match[0]
-    line, method, target, fields, close, length, expect, *late = match.groups()
-    late_close, late_length, late_expect = late
+    # What is said behind Host has groups of its own.
+    line, method, target, close, length, expect, close_2, length_2, expect_2 = match.groups()
     # A short head need not be measured in all ways: a line has four bytes at least.
     size = len(head)
     if (
         size > limits.head
         or (size > limits.target and len(target) > limits.target)
-        or (size > 4 * limits.fields and fields.count(b"\n") > limits.fields)
+        or (size > 4 * limits.fields and head.count(b"\n") - 2 > limits.fields)
     ):
         return None
-    closes = close is not None or late_close is not None
-    if length is None and late_length is None and expect is None and late_expect is None:
-        return head, line, method, target, fields, closes, 0, False
-    size = int(length or late_length or 0)
-    expects = expect is not None or late_expect is not None
-    if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not size):
+    fields = head[len(line) + 2 : -2]
+    if match.lastindex == 1:  # the request line: no field has said anything, as mostly
+        return head, line, method, target, fields, False, 0, False
+    closes = close is not None or close_2 is not None
+    expects = expect is not None or expect_2 is not None
+    length = int(length or length_2 or 0)
+    if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not length):
         return None  # h11 takes it if they say the same, or nothing can be expected
-    return head, line, method, target, fields, closes, size, expects
+    return head, line, method, target, fields, closes, length, expects
 
 
 def without_length(head: bytes) -> bytes:
