@@ -42,9 +42,9 @@ _HOST = rb"(?i:host): ?(?:[A-Za-z0-9\-._]++|\[[0-9A-Fa-f:.]++\])(?::%b)?+\r\n" %
 # one thing only that can be expected (RFC 9110 10.1.1).
 _OTHERS = (
     rb"(?:(?:(?!%b(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+"
-    rb"|(?=[CcEe])(?:(?i:connection): ?(?:keep-alive|(close))"
+    rb"|(?i:connection): ?(?:keep-alive|(close))"
     rb"|(?i:content-length): ?(0|[1-9][0-9]{0,17})"
-    rb"|(?i:expect): ?((?i:100-continue))))\r\n)*+" % (_FIRST, _SPECIAL)
+    rb"|(?i:expect): ?((?i:100-continue)))\r\n)*+" % (_FIRST, _SPECIAL)
 )
 
 # Possessive quantifiers, and one way only to read each byte: there is nothing
