@@ -149,8 +149,8 @@ class RequestBody:
     async def receive_into(self, pipe: Pipe) -> int:
         """Fill a pipe with the next bytes, and return how many it holds.
 
-        None where they have to be had from ``receive``, or at the end. It raises
-        what that does.
+        0 where they have to be had from ``receive``, or at the end. It raises what
+        that does.
         """
         await trio.lowlevel.checkpoint()
         try:
