@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from trio_http.http1.body import LARGE_PIECE, RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.pipes import ROOM, Pipe
 from trio_http.http1.readiness import Levels
-from trio_http.http1.stream import SocketTransport, StreamTransport
+from trio_http.http1.sockets import SocketTransport
+from trio_http.http1.stream import StreamTransport
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.limits import Limits, Timeouts
@@ -238,14 +238,11 @@ only_with_pipes = pytest.mark.skipif(
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+def pair(socket_pair: tuple[socket.socket, socket.socket]) -> tuple[socket.socket, socket.socket]:
     """Our end and the client's, which has room for all that a test sends."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
-        ours.settimeout(0)
-        theirs.settimeout(0)
-        yield ours, theirs
+    _, theirs = socket_pair
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+    return socket_pair
 
 
 def counted_from(

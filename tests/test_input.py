@@ -15,7 +15,8 @@ from trio_http.http1 import pipes
 from trio_http.http1.input import Input
 from trio_http.http1.pipes import ROOM
 from trio_http.http1.readiness import Levels
-from trio_http.http1.stream import SocketTransport, Transport, transport_of
+from trio_http.http1.sockets import SocketTransport
+from trio_http.http1.stream import Transport, transport_of
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 
@@ -113,8 +114,10 @@ async def test_the_line_of_what_is_refused_is_kept_for_the_record() -> None:
     assert received.line == b"nonsense\x00a"
 
 
-async def test_a_false_alarm_is_no_request() -> None:
-    ours, theirs = socket.socketpair()
+async def test_a_false_alarm_is_no_request(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
     rival = ours.dup()
     begun = []
 
@@ -123,7 +126,7 @@ async def test_a_false_alarm_is_no_request() -> None:
         received = Input(SocketTransport(connected, Levels(connected)), Limits())
         begun.append((await received.wait_for_request(), bytes(received.unread)))
 
-    with ours, theirs, rival:
+    with rival:
         # Both are told of the one byte, and one of them comes too late for it.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait, ours)
@@ -137,29 +140,29 @@ async def test_a_false_alarm_is_no_request() -> None:
 
 
 @pytest.mark.skipif(not pipes.CAN_SPLICE, reason="this system moves nothing past us")
-async def test_what_has_been_received_is_moved_before_what_has_not() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(0)
-        received = Input(SocketTransport(ours, Levels(ours)), Limits())
-        pipe = received.open_pipe()
-        assert pipe is not None
-        with closing(pipe):
-            received.unread += b"hello"
-            theirs.send(b" world")
-            assert [received.move(pipe, size) for size in (3, ROOM, ROOM)] == [3, 2, 6]
-            assert received.move(pipe, ROOM) is None
-            theirs.send(b"!")
-            await received.readable()
-            assert received.move(pipe, ROOM) == 1
-            assert pipe.held == len(b"hello world!")
-            # Each piece has its places, so what is there already takes more than its bytes.
-            received.unread += bytes(ROOM)
-            moved = received.move(pipe, ROOM)
-            assert moved is not None
-            assert len(received.unread) == ROOM - moved > 0
-            assert received.move(pipe, ROOM) is None
-            assert len(received.unread) == ROOM - moved
+async def test_what_has_been_received_is_moved_before_what_has_not(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
+    received = Input(SocketTransport(ours, Levels(ours)), Limits())
+    pipe = received.open_pipe()
+    assert pipe is not None
+    with closing(pipe):
+        received.unread += b"hello"
+        theirs.send(b" world")
+        assert [received.move(pipe, size) for size in (3, ROOM, ROOM)] == [3, 2, 6]
+        assert received.move(pipe, ROOM) is None
+        theirs.send(b"!")
+        await received.readable()
+        assert received.move(pipe, ROOM) == 1
+        assert pipe.held == len(b"hello world!")
+        # Each piece has its places, so what is there already takes more than its bytes.
+        received.unread += bytes(ROOM)
+        moved = received.move(pipe, ROOM)
+        assert moved is not None
+        assert len(received.unread) == ROOM - moved > 0
+        assert received.move(pipe, ROOM) is None
+        assert len(received.unread) == ROOM - moved
 
 
 async def test_there_may_be_no_way_to_move_anything() -> None:

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from trio_http.http1 import pipes, readiness
 from trio_http.http1.pipes import ROOM, Pipe, open_pipe
 from trio_http.http1.readiness import Levels
-from trio_http.http1.stream import SocketTransport
+from trio_http.http1.sockets import SocketTransport
 from trio_http.semantics.errors import ClientDisconnected
 
 only_with_pipes = pytest.mark.skipif(
@@ -24,26 +24,6 @@ only_with_pipes = pytest.mark.skipif(
 )
 
 DATA = os.urandom(1000)
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(0)
-        yield ours, theirs
-
-
-@pytest.fixture
-def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listening,
-        socket.create_connection(listening.getsockname()) as theirs,
-    ):
-        ours, _ = listening.accept()
-        with ours:
-            ours.settimeout(0)
-            yield ours, theirs
 
 
 @contextmanager
@@ -77,8 +57,10 @@ def descriptors() -> int:
 
 
 @only_with_pipes
-def test_what_has_come_is_moved_in_and_no_more(pair: tuple[socket.socket, socket.socket]) -> None:
-    ours, theirs = pair
+def test_what_has_come_is_moved_in_and_no_more(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
     with opened(ours) as pipe:
         theirs.send(DATA)
         assert (pipe.fill(400), pipe.held) == (400, 400)
@@ -111,9 +93,9 @@ def test_a_client_that_resets_is_gone(tcp_pair: tuple[socket.socket, socket.sock
 
 @only_with_pipes
 def test_small_packets_fill_a_pipe_early(
-    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+    socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     places = ROOM // os.sysconf("SC_PAGESIZE")
     # Each is sent once the one before has been taken, or the kernel might join them.
     with opened(ours) as pipe, written(tmp_path / "file") as file:
@@ -138,9 +120,9 @@ def test_what_cannot_be_moved_is_left_where_it_is() -> None:
 
 @only_with_pipes
 def test_what_has_been_received_is_put_in_as_far_as_there_is_room(
-    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+    socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     with opened(ours) as pipe, written(tmp_path / "file") as file:
         theirs.send(b" behind")
         assert (pipe.put(b"before"), pipe.fill(ROOM), pipe.held) == (6, 7, 13)
@@ -214,9 +196,9 @@ async def test_what_is_all_is_not_told_again(
 @only_with_pipes
 @pytest.mark.parametrize("flags", [0, os.O_APPEND], ids=["moved", "bytes only"])
 def test_a_file_gets_all_that_is_held_behind_what_it_has(
-    pair: tuple[socket.socket, socket.socket], tmp_path: Path, flags: int
+    socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path, flags: int
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     with opened(ours) as pipe, written(tmp_path / "file", flags) as file:
         os.write(file, b"before ")
         theirs.send(DATA)
@@ -230,9 +212,9 @@ def test_a_file_gets_all_that_is_held_behind_what_it_has(
 
 @only_with_pipes
 def test_nobody_waits_for_what_is_not_in_a_pipe(
-    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+    socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
-    with opened(pair[0]) as pipe, written(tmp_path / "file") as file:
+    with opened(socket_pair[0]) as pipe, written(tmp_path / "file") as file:
         pipe.held = 1  # which is not so
         with pytest.raises(BlockingIOError):
             pipe.empty_into(file)
@@ -244,9 +226,9 @@ def test_nobody_waits_for_what_is_not_in_a_pipe(
     [(os.devnull, os.O_RDONLY, errno.EBADF), ("/dev/full", os.O_WRONLY, errno.ENOSPC)],
 )
 def test_a_file_that_takes_nothing_is_an_error(
-    pair: tuple[socket.socket, socket.socket], path: str, flags: int, error: int
+    socket_pair: tuple[socket.socket, socket.socket], path: str, flags: int, error: int
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     target = os.open(path, flags)
     theirs.send(DATA)
     try:
@@ -262,38 +244,40 @@ def test_a_file_that_takes_nothing_is_an_error(
 
 
 @only_with_pipes
-def test_nothing_stays_open(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_nothing_stays_open(socket_pair: tuple[socket.socket, socket.socket]) -> None:
     before = descriptors()
-    with opened(pair[0]) as pipe:
+    with opened(socket_pair[0]) as pipe:
         pipe.put(b"never to be read")
         assert descriptors() == before + 2
     assert descriptors() == before
 
 
 def test_a_system_may_have_no_way_to(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipes, "CAN_SPLICE", False)
-    assert open_pipe(pair[0].fileno(), Levels(pair[0])) is None
+    assert open_pipe(socket_pair[0].fileno(), Levels(socket_pair[0])) is None
 
 
 @only_with_pipes
 def test_a_pipe_may_be_refused_its_room(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = descriptors()
     monkeypatch.setattr(pipes, "ROOM", 2**32 - 1)  # more than any may have
-    assert open_pipe(pair[0].fileno(), Levels(pair[0])) is None
+    assert open_pipe(socket_pair[0].fileno(), Levels(socket_pair[0])) is None
     assert descriptors() == before
 
 
 @only_with_pipes
-def test_there_may_be_too_many_descriptors(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_there_may_be_too_many_descriptors(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open(os.devnull, os.O_RDONLY)
     os.close(lowest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))
     try:
-        assert open_pipe(pair[0].fileno(), Levels(pair[0])) is None
+        assert open_pipe(socket_pair[0].fileno(), Levels(socket_pair[0])) is None
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

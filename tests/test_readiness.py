@@ -30,27 +30,6 @@ def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(readiness, "CAN_WATCH_EDGES", False)
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(0)
-        theirs.settimeout(0)
-        yield ours, theirs
-
-
-@pytest.fixture
-def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listening,
-        socket.create_connection(listening.getsockname()) as theirs,
-    ):
-        ours, _ = listening.accept()
-        with ours:
-            ours.settimeout(0)
-            yield ours, theirs
-
-
 @asynccontextmanager
 async def watching(*sockets: socket.socket) -> AsyncIterator[list[Arrivals]]:
     with closing(readiness.readiness()) as ready:
@@ -74,9 +53,9 @@ def rest_of(connected: socket.socket) -> bytes:
 
 @pytest.mark.usefixtures("either_way")
 async def test_a_wait_ends_when_something_comes(
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     received = []
 
     async def read(arrivals: Arrivals) -> None:
@@ -94,9 +73,9 @@ async def test_a_wait_ends_when_something_comes(
 
 @pytest.mark.usefixtures("either_way")
 async def test_what_came_before_the_wait_is_told(
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     theirs.send(b"early")
     async with watching(ours) as (arrivals,):
         theirs.send(b", and more")
@@ -108,9 +87,9 @@ async def test_what_came_before_the_wait_is_told(
 
 @pytest.mark.usefixtures("either_way")
 async def test_what_is_left_is_told_again_to_who_says_so(
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     async with watching(ours) as (arrivals,):
         theirs.send(b"hello")
         await arrivals.wait()
@@ -125,9 +104,9 @@ async def test_what_is_left_is_told_again_to_who_says_so(
 @pytest.mark.parametrize("is_waited_for", [True, False])
 async def test_an_end_that_comes_with_the_last_bytes_is_told_behind_them(
     is_waited_for: bool,  # noqa: FBT001 - one of two cases
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     received = []
 
     async def read(arrivals: Arrivals) -> None:
@@ -170,9 +149,9 @@ async def test_an_interrupted_wait_finds_the_end_of_input(
 
 @pytest.mark.usefixtures("either_way")
 async def test_to_interrupt_a_broken_connection_is_no_error(
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, _ = pair
+    ours, _ = socket_pair
     async with watching(ours) as (arrivals,):
         arrivals.close()
         ours.close()
@@ -181,9 +160,9 @@ async def test_to_interrupt_a_broken_connection_is_no_error(
 
 @pytest.mark.usefixtures("either_way")
 async def test_a_wait_can_be_cancelled_and_begun_anew(
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = socket_pair
     async with watching(ours) as (arrivals,):
         with trio.move_on_after(0) as impatient:
             await arrivals.wait()
@@ -219,10 +198,10 @@ async def test_each_socket_has_arrivals_of_its_own() -> None:
 
 @only_with_edges
 async def test_whoever_connects_is_listened_to_before_the_kernel_is_asked_to_watch(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 0)
-    ours, theirs = pair
+    ours, theirs = socket_pair
     async with trio.open_nursery() as nursery:
         with closing(readiness.readiness()) as ready:
             nursery.start_soon(ready.run)
@@ -239,10 +218,10 @@ async def test_whoever_connects_is_listened_to_before_the_kernel_is_asked_to_wat
 
 @only_with_edges
 async def test_a_connection_that_has_ended_is_told_nothing(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 0)
-    ours, theirs = pair
+    ours, theirs = socket_pair
     async with watching(ours) as (arrivals,):
         with trio.move_on_after(0):
             await arrivals.wait()
@@ -254,17 +233,17 @@ async def test_a_connection_that_has_ended_is_told_nothing(
 
 
 def test_where_there_are_no_edges_everyone_waits_for_themselves(
-    monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+    monkeypatch: pytest.MonkeyPatch, socket_pair: tuple[socket.socket, socket.socket]
 ) -> None:
     monkeypatch.setattr(readiness, "CAN_WATCH_EDGES", False)
     ready = readiness.readiness()
     assert isinstance(ready, TrioLevels)
-    assert isinstance(ready.arrivals(pair[0]), Levels)
+    assert isinstance(ready.arrivals(socket_pair[0]), Levels)
 
 
 @only_with_edges
 async def test_what_a_woken_task_is_handed_can_be_handed_to_all(
-    pair: tuple[socket.socket, socket.socket],
+    socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     def generator() -> Iterator[int]:
         yield 1

@@ -15,7 +15,8 @@ from trio_http.http1.connection import Service
 from trio_http.http1.exchange import App
 from trio_http.http1.readiness import Readiness, readiness
 from trio_http.http1.record import Report, report_failures
-from trio_http.http1.stream import SocketTransport, transport_of
+from trio_http.http1.sockets import SocketTransport
+from trio_http.http1.stream import transport_of
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving.listeners import address_text
 from trio_http.serving.places import Places
