@@ -20,7 +20,7 @@ from trio.testing import (
 from trio_http.http1 import pages, pipes, sockets
 from trio_http.http1.pages import PIECE
 from trio_http.http1.readiness import Levels
-from trio_http.http1.sockets import JOINED, SENDFILE_PIECE, SocketTransport
+from trio_http.http1.sockets import JOINED, NEAR_UNSENT, SENDFILE_PIECE, SocketTransport
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
 
@@ -358,6 +358,48 @@ async def test_a_file_that_the_kernel_cannot_send_is_read(
             theirs, transport, lambda: transport.send_file(piece, PATIENCE)
         )
     assert received == b"Name:"
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_NOTSENT_LOWAT") or sys.platform != "linux",
+    reason="this system has no such option, or fewer addresses",
+)
+@pytest.mark.parametrize(("client", "unsent"), [("127.0.0.1", NEAR_UNSENT), ("127.0.0.2", None)])
+async def test_little_of_a_file_waits_in_the_kernel_for_a_client_on_this_machine(
+    client: str, unsent: int | None, file: int
+) -> None:
+    def limit_of(connected: socket.socket) -> int:
+        return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address, source_address=(client, 0)) as theirs:
+            ours, _ = listening.accept()
+            ours.settimeout(0)
+            theirs.settimeout(0)
+            before = limit_of(ours)
+            transport = SocketTransport(ours, Levels(ours))
+            limit = None
+
+            async def send() -> None:
+                nonlocal limit
+                await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+                limit = limit_of(ours)
+
+            assert await received_by(theirs, transport, send) == MUCH
+    assert before != NEAR_UNSENT
+    assert limit == (before if unsent is None else unsent)
+
+
+async def test_where_nothing_limits_it_files_arrive_all_the_same(
+    tcp: Pair, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "TCP_NOTSENT_LOWAT", raising=False)
+    transport, theirs = tcp
+    piece = FileSlice(file, 0, len(MUCH))
+    assert (
+        await received_by(theirs, transport, lambda: transport.send_file(piece, PATIENCE)) == MUCH
+    )
 
 
 # A head and a file, without waiting
