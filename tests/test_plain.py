@@ -11,7 +11,7 @@ from trio_http.http1.exchange import closing
 from trio_http.http1.plain import (
     CHUNKED,
     CLOSING,
-    Parts,
+    PlainRequest,
     answer_to,
     chunk_of,
     head_of,
@@ -51,22 +51,26 @@ GET = b"GET / HTTP/1.1"
 HOST = b"Host: x"
 
 
+def recognised(sent: bytes | bytearray) -> PlainRequest:
+    request = recognise(sent, LIMITS)
+    assert request is not None
+    return request
+
+
 def test_a_plain_request_is_taken_apart() -> None:
-    parts = recognise(BROWSER, LIMITS)
-    assert parts is not None
-    head, line, method, target, fields, closes, length, expects = parts
-    assert head == BROWSER
-    assert line == b"GET /a%20b/c?d=e&f HTTP/1.1"
-    assert (method, target) == (b"GET", b"/a%20b/c?d=e&f")
-    assert Headers.parse(fields)["accept-encoding"] == "gzip, deflate, br, zstd"
-    assert (closes, length, expects) == (False, 0, False)
+    request = recognised(BROWSER)
+    assert request.head == BROWSER
+    assert request.line == b"GET /a%20b/c?d=e&f HTTP/1.1"
+    assert (request.method, request.target) == (b"GET", b"/a%20b/c?d=e&f")
+    assert Headers.parse(request.fields)["accept-encoding"] == "gzip, deflate, br, zstd"
+    assert (request.length, request.closes, request.expects) == (0, False, False)
 
 
 @pytest.mark.parametrize("behind", [b"", b"G", BROWSER, b"\x00", b"\r\n"])
 def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
-    parts = recognise(bytearray(BROWSER + behind), LIMITS)
-    assert parts is not None
-    assert parts == recognise(BROWSER, LIMITS)
+    request, alone = recognised(bytearray(BROWSER + behind)), recognised(BROWSER)
+    for name in PlainRequest.__slots__:
+        assert getattr(request, name) == getattr(alone, name)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +90,7 @@ def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
     ],
 )
 def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an expected value
-    parts = recognise(sent, LIMITS)
-    assert parts is not None
-    assert parts[5] == closes
+    assert recognised(sent).closes == closes
 
 
 @pytest.mark.parametrize(
@@ -102,13 +104,10 @@ def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an 
     ],
 )
 def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
-    parts = recognise(sent, LIMITS)
-    assert parts is not None
-    assert parts[6] == length
-    bare = recognise(without_length(sent), LIMITS)
-    assert bare is not None
-    assert bare[1:4] == parts[1:4]
-    assert bare[6:] == (0, False)
+    request, bare = recognised(sent), recognised(without_length(sent))
+    assert request.length == length
+    assert (bare.line, bare.method, bare.target) == (request.line, request.method, request.target)
+    assert (bare.length, bare.expects) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +120,8 @@ def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
     ],
 )
 def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001 - an expected value
-    parts = recognise(sent, LIMITS)
-    assert parts is not None
-    assert parts[6:] == (5, expects)
+    request = recognised(sent)
+    assert (request.length, request.expects) == (5, expects)
 
 
 @pytest.mark.parametrize(
@@ -233,20 +231,20 @@ _REQUEST_LINES = st.one_of(
 )
 
 
-def compare(sent: bytes, parts: Parts) -> None:
+def compare(sent: bytes, plain: PlainRequest) -> None:
     """See that what was recognised is what the stricter rules take and h11 reads."""
-    whole, line, method, target, fields, closes, length, expects = parts
+    whole, length = plain.head, plain.length
     assert sent.startswith(whole)
-    assert whole.startswith(line + b"\r\n")
+    assert whole.startswith(plain.line + b"\r\n")
     check_head(whole, LIMITS)
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(whole)
     request = connection.next_event()
     assert isinstance(request, h11.Request)
-    assert (request.method, request.target) == (method, target)
+    assert (request.method, request.target) == (plain.method, plain.target)
     assert request.http_version == b"1.1"
-    assert tuple(request.headers.raw_items()) == Headers.parse(fields).raw
-    assert connection.they_are_waiting_for_100_continue == expects
+    assert tuple(request.headers.raw_items()) == Headers.parse(plain.fields).raw
+    assert connection.they_are_waiting_for_100_continue == plain.expects
     if 0 < length < 1000:  # the body is so many bytes, and the next request follows
         connection.receive_data(b"x" * length + b"GET")
         data = connection.next_event()
@@ -261,7 +259,7 @@ def compare(sent: bytes, parts: Parts) -> None:
         assert isinstance(connection.next_event(), h11.EndOfMessage)
     connection.send(h11.Response(status_code=204, headers=[]))
     connection.send(h11.EndOfMessage())
-    assert (connection.our_state is h11.MUST_CLOSE) == closes
+    assert (connection.our_state is h11.MUST_CLOSE) == plain.closes
 
 
 @settings(max_examples=1000, deadline=None)
@@ -270,8 +268,8 @@ def test_whatever_is_plain_h11_and_the_stricter_rules_read_alike(
     line: bytes, first: bytes, lines: Sequence[bytes]
 ) -> None:
     sent = head(line, first, *lines)
-    if (parts := recognise(sent, LIMITS)) is not None:
-        compare(sent, parts)
+    if (plain := recognise(sent, LIMITS)) is not None:
+        compare(sent, plain)
 
 
 _PLAIN_LINES = st.one_of(
@@ -318,9 +316,7 @@ def test_what_clients_usually_send_is_plain_and_read_alike(  # noqa: PLR0917 - p
     behind: bytes,
 ) -> None:
     sent = head(line, *before, host, *length, *after) + behind
-    parts = recognise(sent, LIMITS)
-    assert parts is not None
-    compare(sent, parts)
+    compare(sent, recognised(sent))
 
 
 _FIELDS = st.lists(
@@ -398,12 +394,11 @@ def test_whatever_is_answered_plainly_is_what_framing_and_h11_make_of_it(
     body: Body,
     is_last: bool,  # noqa: FBT001 - a generated value
 ) -> None:
-    parts = recognise(head(method + b" / HTTP/1.1", HOST), LIMITS)
-    assert parts is not None
+    request = recognised(head(method + b" / HTTP/1.1", HOST))
     response = Response(status, Headers.received(fields), body)
     date = "Fri, 20 Nov 2026 15:00:00 GMT"
     lines = b"Date: %b\r\n%b" % (date.encode(), CLOSING if is_last else b"")
-    answer = answer_to(parts, response, lines)
+    answer = answer_to(request, response, lines)
     if answer is None:
         return
     framed = frame(response, method.decode())
@@ -413,10 +408,8 @@ def test_whatever_is_answered_plainly_is_what_framing_and_h11_make_of_it(
     assert closes == is_last
 
 
-def plain_get(method: bytes = b"GET") -> Parts:
-    parts = recognise(head(method + b" / HTTP/1.1", HOST), LIMITS)
-    assert parts is not None
-    return parts
+def plain_get(method: bytes = b"GET") -> PlainRequest:
+    return recognised(head(method + b" / HTTP/1.1", HOST))
 
 
 @pytest.mark.parametrize(

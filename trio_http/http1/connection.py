@@ -158,8 +158,8 @@ class _Connection:
             error = self._exchange = None
             self._began = self._clock.current_time()
             try:
-                if (parts := wire.plain_request()) is not None:
-                    request = plain_request_of(parts, self._wire.body, self._client)
+                if (plain := wire.plain_request()) is not None:
+                    request = plain_request_of(plain, wire.body, self._client)
                 else:
                     request = await self._next_request()
                 exchange = Exchange(request, wire, service.limits, service.idle)

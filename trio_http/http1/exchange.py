@@ -11,7 +11,7 @@ import h11
 
 from trio_http.http1.body import RequestBody
 from trio_http.http1.idle import Idle
-from trio_http.http1.plain import Parts
+from trio_http.http1.plain import PlainRequest
 from trio_http.http1.strict import authority_of
 from trio_http.http1.wire import Wire
 from trio_http.semantics.errors import HTTPError
@@ -103,10 +103,10 @@ def answering(handler: Handler) -> App:
     return app
 
 
-def plain_request_of(parts: Parts, body: RequestBody, client: str) -> Request:
+def plain_request_of(plain: PlainRequest, body: RequestBody, client: str) -> Request:
     """What was recognised, as a value of ours."""
-    method, target = parts[2].decode("ascii"), parts[3].decode("ascii")
-    return Request(method, target, "1.1", parts[4], body, client)
+    method, target = plain.method.decode("ascii"), plain.target.decode("ascii")
+    return Request(method, target, "1.1", plain.fields, body, client)
 
 
 def request_of(event: h11.Request, body: RequestBody, client: str) -> Request:

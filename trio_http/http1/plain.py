@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TypeAlias
 
 from trio_http.semantics.bodies import FileSlice, length_of
 from trio_http.semantics.errors import reason_of
@@ -57,11 +56,6 @@ _HEAD = re.compile(
 
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[^\r\n]*", re.IGNORECASE)
 
-Parts: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bool, int, bool]
-"""A plain request: its head; of that the request line, of that the method and the target,
-and the lines of its fields; whether it says ``close``; how many bytes of body it has, and
-whether these wait for ``100 Continue``."""
-
 # Fields that frame the response, and those for which h11 has a place of its own.
 _SPECIAL_IN_RESPONSES = {b"content-length", b"transfer-encoding", b"connection", b"date", b"host"}
 
@@ -70,14 +64,38 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
+class PlainRequest:
+    """What was recognised: a head, and of that what there is to know."""
+
+    # Made for each request, so no dataclass, whose ``__init__`` would cost twice as much.
+    __slots__ = ("closes", "expects", "fields", "head", "length", "line", "method", "target")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - that is what there is to know
+        self,
+        head: bytes,
+        line: bytes,
+        method: bytes,
+        target: bytes,
+        length: int,
+        closes: bool,  # noqa: FBT001 - a value, not a way to do it
+        expects: bool,  # noqa: FBT001 - the same
+    ) -> None:
+        self.head = head
+        self.line = line  # the request line, which the head begins with
+        self.method = method
+        self.target = target
+        self.fields = head[len(line) + 2 : -2]  # the lines of its fields
+        self.length = length  # of its body, in bytes
+        self.closes = closes  # whether it says ``close``
+        self.expects = expects  # whether its body waits for ``100 Continue``
+
+
+def recognise(received: bytes | bytearray, limits: Limits) -> PlainRequest | None:
     """The request that these bytes begin with, if its head is complete and a plain one."""
     match = _HEAD.match(received)
     if match is None:
         return None
-    head = match[0]
-    # What is said behind Host has groups of its own.
-    line, method, target, close, length, expect, close_2, length_2, expect_2 = match.groups()
+    head, line, method, target = match.group(0, 1, 2, 3)
     # A short head need not be measured in all ways: a line has four bytes at least.
     size = len(head)
     if (
@@ -86,15 +104,16 @@ def recognise(received: bytes | bytearray, limits: Limits) -> Parts | None:
         or (size > 4 * limits.fields and head.count(b"\n") - 2 > limits.fields)
     ):
         return None
-    fields = head[len(line) + 2 : -2]
     if match.lastindex == 1:  # the request line: no field has said anything, as mostly
-        return head, line, method, target, fields, False, 0, False
+        return PlainRequest(head, line, method, target, 0, False, False)  # noqa: FBT003 - a value
+    # What is said behind Host has groups of its own.
+    close, length, expect, close_2, length_2, expect_2 = match.groups()[3:]
     closes = close is not None or close_2 is not None
     expects = expect is not None or expect_2 is not None
     length = int(length or length_2 or 0)
     if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not length):
         return None  # h11 takes it if they say the same, or nothing can be expected
-    return head, line, method, target, fields, closes, length, expects
+    return PlainRequest(head, line, method, target, length, closes, expects)
 
 
 def without_length(head: bytes) -> bytes:
@@ -103,7 +122,7 @@ def without_length(head: bytes) -> bytes:
 
 
 def answer_to(
-    request: Parts, response: Response, lines: bytes
+    request: PlainRequest, response: Response, lines: bytes
 ) -> tuple[bytes, bytes | FileSlice] | None:
     """The head and the body that a response is sent as, or None where h11 has a say in it.
 
@@ -117,7 +136,7 @@ def answer_to(
     head = head_of(status, response.headers.raw, len(body), lines)
     if head is None:
         return None
-    return head, b"" if request[2] == b"HEAD" else body
+    return head, b"" if request.method == b"HEAD" else body
 
 
 def head_of(status: int, fields: RawFields, length: int | None, lines: bytes) -> bytes | None:
@@ -130,13 +149,13 @@ def head_of(status: int, fields: RawFields, length: int | None, lines: bytes) ->
     return b"%bContent-Length: %d\r\n%b\r\n" % (start, length, lines)
 
 
-def streamed_head(request: Parts, response: Response, lines: bytes) -> bytes | None:
+def streamed_head(request: PlainRequest, response: Response, lines: bytes) -> bytes | None:
     """The head of a response whose length only sending it can tell, or None as above.
 
     Behind it, each piece is a chunk (RFC 9112 7.1), and ``LAST_CHUNK`` the end.
     """
     if (
-        request[2] == b"HEAD"
+        request.method == b"HEAD"
         or response.status in WITHOUT_CONTENT
         or response.trailers is not None
         or length_of(response.body) is not None

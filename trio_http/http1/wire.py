@@ -73,7 +73,7 @@ class Wire:
         self._limits = limits
         self._output = Output(transport, timeouts.send)
         self._state: h11.Connection | None = None
-        self._plain: plain.Parts | None = None  # the request at hand, while h11 has not seen it
+        self._plain: plain.PlainRequest | None = None  # at hand, while h11 has not seen it
         self._finished = False  # whether all of the response is on its way
         self._is_last = False  # whether there shall be no request after the one at hand
         self._has_said_close = False  # whether the client has called its request the last
@@ -90,18 +90,18 @@ class Wire:
 
     # Reading
 
-    def plain_request(self) -> plain.Parts | None:
+    def plain_request(self) -> plain.PlainRequest | None:
         """The request that begins with the bytes at hand, if it is there and a plain one."""
         self.status = self.sent = 0
         self._finished = False
-        parts = plain.recognise(self.input.unread, self._limits) if self._limits.plain else None
-        self._plain = parts
-        if parts is not None:
-            self.input.pass_over(len(parts[0]), parts[1])
-            if parts[6] or not self.body.is_none:
-                self.body.begin_counted(parts[6], self._go_on if parts[7] else None)
-            self._is_last = self._has_said_close = parts[5]
-        return parts
+        request = plain.recognise(self.input.unread, self._limits) if self._limits.plain else None
+        self._plain = request
+        if request is not None:
+            self.input.pass_over(len(request.head), request.line)
+            if request.length or not self.body.is_none:
+                self.body.begin_counted(request.length, self._go_on if request.expects else None)
+            self._is_last = self._has_said_close = request.closes
+        return request
 
     async def next_request(self) -> h11.Request:
         """The request that begins with the bytes at hand, whatever it is.
@@ -132,7 +132,7 @@ class Wire:
         A body is nothing that h11 would have to know of: it is counted as it was.
         """
         if self._plain is not None:
-            head, self._plain = self._plain[0], None
+            head, self._plain = self._plain.head, None
             self._parsed(plain.without_length(head))
 
     def _parsed(self, head: bytes) -> h11.Request:
@@ -190,7 +190,7 @@ class Wire:
         """
         if self._plain is None:
             return False
-        if self._is_last or self._plain[6]:
+        if self._is_last or self._plain.length:
             lines += self._closing(self._plain)
         if (answer := plain.answer_to(self._plain, response, lines)) is None:
             return False
@@ -208,9 +208,9 @@ class Wire:
             self._output.add(rest_of(head, body, sent))
         return True
 
-    def _closing(self, request: plain.Parts) -> bytes:
+    def _closing(self, request: plain.PlainRequest) -> bytes:
         """The line that says of a plain exchange that it is the last, if it is."""
-        if request[6] and self.must_close:
+        if request.length and self.must_close:
             self._is_last = True
         return plain.CLOSING if self._is_last else b""
 
@@ -276,7 +276,7 @@ class Wire:
         """Whether a next request may come, and nothing has to be done for that."""
         if self._plain is None or not self._finished or self._is_last:
             return False
-        return not self._plain[6] or self.body.is_read
+        return not self._plain.length or self.body.is_read
 
     async def next_cycle(self) -> bool:
         """Make ready for a next request; false where there can be none on this connection."""
