@@ -64,6 +64,9 @@ _WORTH_CODING = {
     "image/x-icon",
 }
 
+# To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
+_ALWAYS = Compress.ALWAYS
+
 
 def finish(request: Request, response: Response, limits: Limits, now: float) -> Response:
     """The response as it will be sent at ``now``, in seconds since 1970."""
@@ -76,7 +79,7 @@ def select(request: Request, response: Response, limits: Limits, now: float) -> 
     if (
         isinstance(body, bytes)
         and len(body) < limits.compress
-        and response.compress is not Compress.ALWAYS
+        and response.compress is not _ALWAYS
         and response.headers.names.isdisjoint(_VALIDATORS)
     ):
         return response  # as mostly: nothing in it can be had in another way
@@ -147,7 +150,7 @@ def _varying(fields: RawFields, name: str) -> Headers:
 def may_be_coded(response: Response, limits: Limits) -> bool:
     """Whether another client could have got the same response in another coding."""
     length = length_of(response.body)
-    too_short = 1 if response.compress is Compress.ALWAYS else limits.compress
+    too_short = 1 if response.compress is _ALWAYS else limits.compress
     if (
         response.compress is Compress.NEVER
         or response.status in _NEVER_CODED
@@ -155,7 +158,7 @@ def may_be_coded(response: Response, limits: Limits) -> bool:
     ):
         return False
     gain = _gain_of(response.headers.raw)
-    return gain is not None and (gain or response.compress is Compress.ALWAYS)
+    return gain is not None and (gain or response.compress is _ALWAYS)
 
 
 @lru_cache(maxsize=1024)
