@@ -16,7 +16,7 @@ from benchmarks.check import Answer, complaint
 from benchmarks.client import Answers, Tally, tally
 from benchmarks.goals import GOALS, Against, Alone, Beside, Late, judged
 from benchmarks.load import Sample, able, choose_tool, parse_h2load, parse_own, parse_wrk
-from benchmarks.peers import PEERS
+from benchmarks.peers import OURS, PEERS
 from benchmarks.processes import Spawn, cpu_seconds, memory, parse_memory, parse_stat, running
 from benchmarks.report import Summary, document, number, ratio, table
 from benchmarks.run import Result
@@ -310,7 +310,15 @@ def test_names_in_goals_and_in_the_quick_run_are_names_of_cases_and_servers() ->
     assert len(set(peers)) == len(peers)
     assert set(QUICK) <= set(cases)
     assert {goal.case for goal in GOALS} <= set(cases)
-    assert {goal.peer for goal in GOALS if isinstance(goal, Against | Late)} <= set(peers)
+    takes_part = {
+        (case.name, peer.name) for case in CASES for peer in PEERS if peer.takes_part_in(case)
+    }
+    assert {
+        (goal.case, goal.peer) for goal in GOALS if isinstance(goal, Against | Late)
+    } <= takes_part
+    assert {case.name for case in CASES} == {case for case, peer in takes_part if peer == OURS}
+    for peer in PEERS:
+        assert (peer.only or set()) <= {case for case, name in takes_part if name == peer.name}
     compared = {goal.case for goal in GOALS if isinstance(goal, Beside)}
     assert compared == {case.name for case in CASES if isinstance(case, Load) and case.beside}
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NoReturn
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "--servers",
         type=_names([peer.name for peer in PEERS]),
         metavar="NAME,…",
-        help="which servers, * standing for any letters (default: the usual ones)",
+        help="which servers, * standing for any letters (default: those that tell something)",
     )
     parser.add_argument(
         "--cases",
@@ -161,13 +162,13 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 
 
 def _peers(names: Sequence[str] | None) -> list[Peer]:
-    """Those that can take part; of the others the reason is said."""
+    """Those that can take part, if named in all they can do; of the others the reason is said."""
     found = []
     for peer in PEERS:
         if peer.name in names if names else peer.name not in UNUSUAL:
             absent = reason_absent(peer)
             if absent is None:
-                found.append(peer)
+                found.append(replace(peer, only=None) if names else peer)
             else:
                 _say(f"without {peer.name}: {absent}")
     return found
@@ -229,7 +230,7 @@ def _machine(run: Run) -> str:
 def _estimate(run: Run, cases: Sequence[Case], peers: Sequence[Peer]) -> str:
     seconds = START * len(peers)
     for case in cases:
-        able = sum(case.ability in peer.abilities for peer in peers)
+        able = sum(peer.takes_part_in(case) for peer in peers)
         if isinstance(case, Load):
             seconds += able * (run.rounds * max(run.seconds, case.least_seconds) + CHANGE)
         else:

@@ -82,7 +82,7 @@ GOALS: tuple[Goal, ...] = (
     Against("workers-2", "uvicorn"),
     Against("workers-2", "granian"),
     Beside("workers-2"),
-    Against("import", "trio-h11", at_most=1.3),
+    Against("import", "trio", at_most=1.3),
     Alone("start", 400),
 )
 

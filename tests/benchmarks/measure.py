@@ -32,13 +32,13 @@ def measure(run: Run, cases: Sequence[Case], peers: Sequence[Peer]) -> None:
         _measure_loads(run, alike, [peer for peer in peers if _any(peer, alike)], manner)
     for case in cases:
         if not isinstance(case, Load):
-            fit = [peer for peer in peers if case.ability in peer.abilities]
+            fit = [peer for peer in peers if peer.takes_part_in(case)]
             run.begin(case, [peer.name for peer in fit])
             run.show(costs_of(run, case, fit))
 
 
 def _any(peer: Peer, cases: Iterable[Case]) -> bool:
-    return any(case.ability in peer.abilities for case in cases)
+    return any(peer.takes_part_in(case) for case in cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _measure_loads(run: Run, loads: Sequence[Load], peers: Sequence[Peer], manne
         if manner.processes > 1:
             time.sleep(JOINING)
         for load in loads:
-            fit = [peer.name for peer in peers if load.ability in peer.abilities]
+            fit = [peer.name for peer in peers if peer.takes_part_in(load)]
             run.begin(load, fit)
             turns = [_turn(run, servers[name], load, Result(load, name)) for name in fit]
             if load.beside is not None and OURS in fit:

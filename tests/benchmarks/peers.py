@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import nginx
-from .cases import Ability, Log, Manner
+from .cases import SIZES, UPLOAD_SIZES, Ability, Case, Log, Manner
 
 CHECKOUT = Path(__file__).parents[2]
 SERVERS = "tests.benchmarks.servers"
@@ -59,6 +59,10 @@ class Peer:
     shortest: tuple[str, ...]  # what only imports, and ends
     packages: tuple[str, ...] = ()
     absent: Callable[[], str | None] = lambda: None  # why it cannot take part
+    only: frozenset[str] | None = None  # cases; in others it would only repeat what these show
+
+    def takes_part_in(self, case: Case) -> bool:
+        return case.ability in self.abilities and (self.only is None or case.name in self.only)
 
 
 def _python(*arguments: str) -> list[str]:
@@ -169,6 +173,13 @@ BESIDE = "ours-beside"  # no server of its own, but ours in another case
 VERSION = ("-m", "trio_http", "--version")
 IMPORTS = ("-c", "import trio, h11")
 
+# What takes a framework: it makes the rest no faster.
+_BEYOND_UVICORN = frozenset(
+    {"echo", "gzip", "upload-memory", "start"}
+    | {f"file-{name}" for name in SIZES}
+    | {f"upload-{name}" for name in UPLOAD_SIZES}
+)
+
 PEERS: tuple[Peer, ...] = (
     Peer(OURS, "trio_http", ALL | {Ability.WORKERS}, _ours(), VERSION),
     Peer(
@@ -186,6 +197,7 @@ PEERS: tuple[Peer, ...] = (
         _hypercorn("asgi"),
         ("-m", "hypercorn", "--help"),
         packages=("hypercorn",),
+        only=frozenset({"plain", "echo", "post", "stream", "idle-memory", "start"}),
     ),
     Peer(
         "uvicorn-h11",
@@ -194,6 +206,7 @@ PEERS: tuple[Peer, ...] = (
         _uvicorn("asgi", "h11", "asyncio"),
         ("-m", "uvicorn", "--version"),
         packages=("uvicorn",),
+        only=frozenset({"plain", "post", "stream"}),
     ),
     Peer(
         "uvicorn",
@@ -210,6 +223,7 @@ PEERS: tuple[Peer, ...] = (
         _uvicorn("starlette_app", "httptools", "uvloop"),
         ("-c", "import uvicorn, uvloop, httptools, starlette.applications"),
         packages=("starlette", "uvicorn", "uvloop", "httptools"),
+        only=_BEYOND_UVICORN,
     ),
     Peer(
         "starlette-hypercorn",
@@ -256,6 +270,7 @@ PEERS: tuple[Peer, ...] = (
         frozenset({Ability.TEXT, Ability.POST, Ability.STREAM}),
         _floor("bare_h11"),
         IMPORTS,
+        only=frozenset({"plain", "post", "stream", "idle-memory"}),
     ),
 )
 
