@@ -7,8 +7,6 @@ the connection happens in that task, in the order in which it is written here.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 
 import trio
 
@@ -86,24 +84,20 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
 async def serve_connection(service: Service, transport: Transport, client: str) -> None:
     """Serve one connection, close it and tell of both its ends."""
     connection = _Connection(service, transport, client)
-    # What ``report`` itself raises can be told to nobody: that is for the log.
-    await caught(connection.run, lambda error: report_failures(Failure(client, b"", error)))
-
-
-async def caught(
-    do: Callable[[], Awaitable[None]], tell: Callable[[Exception], None]
-) -> Exception | None:
-    """The firewall: whatever goes wrong in there is told and returned, and goes no further."""
-    error = None
+    # The firewall: whatever goes wrong in there is told, and goes no further. Of a group
+    # with cancellations in it only the rest is ours; ``except*`` lets those go on to the
+    # scope that they belong to.
     try:
-        await do()
-    except* Exception as group:  # noqa: BLE001 - the one place where everything is caught
-        # Of a group with cancellations in it only the rest is ours; ``except*``
-        # lets those go on to the scope that they belong to. Then nothing is
-        # returned, so what there is to tell has to be told here.
-        error = _leaf_of(group)
-        tell(error)
-    return error
+        try:
+            await connection.exchanges()
+        except* Exception as group:  # noqa: BLE001 - everything, as it says
+            connection.note(_leaf_of(group))
+            transport.abort()
+        finally:
+            await connection.close()
+    except* Exception as group:  # noqa: BLE001 - what ``report`` itself raises
+        # That can be told to nobody: it is for the log.
+        report_failures(Failure(client, b"", _leaf_of(group)))
 
 
 def _leaf_of(error: Exception) -> Exception:
@@ -133,24 +127,10 @@ class _Connection:
         self._exchange: Exchange | None = None
         self._began: float | None = None  # when the exchange at hand did, if there is one
 
-    async def run(self) -> None:
-        """Serve the connection and close it, whatever happens."""
-        try:
-            self._service.report(Connected(self._client))
-            if await caught(self._exchanges, self._note) is not None:
-                self._transport.abort()
-        finally:
-            try:
-                if self._began is not None:
-                    self._end(Ending.CANCELLED)
-            finally:
-                self._service.idle.leave(self._transport)
-                await self._transport.aclose()
-                self._service.report(Disconnected(self._client))
-
-    async def _exchanges(self) -> None:
+    async def exchanges(self) -> None:
         """Answer one request after the other, until either side wants no more."""
         service, wire, transport = self._service, self._wire, self._transport
+        service.report(Connected(self._client))
         now = self._clock.current_time()
         # At a shutdown nobody waits for a client that has had its answers.
         while service.idle.join(transport, now):
@@ -168,8 +148,8 @@ class _Connection:
                 exchange = Exchange(request, wire, service.limits, service.idle)
                 self._exchange = exchange
                 await service.app(exchange)
-            except* Exception as group:  # noqa: BLE001 - as in ``caught``
-                self._note(error := _leaf_of(group))
+            except* Exception as group:  # noqa: BLE001 - as above
+                self.note(error := _leaf_of(group))
             if error is None and wire.response_has_left:
                 ending = _COMPLETE
             else:
@@ -190,8 +170,11 @@ class _Connection:
         """Make the best of what went wrong: if no response has been begun, one can tell of it."""
         if not self._wire.head_has_left:
             if error is None:
-                self._note(error := RuntimeError("the app has returned without a response"))
-            error = await caught(partial(self._refuse, error), self._note) or error
+                self.note(error := RuntimeError("the app has returned without a response"))
+            try:
+                await self._refuse(error)
+            except* Exception as group:  # noqa: BLE001 - as above
+                self.note(error := _leaf_of(group))
         if isinstance(error, ClientDisconnected):
             return Ending.DISCONNECTED
         # What an app does wrong after its response is no fault of the response.
@@ -209,10 +192,20 @@ class _Connection:
         limits = self._service.limits
         await self._wire.respond(closing(dress(frame(error_response(told)), limits, time.time())))
 
-    def _note(self, error: Exception) -> None:
+    def note(self, error: Exception) -> None:
         """Tell us of an error if it is one of ours."""
         if not isinstance(error, HTTPError | ClientDisconnected):
             self._service.report(Failure(self._client, self._wire.input.line, error))
+
+    async def close(self) -> None:
+        """Let go of the connection, in whatever state it is."""
+        try:
+            if self._began is not None:
+                self._end(Ending.CANCELLED)
+        finally:
+            self._service.idle.leave(self._transport)
+            await self._transport.aclose()
+            self._service.report(Disconnected(self._client))
 
     def _end(self, ending: Ending) -> float:
         """Tell of the exchange that has ended, and return when that was."""
