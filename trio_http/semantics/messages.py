@@ -122,7 +122,7 @@ class Request:
             raise HTTPError(415, "JSON is expected", {"Accept": "application/json"})
         raw = await self.read(limit)
         try:
-            return _JSON.decode(raw.decode("utf-8-sig"))
+            return _FROM_JSON.decode(raw.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             raise HTTPError(400, "the body is no JSON") from None
 
@@ -138,7 +138,9 @@ def _no_number(name: str) -> None:
     raise ValueError(f"no number in JSON: {name}")  # NaN and the infinities (RFC 8259 6)
 
 
-_JSON = json.JSONDecoder(parse_constant=_no_number)
+# The functions of ``json`` would make one of these for each text.
+_FROM_JSON = json.JSONDecoder(parse_constant=_no_number)
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 # RFC 3986 3.2: a question mark ends an authority as well as a slash does.
 _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^/?]*(.*)")
@@ -230,11 +232,11 @@ class Response:
     @classmethod
     def json(cls, value: Any, status: int = 200) -> Response:
         """A value as JSON (RFC 8259), compact, in UTF-8; one that it cannot say raises."""
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _TO_JSON.encode(value)
         # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
         # where Python's escape for it is JSON's too.
         body = text.encode("utf-8", "backslashreplace")
-        return cls(status, Headers([("Content-Type", "application/json")]), body)
+        return cls(status, _content_type("application/json"), body)
 
     @classmethod
     def redirect(cls, location: str, status: int = 303) -> Response:
