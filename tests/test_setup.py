@@ -419,7 +419,7 @@ def test_tests_are_installed_with_what_they_need(machine: Machine) -> None:
 
 # The protocol's tests run once more, without the short way past h11.
 THE_OTHER_WAY = (
-    "coverage run -m pytest -q --no-plain tests/test_wire.py tests/test_connection.py "
+    "coverage run -m pytest -n auto -q --no-plain tests/test_wire.py tests/test_connection.py "
     "tests/test_exchange.py tests/test_challenge.py tests/test_files.py tests/test_server.py"
 )
 
@@ -436,7 +436,7 @@ def test_everything_is_checked_and_coverage_required(machine: Machine, script: s
         "ruff check .",
         "mypy ",
         "coverage erase",
-        "coverage run -m pytest",
+        "coverage run -m pytest -n auto",
         THE_OTHER_WAY,
         "coverage combine --quiet",
         "coverage report",
@@ -445,7 +445,7 @@ def test_everything_is_checked_and_coverage_required(machine: Machine, script: s
         "== ruff format --check .",
         "== ruff check .",
         "== mypy",
-        "== coverage run -m pytest",
+        "== coverage run -m pytest -n auto",
         f"== {THE_OTHER_WAY}",
         "== coverage report",
     ]
@@ -465,7 +465,7 @@ def test_with_options_for_pytest_coverage_is_not_required(machine: Machine) -> N
         ("ruff format", "ruff format --check ."),
         ("ruff check", "ruff check ."),
         ("mypy ", "mypy "),
-        ("coverage run", "coverage run -m pytest"),
+        ("coverage run", "coverage run -m pytest -n auto"),
         ("coverage report", "coverage report"),
     ],
 )
