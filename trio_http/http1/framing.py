@@ -34,7 +34,7 @@ class Counted:
     def __init__(self, length: int) -> None:
         self._rest = length
 
-    def take(self, received: bytearray) -> int:
+    def take(self, received: bytes | bytearray) -> int:
         """How many of the bytes at hand belong to the body and may go on to h11."""
         size = min(self._rest, len(received))
         self._rest -= size
@@ -58,7 +58,7 @@ class Chunked:
         self._rest = 0  # bytes of the current chunk
         self._trailers = 0  # lines of trailers so far
 
-    def take(self, received: bytearray) -> int:
+    def take(self, received: bytes | bytearray) -> int:
         """How many of the bytes at hand belong to the body and may go on to h11.
 
         Lines go on whole. What is no complete line yet stays until it is one,
@@ -76,7 +76,7 @@ class Chunked:
                 return position
             position += size
 
-    def _step(self, received: bytearray, position: int) -> int | None:
+    def _step(self, received: bytes | bytearray, position: int) -> int | None:
         """Pass one part of the framing; None where more bytes are needed, or none belong to it."""
         match self._at:
             case _At.CHUNK:
@@ -100,7 +100,7 @@ class Chunked:
             case _:
                 return None
 
-    def _chunk_line(self, received: bytearray, position: int) -> int | None:
+    def _chunk_line(self, received: bytes | bytearray, position: int) -> int | None:
         line = _line(received, position, _CHUNK_LINE)
         if line is None:
             return None
@@ -111,7 +111,7 @@ class Chunked:
         self._at = _At.DATA if self._rest else _At.TRAILERS
         return len(line) + 2
 
-    def _trailer_line(self, received: bytearray, position: int) -> int | None:
+    def _trailer_line(self, received: bytes | bytearray, position: int) -> int | None:
         line = _line(received, position, self._limits.head)
         if line is None:
             return None
@@ -128,7 +128,7 @@ class Chunked:
 Framing: TypeAlias = Counted | Chunked
 
 
-def _line(received: bytearray, position: int, most: int) -> bytes | None:
+def _line(received: bytes | bytearray, position: int, most: int) -> bytes | None:
     """The line that begins there, without its ending, or None while it has none."""
     end = received.find(b"\r\n", position, position + most + 2)
     if end >= 0:

@@ -26,7 +26,8 @@ class Input:
     __slots__ = ("_limits", "_transport", "ended", "line", "unread")
 
     def __init__(self, transport: Transport, limits: Limits) -> None:
-        self.unread = bytearray()
+        # As it came, mostly: of a request that comes alone nothing is left.
+        self.unread: bytes | bytearray = b""
         self.ended = False
         self.line = b""
         self._transport = transport
@@ -47,7 +48,7 @@ class Input:
         if not self.unread:
             return pipe.fill(size)
         moved = pipe.put(self.unread[:size])
-        del self.unread[: moved or 0]
+        self._drop(moved or 0)
         return moved
 
     def readable(self) -> Awaitable[object]:
@@ -58,6 +59,8 @@ class Input:
         """Wait for more bytes; false at the end of the input."""
         if not self.ended:
             data = await self._transport.receive(PIECE)
+            if isinstance(self.unread, bytes):
+                self.unread = bytearray(self.unread)  # which grows without being copied
             self.unread += data
             self.ended = not data
         return not self.ended
@@ -74,14 +77,14 @@ class Input:
             while data is None:
                 await self._transport.readable()
                 data = self._transport.receive_now(PIECE)
-            self.unread += data
+            self.unread = data
             self.ended = not data
             if data and data[0] != _CR:
                 return True  # as mostly
         skipped = False
         while True:
             if self.unread.startswith(b"\r\n") and not skipped:
-                del self.unread[:2]
+                self._drop(2)
                 skipped = True
             elif self.unread.removeprefix(b"\r"):
                 return True
@@ -90,7 +93,7 @@ class Input:
 
     def pass_over(self, size: int, line: bytes) -> None:
         """Take a head as read that is so long and begins with this line."""
-        del self.unread[:size]
+        self._drop(size)
         self.line = line
 
     def head_at_hand(self) -> bytes | None:
@@ -120,13 +123,17 @@ class Input:
 
     def cut(self, size: int) -> bytes:
         """The first bytes of what is unread, which are read herewith."""
-        if size >= len(self.unread):
-            data = bytes(self.unread)
-            self.unread.clear()
-        else:
-            data = bytes(self.unread[:size])
-            del self.unread[:size]
+        data = bytes(self.unread[:size])
+        self._drop(size)
         return data
+
+    def _drop(self, size: int) -> None:
+        if size >= len(self.unread):
+            self.unread = b""
+        elif isinstance(self.unread, bytearray):
+            del self.unread[:size]
+        else:
+            self.unread = bytearray(self.unread[size:])
 
     async def drop_rest(self) -> None:
         """Read on, to the end of the input or until ``limits.linger`` bytes were dropped."""

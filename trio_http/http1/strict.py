@@ -37,7 +37,7 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
-def find_head(received: bytearray, start: int, limits: Limits) -> int | None:
+def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | None:
     """Where the head ends that these bytes begin with, or None while it is not complete.
 
     ``start`` says how many bytes have been looked at before. Sizes are judged
