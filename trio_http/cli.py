@@ -15,9 +15,7 @@ from typing import Any, NoReturn
 import trio
 
 from trio_http import __version__
-from trio_http.apps.challenge import challenge
 from trio_http.apps.directory import NOTHING_MORE, Allow
-from trio_http.apps.files import files
 from trio_http.http1.exchange import App
 from trio_http.loading import WrongUseError, load_app
 from trio_http.observe import Level, Log
@@ -160,7 +158,13 @@ def _add_challenge(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the files under /files/ are (default: there are none)",
     )
-    command.set_defaults(app_of=lambda options: challenge(options.directory))
+    command.set_defaults(app_of=_challenge)
+
+
+def _challenge(options: argparse.Namespace) -> App:
+    from trio_http.apps.challenge import challenge  # noqa: PLC0415 - where it is asked for
+
+    return challenge(options.directory)
 
 
 def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -201,6 +205,8 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _files(options: argparse.Namespace) -> App:
+    from trio_http.apps.files import files  # noqa: PLC0415 - where it is asked for
+
     allow = reduce(or_, options.allow or [], options.listing)
     if Allow.WRITING in allow and not options.insist:
         for bind in options.bind or [DEFAULT_BIND]:
