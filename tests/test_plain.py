@@ -319,6 +319,35 @@ def test_what_clients_usually_send_is_plain_and_read_alike(  # noqa: PLR0917 - p
     compare(sent, recognised(sent))
 
 
+UPLOAD = head(
+    b"PUT /files/%C3%A4?x HTTP/1.1",
+    b"Host: [::1]:4221",
+    b"Content-Length: 12",
+    b"Expect: 100-continue",
+    b"Connection: close",
+    b"If-Match: *",
+)
+
+
+SLIPS = (
+    *(b"", b"\r", b"\n", b"\r\n", b"\r\n ", b" ", b"\t", b":", b"%", b"a", b"0"),
+    *(b"\x00", b"\x7f", b"\xe9"),
+    *(b"Host: y\r\n", b"Connection: close\r\n", b"Content-Length: 12\r\n", b"Te: x\r\n"),
+)
+
+
+@pytest.mark.parametrize("sent", [BROWSER, UPLOAD], ids=["browser", "upload"])
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_plain_head_with_a_slip_in_it_is_read_alike_or_left_to_h11(
+    sent: bytes, slip: bytes
+) -> None:
+    for position in range(len(sent)):
+        for left_out in (0, 1, 2):
+            slipped = sent[:position] + slip + sent[position + left_out :]
+            if (plain := recognise(slipped, LIMITS)) is not None:
+                compare(slipped, plain)
+
+
 _FIELDS = st.lists(
     st.one_of(
         st.sampled_from(
