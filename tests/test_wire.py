@@ -431,7 +431,7 @@ async def test_a_client_is_told_to_continue_by_nothing_but_that() -> None:
     await client.send(EXPECTING % 5 + b"hello")
     await wire.input.wait_for_request()
     await wire.next_request()
-    await wire.inform(103, [(b"Link", b"</a.css>")])
+    await wire.inform(103, ((b"Link", b"</a.css>"),))
     assert wire.must_close
     await read_body(wire)
     assert [(await client.answer()).status for _ in range(2)] == [103, 100]
@@ -442,7 +442,7 @@ async def test_a_client_is_told_to_continue_once() -> None:
     await client.send(EXPECTING % 5 + b"hello")
     await wire.input.wait_for_request()
     await wire.next_request()
-    await wire.inform(100, [])
+    await wire.inform(100, ())
     assert not wire.must_close
     await read_body(wire)
     await wire.respond(empty())
@@ -1005,7 +1005,7 @@ async def test_what_needs_more_than_the_short_way_gets_it(plain: bool) -> None: 
     wire, client = connect(limits=Limits(plain=plain))
     await client.send(GET + GET + GET)
     assert await begin(wire) == plain
-    await wire.inform(103, [(b"Link", b"</x>")])
+    await wire.inform(103, ((b"Link", b"</x>"),))
     await answer(wire, Response(200, (), Stream(produce)))
     assert await wire.next_cycle()
     assert await begin(wire) == plain

@@ -8,9 +8,6 @@ written is gathered until there is a reason to send it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
-
 import h11
 import trio
 
@@ -18,25 +15,17 @@ from trio_http.http1 import plain
 from trio_http.http1.body import RequestBody
 from trio_http.http1.input import Input
 from trio_http.http1.interpreter import run
+from trio_http.http1.outgoing import end_of, final_head, interim_head
 from trio_http.http1.output import Output, rest_of
 from trio_http.http1.pages import read_cached
 from trio_http.http1.stream import Transport
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
-from trio_http.semantics.errors import HTTPError, reason_of
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
 from trio_http.semantics.trailers import asked_for
-
-# Events of h11's never change, so equal ones can be used again: to make one takes
-# as long as to send it.
-_END = h11.EndOfMessage()
-
-
-@lru_cache(maxsize=256)
-def _head_event(status: int, fields: tuple[tuple[bytes, bytes], ...]) -> h11.Response:
-    reason = reason_of(status).encode()
-    return h11.Response(status_code=status, headers=list(fields), reason=reason)
 
 
 class Wire:
@@ -166,16 +155,12 @@ class Wire:
         known = self._reusable and body.is_sound
         return self._is_last or not known or not body.is_worth_reading
 
-    async def inform(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    async def inform(self, status: int, fields: RawFields) -> None:
         """Send an interim response (RFC 9110 15.2) at once."""
         self._leave_plain()
         if status == 100:
             self.body.was_continued()
-        self._write(
-            h11.InformationalResponse(
-                status_code=status, headers=list(headers), reason=reason_of(status).encode()
-            )
-        )
+        self._write(interim_head(status, fields))
         await self._output.flush()
 
     def end_with_this(self) -> None:
@@ -244,14 +229,13 @@ class Wire:
     async def respond(self, response: Response) -> None:
         """Send a response; its body is run as fast as the client takes it."""
         self._leave_plain()
-        self._write(_head_event(response.status, response.headers.raw))
+        self._write(final_head(response.status, response.headers.raw))
         self.status = response.status
         try:
             if not isinstance(response.body, bytes):
                 await self._output.send()  # here, too
             await run(response.body, self._send_data)
-            trailers = asked_for(response).raw
-            self._write(h11.EndOfMessage(headers=list(trailers)) if trailers else _END)
+            self._write(end_of(asked_for(response)))
             await self._output.send()
         except BaseException:
             self._h11.send_failed()
