@@ -322,6 +322,14 @@ async def test_a_file_for_a_client_that_has_left(file: int, sendfile: None, pair
 
 
 @both_ways
+async def test_a_file_for_a_client_that_has_reset(file: int, sendfile: None, tcp: Pair) -> None:
+    transport, theirs = tcp
+    reset(theirs)
+    with pytest.raises(ClientDisconnected):
+        await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+
+
+@both_ways
 async def test_a_file_that_becomes_shorter_is_an_error(
     sendfile: None, tmp_path: Path, tcp: Pair
 ) -> None:
@@ -372,23 +380,28 @@ async def test_little_of_a_file_waits_in_the_kernel_for_a_client_on_this_machine
         return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)  # not for all of it
         address = listening.getsockname()
         with socket.create_connection(address, source_address=(client, 0)) as theirs:
             ours, _ = listening.accept()
             ours.settimeout(0)
             theirs.settimeout(0)
             before = limit_of(ours)
+            assert before != NEAR_UNSENT
             transport = SocketTransport(ours, Levels(ours))
-            limit = None
+            limits = []
 
-            async def send() -> None:
-                nonlocal limit
+            async def read() -> None:
+                await wait_all_tasks_blocked()  # so now it is being sent
+                limits.append(limit_of(ours))
+                assert await read_all(theirs) == MUCH
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read)
                 await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
-                limit = limit_of(ours)
-
-            assert await received_by(theirs, transport, send) == MUCH
-    assert before != NEAR_UNSENT
-    assert limit == (before if unsent is None else unsent)
+                limits.append(limit_of(ours))
+                await transport.aclose()
+    assert limits == [before if unsent is None else unsent, before]
 
 
 async def test_where_nothing_limits_it_files_arrive_all_the_same(

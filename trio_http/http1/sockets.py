@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import trio
@@ -113,19 +113,19 @@ class SocketTransport:
             raise ClientDisconnected("the client has stopped reading") from None
 
     async def send_file(self, piece: FileSlice, patience: float) -> None:
-        _keep_short(self._socket)
         rest = piece
-        while rest:
-            match await self._sendfile(rest):
-                case None:
-                    send = partial(self.send, patience=patience)
-                    return await send_pieces(rest, send)
-                case 0:
-                    raise EOFError("a file has become shorter while it was sent")
-                case -1:
-                    await self._writable(patience)
-                case sent:
-                    rest = rest.behind(sent)
+        with _kept_short(self._socket):
+            while rest:
+                match await self._sendfile(rest):
+                    case None:
+                        send = partial(self.send, patience=patience)
+                        return await send_pieces(rest, send)
+                    case 0:
+                        raise EOFError("a file has become shorter while it was sent")
+                    case -1:
+                        await self._writable(patience)
+                    case sent:
+                        rest = rest.behind(sent)
         return None
 
     async def _sendfile(self, piece: FileSlice) -> int | None:
@@ -166,15 +166,31 @@ class SocketTransport:
         self._socket.close()
 
 
-def _keep_short(connected: socket.socket) -> None:
+@contextmanager
+def _kept_short(connected: socket.socket) -> Iterator[None]:
     """Have little wait in the kernel for a client on this machine.
 
     The client would find it when it has long left the processor's cache: a large
     file takes more than twice as long then. Over a network, on which a reserve is
-    sent while we are busy, nothing changes.
+    sent while we are busy, nothing changes, and nor does it for what comes later.
     """
-    if not hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        return
-    with suppress(OSError):  # the client has left, or this is no TCP
-        if connected.getsockname()[:1] == connected.getpeername()[:1]:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NEAR_UNSENT)
+    is_near = _is_near(connected)
+    if is_near:
+        _limit_unsent(connected, NEAR_UNSENT)
+    try:
+        yield
+    finally:
+        if is_near:
+            _limit_unsent(connected, 0)  # none of its own
+
+
+def _is_near(connected: socket.socket) -> bool:
+    with suppress(OSError):  # the client has left
+        return bool(connected.getsockname()[:1] == connected.getpeername()[:1])
+    return False
+
+
+def _limit_unsent(connected: socket.socket, size: int) -> None:
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        with suppress(OSError):  # this is no TCP
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
