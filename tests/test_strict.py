@@ -206,6 +206,8 @@ HOST = b"Host: example.org"
         (POST, HOST, b"Transfer-Encoding: chunked"),
         (POST, HOST, b"Transfer-Encoding: CHUNKED "),
         (POST, HOST, b"Expect: 100-Continue"),
+        (POST, HOST, b"Expect:"),  # RFC 9110 5.6.1.2: a list without members expects nothing
+        (POST, HOST, b"Expect: ,100-continue,"),
         (GET, HOST, b"X:"),
         (GET, HOST, b"X: a b\tc \xe9"),
     ],
@@ -288,6 +290,7 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         # RFC 9110 10.1.1.
         ((POST, HOST, b"Expect: 200-ok"), 417),
         ((POST, HOST, b"Expect: 100-continue, x"), 417),
+        ((POST, HOST, b"Expect:", b"Expect: x"), 417),
         # RFC 9110 2.5 and RFC 9113 3.4: the preface of HTTP/2.
         ((b"PRI * HTTP/2.0",), 505),
     ],

@@ -157,8 +157,13 @@ def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) ->
 
 
 def check_expectations(values: list[bytes], version: bytes) -> None:
-    """None but ``100-continue``, which HTTP/1.0 does not know (RFC 9110 10.1.1)."""
-    if version == b"1.1" and any(value.lower() != b"100-continue" for value in values):
+    """Refuse an expectation other than ``100-continue`` (RFC 9110 10.1.1).
+
+    The field is a list, and an empty one expects nothing (RFC 9110 5.6.1.2). HTTP/1.0
+    does not know the field.
+    """
+    expected = {member.strip(b" \t").lower() for member in b",".join(values).split(b",")}
+    if version == b"1.1" and expected - {b"", b"100-continue"}:
         raise HTTPError(417, "only 100-continue can be expected")
 
 
