@@ -306,7 +306,45 @@ async def test_what_is_refused_ends_the_connection(
     assert not events.errors()  # it is the client's fault, not ours
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /% HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /a%4x HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n C: d\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\r\n\tHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA\r\n: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n-upload\r\n\r\n",
+    ],
+)
+async def test_a_slip_in_a_plain_head_is_refused_on_every_interpreter(head: bytes) -> None:
+    # CPython 3.11.0 to 3.11.4 took such heads for plain ones.
+    async with open_client(echo) as client:
+        await client.send(head + GET)
+        assert (await client.answer()).status == 400
+        assert await client.rest() == b""
+
+
 # Bodies that are read, and those that are not
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        # As `curl -H 'Expect;'` sends it: the field is there, and empty.
+        b"Host: x\r\nContent-Length: 7\r\nExpect:\r\n",
+        b"Host: x\r\nExpect:\r\nContent-Length: 7\r\n",
+        b"Expect: \r\nHost: x\r\nContent-Length: 7\r\n",
+        b"Content-Length: 7\r\nExpect:\r\nHost: x\r\nA: b\r\n",
+        b"Content-Length: 7\r\nHost: x\r\nConnection:\r\n",
+        b"Content-Length: 7\r\nHost: x\r\nTe:\r\nTrailer:\r\nA:\r\n",
+    ],
+)
+async def test_an_empty_field_ends_neither_the_head_nor_the_body(fields: bytes) -> None:
+    async with open_client(echo) as client:
+        await client.send(b"POST / HTTP/1.1\r\n" + fields + b"\r\nhelloXY" + GET)
+        assert (await client.answer()).body == b"POST / helloXY"
+        assert (await client.answer()).body == b"GET / "
 
 
 async def test_a_handler_that_does_not_read_lets_no_client_continue() -> None:

@@ -5,6 +5,7 @@ sources that break them first, and then on the house as it stands.
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -195,6 +196,21 @@ def no_room_is_too_long(house: House) -> Iterator[str]:
             yield f"{module.name} has {lines} lines"
 
 
+# CPython matches these wrongly: possessive groups up to 3.11.4 (gh-106052), and with
+# captures in them up to 3.13.0 and later (gh-101955). A possessive class is sound,
+# and ``()*+`` is a list of characters (RFC 3986 2.2).
+UNSOUND = re.compile(r"(?<![\\(])(?:\)(?:[*+?]|\{[0-9,]+\})\+|\(\?>)")
+
+
+def no_expression_repeats_groups_possessively(house: House) -> Iterator[str]:
+    for module in house.values():
+        for node in module.nodes():
+            if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+                if found := UNSOUND.search(text):
+                    yield f"{module.name} has {found[0]} in line {node.lineno}"
+
+
 LAWS: list[Law] = [
     every_folder_is_a_floor,
     imports_never_point_up,
@@ -206,6 +222,7 @@ LAWS: list[Law] = [
     nobody_reaches_into_another_module,
     rooms_are_named_after_ideas,
     no_room_is_too_long,
+    no_expression_repeats_groups_possessively,
 ]
 
 
@@ -287,6 +304,11 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (rooms_are_named_after_ideas, Module("trio_http.config", "")),
         (rooms_are_named_after_ideas, Module("trio_http.common.fields", "")),
         (no_room_is_too_long, room("apps", "x = 1\n" * (LONGEST + 1))),
+        (no_expression_repeats_groups_possessively, room("http1", "X = rb'(?:ab?c)*+'")),
+        (no_expression_repeats_groups_possessively, room("http1", "X = r'(a|(b))++'")),
+        (no_expression_repeats_groups_possessively, room("http1", "X = 'a(b)?+'")),
+        (no_expression_repeats_groups_possessively, room("http1", "X = b'(a)(b){2,3}+'")),
+        (no_expression_repeats_groups_possessively, room("http1", "X = f'(?>(?:{Y})*)'")),
     ],
 )
 def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
@@ -305,6 +327,7 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         room("semantics", "import re\nfrom trio_http.semantics.headers import Headers\nre.open()"),
         room("apps", "import x\nfrom __future__ import annotations\nx.__name__\nself._own = 1"),
         room("apps", "x = 1\n" * LONGEST),
+        room("http1", "X = rb'[a-z]*+[0-9]{2}+x++[()*+,]\\)++(?:ab?c)+(a)?'"),
         Module("trio_http.apps.database", ""),  # it is the whole name that counts
     ],
 )
