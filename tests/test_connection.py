@@ -904,7 +904,7 @@ async def test_a_cancelled_response_never_looks_whole() -> None:
 async def client_of(service: Service) -> AsyncIterator[Client]:
     near, far = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_connection, service, transport_of(far, 2), "local")
+        nursery.start_soon(serve_connection, service, transport_of(far, Timeouts()), "local")
         yield Client(near)
         await near.aclose()
 
@@ -922,7 +922,7 @@ async def test_an_idle_client_that_stays_is_not_waited_for(autojump_clock: MockC
     service = Service(hello)
     near, far = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_connection, service, transport_of(far, 2), "local")
+        nursery.start_soon(serve_connection, service, transport_of(far, Timeouts()), "local")
         assert (await Client(near).get("/")).body == b"hello"
         await wait_all_tasks_blocked()
         service.idle.end()
@@ -1138,7 +1138,7 @@ async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
     service = Service(hello, limits=Limits(date=False))
     ours, stream = tls_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_connection, service, transport_of(ours, 2), "local")
+        nursery.start_soon(serve_connection, service, transport_of(ours, Timeouts()), "local")
         await stream.do_handshake()
         for _ in range(requests):
             await stream.send_all(GET)
@@ -1147,6 +1147,29 @@ async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
         service.idle.end()
         assert await stream.receive_some() == b""
     assert trio.current_time() == 0
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"])
+async def test_over_tls_a_client_has_to_shake_hands_in_the_time_of_a_head(
+    said: bytes, autojump_clock: MockClock
+) -> None:
+    events = Events()
+    ours, stream = tls_pair()
+    await stream.transport_stream.send_all(said)
+    await serve_stream(hello, ours, report=events.append, timeouts=Timeouts(head=7))
+    assert trio.current_time() == 7  # not 75, for which others may wait between requests
+    assert events == [Connected("local"), Disconnected("local")]
+
+
+async def test_over_tls_a_client_that_is_cut_off_has_not_ended_its_body() -> None:
+    events = Events()
+    ours, stream = tls_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve_stream, echo, ours, report=events.append))
+        await stream.send_all(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell")
+        await wait_all_tasks_blocked()
+        await stream.transport_stream.aclose()
+    assert events.endings() == [Ending.DISCONNECTED]
 
 
 async def test_over_tls_the_answer_to_what_is_refused_arrives(autojump_clock: MockClock) -> None:

@@ -18,7 +18,7 @@ from trio_http.http1.readiness import Levels
 from trio_http.http1.sockets import SocketTransport
 from trio_http.http1.stream import Transport, transport_of
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.limits import Limits, Timeouts
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -35,7 +35,7 @@ class Nowhere(trio.abc.SendStream):
 
 
 def reading(stream: MemoryReceiveStream) -> Transport:
-    return transport_of(trio.StapledStream(Nowhere(), stream), 1)
+    return transport_of(trio.StapledStream(Nowhere(), stream), Timeouts())
 
 
 def connect(limits: Limits = Limits()) -> tuple[Input, trio.testing.MemorySendStream]:  # noqa: B008

@@ -10,7 +10,7 @@ from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.readiness import TrioLevels
 from trio_http.http1.stream import transport_of
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
 from trio_http.serving.places import Places
 from trio_http.testing import Client
@@ -28,7 +28,7 @@ def places_for(connections: float, nursery: trio.Nursery) -> Places:
 def enter(places: Places) -> Client:
     """Take a place; the client who sits there."""
     near, far = trio.testing.memory_stream_pair()
-    places.take(transport_of(far, 0), "test")
+    places.take(transport_of(far, Timeouts(linger=0)), "test")
     return Client(near)
 
 

@@ -21,6 +21,7 @@ from trio_http.http1.sockets import SocketTransport
 from trio_http.http1.stream import StreamTransport, transport_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
+from trio_http.semantics.limits import Timeouts
 
 MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
@@ -310,7 +311,7 @@ async def test_a_socket_is_driven_directly() -> None:
     ours, theirs = trio.socket.socketpair()
     stream = trio.SocketStream(ours)
     descriptor = stream.socket.fileno()
-    transport = transport_of(stream, 2)
+    transport = transport_of(stream, Timeouts())
     assert isinstance(transport, SocketTransport)
     assert stream.socket.fileno() == -1  # it has changed hands
     assert not os.get_blocking(descriptor)
@@ -323,7 +324,7 @@ async def test_a_socket_is_driven_directly() -> None:
 
 async def test_every_other_stream_goes_through_its_own_methods() -> None:
     ours, theirs = memory_stream_pair()
-    transport = transport_of(ours, 2)
+    transport = transport_of(ours, Timeouts())
     assert isinstance(transport, StreamTransport)
     await transport.aclose()
     assert await theirs.receive_some() == b""

@@ -50,7 +50,7 @@ class Peer(Client):
 
 def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple[Wire, Peer]:  # noqa: B008
     near, far = memory_stream_pair()
-    transport = transport_of(far, 2)
+    transport = transport_of(far, Timeouts())
     return Wire(transport, timeouts, limits), Peer(near, transport)
 
 
@@ -599,7 +599,7 @@ async def test_head_and_body_leave_together_where_both_are_there() -> None:
         sends += 1
 
     far.send_stream.send_all_hook = count
-    wire, client = Wire(transport_of(far, 2), Timeouts(), Limits()), Client(near)
+    wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
     await client.send(GET)
     await wire.input.wait_for_request()
     await wire.next_request()
@@ -648,7 +648,7 @@ async def test_a_response_that_cannot_be_written_leaves_room_for_another() -> No
 
 async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
     near, far = memory_stream_pair()
-    wire, client = Wire(transport_of(far, 2), Timeouts(), Limits()), Client(near)
+    wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
     await client.send(GET)
     await wire.input.wait_for_request()
     await wire.next_request()
@@ -824,7 +824,7 @@ async def test_hanging_up_says_so_and_waits_for_the_client() -> None:
 
 async def test_hanging_up_is_for_closing_where_the_client_has_done_so() -> None:
     near, far = memory_stream_pair()
-    wire = Wire(transport_of(far, 2), Timeouts(), Limits())
+    wire = Wire(transport_of(far, Timeouts()), Timeouts(), Limits())
     await near.send_eof()
     assert not await wire.input.wait_for_request()
     await wire.hang_up()
@@ -880,7 +880,7 @@ async def test_a_client_that_only_closing_tells_waits_for_nothing(
     sent: bytes, reads: int, seconds: float, autojump_clock: MockClock
 ) -> None:
     near, far = memory_stream_pair()
-    wire = Wire(transport_of(WithoutHalves(far), 2), Timeouts(linger=2), Limits())
+    wire = Wire(transport_of(WithoutHalves(far), Timeouts()), Timeouts(linger=2), Limits())
     client = Client(near)
     await client.send(sent)
     await wire.input.wait_for_request()
@@ -894,7 +894,7 @@ async def test_a_client_that_only_closing_tells_waits_for_nothing(
 
 async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock) -> None:
     near, far = memory_stream_pair()
-    wire = Wire(transport_of(WithoutHalves(far), 2), Timeouts(linger=2), Limits())
+    wire = Wire(transport_of(WithoutHalves(far), Timeouts()), Timeouts(linger=2), Limits())
     client = Client(near)
     await client.send(GET)
     assert await answered(wire)
@@ -1126,7 +1126,7 @@ async def test_what_a_client_has_no_room_for_leaves_later(
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
     with path.open("rb") as file:
         async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
-            transport = transport_of(await listener.accept(), 2)
+            transport = transport_of(await listener.accept(), Timeouts())
             wire = Wire(transport, Timeouts(), Limits(plain=True))
             await client.send_all(GET)
             assert await begin(wire)

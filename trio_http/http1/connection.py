@@ -77,7 +77,7 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
     # Beside the connection runs what looks after its waits, as long as it lasts.
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.idle.watch)
-        await serve_connection(service, transport_of(stream, timeouts.linger), client)
+        await serve_connection(service, transport_of(stream, timeouts), client)
         nursery.cancel_scope.cancel()
 
 

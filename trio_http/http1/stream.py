@@ -21,8 +21,10 @@ from trio_http.http1.pages import PIECE, send_pieces
 from trio_http.http1.pipes import Pipe
 from trio_http.http1.readiness import Levels
 from trio_http.http1.sockets import SocketTransport
+from trio_http.http1.tls import Encrypted
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
+from trio_http.semantics.limits import Timeouts
 
 
 class Transport(Protocol):
@@ -160,10 +162,12 @@ class StreamTransport:
             await self._stream.aclose()
 
 
-def transport_of(stream: trio.abc.Stream, aclose_patience: float) -> Transport:
+def transport_of(stream: trio.abc.Stream, timeouts: Timeouts) -> Transport:
     """The quickest way to drive a stream, which is this transport's to close from now on."""
     if isinstance(stream, trio.SocketStream):
         connected = socket.socket(fileno=stream.socket.detach())
         connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
         return SocketTransport(connected, Levels(connected))
-    return StreamTransport(stream, aclose_patience)
+    if isinstance(stream, trio.SSLStream):
+        stream = Encrypted(stream, timeouts.head)
+    return StreamTransport(stream, timeouts.linger)

@@ -14,7 +14,7 @@ class Timeouts:
     # they end it and no request of theirs meets a closing one.
     idle: float = 75  # for a next request
     # A head is one or a few packets; who needs longer holds a place on purpose.
-    head: float = 10  # from a request's first byte to its blank line
+    head: float = 10  # from a request's first byte to its blank line; for a TLS handshake, too
     # Long enough for a phone between two cells, short enough to free a task.
     receive: float = 30  # for the next bytes of a request's body
     send: float = 30  # for the client to take the next bytes of an answer

@@ -115,7 +115,7 @@ async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> Non
 async def _accept(listener: trio.abc.Listener[trio.abc.Stream], places: Places) -> NoReturn:
     if isinstance(listener, trio.SocketListener):
         await _accept_sockets(listener, places)
-    linger = places.service.timeouts.linger
+    timeouts = places.service.timeouts
     while True:
         # Of several such listeners, each may wait for a client when the last place
         # is taken. One client more for each is better than one with no client
@@ -127,7 +127,7 @@ async def _accept(listener: trio.abc.Listener[trio.abc.Stream], places: Places) 
             await _recover(error)
         else:
             client = client_of(stream)  # first: the transport may take the socket out of it
-            places.take(transport_of(stream, linger), client)
+            places.take(transport_of(stream, timeouts), client)
 
 
 async def _accept_sockets(listener: trio.SocketListener, places: Places) -> NoReturn:
