@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_http.apps import contents
+from trio_http.apps import contents, stored
 from trio_http.apps.contents import BESIDE, COPIED, LONGEST, MOST_OPEN, Contents
 from trio_http.apps.directory import Allow, Directory
 from trio_http.apps.open_folders import MOST as MOST_FOLDERS
@@ -49,7 +49,7 @@ def asking(target: str = "/file", **fields: str) -> Request:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file").write_bytes(b"hello")
-    monkeypatch.setattr(contents, "SETTLED", -1)  # as if all that was long ago
+    monkeypatch.setattr(stored, "SETTLED", -1)  # as if all that was long ago
     return tmp_path
 
 
@@ -96,6 +96,12 @@ def _replace(path: Path) -> None:
     other.rename(path)
 
 
+def _write_and_set_the_time_back(path: Path) -> None:
+    status = path.stat()
+    path.write_bytes(b"world")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def _forbid(path: Path) -> None:
     path.chmod(0)
 
@@ -106,7 +112,9 @@ def _link(path: Path) -> None:
 
 
 @needs_pages
-@pytest.mark.parametrize("change", [_write, _grow, _replace, _forbid, _link, Path.unlink])
+@pytest.mark.parametrize(
+    "change", [_write, _write_and_set_the_time_back, _grow, _replace, _forbid, _link, Path.unlink]
+)
 async def test_a_file_that_is_not_as_it_was_is_for_others_to_send(
     root: Path, change: Callable[[Path], None]
 ) -> None:
@@ -145,7 +153,7 @@ async def test_what_was_changed_a_moment_ago_is_not_kept(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It could be changed again without looking any newer.
-    monkeypatch.setattr(contents, "SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(stored, "SETTLED", 3600 * 10**9)
     assert noted(root, asking()).get(asking()) is None
 
 

@@ -368,8 +368,23 @@ async def test_a_file_has_validators(root: Path) -> None:
     status = (root / "file").stat()
     async with open_client(files(root)) as client:
         answer = await client.get("/file")
-        assert answer.headers["ETag"] == f'"{784111777_123456789:x}-100-{status.st_ino:x}"'
+        tag = f'"{784111777_123456789:x}-100-{status.st_ino:x}-{status.st_ctime_ns:x}"'
+        assert answer.headers["ETag"] == tag
         assert answer.headers["Last-Modified"] == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+async def test_a_file_whose_time_was_set_back_is_another(root: Path) -> None:
+    async with open_client(files(root)) as client:
+        tag = (await client.get("/file")).headers["ETag"]
+        status = (root / "file").stat()
+        while (root / "file").stat().st_ctime_ns == status.st_ctime_ns:
+            (root / "file").write_bytes(EVERY_BYTE[::-1])
+            os.utime(root / "file", ns=(status.st_atime_ns, status.st_mtime_ns))
+        fields = [("Range", "bytes=200-"), ("If-Range", tag)]
+        for _ in range(3):  # from the disk, and from memory
+            answer = await client.get("/file", [("If-None-Match", tag)])
+            assert (answer.status, answer.body) == (200, EVERY_BYTE[::-1])
+            assert (await client.get("/file", fields)).status == 200
 
 
 async def test_a_file_from_the_future_is_not_dated_so(root: Path) -> None:

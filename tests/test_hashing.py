@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import hashing
+from trio_http.apps import hashing, stored
 from trio_http.apps.hashing import AT_ONCE, FileDigests, digest_of
 from trio_http.semantics.digests import Digest
 
@@ -52,6 +52,13 @@ async def test_a_digest_is_of_every_byte(tmp_path: Path, algorithm: str, size: i
     assert digest == Digest(algorithm, hashlib.new(algorithm.replace("-", ""), data).digest())
 
 
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every file for one that was changed long ago."""
+    monkeypatch.setattr(stored, "SETTLED", -1)
+
+
+@pytest.mark.usefixtures("settled")
 async def test_a_digest_is_remembered_as_long_as_the_file_stays_the_same(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
@@ -59,17 +66,31 @@ async def test_a_digest_is_remembered_as_long_as_the_file_stays_the_same(tmp_pat
     digests = FileDigests()
     with opened(path) as file:
         first = await digests.of(file.descriptor, file.status, "sha-256")
-        # It is not read again: its status says that it is the same.
+        # It is not read again: by the status it had when it was opened it is the same.
         path.write_bytes(b"two")
         os.utime(path, ns=(0, 0))
         assert await digests.of(file.descriptor, file.status, "sha-256") is first
         assert await digests.of(file.descriptor, file.status, "sha-512") is not first
-        os.utime(path, ns=(1, 1))
     with opened(path) as file:
         second = await digests.of(file.descriptor, file.status, "sha-256")
     assert second == Digest("sha-256", hashlib.sha256(b"two").digest())
 
 
+async def test_the_digest_of_a_file_that_was_changed_a_moment_ago_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It could be changed again without looking any newer.
+    monkeypatch.setattr(stored, "SETTLED", 3600 * 10**9)
+    (tmp_path / "file").write_bytes(b"data")
+    digests = FileDigests()
+    with opened(tmp_path / "file") as file:
+        first = await digests.of(file.descriptor, file.status, "sha-256")
+        second = await digests.of(file.descriptor, file.status, "sha-256")
+    assert first == second
+    assert first is not second
+
+
+@pytest.mark.usefixtures("settled")
 async def test_only_the_last_digests_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

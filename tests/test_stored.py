@@ -8,13 +8,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from trio_http.apps import directory
+from trio_http.apps import directory, stored
 from trio_http.apps.directory import NOTHING_MORE, Allow, Directory
 from trio_http.apps.stored import (
     SUFFIXES,
     Opened,
     Place,
+    age_of,
     best_of,
+    is_settled,
     modified_of,
     siblings_of,
     state_of,
@@ -45,7 +47,7 @@ def write(path: Path, data: bytes, nanoseconds: int = NOW * 10**9) -> os.stat_re
 
 def test_a_tag_is_strong_and_says_what_it_is_made_of(tmp_path: Path) -> None:
     status = write(tmp_path / "file", b"x" * 255, 0xABC)
-    assert tag_of(status) == ETag(f"abc-ff-{status.st_ino:x}")
+    assert tag_of(status) == ETag(f"abc-ff-{status.st_ino:x}-{status.st_ctime_ns:x}")
     assert not tag_of(status).weak
 
 
@@ -60,13 +62,38 @@ def test_a_tag_is_another_as_soon_as_anything_is(tmp_path: Path) -> None:
     assert len(set(tags)) == len(tags)
 
 
+def test_a_tag_is_another_although_the_time_was_set_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    tag = tag_of(write(path, b"old"))
+    wait_for_the_clock_of(tmp_path)
+    assert tag_of(write(path, b"new")) != tag  # in place, as rsync -t --inplace does
+
+
+def wait_for_the_clock_of(folder: Path) -> None:
+    """Return when the kernel gives changes another time than it has given the last one."""
+    probe = folder / "probe"
+    probe.touch()
+    before = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == before:
+        probe.touch()
+
+
 def test_a_tag_stays_as_long_as_the_file_does(tmp_path: Path) -> None:
     path = tmp_path / "file"
     tag = tag_of(write(path, b"data"))
     path.read_bytes()
-    path.chmod(0o600)
-    os.link(path, tmp_path / "link")
     assert tag_of(path.stat()) == tag
+
+
+def test_a_version_is_settled_once_the_next_change_will_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = write(tmp_path / "file", b"", 0)  # which is not when its status was changed
+    assert 0 <= age_of(status) < 3600 * 10**9
+    monkeypatch.setattr(stored, "SETTLED", 3600 * 10**9)
+    assert not is_settled(status)
+    monkeypatch.setattr(stored, "SETTLED", 0)
+    assert is_settled(status)
 
 
 @pytest.mark.parametrize(

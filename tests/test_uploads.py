@@ -568,9 +568,24 @@ def tag_in(folder: Path) -> str:
     return str(tag_of((folder / "name").stat()))
 
 
-async def test_an_upload_is_told_the_tag_of_what_it_has_stored(tmp_path: Path, way: str) -> None:
-    for data in (b"new", b"replaced"):
-        assert str((await stored(data, tmp_path, ["name"])).tag) == tag_in(tmp_path)
+@pytest.fixture(params=["/dev/shm", "/var/tmp"])  # noqa: S108 - what Linux has there
+def file_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system in memory, and one on a disk, where there are both."""
+    parent = request.param if Path(request.param).exists() else tmp_path
+    with TemporaryDirectory(dir=parent) as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("length", [3, SHORT + 1])
+async def test_an_upload_is_told_the_tag_of_what_it_has_stored(
+    file_system: Path, way: str, length: int
+) -> None:
+    # To link and to rename are changes of status, which is part of the tag.
+    for data in (b"a" * length, b"b" * length, b"c" * length):
+        tag = str((await stored(data, file_system, ["name"])).tag)
+        assert tag == tag_in(file_system)
+        assert await refusal_of(file_system, ["name"], on(("If-None-Match", tag))) == 412
+    assert without_parts(file_system) == {"name": b"c" * length}
 
 
 async def test_what_does_not_fit_the_terms_is_refused_before_it_is_sent(

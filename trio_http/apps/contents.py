@@ -7,17 +7,15 @@ in memory and close it takes five, and as much again around them.
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import trio
 
 from trio_http.apps.directory import Allow
 from trio_http.apps.open_folders import OpenFolders
 from trio_http.apps.recent import SECONDS, Recent
-from trio_http.apps.stored import Opened, Version, version_of
+from trio_http.apps.stored import Opened, Version, is_settled, version_of
 from trio_http.http1.pages import read_cached
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
@@ -36,27 +34,23 @@ MOST_OPEN = 32
 # What each takes beside its content.
 BESIDE = 2048
 
-# The kernel tells times to a few milliseconds. What was changed a moment ago could be
-# changed again without looking any newer, so it has to be older than this.
-SETTLED = 100_000_000  # nanoseconds
-
-_Look: TypeAlias = tuple[Version, int]
-
 
 class Kept:
-    """The response with a file, where that is, and how it looked then.
+    """The response with a file, where that is, and which version of it was read.
 
     The file that it may hold open is closed when its time is over and nobody is
     within ``with``.
     """
 
-    __slots__ = ("_is_over", "_users", "above", "look", "name", "response")
+    __slots__ = ("_is_over", "_users", "above", "name", "response", "version")
 
-    def __init__(self, above: tuple[str, ...], name: str, look: _Look, response: Response) -> None:
+    def __init__(
+        self, above: tuple[str, ...], name: str, version: Version, response: Response
+    ) -> None:
         self.above = above
         self.name = name
-        self.look = look
         self.response = response
+        self.version = version
         self._users = 0
         self._is_over = False
 
@@ -119,7 +113,7 @@ class Contents:
             status = os.stat(at, dir_fd=descriptor, follow_symlinks=self._follow)
         except (HTTPError, OSError):
             return None  # it is not as it was, which is for others to tell
-        return kept if _look_of(status) == kept.look else None
+        return kept if version_of(status) == kept.version else None
 
     def _known(self) -> _Known:
         try:
@@ -138,8 +132,7 @@ class Contents:
         """
         status = file.status
         is_short = status.st_size <= LONGEST and not file.siblings
-        newest = max(status.st_mtime_ns, status.st_ctime_ns)
-        if not is_short or time.time_ns() - newest < SETTLED or not _asks_for_no_more(request):
+        if not is_short or not is_settled(status) or not _asks_for_no_more(request):
             return
         body: bytes | FileSlice | None
         body = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
@@ -148,7 +141,7 @@ class Contents:
             body = _held_open(file) if known.open < MOST_OPEN else None
         if body is not None:
             whole = Response(response.status, response.headers, body, response.compress)
-            kept = Kept(above, file.name, _look_of(status), whole)
+            kept = Kept(above, file.name, version_of(status), whole)
             known.recent.note(request.path, kept)
             if isinstance(body, FileSlice):
                 known.open += 1
@@ -181,8 +174,3 @@ def _asks_for_no_more(request: Request) -> bool:
         and not request.path.endswith("/")
         and b"want-repr-digest" not in request.headers.names
     )
-
-
-def _look_of(status: os.stat_result) -> _Look:
-    # Who may read it is no part of a file's version, but of how it looks.
-    return version_of(status), status.st_ctime_ns

@@ -87,7 +87,7 @@ class _Manner:
 
     def __post_init__(self) -> None:
         """Refuse now what would otherwise be refused with every answer."""
-        self.headers("name", (0, 0, 0), 0, None, None)
+        self.headers("name", (0, 0, 0, 0), 0, None, None)
 
     def headers(
         self, name: str, version: Version, modified: int, coding: str | None, varies: object

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 import trio
 
+from trio_http.apps.stored import is_settled, version_of
 from trio_http.http1.pages import read_slice
 from trio_http.semantics.digests import ALGORITHMS, Digest
 
@@ -30,14 +31,15 @@ class FileDigests:
 
     async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
         """The digest of a file, or None for one that has changed since it had that status."""
-        key = (algorithm, status.st_dev, *_state(status))
+        key = (algorithm, status.st_dev, *version_of(status))
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
+        settled = is_settled(status)  # before it is read: what comes later would not show
         digest = await trio.to_thread.run_sync(
             digest_of, descriptor, status, algorithm, limiter=self._limiter
         )
-        if digest is not None:
+        if digest is not None and settled:
             self._known[key] = digest
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
@@ -52,10 +54,6 @@ def digest_of(descriptor: int, status: os.stat_result, algorithm: str) -> Digest
         trio.from_thread.check_cancelled()
         hasher.update(data)
         offset += len(data)
-    if _state(os.fstat(descriptor)) != _state(status):
+    if version_of(os.fstat(descriptor)) != version_of(status):
         return None
     return Digest(algorithm, hasher.digest())
-
-
-def _state(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -25,14 +25,37 @@ from trio_http.semantics.validators import ETag
 # The best first, which is what a client gets that has no preference.
 SUFFIXES = {"zstd": ".zst", "br": ".br", "gzip": ".gz"}
 
+# A kernel tells times to a few milliseconds. A file that was changed a moment ago could be
+# changed again without looking any newer, so it has to be older than this.
+SETTLED = 100_000_000  # nanoseconds
 
-Version: TypeAlias = tuple[int, int, int]
-"""What tells one state of a file from another, as far as its status does."""
+Version: TypeAlias = tuple[int, int, int, int]
+"""What tells one state of a file from another, as far as its status does.
+
+Whatever is remembered of a file is remembered of a version, and of no less than that.
+"""
 
 
 def version_of(status: os.stat_result) -> Version:
-    """The version of a file that has this status."""
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    """Return the version of a file that has this status.
+
+    The time of modification can be set to any value, as ``cp -p``, ``rsync -t``
+    and ``touch -r`` do. The time of the last status change cannot: it is part
+    of the version, although it is also another after a mere ``chmod``, a new
+    hard link or a move. On Windows it is the time of creation instead, which
+    adds nothing.
+    """
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
+
+
+def is_settled(status: os.stat_result) -> bool:
+    """Whether the next change of a file is sure to make another version of it."""
+    return age_of(status) >= SETTLED
+
+
+def age_of(status: os.stat_result) -> int:
+    """Return the nanoseconds since the last change of a file that has this status."""
+    return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def tag_of(status: os.stat_result) -> ETag:
@@ -41,14 +64,14 @@ def tag_of(status: os.stat_result) -> ETag:
 
 
 def tag_of_version(version: Version) -> ETag:
-    """A tag that is another whenever the bytes are.
+    """Return a tag that differs whenever the bytes differ.
 
     A file that is replaced has another inode. One that is written to in place
-    has another time, to the nanosecond, or what the kernel makes of that: two
+    has another time, to the nanosecond, or to the kernel's resolution: two
     changes within a few milliseconds that keep the length can look like one.
     """
-    modified, size, inode = version
-    return ETag(f"{modified:x}-{size:x}-{inode:x}")
+    modified, size, inode, changed = version
+    return ETag(f"{modified:x}-{size:x}-{inode:x}-{changed:x}")
 
 
 def modified_of(status: os.stat_result, now: float) -> int:

@@ -201,6 +201,11 @@ class _Part:
         return _replaceable(self._folder, self._target, self._terms)
 
     def _tag(self) -> ETag:
+        """Return the tag that a GET will give the file, now that it has its name.
+
+        A name, like a mode, an owner and an attribute, is a change of status,
+        and so of the tag: nothing that changes any of these may come later.
+        """
         return tag_of(os.fstat(self._descriptor))
 
     def _date(self) -> None:
