@@ -1,13 +1,14 @@
 """The command line: what may be said, and what happens then."""
 
 import inspect
+import io
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from json import loads
@@ -16,12 +17,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_http import __version__, cli, running
+from trio_http import __version__, cli, running, spool
 from trio_http.cli import main
 from trio_http.http1.exchange import App
 from trio_http.semantics.limits import Timeouts
 from trio_http.serving.listeners import open_listeners
-from trio_http.testing import Client, open_client
+from trio_http.testing import Answer, Client, open_client
 
 # Seconds within which everything here happens, however slow the machine.
 PATIENCE = 30
@@ -272,6 +273,20 @@ def test_interrupt_before_there_is_a_server_is_no_traceback(
     assert capsys.readouterr() == ("", "")
 
 
+def test_crash_is_a_traceback_and_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*addresses: str) -> list[trio.SocketListener]:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(running, "open_listeners", crash)
+    assert main(["challenge"]) == 1
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("Traceback (most recent call last):\n")
+    assert errors.endswith("\nRuntimeError: a mistake\n")
+
+
 # What is asked for is told
 
 
@@ -286,6 +301,19 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, "--version") == f"trio-http {__version__}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", ["--version", "--help", "files --help"])
+def test_what_cannot_be_told_is_one_line_and_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - it is no file
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(arguments.split()) == 1
+        full.flush()  # as Python does in the end
+    line = "trio-http: cannot write to the standard output: No space left on device\n"
+    assert capsys.readouterr().err == line
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -340,6 +368,26 @@ async def connected(port: int) -> AsyncIterator[Client]:
         yield Client(stream)
 
 
+def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[Answer]:
+    """The answers of a command that is asked once and then told to end."""
+    answers = []
+
+    async def ask(port: int) -> None:
+        async with connected(port) as client:
+            answers.append(await client.get("/"))
+        signal.raise_signal(signal.SIGTERM)
+
+    async def open_and_ask(*addresses: str) -> list[trio.SocketListener]:
+        (listener,) = await open_listeners(*addresses)
+        # Visitors are let in as soon as they are served, and that is after we return.
+        trio.lowlevel.spawn_system_task(ask, listener.socket.getsockname()[1])
+        return [listener]
+
+    monkeypatch.setattr(running, "open_listeners", open_and_ask)
+    assert main([*arguments, "--bind", "127.0.0.1:0"]) == 0
+    return answers
+
+
 @pytest.mark.parametrize(
     ("options", "lines", "dated"),
     [("", 6, True), ("--log-level info", 6, True), ("--log-level warning --no-date", 0, False)],
@@ -351,22 +399,7 @@ def test_options_are_heard(
     lines: int,
     dated: object,
 ) -> None:
-    answers = []
-
-    async def visit(port: int) -> None:
-        async with connected(port) as client:
-            answers.append(await client.get("/"))
-        signal.raise_signal(signal.SIGTERM)
-
-    async def open_and_visit(*addresses: str) -> list[trio.SocketListener]:
-        (listener,) = await open_listeners(*addresses)
-        # Visitors are let in as soon as they are served, and that is after we return.
-        trio.lowlevel.spawn_system_task(visit, listener.socket.getsockname()[1])
-        return [listener]
-
-    monkeypatch.setattr(running, "open_listeners", open_and_visit)
-    assert main(["challenge", "--bind", "127.0.0.1:0", *options.split()]) == 0
-    (answer,) = answers
+    (answer,) = visit(monkeypatch, "challenge", *options.split())
     assert answer.status == 200
     assert ("Date" in answer.headers) is dated
     output, errors = capsys.readouterr()
@@ -403,21 +436,24 @@ class Program:
 
 
 @asynccontextmanager
-async def started(*arguments: str) -> AsyncIterator[Program]:
+async def started(
+    *arguments: str, before: Sequence[str] = (), stderr: int = subprocess.PIPE
+) -> AsyncIterator[Program]:
     """Start the program on a free port of 127.0.0.1; leaving ends it."""
     checkout = str(Path(inspect.getfile(cli)).parents[1])
-    command = [sys.executable, "-m", "trio_http", *arguments, "--bind", "127.0.0.1:0"]
+    command = [*before, sys.executable, "-m", "trio_http", *arguments, "--bind", "127.0.0.1:0"]
     start = partial(
         trio.run_process,
         command,
         env={**os.environ, "PYTHONPATH": checkout},
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         check=False,
     )
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             program = Program(await nursery.start(start))
-            nursery.start_soon(program.read)
+            if stderr == subprocess.PIPE:
+                nursery.start_soon(program.read)
             yield program
             nursery.cancel_scope.cancel()
 
@@ -561,7 +597,82 @@ def test_what_nobody_reads_any_more_is_no_failure(monkeypatch: pytest.MonkeyPatc
         errors.write("to a terminal that has gone")
         os.close(reading)
         monkeypatch.setattr(sys, "stderr", errors)
-        with pytest.raises(SystemExit) as ended:
-            main(["--version"])
-        assert ended.value.code == 0
+        assert main(["app", "nowhere"]) == 2
         errors.flush()  # as Python does in the end
+
+
+@pytest.fixture
+def stuck() -> Iterator[tuple[io.FileIO, int]]:
+    """Give both ends of a pipe that is read only now and then."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", 0) as errors:
+        yield errors, writing
+
+
+async def port_told_in(errors: io.FileIO) -> int:
+    await trio.lowlevel.wait_readable(errors)
+    line = errors.read(1000)
+    assert b"[SERVER STARTED]" in line
+    return int(line.rpartition(b":")[2])
+
+
+async def ask_at_length(client: Client, times: int) -> None:
+    """Ask for what has a line of 8 KB each in the log."""
+    for _ in range(times):
+        assert (await client.get("/" + "x" * 8000)).status == 404
+
+
+async def test_log_that_nobody_reads_stops_no_client_and_no_signal(
+    stuck: tuple[io.FileIO, int],
+) -> None:
+    errors, writing = stuck
+    async with started("challenge", stderr=writing) as program:
+        os.close(writing)
+        async with connected(await port_told_in(errors)) as client:
+            await ask_at_length(client, 20)  # more than a pipe takes
+        program.process.terminate()
+        assert await program.process.wait() == 0
+
+
+async def test_lines_are_counted_that_nobody_has_read_in_time(
+    stuck: tuple[io.FileIO, int],
+) -> None:
+    errors, writing = stuck
+    times = spool.CAPACITY // 8000 + 50
+    async with started("challenge", stderr=writing):
+        os.close(writing)
+        async with connected(await port_told_in(errors)) as client:
+            await ask_at_length(client, times)
+            seen = lost = 0
+            rest = b""
+            while seen + lost < times:
+                await trio.lowlevel.wait_readable(errors)
+                *lines, rest = (rest + errors.read(65536)).split(b"\n")
+                for line in lines:
+                    seen += b"xxxx HTTP/1.1 -> 404" in line
+                    lost += int(line.split()[3]) if line.endswith(b" lost") else 0
+                    if seen == 20 and not lost:
+                        await ask_at_length(client, 1)  # there is room for its line again
+    assert lost > 0
+
+
+@pytest.mark.parametrize("missing", ["1", "2"])
+async def test_without_a_standard_stream_files_do_not_take_its_number(
+    folder: Path, missing: str
+) -> None:
+    (folder / "module.py").write_text(
+        "with open('taken', 'w') as file: file.write(f'{file.fileno() > 2}')\n1 / 0"
+    )
+    redirected = ["sh", "-c", f'exec "$@" {missing}>&-', "sh"]
+    async with started("app", "module:app", before=redirected) as program:
+        assert await program.process.wait() == 2
+    assert (folder / "taken").read_text() == "True"
+
+
+def test_without_a_standard_error_errors_are_answered_and_all_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "module.py").write_text("async def app(request): raise RuntimeError('a mistake')")
+    monkeypatch.setattr(sys, "stderr", None)
+    answers = visit(monkeypatch, "app", "module:app")
+    assert [answer.status for answer in answers] == [500]

@@ -36,6 +36,38 @@ def test_package_run_as_a_module_is_the_command(
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, output, errors)
 
 
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "status", "said"),
+    [
+        (">&-", "--version", 1, "trio-http: cannot write to the standard output: Bad file "),
+        (">&-", "--help", 1, "trio-http: cannot write to the standard output: Bad file "),
+        (">/dev/full", "--version", 1, "trio-http: cannot write to the standard output: No space"),
+        (">/dev/full", "--help", 1, "trio-http: cannot write to the standard output: No space"),
+        (">&- 2>&-", "--version", 1, ""),
+        ("2>&-", "nonsense", 2, ""),
+        ("2>/dev/full", "nonsense", 2, ""),
+        ("2>/dev/full", "--version", 0, f"trio-http {trio_http.__version__}\n"),
+        ("<&- 2>&-", "--version", 0, f"trio-http {trio_http.__version__}\n"),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_traceback(
+    redirection: str, arguments: str, status: int, said: str
+) -> None:
+    command = [sys.executable, "-m", "trio_http", *arguments.split()]
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *command],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == status
+    assert output.startswith(said)
+    assert output.count("\n") == (1 if said else 0)
+
+
 def test_command_that_is_installed_is_the_same() -> None:
     scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["scripts"]
     module, _, name = scripts["trio-http"].partition(":")

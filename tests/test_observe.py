@@ -2,6 +2,7 @@
 
 import errno
 import io
+import re
 import time
 
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record
-from trio_http.observe import Level, Log, level_of, line_of_worker, log_to, printable, text_of
+from trio_http.observe import (
+    Level,
+    Log,
+    level_of,
+    line_of_loss,
+    line_of_worker,
+    log_to,
+    printable,
+    text_of,
+)
 from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
 CLIENT = "127.0.0.1:47920"
@@ -212,47 +222,11 @@ def test_each_level_says_what_those_after_it_do(level: Level, written: list[str]
     assert [line.split()[2] for line in lines] == written
 
 
-class Waiting(io.StringIO):
-    """A stream that keeps what is written until it is flushed."""
-
-    seen = ""
-
-    def flush(self) -> None:
-        self.seen = self.getvalue()
-
-
-def test_line_is_there_at_once() -> None:
-    stream = Waiting()
-    Log(stream, Level.INFO).write(Level.INFO, "hello")
-    assert stream.seen.endswith("hello\n")
-
-
-class Full(io.StringIO):
-    """A file on a full disk, until something is removed."""
-
-    full = True
-
-    def write(self, text: str) -> int:
-        if self.full:
-            raise OSError("no space left on device")
-        return super().write(text)
-
-
-def test_stream_that_cannot_be_written_to_loses_lines_and_nothing_else() -> None:
-    stream = Full()
-    log = Log(stream, Level.INFO)
-    log.write(Level.INFO, "lost")
-    stream.full = False
-    log.write(Level.INFO, "there again")
-    assert "lost" not in stream.getvalue()
-    assert stream.getvalue().endswith("there again\n")
-
-
-def test_stream_that_is_closed_is_no_error() -> None:
-    stream = io.StringIO()
-    log = Log(stream, Level.INFO)
-    stream.close()
-    log.write(Level.INFO, "hello")
+def test_lines_that_were_lost_have_a_line_like_any() -> None:
+    line, lines = line_of_loss(1), line_of_loss(23)
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+    assert re.fullmatch(rf"{stamp} WARNING 1 log line was lost\n", line)
+    assert re.fullmatch(rf"{stamp} WARNING 23 log lines were lost\n", lines)
 
 
 async def test_ordinary_lines_leave_together_before_the_next_wait() -> None:

@@ -474,11 +474,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @asynccontextmanager
 async def started(
-    *arguments: str, workers: str = "2", bind: str = "127.0.0.1:0", stderr: int = subprocess.PIPE
+    *arguments: str,
+    before: Sequence[str] = (),
+    workers: str = "2",
+    bind: str = "127.0.0.1:0",
+    stderr: int = subprocess.PIPE,
 ) -> AsyncIterator[Program]:
     """Start the program; leaving ends it."""
     checkout = str(Path(cli.__file__).parents[1])
-    command = [sys.executable, "-P", "-m", "trio_http", *arguments]
+    command = [*before, sys.executable, "-P", "-m", "trio_http", *arguments]
     start = partial(
         trio.run_process,
         [*command, "--workers", workers, "--bind", bind],
@@ -739,6 +743,24 @@ async def test_first_worker_that_dies_is_the_end(folder: Path) -> None:
         assert await program.process.wait() == 1
         await program.all_ended.wait()
         assert re.search(r"ERROR   \[WORKER 1\] pid \d+ ended with status 3\n$", program.errors)
+
+
+async def test_workers_need_no_standard_streams(folder: Path) -> None:
+    os.mkfifo("told")
+    told = os.open("told", os.O_RDWR)
+    (folder / "module.py").write_text(
+        "import os\n"
+        "async def app(request): ...\n"
+        f"os.write(os.open({str(folder / 'told')!r}, os.O_WRONLY), b'.')\n"
+    )
+    redirected = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    with os.fdopen(told, "rb", 0) as worker:
+        async with started("app", "module:app", before=redirected) as program:
+            for _ in range(2):  # the second one is started when the first listens
+                await trio.lowlevel.wait_readable(worker)
+                assert worker.read(1) == b"."
+            program.signal(signal.SIGTERM)
+            assert await program.process.wait() == 0
 
 
 async def test_terminal_that_goes_away_ends_the_server() -> None:

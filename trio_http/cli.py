@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from functools import reduce
 from ipaddress import ip_address
@@ -18,10 +19,12 @@ from trio_http import __version__
 from trio_http.apps.directory import NOTHING_MORE, Allow
 from trio_http.http1.exchange import App
 from trio_http.loading import WrongUseError, load_app
-from trio_http.observe import Level, Log
+from trio_http.observe import Level, Log, line_of_loss
 from trio_http.running import WORKER, run, supervise, work
 from trio_http.semantics.limits import Limits
 from trio_http.serving.listeners import parse_address
+from trio_http.spool import Spool
+from trio_http.standard_streams import drop_unwritable, tell
 
 DEFAULT_BIND = "localhost:4221"
 
@@ -33,47 +36,64 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise WrongUseError(message)
 
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - nobody gives one
+        _tell(self.format_help())
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        _tell(f"trio-http {__version__}\n")
+        parser.exit()
+
+
+class _NotToldError(Exception):
+    """What was asked for could not be written; the text says why, in one line."""
+
+
+def _tell(text: str) -> None:
+    try:
+        tell(text)
+    except OSError as error:
+        raise _NotToldError(f"cannot write to the standard output: {error.strerror}") from error
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status is 0, 1 for what failed, 2 for wrong use."""
     try:
-        return _main(arguments)
+        with Spool(sys.stderr, line_of_loss) as errors:
+            return _main(arguments, errors)
     finally:
-        _forget_what_nobody_reads()
+        drop_unwritable()
 
 
-def _forget_what_nobody_reads() -> None:
-    """Drop log lines for a terminal that is gone.
-
-    At its end Python would try once more to write them, and then say by its
-    status that the program has failed.
-    """
+def _main(arguments: Sequence[str] | None, errors: Spool) -> int:
     try:
-        sys.stderr.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
-        os.close(nowhere)
-
-
-def _main(arguments: Sequence[str] | None) -> int:
-    try:
-        options = _parser().parse_args(arguments)
-        log = Log(sys.stderr, Level[options.log_level.upper()])
-        binds = options.bind or [DEFAULT_BIND]
-        limits = Limits(connections=options.connections, date=options.date, plain=options.plain)
-        worker = os.environ.pop(WORKER, None)  # it is for us, not for what an app may start
-        if worker is not None:
-            trio.run(work, options.app_of(options), limits, log, worker)
-        elif options.workers and CAN_HAVE_WORKERS:
-            return trio.run(supervise, _this_command(arguments), binds, options.workers, log)
-        else:
-            trio.run(run, options.app_of(options), binds, limits, log)
+        return _run(arguments, errors)
+    except _NotToldError as error:
+        errors.write(f"trio-http: {error}\n")
+        return 1
     except WrongUseError as error:
-        sys.stderr.write(f"trio-http: {' '.join(str(error).split())}\n")
+        errors.write(f"trio-http: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:  # before there was a server that could drain
         return 130
+    except Exception:  # noqa: BLE001 - Python itself would wait for somebody to read this
+        errors.write(traceback.format_exc())
+        return 1
+
+
+def _run(arguments: Sequence[str] | None, errors: Spool) -> int:
+    options = _parser().parse_args(arguments)
+    log = Log(errors, Level[options.log_level.upper()])
+    binds = options.bind or [DEFAULT_BIND]
+    limits = Limits(connections=options.connections, date=options.date, plain=options.plain)
+    worker = os.environ.pop(WORKER, None)  # it is for us, not for what an app may start
+    if worker is not None:
+        trio.run(work, options.app_of(options), limits, log, worker)
+    elif options.workers and CAN_HAVE_WORKERS:
+        return trio.run(supervise, _this_command(arguments), binds, options.workers, log)
+    else:
+        trio.run(run, options.app_of(options), binds, limits, log)
     return 0
 
 
@@ -135,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         "a second one stops at once.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"trio-http {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_challenge(commands, common)
     _add_files(commands, common)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache
-from typing import TextIO
+from typing import Protocol
 
 import trio
 
@@ -42,16 +42,27 @@ def _stamp_at(millisecond: int, level: Level) -> str:
     return f"{_clock_at(second)}.{thousandth:03} {level.name:<7}"
 
 
-class Log:
-    """Lines with a time and a level, written to a stream at once, or nearly so.
+def line_of_loss(lines: int) -> str:
+    """Return the line that stands for lines that could not be written."""
+    stamp = _stamp_at(int(time.time() * 1000), Level.WARNING)
+    return f"{stamp} {lines} log line{'s were' if lines > 1 else ' was'} lost\n"
 
-    A stream that cannot be written to any more loses lines, and nothing else.
-    """
+
+class Output(Protocol):
+    """Where lines of the log go."""
+
+    def write(self, text: str, /) -> object:
+        """Take whole lines, and neither wait nor fail, as ``Spool`` does."""
+        ...
+
+
+class Log:
+    """Lines with a time and a level, passed on at once, or nearly so."""
 
     def __init__(
-        self, stream: TextIO, level: Level, clock: Callable[[], float] = time.time
+        self, output: Output, level: Level, clock: Callable[[], float] = time.time
     ) -> None:
-        self._stream = stream
+        self._output = output
         self.level = level
         self._clock = clock
         self._lines: list[str] = []
@@ -68,15 +79,10 @@ class Log:
 
     def flush(self) -> None:
         """Pass on what has been gathered."""
-        if not self._lines:
-            return
-        text = "".join(self._lines)
-        self._lines.clear()
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):  # a full disk, a closed terminal: serving goes on
-            pass
+        if self._lines:
+            text = "".join(self._lines)
+            self._lines.clear()
+            self._output.write(text)
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
