@@ -1,7 +1,11 @@
-"""``pytest --no-plain`` runs the tests without the short way past h11; sockets for all tests."""
+"""What holds for all tests: ``--no-plain``, skips on a build machine, and pairs of sockets.
 
+``pytest --no-plain`` runs the tests without the short way past h11.
+"""
+
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -20,6 +24,22 @@ def pytest_configure(config: pytest.Config) -> None:
         *others, plain = arguments
         assert plain is True
         Limits.__init__.__defaults__ = (*others, False)
+
+
+# How the reason of a test that is skipped for want of a program ends.
+MISSING = " is not installed"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail tests that lack a program on a build machine, which has to have it."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if reason.endswith(MISSING):
+            report.outcome = "failed"
+            report.longrepr = f"{reason}, and this is a build machine (CI is set)"
+    return report
 
 
 @pytest.fixture

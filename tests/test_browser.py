@@ -72,7 +72,7 @@ new Promise((resolve) => {
 ROWS = "Array.from(document.querySelectorAll('#entries a'), (link) => link.textContent)"
 NEWS = "document.getElementById('news').textContent"
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 
 
 class Tab:

@@ -18,7 +18,11 @@ import pytest
 CHECKOUT = Path(__file__).parent.parent
 
 # What the scripts call, and what our stand-ins call (the last two).
-TOOLS = ("cat", "dirname", "grep", "readlink", "rm", "sed", "tail", "ln", "mkdir")
+TOOLS = (
+    *("cat", "dirname", "grep", "readlink", "rm", "sed", "tail"),
+    *("awk", "cut", "getconf", "id", "mktemp", "sh", "sort", "tr", "xargs"),  # .ci/run
+    *("ln", "mkdir"),
+)
 
 # Code is run by a real interpreter that takes itself for this one. Modules are only
 # noted, in place of being run. As the server, it tells who and where it is, and its
@@ -57,6 +61,7 @@ for name in ruff mypy coverage; do ln -s "{checker}" "${{0%/*}}/$name"; done"""
 
 SERVER = ["-P", "-m", "trio_http", "challenge", "--no-date"]
 TOO_OLD = "sys.version_info = (3, 10)"
+OTHER_VERSION = "import platform; platform.python_version = lambda: '3.99.1'"
 WITHOUT_VENV = "sys.modules['ensurepip'] = None"
 WITHOUT_LOCKS = "sys.modules['fcntl'] = None"
 
@@ -90,9 +95,14 @@ class Machine:
         real = str(Path(sys.executable).resolve())
         return self.put(name, PYTHON, real=real, prelude=prelude, pip=pip)
 
+    @property
+    def pip_of_checkers(self) -> str:
+        """What pip does where checkers have been put."""
+        return INSTALL_CHECKERS.format(checker=self.path / "checker")
+
     def put_checkers(self, check: str) -> None:
-        checker = self.put("checker", CHECKER, check=check)
-        self.put_python(pip=INSTALL_CHECKERS.format(checker=checker))
+        self.put("checker", CHECKER, check=check)
+        self.put_python(pip=self.pip_of_checkers)
 
     @contextmanager
     def running(self, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
@@ -457,6 +467,79 @@ def test_with_options_for_pytest_coverage_is_not_required(machine: Machine) -> N
     assert "coverage run -m pytest -k a or b" in machine.calls()
     assert machine.calls()[-1] == "coverage report --fail-under=0"
     assert "not required" in outcome.stdout[-1]
+
+
+def test_tests_run_with_the_interpreter_they_are_given(machine: Machine) -> None:
+    machine.put_checkers(":")
+    chosen = machine.put_python("chosen", prelude=OTHER_VERSION, pip=machine.pip_of_checkers)
+    for option in (["--python", str(chosen)], [f"--python={chosen}"]):
+        outcome = machine.run(machine.checkout / "tests/run", *option, "-k", "a")
+        assert outcome.status == 0
+        assert machine.calls()[-4] == "coverage erase"
+        assert machine.calls()[-3] == "coverage run -m pytest -k a"
+    assert (machine.checkout / ".venv.test.3.99.1/bin/python").readlink() == chosen
+    assert machine.calls().count("pip") == 1
+    assert not (machine.checkout / ".venv.test").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--python"], ["--python", "no/such"], ["--python=old"]])
+def test_an_interpreter_that_will_not_do_is_refused_in_one_line(
+    machine: Machine, arguments: list[str]
+) -> None:
+    machine.put_python("old", prelude=TOO_OLD)
+    outcome = machine.run(machine.checkout / "tests/run", *arguments)
+    assert outcome.status == 2
+    (line,) = outcome.stderr
+    assert line.startswith("run: ")
+    assert machine.calls() == []
+
+
+# What a build machine does more
+
+
+@pytest.mark.parametrize(("check", "status"), [(":", 0), ('[ "$*" != "run -m pytest -n 1" ]', 123)])
+def test_build_machine_runs_the_tests_on_every_other_python(
+    machine: Machine, check: str, status: int
+) -> None:
+    machine.put_checkers(check)
+    machine.put_python("python3.12", prelude=OTHER_VERSION, pip=machine.pip_of_checkers)
+    machine.put_python("python3.13", prelude=TOO_OLD)
+    machine.put_python("python3.14")  # the first one once more
+    outcome = machine.run(machine.checkout / ".ci/run")
+    assert outcome.status == status
+    assert outcome.stdout.count("== coverage run -m pytest -n auto") == 1
+    assert outcome.stdout.count("== coverage run -m pytest -n 1") == 1
+    assert f"==== {machine.path / 'python3.12'}" in outcome.stdout
+    assert machine.calls().count("pip") == 2
+
+
+def test_build_machine_runs_nothing_more_after_a_failure(machine: Machine) -> None:
+    machine.put_checkers('[ "${0##*/}" != mypy ]')
+    machine.put_python("python3.12", prelude=OTHER_VERSION)
+    assert machine.run(machine.checkout / ".ci/run").status == 1
+    assert machine.calls()[-1] == "mypy "
+
+
+def test_build_machine_installs_the_programs_that_are_missing(machine: Machine) -> None:
+    machine.put_checkers(":")
+    machine.put("id", "#!/bin/sh\necho 0")
+    machine.put("apt-get", '#!/bin/sh\necho "apt-get $*" >>"{calls}"')
+    for name in ("chromium", "curl", "haproxy", "valgrind", "wrk"):
+        machine.put(name, "#!/bin/sh")
+    assert machine.run(machine.checkout / ".ci/run").status == 0
+    assert machine.calls()[:3] == [
+        "apt-get -qq update",
+        "apt-get -qq -y --no-install-recommends install nginx-light acl util-linux",
+        "venv",
+    ]
+
+
+def test_build_machine_without_root_installs_nothing(machine: Machine) -> None:
+    machine.put_checkers(":")
+    machine.put("id", "#!/bin/sh\necho 1000")
+    machine.put("apt-get", '#!/bin/sh\necho "apt-get $*" >>"{calls}"')
+    assert machine.run(machine.checkout / ".ci/run").status == 0
+    assert machine.calls()[0] == "venv"
 
 
 @pytest.mark.parametrize(
