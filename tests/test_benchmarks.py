@@ -3,13 +3,14 @@
 import gzip
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from benchmarks import document as sample_document
-from benchmarks import nginx, processes, readme
+from benchmarks import nginx, peers, processes, readme
 from benchmarks.asks import BROWSER, Ask, Expected
 from benchmarks.cases import CASES, PLAIN, QUICK, USUALLY, Idle, Importing, Load, Log, Manner
 from benchmarks.check import Answer, complaint
@@ -195,6 +196,22 @@ def test_document_holds_every_round() -> None:
     assert [sample["value"] for sample in ours["rounds"]] == [40_000, 50_000]
     assert ours["rounds"][0]["cpu"] == 25e-6
     assert (nginx_["median"], nginx_["problem"]) == (None, "answered 500")
+
+
+@pytest.mark.parametrize(
+    ("options", "system", "described"),
+    [
+        ("'--prefix=/usr'", "Debian GNU/Linux 12", "3.11.2 (as packaged by Debian GNU/Linux 12)"),
+        ("'--enable-optimizations'", None, "3.11.2 (built with --enable-optimizations)"),
+        ("'--enable-shared'", None, "3.11.2 (built without --enable-optimizations)"),
+    ],
+)
+def test_the_build_of_python_is_described(options: str, system: str | None, described: str) -> None:
+    assert peers.described_build("3.11.2", options, system) == described
+
+
+def test_versions_tell_the_build_of_the_running_python() -> None:
+    assert peers.versions()["python"].startswith(f"{platform.python_version()} (")
 
 
 ABOUT = {

@@ -22,7 +22,7 @@ from .cases import CASES, QUICK, SIZES, Case, Load
 from .document import text as document_text
 from .load import TOOLS, choose_tool
 from .measure import measure
-from .peers import PEERS, UNUSUAL, Peer, reason_absent, versions
+from .peers import PEERS, UNUSUAL, Peer, build_of_python, reason_absent, versions
 from .processes import Cores
 from .report import TITLES, document, summaries, table
 from .run import Result, Run
@@ -224,7 +224,7 @@ def _machine(run: Run) -> str:
         cores = "servers and load on one core, so the figures are of both"
     else:
         cores = f"servers on core {run.cores.server}, load on core {run.cores.load}"
-    return f"{run.tool.name}; {cores}"
+    return f"{run.tool.name}; {cores}; every server in Python on Python {build_of_python()}"
 
 
 def _estimate(run: Run, cases: Sequence[Case], peers: Sequence[Peer]) -> str:
