@@ -8,6 +8,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_http.http1.idle import Idle
 
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 30
+
 
 class Waiting:
     """A connection that notes when it was told to wait no longer."""
@@ -39,6 +42,46 @@ async def test_nobody_waits_longer_than_they_have_time(
     assert idle.join(third, trio.current_time())
     await trio.sleep(100)
     assert times(connections) == [[10], [13], [13]]
+
+
+class StandingClock(trio.abc.Clock):
+    """A clock that shows what it is set to, to the last digit."""
+
+    now = 0.0
+
+    def start_clock(self) -> None:
+        """Nothing to do."""
+
+    def current_time(self) -> float:
+        return self.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        return 0 if deadline <= self.now else PATIENCE
+
+
+@pytest.fixture
+def standing_clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.mark.parametrize("patience", [75, 0.1, 1 / 3])
+async def test_wait_ends_at_the_very_moment_for_which_the_watch_sleeps(
+    standing_clock: StandingClock, patience: float
+) -> None:
+    # Sums of binary fractions are rounded: half of these starts show another end
+    # to whoever subtracts than to whoever adds.
+    for hundredths in range(1, 1000):
+        idle, (connection,) = Idle(patience), waiting(1)
+        async with trio.open_nursery() as nursery:
+            standing_clock.now = hundredths / 100
+            idle.join(connection, standing_clock.now)
+            nursery.start_soon(idle.watch)
+            await trio.lowlevel.checkpoint()
+            standing_clock.now = due = hundredths / 100 + patience
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert connection.interrupted == [due]
 
 
 async def test_whoever_has_left_is_left_alone(

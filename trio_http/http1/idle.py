@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice, takewhile
 from typing import Protocol
 
@@ -48,12 +49,17 @@ class Idle:
                 await trio.sleep_until(due)
 
     def _interrupt_due(self, now: float) -> float:
-        """Interrupt those whose time is up, and tell when the next one's is."""
-        latest = now - self._patience
-        for connection in list(takewhile(lambda one: self._since[one] <= latest, self._since)):
+        """Interrupt those whose time is up, and return when the next one's is."""
+        # What is compared here is the very sum that is returned: rounded in two ways, a
+        # time could be up for the clock and not for us, and the watch would never sleep.
+        is_due = partial(self._is_due, now)
+        for connection in list(takewhile(is_due, self._since)):
             self.leave(connection)
             connection.interrupt()
         return min(islice(self._since.values(), 1), default=now) + self._patience
+
+    def _is_due(self, now: float, connection: Interruptible) -> bool:
+        return self._since[connection] + self._patience <= now
 
     def end(self) -> None:
         """Let nobody wait any longer."""
