@@ -1,5 +1,6 @@
 """Bodies as data."""
 
+import math
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -119,3 +120,13 @@ def test_parts_of_files_have_parts() -> None:
     assert piece.first(20) == FileSlice(3, 100, 20)
     assert piece.behind(20) == FileSlice(3, 120, 30)
     assert not piece.behind(50)
+
+
+@pytest.mark.parametrize("seconds", [0, -0.0, -1, -math.inf, math.nan])
+def test_a_pulse_without_a_pause_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="more than 0 seconds"):
+        Pulse(seconds, b"a")
+
+
+def test_a_pulse_may_have_any_other_pause() -> None:
+    assert [Pulse(each, b"a").seconds for each in (0.001, math.inf)] == [0.001, math.inf]

@@ -579,6 +579,12 @@ def test_between_events_there_are_signs_of_life(response: Response, seconds: flo
     assert response.body.pulse == Pulse(seconds, KEEP_ALIVE)
 
 
+@pytest.mark.parametrize("seconds", [0, -1, math.nan])
+def test_signs_of_life_need_a_pause_between_them(seconds: float) -> None:
+    with pytest.raises(ValueError, match="more than 0 seconds"):
+        Response.events(ticks, keep_alive=seconds)
+
+
 # Cookies
 
 

@@ -41,10 +41,17 @@ class FileSlice:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Bytes to be sent whenever nothing else was for so many seconds."""
+    """The ``data`` to send whenever nothing else was sent for a number of seconds.
+
+    ``seconds`` must be more than 0, or ``ValueError``; ``math.inf`` sends none.
+    """
 
     seconds: float
     data: bytes
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0:  # as NaN is not, either
+            raise ValueError(f"a pulse needs more than 0 seconds: {self.seconds}")
 
 
 @dataclass(frozen=True, slots=True)

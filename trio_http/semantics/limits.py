@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+
+# The smallest number that makes sense, where that is not 0. To wait for less than a
+# millisecond would keep a processor busy with looking at the clock, and a server
+# without a single connection serves nobody.
+_LEAST_SECONDS = {"idle": 0.001}
+_LEAST_LIMITS = {"connections": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds we are willing to wait, and for what; ``math.inf`` waits for ever."""
+    """Seconds we are willing to wait, and for what; ``math.inf`` waits for ever.
+
+    Negative numbers and NaN raise ``ValueError``, and so does ``idle`` below 0.001.
+    """
 
     # Longer than the 60 s after which most proxies let a connection go, so that
     # they end it and no request of theirs meets a closing one.
@@ -23,10 +33,16 @@ class Timeouts:
     # Long enough for most exchanges, short enough for a deployment to wait for.
     grace: float = 10  # after shutdown, for what is already running
 
+    def __post_init__(self) -> None:
+        _check(self, _LEAST_SECONDS)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of each thing is taken, mostly from one client, and what is worth doing."""
+    """How much of each thing is taken, mostly from one client, and what is worth doing.
+
+    Negative numbers and NaN raise ``ValueError``, and so do ``connections`` below 1.
+    """
 
     # Browsers cut off at 8 KiB of cookies; with a long target twice that is ample.
     head: int = 32 * 1024  # bytes of a request line with its fields: beyond, 431
@@ -46,3 +62,14 @@ class Limits:
     date: bool = True  # whether answers carry it
     # What is said twice, here and in h11, can be checked by saying it once.
     plain: bool = True  # whether plain exchanges take the short way past h11
+
+    def __post_init__(self) -> None:
+        _check(self, _LEAST_LIMITS)
+
+
+def _check(numbers: Timeouts | Limits, least: Mapping[str, float]) -> None:
+    """Raise ``ValueError`` for the first number that is smaller than makes sense, or NaN."""
+    for field, number in zip(fields(numbers), astuple(numbers), strict=True):
+        smallest = least.get(field.name, 0)
+        if not number >= smallest:  # NaN is neither smaller nor larger than anything
+            raise ValueError(f"{field.name} must be {smallest} or more, not {number}")

@@ -256,7 +256,8 @@ class Response:
         """Events as they happen, until ``produce`` returns or the client goes away.
 
         ``produce`` is given ``send``, which takes a ``ServerSentEvent``. After
-        so many seconds without one, a comment keeps the connection alive.
+        ``keep_alive`` seconds without one, a comment keeps the connection alive;
+        they must be more than 0, or ``ValueError``, and may be ``math.inf``.
         """
 
         async def run(send: Send) -> None:
