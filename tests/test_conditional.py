@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from trio_http.semantics.coding import ENCODERS
 from trio_http.semantics.conditional import MISSING, Outcome, State, evaluate, range_applies
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, bytes_of, text_of
-from trio_http.semantics.validators import ETag
+from trio_http.semantics.validators import MOST_TAGS, ETag
 
 PROCEED, NOT_MODIFIED, FAILED = Outcome.PROCEED, Outcome.NOT_MODIFIED, Outcome.FAILED
 
@@ -225,6 +226,32 @@ def test_if_unmodified_since(
     method: str, value: str | None, state: State, expected: Outcome
 ) -> None:
     assert outcome(method, state, {"If-Unmodified-Since": value}) is expected
+
+
+MANY = ", ".join(['"a"'] * (MOST_TAGS + 1))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_too_many_tags_are_known_to_nobody(method: str) -> None:
+    # A full response is right for every client, and a date beside tags is ignored (13.1.3).
+    assert outcome(method, THERE, {"If-None-Match": MANY, "If-Modified-Since": DATE}) is PROCEED
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("GET", "If-Match"),
+        ("HEAD", "If-Match"),
+        ("PUT", "If-Match"),
+        ("PUT", "If-None-Match"),
+        ("DELETE", "If-None-Match"),
+    ],
+)
+@pytest.mark.parametrize("state", [THERE, MISSING])
+def test_too_many_tags_guard_nothing_and_are_refused(method: str, name: str, state: State) -> None:
+    with pytest.raises(HTTPError, match=name) as refusal:
+        outcome(method, state, {name: MANY})
+    assert refusal.value.status == 400
 
 
 def test_lines_of_one_field_are_one_list() -> None:

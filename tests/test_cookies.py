@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.cookies import Cookie, parse_cookies
+from trio_http.semantics.cookies import MOST_COOKIES, Cookie, parse_cookies
 from trio_http.semantics.headers import Headers
 
 # RFC 6265 4.1.1
@@ -53,6 +53,13 @@ VALUES = st.text(st.sampled_from(OCTETS))
 )
 def test_cookies_that_come_back(field: str, expected: dict[str, str]) -> None:
     assert parse_cookies(field) == expected
+
+
+def test_more_cookies_than_any_browser_keeps_are_an_error() -> None:
+    names = [f"{number}=x" for number in range(MOST_COOKIES)]
+    assert len(parse_cookies("; ".join(names))) == MOST_COOKIES
+    with pytest.raises(ValueError, match="more than 500 cookies"):
+        parse_cookies("; ".join([*names, "a=b"]))
 
 
 @settings(deadline=None)

@@ -242,6 +242,13 @@ def test_cookies(lines: list[tuple[str, str]], expected: dict[str, str]) -> None
     assert Request("GET", "/", "1.1", Headers(lines), Pieces()).cookies == expected
 
 
+def test_too_many_cookies_are_refused() -> None:
+    headers = Headers([("Cookie", "; ".join(["a=b"] * 300))] * 2)
+    with pytest.raises(HTTPError, match="more than 500 cookies") as caught:
+        _ = Request("GET", "/", "1.1", headers, Pieces()).cookies
+    assert caught.value.status == 400
+
+
 def test_trailers_are_those_of_the_body() -> None:
     body = Pieces()
     request = Request("POST", "/", "1.1", NO_FIELDS, body)

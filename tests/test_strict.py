@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_http.http1.strict import check_head, find_head, parse_field, parse_request_line
+from trio_http.http1.strict import (
+    MOST_OPTIONS,
+    check_head,
+    find_head,
+    parse_field,
+    parse_request_line,
+)
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 
@@ -208,6 +214,9 @@ HOST = b"Host: example.org"
         (POST, HOST, b"Expect: 100-Continue"),
         (POST, HOST, b"Expect:"),  # RFC 9110 5.6.1.2: a list without members expects nothing
         (POST, HOST, b"Expect: ,100-continue,"),
+        (GET, HOST, b"Connection: " + b"a," * MOST_OPTIONS),
+        (GET, HOST, b"Upgrade: " + b"a," * MOST_OPTIONS),
+        (GET, HOST, b"X: " + b"a," * 2 * MOST_OPTIONS),
         (GET, HOST, b"X:"),
         (GET, HOST, b"X: a b\tc \xe9"),
     ],
@@ -228,6 +237,11 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((GET, HOST, b"X: a", b" b"), 400),
         ((GET, HOST, b"X: a", b"\tb"), 400),
         ((GET, HOST, b"no colon"), 400),
+        # Lists that h11 would take apart.
+        ((GET, HOST, b"Connection: " + b"a," * MOST_OPTIONS + b","), 400),
+        ((GET, HOST, b"Connection: " + b"a," * 60, b"Connection: " + b"a," * 60), 400),
+        ((GET, HOST, b"Upgrade: " + b"a," * MOST_OPTIONS + b","), 400),
+        ((POST, HOST, b"Transfer-Encoding: " + b"," * MOST_OPTIONS + b",chunked"), 400),
         ((GET, HOST, b": no name"), 400),
         ((GET, HOST, b"X(y): z"), 400),
         ((GET, HOST, b"X\xe9: z"), 400),

@@ -9,6 +9,7 @@ from trio_http.apps.terms import Terms, refuse_other_sites
 from trio_http.semantics.conditional import MISSING, State
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import MOST_SEPARATORS
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.messages import Request
 from trio_http.semantics.validators import ETag
@@ -109,7 +110,17 @@ def test_parts_of_a_file_are_not_taken_for_the_whole(method: str, value: str) ->
 
 
 @pytest.mark.parametrize(
-    "value", ["gzip", "GZIP", "br", "x-unknown", "identity, gzip", "gzip, identity", "gzip, br"]
+    "value",
+    [
+        "gzip",
+        "GZIP",
+        "br",
+        "x-unknown",
+        "identity, gzip",
+        "gzip, identity",
+        "gzip, br",
+        "identity, " * MOST_SEPARATORS + "identity, identity",  # overlong
+    ],
 )
 def test_content_in_a_coding_is_refused(value: str) -> None:
     refusal = refusal_of(("Content-Encoding", value))

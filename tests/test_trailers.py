@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from trio_http.semantics.bodies import Send, Stream
+from trio_http.semantics.fields import MOST_SEPARATORS
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.messages import Request, Response
 from trio_http.semantics.trailers import addressed, asked_for, believed
@@ -69,6 +70,7 @@ def test_trailers_are_for_those_who_keep_them(request_: Request) -> None:
         (asked(), summed()),
         (asked("gzip"), summed()),
         (asked("x-trailers"), summed()),
+        (asked("trailers" + ",a" * (MOST_SEPARATORS + 1)), summed()),  # an overlong list
         (asked("trailers", version="1.0"), summed()),  # there are no chunks
         (asked("trailers", method="HEAD"), summed()),  # there is no body
         (asked("trailers"), summed(204)),

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import text_of
-from trio_http.semantics.validators import ETag, parse_date, parse_tags
+from trio_http.semantics.validators import (
+    MOST_TAGS,
+    ETag,
+    has_too_many_tags,
+    parse_date,
+    parse_tags,
+)
 
 
 def seconds(*moment: int) -> int:
@@ -203,9 +209,13 @@ def test_long_lists_that_are_malformed_are_found_so_in_one_pass(
     assert parse_tags(start + repeated * 300_001 + end) is None
 
 
-def test_a_list_may_be_long() -> None:
-    tags = parse_tags('"a", ' * 20_000)
-    assert tags == [ETag("a")] * 20_000
+def test_a_list_may_be_long_but_not_without_end() -> None:
+    tags = ['"a"'] * MOST_TAGS
+    assert parse_tags(", ".join(tags)) == [ETag("a")] * MOST_TAGS
+    assert not has_too_many_tags(", ".join(tags))
+    for more in (", ".join([*tags, '"a"']), ", ".join(tags) + ","):
+        assert has_too_many_tags(more)
+        assert parse_tags(more) is None
 
 
 # Dates

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate
 from trio_http.semantics.digests import Digest, parse_digests
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import list_of
+from trio_http.semantics.fields import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.messages import Request
 
@@ -33,8 +33,8 @@ class Terms:
         # Bytes are kept as they come, and sent as they are kept: what was stored
         # in a coding would be taken for the file itself, and decoding it would
         # keep other bytes than those that an ETag or a digest was given for.
-        codings = list_of((headers.get("Content-Encoding") or "").lower())
-        if any(coding != "identity" for coding in codings):
+        codings = (headers.get("Content-Encoding") or "").lower()
+        if is_overlong(codings) or any(coding != "identity" for coding in list_of(codings)):
             raise HTTPError(
                 415, "content codings are not decoded here", {"Accept-Encoding": "identity"}
             )

@@ -37,6 +37,12 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
+# A client says two or three words of a connection. h11 takes such lists apart, more
+# than once and each time whole, so they are counted before it sees them.
+MOST_OPTIONS = 100  # commas in all lines of one of these fields
+_TAKEN_APART = (b"connection", b"transfer-encoding", b"upgrade")
+
+
 def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | None:
     """Where the head ends that these bytes begin with, or None while it is not complete.
 
@@ -72,6 +78,7 @@ def check_head(head: bytes, limits: Limits) -> None:
     check_target(method, target)
     if authority_of(target) and b"" in _values(fields, b"host"):
         raise _bad("an empty Host beside an authority in the target")
+    check_lengths(fields)
     check_framing(
         _values(fields, b"content-length"), _values(fields, b"transfer-encoding"), version
     )
@@ -138,6 +145,13 @@ def check_host(values: list[bytes], version: bytes) -> None:
 def _is_authority(value: bytes) -> bool:
     match = _AUTHORITY.fullmatch(value)
     return match is not None and (not match[1] or (len(match[1]) < 6 and int(match[1]) < 65536))
+
+
+def check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
+    """Refuse lists that nobody needs, of what cannot be ignored."""
+    for name in _TAKEN_APART:
+        if sum(value.count(b",") for value in _values(fields, name)) > MOST_OPTIONS:
+            raise _bad(f"too many members in the field {name.decode().title()}")
 
 
 def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:

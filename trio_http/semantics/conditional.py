@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from trio_http.semantics.coding import ENCODERS
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.validators import ETag, parse_date, parse_tags
+from trio_http.semantics.validators import ETag, has_too_many_tags, parse_date, parse_tags
 
 # In lower case, for ``Headers.has``.
 PRECONDITIONS = (
@@ -58,7 +59,9 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
     """The outcome of a request's preconditions, in the order of RFC 9110 13.2.2.
 
     To be asked only where the request would succeed without them: a file that
-    is not there is a 404, whatever they say (RFC 9110 13.2.1).
+    is not there is a 404, whatever they say (RFC 9110 13.2.1). More tags than are
+    compared match nothing where all that follows is a full response; where they
+    guard something, ``HTTPError`` refuses the request.
     """
     if method in _UNCONDITIONAL:
         return Outcome.PROCEED
@@ -66,7 +69,7 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
         return Outcome.FAILED
     if method in {"GET", "HEAD"}:
         return Outcome.NOT_MODIFIED if _is_known(headers, state, now) else Outcome.PROCEED
-    field = headers.get("If-None-Match")
+    field = _guard(headers, "If-None-Match")
     if field is not None and _matches(field, state, ETag.is_equivalent):
         return Outcome.FAILED
     return Outcome.PROCEED
@@ -74,7 +77,7 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
 
 def _is_another(headers: Headers, state: State, now: float) -> bool:
     """Whether it has changed since the client saw it, by tag or else by date."""
-    field = headers.get("If-Match")
+    field = _guard(headers, "If-Match")
     if field is not None:
         return not _matches(field, state, ETag.is_identical)
     # RFC 9110 13.1.4: without a date on either side, the field is ignored, also
@@ -90,6 +93,14 @@ def _is_known(headers: Headers, state: State, now: float) -> bool:
         return _matches(field, state, ETag.is_equivalent)
     since = parse_date(headers.get("If-Modified-Since") or "", now)
     return since is not None and state.modified is not None and state.modified <= since
+
+
+def _guard(headers: Headers, name: str) -> str | None:
+    """The value of a field that must not be ignored."""
+    field = headers.get(name)
+    if field is not None and has_too_many_tags(field):
+        raise HTTPError(400, f"too many tags in the field {name}")
+    return field
 
 
 def _matches(field: str, state: State, same: Callable[[ETag, ETag], bool]) -> bool:

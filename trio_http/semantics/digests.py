@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from trio_http.semantics.fields import is_overlong
+
 
 class Hasher(Protocol):
     """A digest at work."""
@@ -63,7 +65,7 @@ class Digest:
 def parse_digests(field: str) -> list[Digest]:
     """The digests that a field names, of the algorithms that are known here.
 
-    ``ValueError``: it is malformed, be it in what is said of other algorithms.
+    ``ValueError``: it is overlong or malformed, be it in what is said of other algorithms.
     """
     members = _members(field)
     return [Digest(name, _bytes_in(members[name])) for name in ALGORITHMS if name in members]
@@ -72,7 +74,7 @@ def parse_digests(field: str) -> list[Digest]:
 def wanted_algorithm(field: str | None) -> str | None:
     """The algorithm that a ``Want-Repr-Digest`` asks for most, if it is known here.
 
-    A malformed field asks for nothing, and so does a preference of 0 (RFC 9530 4).
+    A malformed or overlong field asks for nothing, and so does a preference of 0 (RFC 9530 4).
     """
     try:
         members = _members(field or "")
@@ -87,7 +89,12 @@ def wanted_algorithm(field: str | None) -> str | None:
 
 
 def _members(field: str) -> dict[str, str]:
-    """The members of a dictionary, less their parameters; of a repeated one the last counts."""
+    """The members of a dictionary, less their parameters; of a repeated one the last counts.
+
+    ``ValueError``: it is malformed, or overlong.
+    """
+    if is_overlong(field):
+        raise ValueError("an overlong dictionary")
     text = field.strip(" ")
     members: dict[str, str] = {}
     position = 0

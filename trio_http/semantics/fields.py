@@ -12,6 +12,17 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from math import floor
 
+# A list costs a microsecond for each member or parameter, and a plain request a
+# hundred of them. Browsers send a dozen members with a weight each, programs that
+# write documents twice as many; 4 KiB is half of what most servers take for all
+# header fields. Whatever is longer is meant to make work.
+MOST_SEPARATORS = 200  # commas and semicolons of a list
+LONGEST_LIST = 4096  # characters of a list
+
+# Media types are short, boundaries have at most 70 characters (RFC 2046 5.1.1), and
+# the names of charsets at most 40 (RFC 2978 2.3).
+LONGEST_WITH_PARAMETERS = 1024  # characters of a value in which parameters are looked for
+
 # RFC 9110 12.4.2: 0 to 1 with at most three digits.
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
@@ -25,8 +36,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
+def is_overlong(value: str) -> bool:
+    """Return whether a client's list is longer than any that is worth its time.
+
+    Such a list counts as absent. Where it guards something, so that to ignore it
+    would be wrong, the request is refused instead.
+    """
+    return len(value) > MOST_SEPARATORS and (
+        len(value) > LONGEST_LIST or value.count(",") + value.count(";") > MOST_SEPARATORS
+    )
+
+
 def list_of(value: str) -> list[str]:
-    """The members of a comma-separated list of tokens, empty ones dropped (RFC 9110 5.6.1)."""
+    """The members of a comma-separated list of tokens, empty ones dropped (RFC 9110 5.6.1).
+
+    Of any length: what a client sent has to be held against ``is_overlong`` before.
+    """
     return [member for part in value.split(",") if (member := part.strip(" \t"))]
 
 
@@ -34,7 +59,10 @@ def weights_of(value: str) -> dict[str, float]:
     """What a client wants how much: names in lower case, with their ``q`` (RFC 9110 12.4.2).
 
     A member with a malformed weight is left out; of a repeated name the last counts.
+    An overlong list says nothing.
     """
+    if is_overlong(value):
+        return {}
     return {name: weight for name, _, weight in _weighted(value)}
 
 
@@ -66,7 +94,12 @@ def media_type_of(value: str) -> str:
 
 
 def parameter_of(value: str, name: str) -> str | None:
-    """A parameter of a field's value, unquoted, or None (RFC 9110 5.6.6)."""
+    """A parameter of a field's value, unquoted, or None (RFC 9110 5.6.6).
+
+    A value of more than a kibibyte has none.
+    """
+    if len(value) > LONGEST_WITH_PARAMETERS:
+        return None
     for match in _PARAMETER.finditer(value):
         if match[1].lower() == name:
             return _QUOTED_PAIR.sub(r"\1", match[2]) if match[2] is not None else match[3]
@@ -78,7 +111,7 @@ def choose_media_type(accept: str | None, offered: Iterable[str]) -> str | None:
 
     The first where it has no preference, None where it accepts none.
     """
-    if accept is None:
+    if accept is None or is_overlong(accept):
         return next(iter(offered), None)
     weights: dict[str, float] = {}
     variants: dict[str, float] = {}

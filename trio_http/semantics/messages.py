@@ -90,8 +90,11 @@ class Request:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that the client sent (RFC 6265 5.4)."""
-        return parse_cookies("; ".join(self.headers.values("Cookie")))
+        """The cookies that the client sent (RFC 6265 5.4); more than 500 are a 400."""
+        try:
+            return parse_cookies("; ".join(self.headers.values("Cookie")))
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from None
 
     @property
     def trailers(self) -> Headers:

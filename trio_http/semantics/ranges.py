@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from trio_http.semantics.bodies import Body, Chain, FileSlice, length_of
-from trio_http.semantics.fields import list_of
+from trio_http.semantics.fields import MOST_SEPARATORS, list_of
 from trio_http.semantics.headers import bytes_of
 
 # Who asks for more parts than any viewer or download manager needs wants to
@@ -38,7 +38,7 @@ def parse_ranges(value: str, length: int) -> list[ByteRange] | None:
     in which they were asked for.
     """
     unit, _, specs = value.partition("=")
-    if unit.strip(" \t").lower() != "bytes":
+    if unit.strip(" \t").lower() != "bytes" or specs.count(",") > MOST_SEPARATORS:
         return None
     members = list_of(specs)
     if not members or len(members) > MOST_PARTS:
@@ -72,8 +72,9 @@ def _number(digits: str) -> int:
 
 
 def _is_less(one: str, other: str) -> bool:
-    # Of numbers however long: base 16 keeps the order, and Python reads it without a limit.
-    return int(one, 16) < int(other, 16)
+    # Of numbers however long, which Python refuses to read.
+    one, other = one.lstrip("0"), other.lstrip("0")
+    return (len(one), one) < (len(other), other)
 
 
 def joined(ranges: list[ByteRange]) -> list[ByteRange]:

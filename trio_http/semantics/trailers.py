@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from trio_http.semantics.fields import list_of
+from trio_http.semantics.fields import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.messages import Request, Response
 
@@ -43,9 +43,10 @@ def addressed(request: Request, response: Response) -> Response:
     """
     if response.trailers is None:
         return response
-    wanted = [member.lower() for member in list_of(request.headers.get("TE") or "")]
+    accepted = request.headers.get("TE") or ""
     if (
-        "trailers" in wanted
+        not is_overlong(accepted)
+        and "trailers" in [member.lower() for member in list_of(accepted)]
         and request.version != "1.0"
         and request.method != "HEAD"
         and response.status not in {204, 304}

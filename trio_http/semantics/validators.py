@@ -11,6 +11,10 @@ from datetime import UTC, datetime
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"')
 _TAG_LIST = re.compile(rf"[ \t,]*(?:{_TAG.pattern}[ \t]*(?:,[ \t,]*|\Z))*")
 
+# A browser knows one state of a representation, a cache a few, and a program that
+# keeps all versions of something some dozens.
+MOST_TAGS = 200  # tags that are compared
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _LONG_DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
@@ -53,9 +57,20 @@ class ETag:
         return ETag(f"{self.value}-{coding}", self.weak)
 
 
+def has_too_many_tags(field: str) -> bool:
+    """Return whether a list has more tags than are compared with anything.
+
+    It may be one that has less, but hundreds of commas in its tags or between them.
+    """
+    return field.count(",") >= MOST_TAGS
+
+
 def parse_tags(field: str) -> list[ETag] | None:
-    """A list of tags, or None where one of them is malformed; tags may hold commas."""
-    if not _TAG_LIST.fullmatch(field):
+    """A list of tags, or None where one of them is malformed or there are too many.
+
+    Tags may hold commas.
+    """
+    if has_too_many_tags(field) or not _TAG_LIST.fullmatch(field):
         return None
     return [ETag(match[2], match[1] is not None) for match in _TAG.finditer(field)]
 
