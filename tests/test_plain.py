@@ -81,6 +81,7 @@ def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
         (head(b"DELETE /x HTTP/1.1", b"Host: a.example:4221"), False),
         (head(GET, b"Host: 127.0.0.1:54321"), False),  # as the tests of others have it
         (head(GET, b"Host: 127.0.0.1:65000"), False),
+        (head(GET, b"Host: " + b"x" * 255), False),
         (head(b"OPTIONS /x HTTP/1.1", HOST, b"Connection: close"), True),
         (head(GET, HOST, b"connection: keep-alive"), False),
         (head(GET, b"host:x", b"CONNECTION:close"), True),
@@ -213,6 +214,7 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
         head(b"GET /" + b"x" * LIMITS.target + b" HTTP/1.1", HOST),
         head(GET, HOST, *[b"X: y"] * LIMITS.fields),
         head(GET, HOST, b"X: " + b"y" * LIMITS.head),
+        head(GET, b"Host: " + b"x" * 256),
     ],
 )
 def test_what_is_left_to_h11(sent: bytes) -> None:

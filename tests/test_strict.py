@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_http.http1.strict import (
+    LONGEST_HOST,
     MOST_OPTIONS,
     check_head,
     find_head,
@@ -199,6 +200,7 @@ HOST = b"Host: example.org"
         (GET, b"host: \t [::1]:4221 \t"),
         (GET, b"Host:"),  # RFC 9112 3.2: empty where the target has no authority
         (GET, b"Host: a%20b"),
+        (GET, b"Host: " + b"a" * LONGEST_HOST),
         (b"GET http://example.org HTTP/1.1", HOST),  # RFC 9112 3.2.2
         (b"GET HTTPS://example.org:8080/a?b HTTP/1.1", b"Host: other"),
         (b"GET http://example.org?q HTTP/1.1", HOST),
@@ -257,6 +259,8 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((GET, b"Host: example.org:65536"), 400),
         ((GET, b"Host: example.org:123456"), 400),
         ((GET, b"Host: a b"), 400),
+        ((GET, b"Host: " + b"a" * (LONGEST_HOST + 1)), 400),
+        ((b"GET http://" + b"a" * (LONGEST_HOST + 1) + b"/ HTTP/1.1", HOST), 400),
         ((GET, b"Host: [::1"), 400),
         ((GET, b"Host: \xe9"), 400),
         ((GET, b"Host: %zz"), 400),

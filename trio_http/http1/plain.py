@@ -36,8 +36,9 @@ _PORT = rb"(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|[0-9]{1,4})"
 
 # Of IPv6 addresses only the loopback's: h11 gets the others, as not every sequence
 # of groups is one, and an expression that can tell costs half a millisecond to load.
+# A longer name than any that there can be is left to ``strict``, which refuses it.
 # The letter of its own is compared before the engine tries the branch.
-_HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]++|\[::1\])(?::%b\r\n|\r\n)" % _PORT
+_HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::%b\r\n|\r\n)" % _PORT
 
 # Only the two usual values of Connection are plain, only the spelling of a length
 # that every reader takes for the same number, and the one expectation that there
