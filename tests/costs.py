@@ -1,0 +1,240 @@
+"""Requests with the worst that each parser may be given, and the instructions that they take.
+
+Run below valgrind's callgrind, as ``test_bounds`` does, it counts some of them: what is
+between two calls of ``getppid``.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import trio
+
+from trio_http.apps.terms import Terms
+from trio_http.http1.exchange import Exchange
+from trio_http.observe import printable
+from trio_http.semantics.conditional import State
+from trio_http.semantics.digests import wanted_algorithm
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.messages import Response
+from trio_http.semantics.validators import ETag
+from trio_http.testing import open_client
+
+# What a head and a target may hold, less what every request has.
+SIZE = 31 * 1024
+TARGET = 8000
+
+MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+CONTENT = Response(
+    200, {"Content-Type": "text/plain", "ETag": '"x"', "Last-Modified": MODIFIED}, b"x" * 1000
+)
+
+
+async def app(exchange: Exchange) -> None:
+    """Looks at what the beginning of the path says."""
+    request = exchange.request
+    response = CONTENT
+    match request.path[1:].partition("/")[0]:
+        case "error":
+            raise HTTPError(404)
+        case "trailers":
+            response = Response(200, trailers=dict)
+        case "cookies":
+            len(request.cookies)
+        case "query":
+            len(request.query)
+        case "segments":
+            len(request.segments)
+        case "text":
+            await request.text()
+        case "form":
+            request.form()
+        case "change":
+            Terms.of(request).check(State.stored(ETag("x"), 0))
+        case "digest":
+            wanted_algorithm(request.headers.get("Want-Repr-Digest"))
+    await exchange.respond(response)
+
+
+def filled(start: str, unit: str, end: str = "", size: int = SIZE) -> str:
+    """A text of nearly this size, made of many units."""
+    return start + unit * ((size - len((start + unit + end).encode())) // len(unit.encode())) + end
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A field that may cost no more than one that is unknown, and who is to read it."""
+
+    reader: str
+    name: str
+    value: str
+    lines: int = 1  # that have this value
+
+    def __str__(self) -> str:
+        return f"{self.reader} {self.name}: {self.value[:12]}… in {self.lines}"
+
+    def sent(self, name: str) -> bytes:
+        """The request, with this field or with another of the same bytes."""
+        method, _, target = self.reader.partition(" ")
+        lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {self.value}"] * self.lines]
+        if name != "Host":
+            lines.append("Host: here")
+        if name not in PLAIN:
+            lines.append("TE: a")  # which is why h11 reads this head, whatever the field is
+        if method == "POST" and name != "Content-Length":
+            lines.append("Content-Length: 1")
+        return "\r\n".join([*lines, "", "x" if method == "POST" else ""]).encode()
+
+    @property
+    def pair(self) -> tuple[bytes, bytes]:
+        """The request, and the same bytes in an unknown field."""
+        unknown = "X-Unknown" if self.name in PLAIN else "X-Special"
+        return self.sent(self.name), self.sent(unknown)
+
+
+# Of these, the quick way past h11 makes nothing.
+PLAIN = {
+    "Accept",
+    "Accept-Encoding",
+    "Content-Digest",
+    "Content-Encoding",
+    "Content-Type",
+    "Cookie",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Origin",
+    "Range",
+    "Repr-Digest",
+    "Sec-Fetch-Site",
+    "Want-Repr-Digest",
+    "X-Unknown",
+}
+
+LISTS = ["a,", "a;q=1,", ",", "a;b,", "a;", "a;=", ' ;a="\\', "a/a;q=0.123, "]
+TAGS = ['"",', 'W/"",', '"\xe9" , ', ",", '"']
+MEMBERS = ['a="\\"",', "a,", "a;a=1,", "a=:AA==:,", "a;  a=1", "a=1;a"]
+DATES = ["Sun, ", "0", " "]
+
+PARSERS: dict[tuple[str, str], list[str]] = {
+    ("GET /", "Accept-Encoding"): [filled("a", unit, "a") for unit in LISTS],
+    ("GET /error", "Accept"): [filled("a", unit, "a") for unit in LISTS],
+    ("GET /trailers", "TE"): [filled("a", unit, "a") for unit in LISTS],
+    ("PUT /change", "Content-Encoding"): [filled("identity,", unit, "a") for unit in LISTS],
+    ("GET /", "If-None-Match"): [filled('"",', unit, '""') for unit in TAGS],
+    ("GET /", "If-Match"): [filled('"",', unit, '""') for unit in TAGS],
+    ("PUT /change", "If-None-Match"): [filled('"",', unit, '""') for unit in TAGS],
+    ("PUT /change", "If-Match"): [filled('"",', unit, '""') for unit in TAGS],
+    ("GET /", "If-Range"): [filled('"', unit, '"') for unit in ("a", *TAGS, *DATES)],
+    ("GET /", "If-Modified-Since"): [filled("S", unit, "T") for unit in DATES],
+    ("GET /", "If-Unmodified-Since"): [filled("S", unit, "T") for unit in DATES],
+    ("GET /", "Range"): [
+        filled("bytes=0-1", unit, "9") for unit in ("9", ",", ", 2-3", ",-1", "0", " ")
+    ],
+    ("GET /digest", "Want-Repr-Digest"): [filled("a", unit, "a") for unit in MEMBERS],
+    ("PUT /change", "Repr-Digest"): [
+        *[filled("a", unit, "a") for unit in MEMBERS],
+        filled("sha-256=:", "A", ":"),
+    ],
+    ("PUT /change", "Content-Digest"): [filled("a", unit, "a") for unit in MEMBERS],
+    ("GET /cookies", "Cookie"): [
+        filled("a", unit, "a") for unit in ('a="";', "a=b;", ";", "a=", "=;", "a ;")
+    ],
+    ("POST /text", "Content-Type"): [
+        filled('text/plain; charset="', "\\a", '"'),
+        *[filled("text/plain", unit, "a") for unit in (";a=b", "; ", "/", ";charset=a")],
+    ],
+    ("POST /form", "Content-Type"): [
+        filled("multipart/form-data", unit, "a") for unit in (";a=b", '; boundary="\\a')
+    ],
+    ("POST /change", "Origin"): [filled("a", "://", "a")],
+    ("POST /change", "Sec-Fetch-Site"): [filled("a", ",a")],
+    ("GET /", "Connection"): [filled("a", ",a")],
+    ("GET /", "Upgrade"): [filled("a", ",a")],
+    ("GET /", "Transfer-Encoding"): [filled("a", ",a"), filled("", ",", ",chunked")],
+    ("GET /", "Expect"): [filled("a", ",a")],
+    ("GET /", "Keep-Alive"): [filled("a", ",a")],
+    ("POST /", "Content-Length"): [filled("", "1"), filled("1", ", 1")],
+    ("GET /", "Host"): [filled("", unit) for unit in ("%41", "a.", "[::", ":1")],
+}
+CASES = [Case(*parser, value) for parser, values in PARSERS.items() for value in values]
+# As many lines as there may be, less those of every request.
+CASES += [
+    Case(reader, name, filled("a", unit, "a", SIZE // 90 - 20), 90)
+    for reader, name, unit in (
+        ("GET /", "Accept-Encoding", ",a"),
+        ("GET /error", "Accept", ";a"),
+        ("GET /", "If-None-Match", ',""'),
+        ("GET /cookies", "Cookie", ";a=b"),
+        ("GET /", "Connection", ",a"),
+    )
+]
+# To count the processor's instructions takes long, so only the first value is counted,
+# and of parsers that are much alike only one.
+COUNTED = [
+    Case(*parser, PARSERS[parser][0])
+    for parser in (
+        ("GET /", "Accept-Encoding"),
+        ("GET /error", "Accept"),
+        ("GET /trailers", "TE"),
+        ("GET /", "If-None-Match"),
+        ("PUT /change", "If-Match"),
+        ("GET /", "If-Range"),
+        ("GET /", "If-Modified-Since"),
+        ("GET /", "Range"),
+        ("GET /digest", "Want-Repr-Digest"),
+        ("PUT /change", "Repr-Digest"),
+        ("GET /cookies", "Cookie"),
+        ("POST /text", "Content-Type"),
+        ("GET /", "Connection"),
+        ("GET /", "Host"),
+    )
+]
+
+# A target has less room, and each of its bytes may be an escape or a separator.
+TARGETS = [
+    *(filled("/query?", unit, size=TARGET) for unit in ("&", "a&", "a=b&", "%41", "+", "\xa1")),
+    "/query?" + "a=b&" * 999,
+    *(filled("/segments", unit, size=TARGET) for unit in ("/", "/a", "%41", "/%41", "/..", "/.")),
+    filled("http://", "a", "/", size=TARGET),
+    filled("/", "%", size=TARGET),
+]
+
+
+def report(event: object) -> None:
+    """Escapes what a log says of a request."""
+    printable(getattr(event, "line", b""))
+
+
+async def answer_to(sent: bytes) -> int:
+    """The status of the answer to a request that is alone on its connection."""
+    async with open_client(app, report=report) as client:
+        await client.send(sent)
+        return (await client.answer()).status
+
+
+def start_counting(*options: str) -> None:
+    """Have callgrind count from now on; everything before runs several times as fast."""
+    command = ["vgdb", f"--pid={os.getpid()}", *options, "instrumentation", "on"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as switch:
+        while switch.poll() is None:  # valgrind only listens where something runs
+            pass
+
+
+async def main() -> None:
+    pairs = [case.pair for case in COUNTED]
+    for field, _ in pairs:
+        await answer_to(field)  # what is done once only is not counted
+    start_counting(*sys.argv[1:])
+    for pair in pairs:
+        for sent in pair:
+            os.getppid()
+            await answer_to(sent)
+    os.getppid()
+
+
+if __name__ == "__main__":
+    trio.run(main)
