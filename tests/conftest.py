@@ -5,7 +5,11 @@
 
 import os
 import socket
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import pytest
 
@@ -64,3 +68,32 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
             ours.settimeout(0)
             theirs.settimeout(0)
             yield ours, theirs
+
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def as_somebody() -> AsSomebody:
+    """For a while, be a user whom files' modes mean something to, as they do not to root."""
+
+    @contextmanager
+    def as_somebody() -> Iterator[None]:
+        if os.geteuid() != 0:
+            yield
+            return
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return as_somebody
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """An empty folder that everybody can reach."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)

@@ -484,6 +484,48 @@ def test_a_folder_is_closed_whatever_happens(tree: Path) -> None:
     assert open_descriptors() == before
 
 
+def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str) -> None:
+    (public / "folder" / "deep").mkdir(parents=True)
+    (public / "folder" / "deep" / "file").write_bytes(b"deep")
+    (public / "folder").chmod(0o711)
+    with as_somebody():
+        assert content(public, ["folder", "deep", "file"]) == b"deep"
+        assert content(public / "folder", ["deep", "file"]) == b"deep"
+        before = open_descriptors()
+        with Directory(public).folder(["folder"]) as folder:
+            if way == "descriptors":
+                with pytest.raises(HTTPError) as refusal, folder.readable():
+                    pytest.fail("it may not be read")
+                assert refusal.value.status == 403
+        assert open_descriptors() == before
+
+
+def test_a_folder_is_read_where_that_is_allowed(tree: Path, way: str) -> None:
+    before = open_descriptors()
+    with (
+        Directory(tree).folder(["folder"]) as folder,
+        folder.readable() as place,
+        os.scandir(place) as entries,
+    ):
+        assert sorted([entry.name for entry in entries]) == ["deep", "link-up"]
+    assert open_descriptors() == before
+
+
+def test_a_file_whose_status_cannot_be_had_does_not_stay_open(
+    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> os.stat_result:
+        raise OSError(errno.EIO, "broken")
+
+    before = open_descriptors()
+    with Directory(tree).folder() as folder, monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", fail)
+        with pytest.raises(HTTPError) as refusal:
+            folder.open("file")
+    assert refusal.value.status == 503
+    assert open_descriptors() == before
+
+
 def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
     before = open_descriptors()
     folder = Directory(tree).open(["folder", "deep"])
@@ -529,6 +571,12 @@ def test_what_is_opened_again_has_to_be_a_regular_file_still(
         (errno.ENFILE, 503),
         (errno.ENOSPC, 507),
         (errno.EDQUOT, 507),
+        (errno.EIO, 503),  # a broken disk
+        (errno.ESTALE, 503),  # a server that has forgotten what it served
+        (errno.ETIMEDOUT, 503),
+        (errno.EHOSTDOWN, 503),
+        (errno.ENOTCONN, 503),  # a program that was one, and has ended
+        (errno.ENOMEM, 503),
     ],
     ids=lambda value: errno.errorcode[value] if value < 200 else str(value),
 )
@@ -541,10 +589,11 @@ def test_what_the_system_says_becomes_a_status(number: int, status: int) -> None
     assert "/a/path/of/ours" not in refusal.value.detail  # and not for the client
 
 
-def test_a_fault_of_the_machine_is_no_refusal() -> None:
-    with pytest.raises(OSError, match="broken") as failure, refusing():
-        raise OSError(errno.EIO, "broken")
-    assert failure.value.errno == errno.EIO
+@pytest.mark.parametrize("number", [errno.EBADF, errno.EAGAIN, None])
+def test_a_fault_of_ours_is_no_refusal_and_nor_is_a_lease(number: int | None) -> None:
+    with pytest.raises(OSError, match="ours") as failure, refusing():
+        raise OSError(number, "ours") if number else OSError("ours")
+    assert failure.value.errno == number
 
 
 def test_a_refusal_goes_through_as_it_is() -> None:

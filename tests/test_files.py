@@ -1,28 +1,32 @@
 """Files over HTTP: their bytes, their types, and nothing that is not below the root."""
 
+import fcntl
 import hashlib
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from json import loads
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import quote
 
 import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import directory, hashing, recent
+from trio_http.apps import directory, hashing, patience, recent
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow
-from trio_http.apps.files import files
+from trio_http.apps.files import _Files, files
 from trio_http.apps.listing import Uploads, policy
 from trio_http.apps.open_folders import MOST
 from trio_http.apps.routing import Router
-from trio_http.http1 import pages
+from trio_http.http1 import pages, threads
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.pages import read_slice
 from trio_http.http1.record import Ending, Event, Record
+from trio_http.http1.threads import Threads
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
@@ -34,6 +38,8 @@ from trio_http.testing import Client, open_client
 # that jumps.
 
 EVERY_BYTE = bytes(range(256))
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -691,17 +697,23 @@ async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root:
 
 
 @asynccontextmanager
-async def no_thread_to_spare() -> AsyncIterator[trio.CapacityLimiter]:
-    """Have every worker thread busy, as if all were waiting for a disk."""
-    limiter = trio.to_thread.current_default_thread_limiter()
-    borrowers = [object() for _ in range(int(limiter.total_tokens))]
-    for borrower in borrowers:
+async def no_thread_to_spare(*purposes: Threads) -> AsyncIterator[None]:
+    """Have every thread for these busy, as if all were waiting for a disk."""
+    limiters = [purpose.limiter for purpose in purposes]
+    borrowed = [
+        (limiter, object()) for limiter in limiters for _ in range(int(limiter.total_tokens))
+    ]
+    for limiter, borrower in borrowed:
         await limiter.acquire_on_behalf_of(borrower)
     try:
-        yield limiter
+        yield
     finally:
-        for borrower in borrowers:
+        for limiter, borrower in borrowed:
             limiter.release_on_behalf_of(borrower)
+
+
+def waiting_for(*purposes: Threads) -> int:
+    return sum([purpose.limiter.statistics().tasks_waiting for purpose in purposes])
 
 
 @pytest.mark.skipif(not pages.CAN_TELL_CACHED, reason="this system does not tell")
@@ -738,18 +750,109 @@ async def test_who_waits_for_a_disk_holds_up_nobody_else(
                 assert (await slow.get("/cold")).body == bytes(size)
                 answered.set()
 
-            async with no_thread_to_spare() as limiter:
+            assert isinstance(app, _Files)
+            purposes = app._directory.look_ups, pages.READS
+            async with no_thread_to_spare(*purposes):
                 with monkeypatch.context() as patch:
                     patch.setattr(pages, "CAN_TELL_CACHED", False)  # as if it were not there
                     nursery.start_soon(wait_for_the_disk)
                     await trio.testing.wait_all_tasks_blocked()
-                assert limiter.statistics().tasks_waiting == 1
+                assert waiting_for(*purposes) == 1
                 # What is in memory takes neither a disk nor a thread.
                 with trio.fail_after(30):  # or it would be for ever
                     for _ in range(3):
                         assert (await quick.get("/warm")).body == bytes(size)
                 assert not answered.is_set()
             await answered.wait()
+
+
+async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "PATIENCE", 0.01)
+    app = files(root, allow=~Allow(0))
+    assert isinstance(app, _Files)
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
+    fields = [("Content-Type", "multipart/form-data; boundary=b")]
+    async with open_client(app) as client:
+        async with no_thread_to_spare(app._directory.look_ups):
+            assert (await client.get("/file")).status == 503
+            assert (await client.request("POST", "/", fields, form)).status == 503
+            # To change something takes other threads.
+            assert (await client.request("PUT", "/new", body=b"x")).status == 201
+        async with no_thread_to_spare(app._directory.changes):
+            assert (await client.request("PUT", "/newer", body=b"x")).status == 503
+            assert (await client.request("DELETE", "/new")).status == 503
+            assert (await client.get("/new")).body == b"x"
+
+
+async def test_a_folder_that_stays_locked_is_told_to_the_client(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.01)
+    async with open_client(files(root, allow=Allow.WRITING)) as client:
+        descriptor = os.open(root, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for method in ("PUT", "DELETE"):
+            answer = await client.request(method, "/file", body=b"x")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert (await client.get("/file")).body == EVERY_BYTE
+        os.close(descriptor)
+        assert (await client.request("DELETE", "/file")).status == 204
+
+
+# Leases: what another program keeps in mind of a file, and writes back when it is asked to
+
+
+@contextmanager
+def leased(path: Path, asked: Callable[[int], None]) -> Iterator[None]:
+    """A lease, as Samba has for its clients; ``asked`` is called when it should be given back."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        pytest.skip("no leases on this system")
+    descriptor = os.open(path, os.O_RDWR)
+    before = signal.signal(signal.SIGIO, lambda *_: asked(descriptor))
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield
+    finally:
+        os.close(descriptor)
+        signal.signal(signal.SIGIO, before)
+
+
+@pytest.mark.parametrize("looked_up", ["never", "before"])
+async def test_a_lease_is_given_back_for_a_file_that_is_asked_for(
+    root: Path, looked_up: str
+) -> None:
+    asked = []
+
+    def give_back(descriptor: int) -> None:
+        os.write(descriptor, b"by Samba")
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        asked.append(descriptor)
+
+    async with open_client(files(root)) as client:
+        if looked_up == "before":
+            await client.get("/file")
+        with leased(root / "file", give_back):
+            answer = await client.get("/file")
+            assert answer.body == b"by Samba" + EVERY_BYTE[8:]
+        assert len(asked) == 1
+
+
+async def test_a_lease_that_is_kept_is_told_to_the_client(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.01)
+    asked: list[int] = []
+    app = files(root)
+    assert isinstance(app, _Files)
+    async with open_client(app) as client:
+        with leased(root / "file", asked.append):
+            answer = await client.get("/file")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert app._directory.look_ups.limiter.borrowed_tokens == 0
+        assert len(asked) == 1
+        assert (await client.get("/file")).body == EVERY_BYTE
 
 
 # Folders
@@ -825,6 +928,21 @@ async def test_a_mount_without_a_slash_is_another_address(root: Path) -> None:
 async def test_a_server_as_a_whole_may_be_named_without_a_slash(root: Path) -> None:
     async with open_client(files(root, allow=Allow.LISTING)) as client:
         assert (await client.get("http://test")).status == 200
+
+
+async def test_a_folder_that_may_be_passed_through_only_is_not_listed(
+    public: Path, as_somebody: AsSomebody
+) -> None:
+    (public / "folder" / "deep").mkdir(parents=True)
+    (public / "folder" / "deep" / "file").write_bytes(b"deep")
+    (public / "folder").chmod(0o711)
+    with as_somebody():
+        async with open_client(files(public, allow=Allow.LISTING)) as client:
+            for _ in range(3):
+                assert (await client.get("/folder/deep/file")).body == b"deep"
+            assert (await client.get("/folder/deep/")).status == 200
+            assert (await client.get("/folder/")).status == 403
+            assert (await client.get("/folder")).status == 301
 
 
 async def test_what_is_hidden_is_there_where_that_is_allowed(root: Path) -> None:

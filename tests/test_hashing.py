@@ -14,6 +14,7 @@ import trio.testing
 from trio_http.apps import hashing, stored
 from trio_http.apps.hashing import AT_ONCE, FileDigests, digest_of
 from trio_http.semantics.digests import Digest
+from trio_http.semantics.errors import HTTPError
 
 # Worker threads make the digests, so none of these tests has a clock that jumps.
 
@@ -132,7 +133,7 @@ async def test_who_asks_for_many_digests_takes_few_threads_and_none_of_the_other
             for _ in range(3 * AT_ONCE):
                 nursery.start_soon(digests.of, file.descriptor, file.status, "sha-256")
             await trio.testing.wait_all_tasks_blocked()
-            assert digests._limiter.borrowed_tokens == AT_ONCE
+            assert digests._threads.limiter.borrowed_tokens == AT_ONCE
             assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
             nursery.cancel_scope.cancel()
 
@@ -145,7 +146,17 @@ async def test_who_goes_away_is_not_worked_for(endless: Path) -> None:
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
         # The thread has ended: nothing else will be done with what is closed now.
-        assert digests._limiter.borrowed_tokens == 0
+        assert digests._threads.limiter.borrowed_tokens == 0
+
+
+UNREADABLE = Path("/proc/self/mem")  # its first page is none
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux's own")
+async def test_a_file_that_cannot_be_read_is_not_there_for_now() -> None:
+    with opened(UNREADABLE) as file, pytest.raises(HTTPError) as refusal:
+        await FileDigests().of(file.descriptor, file.status, "sha-256")
+    assert refusal.value.status == 503
 
 
 async def test_a_digest_is_made_in_a_thread_of_trios(tmp_path: Path) -> None:

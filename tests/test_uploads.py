@@ -24,21 +24,15 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import directory, uploads
+from trio_http.apps import directory, patience
+from trio_http.apps import parts as part_files
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow, Directory, is_part
-from trio_http.apps.locks import alone_in, lock
+from trio_http.apps.locks import alone_in
+from trio_http.apps.parts import Stored, clear_parts
 from trio_http.apps.routing import Router
 from trio_http.apps.stored import tag_of
 from trio_http.apps.terms import Terms
-from trio_http.apps.uploads import (
-    GATHERED,
-    SHORT,
-    UNCONDITIONAL,
-    Stored,
-    clear_parts,
-    remove,
-    store,
-)
+from trio_http.apps.uploads import GATHERED, SHORT, UNCONDITIONAL, remove, store
 from trio_http.http1 import pipes, readiness
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.pipes import ROOM
@@ -60,7 +54,7 @@ LARGE = b"".join([number.to_bytes(4, "big") for number in range(GATHERED)])  # f
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """All ways to write a file that is not there yet, whatever this system offers."""
     if request.param != "unnamed":
-        monkeypatch.setattr(uploads, "UNNAMED", 0)
+        monkeypatch.setattr(part_files, "UNNAMED", 0)
     if request.param == "paths":
         monkeypatch.setattr(directory, "RELATIVE", False)
     return str(request.param)
@@ -227,11 +221,12 @@ async def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # To one that has never heard of O_TMPFILE it is a wish to write to a folder.
-    monkeypatch.setattr(uploads, "UNNAMED", os.O_WRONLY)
+    monkeypatch.setattr(part_files, "UNNAMED", os.O_WRONLY)
     async with uploading(tmp_path, ["name"]) as body:
+        await body.send(bytes(GATHERED))
         await body.send(b"data")
         assert len(parts(tmp_path)) == 1
-    assert contents(tmp_path) == {"name": b"data"}
+    assert contents(tmp_path) == {"name": bytes(GATHERED) + b"data"}
 
 
 async def test_it_is_told_whether_the_name_was_free(tmp_path: Path, way: str) -> None:
@@ -683,14 +678,6 @@ async def test_an_upload_has_its_time_from_a_clock_that_does_not_stand_still(
         assert before <= (tmp_path / "name").stat().st_mtime_ns <= time.time_ns()
 
 
-async def test_where_times_cannot_be_set_they_are_the_kernels(
-    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "TIMES", False)
-    tag = (await stored(b"data", tmp_path, ["name"])).tag
-    assert str(tag) == tag_in(tmp_path)
-
-
 async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old")
     about_to_end = trio.Event()
@@ -747,6 +734,64 @@ async def test_who_asks_for_no_lock_is_seen_all_the_same(
     link = os.link
     assert await late_refusal_of(upload) == 412
     assert contents(tmp_path) == {"name": b"theirs"}
+
+
+# What others keep to themselves
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A lock that another program has and does not let go of."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+@pytest.mark.parametrize("terms", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
+async def test_a_folder_that_stays_locked_is_told_to_the_client(
+    tmp_path: Path, way: str, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.01)
+    before = descriptors()
+    with locked(tmp_path):
+        with pytest.raises(HTTPError) as refusal:
+            await stored(b"new", tmp_path, ["name"], terms)
+        assert refusal.value.status == 503
+        assert int(refusal.value.headers["Retry-After"]) > 0
+        assert contents(tmp_path) == {}
+    assert descriptors() == before
+    assert (await stored(b"new", tmp_path, ["name"], terms)).is_new
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+@pytest.mark.parametrize("terms", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
+async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_thread(
+    tmp_path: Path, way: str, terms: Terms
+) -> None:
+    root = Directory(tmp_path)
+
+    async def upload(number: int) -> None:
+        body, end = trio.open_memory_channel[bytes](1)
+        await body.send(b"new")
+        await body.aclose()
+        await store(end, root, [str(number)], terms)
+
+    number = 2 * int(root.changes.limiter.total_tokens)
+    async with trio.open_nursery() as nursery:
+        with locked(tmp_path):
+            for name in range(number):
+                nursery.start_soon(upload, name)
+            # Those who look have threads, and those who would change something in turn, too.
+            for _ in range(10):
+                await trio.to_thread.run_sync(without_parts, tmp_path)
+                assert await root.look_ups.run(os.path.exists, tmp_path)
+                assert await root.changes.run(os.path.exists, tmp_path)
+            assert without_parts(tmp_path) == {}
+    assert contents(tmp_path) == {str(name): b"new" for name in range(number)}
 
 
 # What is promised of the content
@@ -973,7 +1018,9 @@ def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(pipes, "CAN_SPLICE", False)
     elif request.param == "bytes only":
         # Nothing can be moved to the end of a file, wherever that is.
-        monkeypatch.setattr(uploads, "UNNAMED", uploads.UNNAMED and uploads.UNNAMED | os.O_APPEND)
+        monkeypatch.setattr(
+            part_files, "UNNAMED", part_files.UNNAMED and part_files.UNNAMED | os.O_APPEND
+        )
     return str(request.param)
 
 
@@ -1057,6 +1104,36 @@ async def test_there_is_a_pipe_as_long_as_there_is_something_to_move(
         await client.send(RANDOM[ROOM:])
         assert (await client.answer()).status == 201
         assert count() == before
+
+
+def opened_beside(before: set[str]) -> list[str]:
+    """What this process has open that it had not, but for what lists it."""
+    return sorted([link for link in links() if link not in before])
+
+
+def links() -> set[str]:
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing itself
+            found.add(f"{path.name} {path.readlink()}")
+    return found
+
+
+@pytest.mark.parametrize("sent", [0, 1, SHORT // 2])
+async def test_a_slow_upload_holds_nothing_but_its_folder(
+    tmp_path: Path, by: str, sent: int
+) -> None:
+    async with connected(tmp_path) as (client, _):
+        await client.request("PUT", "/other", body=b"")  # the connection is there
+        before = links()
+        await client.send(HEAD.format(len(RANDOM), "Expect: 100-continue\r\n").encode())
+        assert (await client.answer()).status == 100
+        for _ in range(sent and 2):
+            await client.send(RANDOM[: sent // 2 or 1])
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        (folder,) = opened_beside(before)
+        assert folder.endswith(f" {tmp_path}")
+    assert contents(tmp_path) == {"other": b""}
 
 
 async def test_many_sockets_at_once_bring_each_their_own(tmp_path: Path, by: str) -> None:
@@ -1154,7 +1231,7 @@ from pathlib import Path
 
 import trio
 
-from trio_http.apps import uploads
+from trio_http.apps import parts, uploads
 from trio_http.apps.directory import Directory
 from trio_http.semantics.errors import HTTPError
 
@@ -1177,7 +1254,7 @@ class Body:
 
 
 if way == "named":
-    uploads.UNNAMED = 0
+    parts.UNNAMED = 0
 if ending == "limit":
     too_small = 8 * uploads.GATHERED - 1
     resource.setrlimit(resource.RLIMIT_FSIZE, (too_small, too_small))
@@ -1234,48 +1311,3 @@ def test_what_a_killed_server_leaves_elsewhere_is_cleared_away(tmp_path: Path) -
     assert len(parts(tmp_path)) == 1
     clear_parts(tmp_path)
     assert contents(tmp_path) == {"name": b"old"}
-
-
-# Clearing away
-
-
-def part_in(folder: Path, middle: str) -> Path:
-    path = folder / f"{PART_PREFIX}{middle}{PART_SUFFIX}"
-    path.write_bytes(b"half of i")
-    return path
-
-
-def test_only_abandoned_parts_are_cleared_away(tmp_path: Path) -> None:
-    abandoned = [part_in(tmp_path, str(number)) for number in range(3)]
-    being_written = part_in(tmp_path, "locked")
-    others = [tmp_path / "name", tmp_path / f"name{PART_SUFFIX}", tmp_path / f"{PART_PREFIX}name"]
-    for other in others:
-        other.touch()
-    # Things that are no uploads, whatever they are called.
-    folder, link = (tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link"))
-    folder.mkdir()
-    link.symlink_to(others[0])
-    with being_written.open("rb") as file:
-        assert lock(file.fileno())
-        clear_parts(tmp_path)
-        assert sorted(tmp_path.iterdir()) == sorted([*others, being_written, folder, link])
-    clear_parts(tmp_path)
-    assert not being_written.exists()
-    assert not any(path.exists() for path in abandoned)
-
-
-def test_clearing_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> None:
-    clear_parts(tmp_path / "nothing")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
-    ours = [part_in(public, f"{number}-ours") for number in range(8)]
-    theirs = [part_in(public, f"{number}-theirs") for number in range(8)]
-    for part in ours:
-        part.chmod(0o666)
-    for part in theirs:
-        part.chmod(0)
-    with as_somebody():
-        clear_parts(public)
-    assert sorted(public.iterdir()) == theirs

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from trio_http.apps.directory import Allow, Directory
 from trio_http.apps.files import files
+from trio_http.apps.parts import clear_parts
 from trio_http.apps.routing import Router
 from trio_http.apps.terms import Terms
-from trio_http.apps.uploads import clear_parts, store
+from trio_http.apps.uploads import store
 from trio_http.semantics.messages import Compress, Request, Response
 
 
@@ -37,13 +38,14 @@ def challenge(directory: Path | None = None) -> Router:
         clear_parts(directory)
         # Whatever was stored can be fetched, be it called ".profile".
         allow = Allow.HIDDEN
+        uploads = Directory(directory, allow)
         media_type = "application/octet-stream"
         download = files(directory, media_type=media_type, compress=Compress.ALWAYS, allow=allow)
         app.mount("/files", download, methods=["GET", "HEAD"])
 
         @app.post("/files/{name}")
         async def upload(request: Request, name: str) -> Response:
-            await store(request.body, Directory(directory, allow), [name], Terms.of(request))
+            await store(request.body, uploads, [name], Terms.of(request))
             return Response(201)
 
     return app

@@ -13,11 +13,12 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Flag, auto
 from pathlib import Path
 from types import TracebackType
 
+from trio_http.http1.threads import Threads
 from trio_http.semantics.errors import HTTPError
 
 # Where a system cannot open relative to a descriptor (Windows), paths are
@@ -28,6 +29,8 @@ RELATIVE = os.open in os.supports_dir_fd
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+# To reach what is in a directory takes the right to search it, not that to list it.
+_PASS = _FOLDER | getattr(os, "O_PATH", getattr(os, "O_SEARCH", 0))
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 _NO_NAMES = {"", ".", ".."}
@@ -125,15 +128,32 @@ def _refusal_of(error: BaseException) -> HTTPError | None:
             return HTTPError(503, "too many open files")
         case errno.ENOSPC | errno.EDQUOT:
             return HTTPError(507, "the disk is full")
+        case number if number in _UNAVAILABLE:
+            return HTTPError(503, "the file system reports an error", {"Retry-After": "10"})
         case _:
             return None
+
+
+# What a broken disk says, a server of files that cannot be reached or has forgotten what
+# it served, a program (FUSE) that has ended, and a kernel without memory. Not every
+# system knows all of it.
+_UNAVAILABLE = {
+    getattr(errno, name, None)
+    for name in (
+        *("EIO", "EBADMSG", "EUCLEAN", "EREMOTEIO", "ENOMEDIUM", "EMEDIUMTYPE", "EBUSY"),
+        *("ESTALE", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
+        *("ENOTCONN", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "ESHUTDOWN", "ENOLINK"),
+        *("ECOMM", "EPROTO", "EREMCHG", "ENOLCK", "ENOKEY", "EKEYEXPIRED", "ENOMEM"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder that is open: what is in it is reached by name, and nothing else is.
 
-    ``descriptor`` is None where a system cannot open relative to one.
+    ``descriptor`` is None where a system cannot open relative to one. It may be
+    good for reaching names only, and not for reading the directory.
     """
 
     path: Path
@@ -144,6 +164,22 @@ class Folder:
         """Let go of it."""
         if self.descriptor is not None:
             os.close(self.descriptor)
+
+    @contextmanager
+    def readable(self) -> Iterator[int | Path]:
+        """The same folder, for functions of ``os`` that read or lock it.
+
+        ``HTTPError`` 403 where it may be passed through, but not read.
+        """
+        if self.descriptor is None:
+            yield self.path
+            return
+        with refusing():
+            descriptor = os.open(".", _FOLDER, dir_fd=self.descriptor)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def at(self, name: str) -> str | Path:
         """What functions of ``os`` call a name here, given ``descriptor`` as ``dir_fd``."""
@@ -177,18 +213,29 @@ class Folder:
             return self.reopen(name)
 
     def reopen(self, name: str) -> tuple[int, os.stat_result]:
-        """The same for a name opened a moment ago; what the system says is an ``OSError``."""
+        """The same for a name opened a moment ago; what the system says is an ``OSError``.
+
+        ``BlockingIOError`` where another program has a lease, which it has been
+        asked to give back: then try again.
+        """
         place, flags = self.at(name), _READ
         if Allow.LINKS not in self.allow:
             flags |= _NO_LINK
             if isinstance(place, Path) and place.is_symlink():  # Windows has no such flag
                 raise HTTPError(404)
         descriptor = os.open(place, flags, dir_fd=self.descriptor)
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        try:
+            return descriptor, _status_of_file(descriptor)
+        except BaseException:
             os.close(descriptor)
-            raise HTTPError(404)
-        return descriptor, status
+            raise
+
+
+def _status_of_file(descriptor: int) -> os.stat_result:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise HTTPError(404)
+    return status
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +244,9 @@ class Directory:
 
     path: Path
     allow: Allow = NOTHING_MORE
+    # Changes can wait long for those of others, and must not keep threads from look-ups.
+    look_ups: Threads = field(default_factory=lambda: Threads("look-ups", 40), compare=False)
+    changes: Threads = field(default_factory=lambda: Threads("changes", 40), compare=False)
 
     @contextmanager
     def folder(self, names: Sequence[str] = ()) -> Iterator[Folder]:
@@ -213,9 +263,9 @@ class Directory:
             check_name(name, self.allow)
         if not RELATIVE:
             return Folder(self._checked_path(names), self.allow, None)
-        below = _FOLDER if Allow.LINKS in self.allow else _FOLDER | _NO_LINK
+        below = _PASS if Allow.LINKS in self.allow else _PASS | _NO_LINK
         with refusing():
-            descriptor = os.open(self.path, _FOLDER)
+            descriptor = os.open(self.path, _PASS)
         try:
             for name in names:
                 with refusing():

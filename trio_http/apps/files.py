@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import trio
-
 from trio_http.apps.contents import Contents
 from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.hashing import FileDigests
 from trio_http.apps.media_types import attachment, media_type_of_name
 from trio_http.apps.open_folders import OpenFolders
+from trio_http.apps.parts import clear_parts
+from trio_http.apps.patience import in_time
 from trio_http.apps.recent import Recent
 from trio_http.apps.stored import (
     Opened,
@@ -29,8 +29,8 @@ from trio_http.apps.stored import (
     version_of,
 )
 from trio_http.apps.storing import delete, put, take_form
-from trio_http.apps.uploads import clear_parts
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.threads import Custody
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import choose_coding
 from trio_http.semantics.digests import Digest, wanted_algorithm
@@ -162,40 +162,57 @@ class _Files:
                 await exchange.respond(known)
             return
         place = self._recent.get(request.path)
-        found = await self._look_up(request) if place is None else self._look_again(request, place)
-        if isinstance(found, Response):
-            await exchange.respond(found)
+        if place is not None and (found := self._look_again(request, place)) is not None:
+            try:
+                await self._respond(exchange, found, place)
+            finally:
+                os.close(found.descriptor)
             return
-        try:
-            response = self._response(request, found)
-            if place is not None:  # asked for twice within a second
-                self._contents.note(request, place.above, found, response)
-            if b"want-repr-digest" in request.headers.names:
-                response = await self._digested(request, response, found)
-            await exchange.respond(response)
-        finally:
-            os.close(found.descriptor)
+        with Custody() as custody:
+            looked_up = await self._look_up(request, custody)
+            if isinstance(looked_up, Response):
+                await exchange.respond(looked_up)
+            else:
+                await self._respond(exchange, looked_up, None)
 
-    async def _look_up(self, request: Request) -> Opened | Response:
-        found = await trio.to_thread.run_sync(self._find, request)
-        if isinstance(found, Opened):  # listings and the like have more to do than look up
+    async def _respond(self, exchange: Exchange, found: Opened, place: Place | None) -> None:
+        request = exchange.request
+        response = self._response(request, found)
+        if place is not None:  # asked for twice within a second
+            self._contents.note(request, place.above, found, response)
+        if b"want-repr-digest" in request.headers.names:
+            response = await self._digested(request, response, found)
+        await exchange.respond(response)
+
+    async def _look_up(self, request: Request, custody: Custody) -> Opened | Response:
+        look_ups = self._directory.look_ups
+        found = await in_time(lambda: custody.run(look_ups, self._find_for, request, custody))
+        # Listings and the like have more to do than look up.
+        if isinstance(found, Opened):
             place = Place(request.segments[:-1], found.name, found.siblings)
             self._recent.note(request.path, place)
         return found
 
-    def _look_again(self, request: Request, place: Place) -> Opened | Response:
-        """The same, of what is in the kernel's memory for sure."""
+    def _look_again(self, request: Request, place: Place) -> Opened | None:
+        """The same, of what is in the kernel's memory for sure; None if it is not as it was."""
         # Of a mount, the address with a slash and that without have the same path.
         if request.path.endswith("/") and not is_folder(request):
-            return self._find(request)
+            return None
         try:
-            folder = self._folders.get(place.above)
-            if folder is not None:
-                accepted = request.headers.get("Accept-Encoding") if place.siblings else None
+            accepted = request.headers.get("Accept-Encoding") if place.siblings else None
+            if (folder := self._folders.get(place.above)) is not None:
+                return place.look_again(folder, accepted)
+            with self._directory.folder(place.above) as folder:
                 return place.look_again(folder, accepted)
         except (HTTPError, OSError):
-            pass  # it is not as it was, which is for the whole way to tell
-        return self._find(request)
+            return None
+
+    def _find_for(self, request: Request, custody: Custody) -> Opened | Response:
+        """The same as ``_find``; what is opened is held by the custody."""
+        found = self._find(request)
+        if isinstance(found, Opened):
+            custody.held.callback(os.close, found.descriptor)
+        return found
 
     def _find(self, request: Request) -> Opened | Response:
         """What there is for a client; may have to wait for a disk."""
@@ -207,8 +224,10 @@ class _Files:
                 status = folder.status(name)
                 if status is None:
                     raise HTTPError(404)
-                if not stat.S_ISDIR(status.st_mode):
+                if stat.S_ISREG(status.st_mode):
                     return self._file(folder, name, status, request)
+                if not stat.S_ISDIR(status.st_mode):
+                    raise HTTPError(404)  # to open such a thing may do something
                 above.append(name)
         with self._directory.folder(above) as folder:
             if Allow.LISTING in folder.allow or index_of(folder) is not None:

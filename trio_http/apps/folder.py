@@ -50,8 +50,7 @@ def entries_of(folder: Folder) -> list[Entry]:
     """The files and folders in a folder, as far as they are there for clients."""
     entries = []
     follow = Allow.LINKS in folder.allow
-    place = folder.path if folder.descriptor is None else folder.descriptor
-    with refusing(), os.scandir(place) as found:
+    with folder.readable() as place, refusing(), os.scandir(place) as found:
         for entry in found:
             if not is_shown(entry.name, folder.allow):
                 continue

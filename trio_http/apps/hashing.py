@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import OrderedDict
 
 import trio
 
+from trio_http.apps.directory import refusing
 from trio_http.apps.stored import is_settled, version_of
 from trio_http.http1.pages import read_slice
+from trio_http.http1.threads import Threads
 from trio_http.semantics.digests import ALGORITHMS, Digest
 
 # A gigabyte takes about a second of a core. Whoever asks for many of these must
@@ -27,7 +30,7 @@ class FileDigests:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[int | str, ...], Digest] = OrderedDict()
-        self._limiter = trio.CapacityLimiter(AT_ONCE)
+        self._threads = Threads("digests", AT_ONCE, patience=math.inf)
 
     async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
         """The digest of a file, or None for one that has changed since it had that status."""
@@ -36,8 +39,8 @@ class FileDigests:
             self._known.move_to_end(key)
             return self._known[key]
         settled = is_settled(status)  # before it is read: what comes later would not show
-        digest = await trio.to_thread.run_sync(
-            digest_of, descriptor, status, algorithm, limiter=self._limiter
+        digest = await self._threads.run_with(
+            (descriptor,), lambda own: digest_of(own, status, algorithm)
         )
         if digest is not None and settled:
             self._known[key] = digest
@@ -50,10 +53,11 @@ def digest_of(descriptor: int, status: os.stat_result, algorithm: str) -> Digest
     """The same, in a worker thread of Trio's."""
     hasher = ALGORITHMS[algorithm]()
     offset = 0
-    while data := read_slice(descriptor, offset, _PIECE):
-        trio.from_thread.check_cancelled()
-        hasher.update(data)
-        offset += len(data)
-    if version_of(os.fstat(descriptor)) != version_of(status):
-        return None
+    with refusing():
+        while data := read_slice(descriptor, offset, _PIECE):
+            trio.from_thread.check_cancelled()
+            hasher.update(data)
+            offset += len(data)
+        if version_of(os.fstat(descriptor)) != version_of(status):
+            return None
     return Digest(algorithm, hasher.digest())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import trio
-
 from trio_http.apps.directory import Directory, is_shown
 from trio_http.apps.listing import shown
+from trio_http.apps.patience import in_time, patiently
 from trio_http.apps.terms import Terms
 from trio_http.apps.uploads import remove, store
 from trio_http.semantics.conditional import State
@@ -36,7 +35,7 @@ async def put(request: Request, directory: Directory) -> Response:
 async def delete(request: Request, directory: Directory) -> Response:
     """Delete the file that a client names."""
     terms = Terms(request.method, request.headers)
-    await trio.to_thread.run_sync(remove, directory, request.segments, terms)
+    await patiently(lambda: directory.changes.run(remove, directory, request.segments, terms))
     return Response(204)
 
 
@@ -53,7 +52,7 @@ async def take_form(request: Request, directory: Directory) -> Response:
         raise HTTPError(400, "a form is stored as it comes; send a file by PUT to have it verified")
     form = request.form()
     names = request.segments[:-1]
-    await trio.to_thread.run_sync(_find, directory, names)
+    await in_time(lambda: directory.look_ups.run(_find, directory, names))
     terms.check(State())
     stored, kept = 0, []
     async for field in form:

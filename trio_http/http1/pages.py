@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-import trio
-
+from trio_http.http1.threads import Threads
 from trio_http.semantics.bodies import FileSlice
 
 # Large enough that the cost per call vanishes, small enough for a thousand at once.
 PIECE = 64 * 1024
+
+# The threads that wait for disks; as many as Trio has for everything.
+READS = Threads("reads", 40)
 
 # Linux says whether a read would have to wait for a disk.
 CAN_TELL_CACHED = hasattr(os, "preadv") and hasattr(os, "RWF_NOWAIT")
@@ -67,7 +70,8 @@ async def send_pieces(piece: FileSlice, send: Callable[[bytes], Awaitable[None]]
     offset, end = piece.offset, piece.offset + piece.length
     while offset < end:
         size = min(PIECE, end - offset)
-        data = await trio.to_thread.run_sync(read_slice, piece.descriptor, offset, size)
+        read = partial(read_slice, offset=offset, size=size)
+        data = await READS.run_with((piece.descriptor,), read)
         if not data:
             raise EOFError("a file has become shorter while it was sent")
         await send(data)

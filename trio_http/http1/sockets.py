@@ -18,7 +18,7 @@ from functools import partial
 
 import trio
 
-from trio_http.http1.pages import is_cached, send_pieces
+from trio_http.http1.pages import READS, is_cached, send_pieces
 from trio_http.http1.pipes import Pipe, open_pipe
 from trio_http.http1.readiness import Arrivals
 from trio_http.semantics.bodies import FileSlice
@@ -133,14 +133,20 @@ class SocketTransport:
         if not hasattr(os, "sendfile"):
             return None
         size = min(SENDFILE_PIECE, piece.length)
-        send = partial(os.sendfile, self._socket.fileno(), piece.descriptor, piece.offset, size)
+        send = partial(os.sendfile, offset=piece.offset, count=size)
+        ends = self._socket.fileno(), piece.descriptor
         try:
             # The way to a worker thread and back costs more than most files, but
             # a disk that has to work must not hold up the other connections.
             if is_cached(piece.first(size)):
                 await trio.lowlevel.checkpoint()
-                return send()
-            return await trio.to_thread.run_sync(send)
+                return send(*ends)
+            return await READS.run_with(ends, send)
+        except trio.Cancelled:
+            # The thread may have a duplicate still, without which closing would end it.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            raise
         except BlockingIOError:
             return -1
         except OSError:
