@@ -1,6 +1,8 @@
 """Files that are being written: where they are, who sees them, and what becomes of them."""
 
 import os
+import stat
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TypeAlias
 import pytest
 import trio
 
-from trio_http.apps import directory, parts
+from trio_http.apps import attributes, directory, parts
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Directory
 from trio_http.apps.locks import lock
 from trio_http.apps.parts import Part, clear_parts
@@ -33,6 +35,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(parts, "UNNAMED", 0)
     if request.param == "paths":
         monkeypatch.setattr(directory, "RELATIVE", False)
+        monkeypatch.setattr(attributes, "CAN_KEEP_ATTRIBUTES", False)
     return str(request.param)
 
 
@@ -44,6 +47,10 @@ def frame() -> Iterator[ExitStack]:
 
 def part_of(frame: ExitStack, root: Path, name: str = "name", terms: Terms = PUT) -> Part:
     return Part(frame, Directory(root), [name], terms)
+
+
+def modes(folder: Path) -> list[int]:
+    return sorted([stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()])
 
 
 def refusal_of(act: Callable[[], object]) -> int:
@@ -116,6 +123,70 @@ def test_a_folder_that_is_removed_is_not_found(tmp_path: Path, way: str, frame: 
     assert refusal_of(lambda: part.write([b"1"])) == 404
 
 
+# Who can read it
+
+
+def test_what_has_a_name_can_be_read_by_nobody_else(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    part_of(frame, tmp_path).write([b"secret"])
+    assert modes(tmp_path) == ([] if way == "unnamed" else [0o600])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_what_replaces_a_file_is_never_open_to_others(
+    tmp_path: Path, way: str, frame: ExitStack, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "name").touch()
+    (tmp_path / "name").chmod(mode)
+    seen = []
+
+    def replace(*arguments: object, **options: object) -> None:
+        seen.extend(modes(tmp_path))
+        really_replace(*arguments, **options)
+
+    really_replace: Callable[..., None] = os.replace
+    monkeypatch.setattr(os, "replace", replace)
+    part = part_of(frame, tmp_path)
+    part.write([b"new"])
+    assert not part.place().is_new
+    assert seen == [mode, mode]  # the old one, and the new one when it had a name first
+    assert modes(tmp_path) == [mode]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_file_is_as_open_as_the_umask_says(
+    tmp_path: Path, way: str, frame: ExitStack, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        part = part_of(frame, tmp_path)
+        part.write([b"new"])
+        part.place()
+    finally:
+        os.umask(before)
+    assert modes(tmp_path) == [0o666 & ~umask]
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+def test_a_new_file_is_as_open_as_its_folder_says(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    nobody, entries = 0xFFFFFFFF, [(1, 7), (2, 6), (4, 5), (0x10, 7), (0x20, 0)]
+    acl = [struct.pack("<HHI", tag, may, 1234 if tag == 2 else nobody) for tag, may in entries]
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_default", struct.pack("<I", 2) + b"".join(acl))
+    except (AttributeError, OSError) as error:
+        pytest.skip(f"no such thing here: {error}")
+    (tmp_path / "plain").touch()
+    part = part_of(frame, tmp_path)
+    part.write([b"new"])
+    part.place()
+    plain, new = tmp_path / "plain", tmp_path / "name"
+    assert new.stat().st_mode == plain.stat().st_mode
+    assert os.getxattr(new, attributes.ACL) == os.getxattr(plain, attributes.ACL)
+
+
 # What becomes of it
 
 
@@ -166,7 +237,7 @@ def test_a_file_that_comes_meanwhile_is_replaced(
     (tmp_path / "name").touch(0o600)
     assert not part.place().is_new
     frame.close()
-    assert (tmp_path / "name").read_bytes() == b"mine"
+    assert modes(tmp_path) == [0o600]
 
 
 @pytest.mark.skipif(not parts.UNNAMED, reason="this system has no files without names")
@@ -183,7 +254,7 @@ def test_so_is_one_that_comes_in_the_last_moment(
     monkeypatch.setattr(os, "link", create_then_link)
     assert not part.place().is_new
     frame.close()
-    assert (tmp_path / "name").read_bytes() == b"mine"
+    assert modes(tmp_path) == [0o600]
 
 
 def test_where_times_cannot_be_set_they_are_the_kernels(

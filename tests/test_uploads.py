@@ -255,6 +255,18 @@ async def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, way: 
     assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+async def test_who_may_read_a_file_may_read_what_replaces_it_and_nobody_else(
+    tmp_path: Path, way: str
+) -> None:
+    for mode in (0o600, 0o755, 0o444):
+        (tmp_path / "name").touch()
+        (tmp_path / "name").chmod(mode)
+        tag = (await stored(b"new", tmp_path, ["name"])).tag
+        assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == mode
+        assert str(tag) == tag_in(tmp_path)
+        (tmp_path / "name").unlink()
+
+
 async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
     before = descriptors()

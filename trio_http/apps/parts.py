@@ -4,7 +4,7 @@ A part is a file without a name (``O_TMPFILE``), in the folder it is meant for,
 and gets its name in one step. Whatever ends an upload before that, ``kill -9``
 included, leaves nothing behind. Where a system has no such files, one with a
 name of its own takes the place. It is locked as long as somebody writes, so
-``clear_parts`` can tell what is left over.
+``clear_parts`` can tell what is left over, and closed to all others.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trio_http.apps.attributes import keep_attributes
 from trio_http.apps.directory import (
     PART_PREFIX,
     PART_SUFFIX,
@@ -113,6 +114,8 @@ class Part:
                 if self._link(file, self._target):
                     return Stored(_tag(file), is_new=True)
                 there = self._there()  # from somebody else, who has asked for no lock
+            # Before it has a name that others can open it by.
+            self._open_to_others(file, there)
             part = self._part or self._link_part(file)
             at, descriptor = self._folder.at, self._folder.descriptor
             os.replace(at(part), at(self._target), src_dir_fd=descriptor, dst_dir_fd=descriptor)
@@ -128,6 +131,20 @@ class Part:
             at = folder.path if folder.descriptor is None else "."
             if not os.access(at, wanted, dir_fd=folder.descriptor, effective_ids=True):
                 raise HTTPError(403)
+
+    def _open_to_others(self, file: int, there: os.stat_result | None) -> None:
+        """Let those read the file who could read the old one, or who may read any new one."""
+        if there is not None:
+            keep_attributes(self._folder, self._target, file)
+            return
+        # A part with a name is closed to everybody. What a new file is open to, the umask
+        # and the folder decide, so one is made to look.
+        folder, name = self._folder, _new_name()
+        os.close(os.open(folder.at(name), _NAMED, 0o666, dir_fd=folder.descriptor))
+        try:
+            keep_attributes(folder, name, file)
+        finally:
+            os.unlink(folder.at(name), dir_fd=folder.descriptor)
 
     def _date(self, file: int) -> None:
         """Say to the nanosecond when this was: a kernel says it to a few milliseconds.
@@ -158,7 +175,7 @@ class Part:
                 self._frame.callback(os.close, descriptor)
                 return descriptor
         part = _new_name()
-        descriptor = os.open(folder.at(part), _NAMED, 0o666, dir_fd=folder.descriptor)
+        descriptor = os.open(folder.at(part), _NAMED, 0o600, dir_fd=folder.descriptor)
         self._part = part
         self._frame.callback(self._remove, part)
         self._frame.callback(os.close, descriptor)
