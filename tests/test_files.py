@@ -15,7 +15,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import directory, hashing, patience, recent
+from trio_http.apps import directory, hashing, mounts, pace, patience, recent
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow
 from trio_http.apps.files import _Files, files
 from trio_http.apps.listing import Uploads, policy
@@ -696,6 +696,10 @@ async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root:
 # A slow disk
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @asynccontextmanager
 async def no_thread_to_spare(*purposes: Threads) -> AsyncIterator[None]:
     """Have every thread for these busy, as if all were waiting for a disk."""
@@ -764,6 +768,35 @@ async def test_who_waits_for_a_disk_holds_up_nobody_else(
                         assert (await quick.get("/warm")).body == bytes(size)
                 assert not answered.is_set()
             await answered.wait()
+
+
+@pytest.mark.parametrize("why", ["mount", "pace"])
+async def test_what_may_be_slow_is_always_left_to_threads(
+    root: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    if why == "mount":  # as if it were on another machine
+        monkeypatch.setattr(mounts, "MOUNTINFO", root / "mountinfo")
+        (root / "mountinfo").touch()
+    else:
+        monkeypatch.setattr(pace, "SLOW", -1)
+    app = files(root)
+    assert isinstance(app, _Files)
+    look_ups = app._directory.look_ups
+    before = open_descriptors()
+    async with open_client(app) as client:
+        for _ in range(2):
+            assert (await client.get("/file")).body == EVERY_BYTE
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                assert (await client.get("/file")).body == EVERY_BYTE
+
+            async with no_thread_to_spare(look_ups):
+                nursery.start_soon(ask)
+                await trio.testing.wait_all_tasks_blocked()
+                assert waiting_for(look_ups) == 1
+    while why == "mount" and open_descriptors() > before:  # closed elsewhere, too
+        await trio.testing.wait_all_tasks_blocked(0.001)
 
 
 async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(

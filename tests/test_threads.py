@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_http.http1 import threads
-from trio_http.http1.threads import PATIENCE, Custody, Threads
+from trio_http.http1.threads import PATIENCE, Custody, Threads, close_in_thread
 from trio_http.semantics.errors import HTTPError
 
 # A clock that jumps does so while a thread is at work, too. So does no moment take any time.
@@ -304,6 +304,16 @@ async def test_what_takes_time_to_close_is_closed_in_a_thread(
     custody = Custody()
     own = custody.duplicate(file)
     await custody.aclose()
+
+
+async def test_a_descriptor_is_closed_elsewhere(file: int) -> None:
+    reading, writing = os.pipe()
+    try:
+        close_in_thread(writing)
+        await trio.lowlevel.wait_readable(reading)
+        assert os.read(reading, 1) == b""
+    finally:
+        os.close(reading)
 
 
 async def test_a_moment_has_a_length() -> None:

@@ -14,7 +14,9 @@ from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.hashing import FileDigests
 from trio_http.apps.media_types import attachment, media_type_of_name
+from trio_http.apps.mounts import Mounts
 from trio_http.apps.open_folders import OpenFolders
+from trio_http.apps.pace import Pace
 from trio_http.apps.parts import clear_parts
 from trio_http.apps.patience import in_time
 from trio_http.apps.recent import Recent
@@ -30,7 +32,7 @@ from trio_http.apps.stored import (
 )
 from trio_http.apps.storing import delete, put, take_form
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.threads import Custody
+from trio_http.http1.threads import Custody, close_in_thread
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import choose_coding
 from trio_http.semantics.digests import Digest, wanted_algorithm
@@ -122,6 +124,8 @@ class _Files:
         self._recent: Recent[Place] = Recent()
         self._folders = OpenFolders(directory)
         self._contents = Contents(self._folders, directory.allow)
+        self._mounts = Mounts()
+        self._pace = Pace()
         # The fields of a file are the same until it is another, and so is the value.
         self._headers = lru_cache(maxsize=REMEMBERED)(manner.headers)
 
@@ -157,17 +161,22 @@ class _Files:
 
     async def _send(self, exchange: Exchange) -> None:
         request = exchange.request
-        if (kept := self._contents.get(request)) is not None:
+        began = self._pace.begin()
+        if began is not None and (kept := self._contents.get(request)) is not None:
+            self._pace.end(began)
             with kept as known:
                 await exchange.respond(known)
             return
-        place = self._recent.get(request.path)
-        if place is not None and (found := self._look_again(request, place)) is not None:
-            try:
-                await self._respond(exchange, found, place)
-            finally:
-                os.close(found.descriptor)
-            return
+        place = None if began is None else self._recent.get(request.path)
+        if began is not None and place is not None:
+            found = self._look_again(request, place)
+            self._pace.end(began)
+            if found is not None:
+                try:
+                    await self._respond(exchange, found, place)
+                finally:
+                    os.close(found.descriptor)
+                return
         with Custody() as custody:
             looked_up = await self._look_up(request, custody)
             if isinstance(looked_up, Response):
@@ -188,7 +197,7 @@ class _Files:
         look_ups = self._directory.look_ups
         found = await in_time(lambda: custody.run(look_ups, self._find_for, request, custody))
         # Listings and the like have more to do than look up.
-        if isinstance(found, Opened):
+        if isinstance(found, Opened) and found.is_local:
             place = Place(request.segments[:-1], found.name, found.siblings)
             self._recent.note(request.path, place)
         return found
@@ -211,7 +220,8 @@ class _Files:
         """The same as ``_find``; what is opened is held by the custody."""
         found = self._find(request)
         if isinstance(found, Opened):
-            custody.held.callback(os.close, found.descriptor)
+            close = os.close if found.is_local else close_in_thread
+            custody.held.callback(close, found.descriptor)
         return found
 
     def _find(self, request: Request) -> Opened | Response:
@@ -243,9 +253,13 @@ class _Files:
 
     def _file(self, folder: Folder, name: str, status: os.stat_result, request: Request) -> Opened:
         if self._manner.compress is not Compress.WORTHWHILE:
-            return Opened(name, *folder.open(name))
-        siblings = siblings_of(folder, name, status)
-        return best_of(folder, name, siblings, request.headers.get("Accept-Encoding"))
+            found = Opened(name, *folder.open(name))
+        else:
+            siblings = siblings_of(folder, name, status)
+            found = best_of(folder, name, siblings, request.headers.get("Accept-Encoding"))
+        # Both: a link may lead from one file system to another.
+        found.is_local = all(map(self._mounts.is_local, (folder.descriptor, found.descriptor)))
+        return found
 
     def _response(self, request: Request, file: Opened) -> Response:
         status = file.status

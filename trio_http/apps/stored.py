@@ -114,7 +114,8 @@ class Opened:
     """A file that is open to be sent; whoever has it closes its descriptor.
 
     ``coding`` is the one that its bytes are in already, if they are;
-    ``siblings`` are the codings in which another client could have got it.
+    ``siblings`` are the codings in which another client could have got it. What
+    ``is_local`` can be looked up again without asking another machine.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Opened:
     status: os.stat_result
     coding: str | None = None
     siblings: tuple[str, ...] = ()
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

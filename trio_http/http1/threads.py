@@ -175,3 +175,8 @@ class Custody:
     def _close(self) -> None:
         with suppress(IndexError):  # a thread has it
             self._turn.pop().close()
+
+
+def close_in_thread(descriptor: int) -> None:
+    """Close a descriptor where that may have to wait for another machine; return at once."""
+    trio.lowlevel.start_thread_soon(lambda: os.close(descriptor), lambda _: None)
