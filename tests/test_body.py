@@ -78,6 +78,14 @@ async def test_trailers_are_those_of_the_last_body() -> None:
     assert sent.body.trailers is NO_FIELDS
 
 
+async def test_blanks_before_the_extension_of_a_chunk_are_no_part_of_the_body() -> None:
+    # RFC 9112 7.1.1: bad white space, but not an error.
+    sent = Sent(CHUNKED, b'2 ;a\r\nhi\r\n3\t;b = "c" ;d\r\n ;!\r\n0 ;e\r\nA: b\r\n\r\nGET /')
+    assert b"".join(await all_of(sent.body)) == b"hi ;!"
+    assert sent.body.trailers == Headers({"A": "b"})
+    assert sent.input.unread == b"GET /"
+
+
 async def test_the_client_is_told_to_go_on_once_and_only_when_asked_for_more() -> None:
     sent = Sent(EXPECTING, b"hello")
     assert sent.continued == 0

@@ -20,7 +20,7 @@ def taken(framing: Framing, sent: bytes, piece: int) -> bytes:
     for start in range(0, len(sent), piece):
         unread += sent[start : start + piece]
         while size := framing.take(unread):
-            passed += unread[:size]
+            passed += framing.as_h11_reads(bytes(unread[:size]))
             del unread[:size]
     return passed
 
@@ -50,6 +50,23 @@ def test_a_chunked_body_ends_behind_its_trailers(body: bytes, piece: int) -> Non
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 1000])
 @pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        # RFC 9112 7.1.1, RFC 9110 5.6.3: bad white space, which a recipient removes.
+        (b"5 ;a\r\nhello\r\n0\r\n\r\n", b"5;a\r\nhello\r\n0\r\n\r\n"),
+        (b"5\t \t; a\r\nhello\r\n0 ;b\r\n\r\n", b"5; a\r\nhello\r\n0;b\r\n\r\n"),
+        (b"1 ;a\r\nx\r\n" * 9 + b"0\r\n\r\n", b"1;a\r\nx\r\n" * 9 + b"0\r\n\r\n"),
+        # Those before a later semicolon h11 skips by itself.
+        (b'4 ;a = "b" ;c\r\n ;\r\n\r\n0\r\n\r\n', b'4;a = "b" ;c\r\n ;\r\n\r\n0\r\n\r\n'),
+        (b"1 ;a\r\n;\r\n0\r\nA: b ;c\r\n\r\n", b"1;a\r\n;\r\n0\r\nA: b ;c\r\n\r\n"),
+    ],
+)
+def test_blanks_before_an_extension_go_no_further(sent: bytes, passed: bytes, piece: int) -> None:
+    assert taken(Chunked(LIMITS), sent + REST, piece) == passed
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         (b"\r\n", 400),  # no size
@@ -66,7 +83,13 @@ def test_a_chunked_body_ends_behind_its_trailers(body: bytes, piece: int) -> Non
         (b'5;a="b\r\nhello\r\n', 400),
         (b"5;a b\r\nhello\r\n", 400),
         (b"5;a\x00\r\nhello\r\n", 400),
-        (b"5 ;a\r\nhello\r\n", 400),
+        (b"5 ;\r\nhello\r\n", 400),
+        (b"5;a \r\nhello\r\n", 400),
+        (b"5 ;a \r\nhello\r\n", 400),
+        (b"5 a\r\nhello\r\n", 400),
+        (b"5 5;a\r\nhello\r\n", 400),
+        (b"5\x0b;a\r\nhello\r\n", 400),
+        (b"5" + b" " * 255 + b";a\r\n", 400),  # too long
         (b"5;" + b"a" * 300, 400),  # too long, and no end in sight
         (b"5;" + b"a" * 300 + b"\r\n", 400),
         (b"5\nhello\r\n", 400),  # RFC 9112 2.2: a bare LF
@@ -120,7 +143,14 @@ def test_h11_reads_what_is_passed_on_and_nothing_else(
     assert reader.trailing_data == (b"", False)
 
 
-@given(st.binary(max_size=60), st.integers(1, 60))
+_PARTS = [b"1", b"0", b"a", b" ", b"\t", b";", b"=", b'"']
+_PARTS += [b"\r\n", b"1 ;a\r\n", b"x\r\n", b"0\r\n\r\n"]
+
+
+@given(
+    st.binary(max_size=60) | st.lists(st.sampled_from(_PARTS), max_size=15).map(b"".join),
+    st.integers(1, 60),
+)
 def test_whatever_passes_h11_can_read(sent: bytes, piece: int) -> None:
     try:
         passed = taken(Chunked(LIMITS), sent, piece)

@@ -226,7 +226,7 @@ class RequestBody:
             await self._in_time(self._input.receive_more())
             if self._input.ended:
                 break  # which h11 has to hear of, as no bytes
-        state.receive_data(self._input.cut(size))
+        state.receive_data(self._framing.as_h11_reads(self._input.cut(size)))
 
     async def skip(self) -> bool:
         """Read what nobody wanted, up to the limit; whether the end was reached."""

@@ -21,11 +21,10 @@ _CHUNK_LINE = 256
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-# RFC 9112 7.1 and 7.1.1, without blanks before a semicolon: h11 refuses those.
+# RFC 9112 7.1 and 7.1.1, with blanks around ``;`` and ``=`` and nowhere else.
 # Fifteen digits are more than any disk holds.
-_CHUNK = re.compile(
-    rb"([0-9A-Fa-f]{1,15})(?:;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*" % (_TOKEN, _TOKEN, _QUOTED)
-)
+_EXTENSION = rb";[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (_TOKEN, _TOKEN, _QUOTED)
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:([ \t]*)%b(?:[ \t]*%b)*)?" % (_EXTENSION, _EXTENSION))
 
 
 class Counted:
@@ -39,6 +38,10 @@ class Counted:
         size = min(self._rest, len(received))
         self._rest -= size
         return size
+
+    def as_h11_reads(self, taken: bytes) -> bytes:
+        """Return these bytes as they are: h11 counts them, too."""
+        return taken
 
 
 class _At(Enum):
@@ -57,6 +60,7 @@ class Chunked:
         self._at = _At.CHUNK
         self._rest = 0  # bytes of the current chunk
         self._trailers = 0  # lines of trailers so far
+        self._blanks: list[int] = []  # where those begin and end that h11 does not take
 
     def take(self, received: bytes | bytearray) -> int:
         """How many of the bytes at hand belong to the body and may go on to h11.
@@ -65,6 +69,7 @@ class Chunked:
         and what is well-formed is read before what comes behind it is refused.
         """
         position = 0
+        self._blanks.clear()
         while True:
             try:
                 size = self._step(received, position)
@@ -75,6 +80,17 @@ class Chunked:
             if size is None:
                 return position
             position += size
+
+    def as_h11_reads(self, taken: bytes) -> bytes:
+        """Return what the last ``take`` has counted, less the blanks that h11 does not take.
+
+        RFC 9112 7.1.1 lets blanks precede the semicolon of an extension, and RFC 9110
+        5.6.3 has a recipient remove them.
+        """
+        if not self._blanks:
+            return taken
+        ends, starts = [0, *self._blanks[1::2]], [*self._blanks[::2], len(taken)]
+        return b"".join([taken[end:start] for end, start in zip(ends, starts, strict=True)])
 
     def _step(self, received: bytes | bytearray, position: int) -> int | None:
         """Pass one part of the framing; None where more bytes are needed, or none belong to it."""
@@ -108,6 +124,8 @@ class Chunked:
         if match is None:
             raise _malformed()
         self._rest = int(match[1], 16)
+        if match[2]:  # blanks before the first extension; what follows, h11 skips
+            self._blanks += [position + match.start(2), position + match.end(2)]
         self._at = _At.DATA if self._rest else _At.TRAILERS
         return len(line) + 2
 
