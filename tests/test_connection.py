@@ -173,6 +173,28 @@ async def test_a_connection_of_http_1_0_serves_one_request() -> None:
         assert await client.rest() == HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
+@pytest.mark.parametrize("version", [b"1.2", b"1.9"])
+async def test_minor_versions_above_the_highest_are_read_as_that(version: bytes) -> None:
+    # RFC 9110 2.5. What is left of the version is in the request line of the record.
+    @answering
+    async def app(request: Request) -> Response:
+        return Response(200, body=request.version.encode() + b" " + await request.read())
+
+    events = Events()
+    async with open_client(app, report=events.append) as client:
+        head = b"PUT / HTTP/" + version + b"\r\nHost: x\r\n"
+        await client.send(head + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        assert (await client.answer()).status == 100
+        await client.send(b"hello")
+        assert (await client.answer()).body == b"1.1 hello"
+        await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        answer = await client.answer()  # and the connection has stayed open
+        assert (answer.body, "Connection" in answer.headers) == (b"1.1 hello", False)
+        await client.send(head + b"Connection: close\r\n\r\n")
+        assert (await client.answer()).headers["Connection"] == "close"
+    assert events.records()[0].line == b"PUT / HTTP/" + version
+
+
 async def test_a_client_that_has_said_all_still_gets_its_answers() -> None:
     # As ``printf ... | nc`` does: the end of its input is not the end of its interest.
     events = Events()
@@ -287,6 +309,7 @@ async def test_a_body_that_stops_coming(autojump_clock: MockClock) -> None:
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 40000 + b"\r\n\r\n", 431),
         (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET / HTTP/1.2\r\n\r\n", 400),
     ],
 )
 async def test_what_is_refused_ends_the_connection(

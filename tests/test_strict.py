@@ -9,6 +9,7 @@ from trio_http.http1.strict import (
     LONGEST_HOST,
     MOST_OPTIONS,
     check_head,
+    effective_version,
     find_head,
     parse_field,
     parse_request_line,
@@ -145,6 +146,8 @@ def test_as_many_fields_as_the_limit_pass() -> None:
     [
         b"GET / HTTP/1.1",
         b"GET / HTTP/1.0",
+        b"GET / HTTP/1.2",  # RFC 9110 2.5: read as the highest that there is
+        b"GET / HTTP/1.9",
         b"M-SEARCH /a?b HTTP/1.1",  # any token is a method (RFC 9110 9.1)
         b"GET http://example.org/ HTTP/1.1",
         b"GET /" + b"x" * 39 + b" HTTP/1.1",
@@ -167,8 +170,9 @@ def test_a_request_line_in_its_form_passes(line: bytes) -> None:
         (b"G(T / HTTP/1.1", 400),  # no token
         (b"GET /caf\xc3\xa9 HTTP/1.1", 400),  # a target is ASCII (RFC 3986 2)
         (b"GET / HTTP/2.0", 505),
-        (b"GET / HTTP/1.2", 505),
+        (b"GET / HTTP/3.1", 505),
         (b"GET / HTTP/0.9", 505),
+        (b"GET / HTTP/0.1", 505),
         (b"GET /" + b"x" * 40 + b" HTTP/1.1", 414),
         # A target that is too long is so in any version.
         (b"GET /" + b"x" * 40 + b" HTTP/3.0", 414),
@@ -178,6 +182,15 @@ def test_a_request_line_is_refused(line: bytes, status: int) -> None:
     with pytest.raises(HTTPError) as refusal:
         parse_request_line(line, LIMITS)
     assert refusal.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as"),
+    [(b"1.0", b"1.0"), (b"1.1", b"1.1"), (b"1.2", b"1.1"), (b"1.9", b"1.1")],
+)
+def test_versions_as_they_are_read(sent: bytes, read_as: bytes) -> None:
+    assert effective_version(sent) == read_as
+    assert parse_request_line(b"GET / HTTP/" + sent, LIMITS)[2] == read_as
 
 
 FIELD_LIMITS = Limits()
@@ -204,6 +217,8 @@ HOST = b"Host: example.org"
         (b"GET http://example.org HTTP/1.1", HOST),  # RFC 9112 3.2.2
         (b"GET HTTPS://example.org:8080/a?b HTTP/1.1", b"Host: other"),
         (b"GET http://example.org?q HTTP/1.1", HOST),
+        (b"GET / HTTP/1.2", HOST),
+        (b"POST / HTTP/1.2", HOST, b"Transfer-Encoding: chunked"),
         (b"OPTIONS * HTTP/1.1", HOST),  # RFC 9112 3.2.4
         (b"GET /%41%zz HTTP/1.1".replace(b"%zz", b""), HOST),
         (b"GET /?100% HTTP/1.1", HOST),  # a query is decoded leniently
@@ -273,6 +288,10 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((b"GET http:///path HTTP/1.1", HOST), 400),
         ((b"GET http://user@example.org/ HTTP/1.1", HOST), 400),
         ((b"GET http://example.org/ HTTP/1.1", b"Host:"), 400),  # empty beside an authority
+        # RFC 9110 2.5: the rules of 1.1 hold for the minor versions above it.
+        ((b"GET / HTTP/1.2",), 400),
+        ((b"POST / HTTP/1.5", HOST, b"Expect: x"), 417),
+        ((b"POST / HTTP/1.9", HOST, b"Content-Length: 1", b"Transfer-Encoding: chunked"), 400),
         ((b"GET /#fragment HTTP/1.1", HOST), 400),
         ((b"GET http://example.org#f HTTP/1.1", HOST), 400),
         ((b"GET /?a#f HTTP/1.1", HOST), 400),

@@ -12,7 +12,7 @@ import h11
 from trio_http.http1.body import RequestBody
 from trio_http.http1.idle import Idle
 from trio_http.http1.plain import PlainRequest
-from trio_http.http1.strict import authority_of
+from trio_http.http1.strict import authority_of, effective_version
 from trio_http.http1.wire import Wire
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import http_date
@@ -113,13 +113,14 @@ def request_of(event: h11.Request, body: RequestBody, client: str) -> Request:
     """What was read, as a value of ours.
 
     Where the target names an authority, that is the host, whatever ``Host``
-    says (RFC 9112 3.2.2).
+    says (RFC 9112 3.2.2). h11 keeps a version like 1.2 and treats it as 1.1.
     """
     headers = Headers.received(event.headers.raw_items())
     if authority := authority_of(event.target):
         headers = headers.replacing("Host", authority.decode("ascii"))
     method, target = event.method.decode("ascii"), event.target.decode("ascii")
-    return Request(method, target, event.http_version.decode("ascii"), headers, body, client)
+    version = effective_version(event.http_version).decode("ascii")
+    return Request(method, target, version, headers, body, client)
 
 
 def dress(response: Response, limits: Limits, now: float) -> Response:

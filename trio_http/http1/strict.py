@@ -19,7 +19,7 @@ BLANK_LINE = b"\r\n\r\n"
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
+_REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % _TOKEN)
 # No blank before the colon, none before the name: those who skip it there read
 # another name than those who do not (RFC 9112 5.1, 5.2).
 _FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % _TOKEN)
@@ -101,17 +101,25 @@ def parse_field(line: bytes) -> tuple[bytes, bytes]:
 
 
 def parse_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    """Method, target and version: three parts, one blank between each (RFC 9112 3)."""
+    """Return method, target and version: three parts with a space between each (RFC 9112 3).
+
+    The version is 1.0 or 1.1. Requests of HTTP/1.2 and further are read as those of
+    1.1, the highest minor version that there is (RFC 9110 2.5).
+    """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         raise _bad("malformed request line")
-    method, target, major, minor = match.groups()
+    method, target, version = match.groups()
     if len(target) > limits.target:
         raise _target_too_long()
-    version = major + b"." + minor
-    if version not in {b"1.1", b"1.0"}:
-        raise HTTPError(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
-    return method, target, version
+    return method, target, effective_version(version)
+
+
+def effective_version(version: bytes) -> bytes:
+    """Return the version by whose rules a message is read; 505 where there is none."""
+    if not version.startswith(b"1."):
+        raise HTTPError(505, "only HTTP/1.1 and HTTP/1.0 are supported")
+    return b"1.0" if version == b"1.0" else b"1.1"
 
 
 def check_target(method: bytes, target: bytes) -> None:

@@ -25,6 +25,8 @@ from trio_http.semantics.parameters import Parameters
 class Request:
     """What a client asks for. A plain slotted class: one is made per exchange.
 
+    ``version`` is ``"1.0"`` or ``"1.1"``, by whose rules the request was read: a
+    client that says ``HTTP/1.2`` has sent a request of 1.1 (RFC 9110 2.5).
     ``target`` is the request target as it was sent (RFC 9112 3.2), ``path`` its
     path with escapes intact, less ``mount``, where this app hangs in another;
     ``query_string`` is what follows the question mark, ``client`` who is asking.
