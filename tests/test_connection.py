@@ -195,6 +195,27 @@ async def test_minor_versions_above_the_highest_are_read_as_that(version: bytes)
     assert events.records()[0].line == b"PUT / HTTP/" + version
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "expected"),
+    [
+        (b"http://b/", b"Host:\r\n", "b"),  # RFC 9112 3.2.2: the target's authority counts
+        (b"http://b/", b"Host: c\r\n", "b"),
+        (b"http://b:80", b"Host: b\r\n", "b:80"),
+        (b"http://[::1]:80/", b"Host:\r\n", "[::1]:80"),
+        (b"/", b"Host: c\r\n", "c"),
+        (b"/", b"Host:\r\n", ""),
+    ],
+)
+async def test_which_host_a_request_is_for(target: bytes, host: bytes, expected: str) -> None:
+    @answering
+    async def app(request: Request) -> Response:
+        return Response.text(f"{request.headers['Host']} {request.path}")
+
+    async with open_client(app) as client:
+        await client.send(b"GET " + target + b" HTTP/1.1\r\n" + host + b"\r\n")
+        assert (await client.answer()).body == f"{expected} /".encode()
+
+
 async def test_a_client_that_has_said_all_still_gets_its_answers() -> None:
     # As ``printf ... | nc`` does: the end of its input is not the end of its interest.
     events = Events()
@@ -310,6 +331,9 @@ async def test_a_body_that_stops_coming(autojump_clock: MockClock) -> None:
         (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
         (b"GET / HTTP/1.2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: [1::2::3]\r\n\r\n", 400),
+        (b"GET http://[:]/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://b/ HTTP/1.1\r\n\r\n", 400),
     ],
 )
 async def test_what_is_refused_ends_the_connection(

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from trio_http.http1.strict import (
     LONGEST_HOST,
     MOST_OPTIONS,
+    authority_of,
     check_head,
+    check_host,
     effective_version,
     find_head,
     parse_field,
@@ -193,6 +195,86 @@ def test_versions_as_they_are_read(sent: bytes, read_as: bytes) -> None:
     assert parse_request_line(b"GET / HTTP/" + sent, LIMITS)[2] == read_as
 
 
+# Between the brackets: RFC 3986 3.2.2.
+@pytest.mark.parametrize(
+    "address",
+    [
+        b"::",
+        b"::1",
+        b"1::",
+        b"1:2:3:4:5:6:7:8",
+        b"2001:DB8::aBcD",
+        b"1:2:3:4:5:6:7::",  # which stands for one group
+        b"::2:3:4:5:6:7:8",
+        b"1::3:4:5:6:7:8",
+        b"::ffff:1.2.3.4",
+        b"1:2:3:4:5:6:255.255.255.255",
+        b"1111:2222:3333:4444:5555:6666:111.111.111.111",  # there is none that is longer
+    ],
+)
+def test_addresses_in_brackets(address: bytes) -> None:
+    check_host([b"[%b]" % address], b"1.1")
+    check_host([b"[%b]:" % address], b"1.1")
+    check_host([b"[%b]:65535" % address], b"1.1")
+    check_head(head_of(b"GET http://[%b]:1/ HTTP/1.1" % address, b"Host:"), FIELD_LIMITS)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        b"",
+        b":",
+        b"1",
+        b":1",
+        b"1:",
+        b":::",
+        b"::1:",
+        b"1::2::3",
+        b"1:2:3:4:5:6:7",
+        b"1:2:3:4:5:6:7:8:9",
+        b"1:2:3:4:5:6:7:8::",  # stands for none
+        b"::1:2:3:4:5:6:7:8",
+        b"1:2:3:4::5:6:7:8",
+        b"12345::",
+        b"::g",
+        b"::ffff:1.2.3.4.5",
+        b"::ffff:1.2.3",
+        b"::ffff:1.2.3.256",
+        b"::ffff:1.2.3.04",  # octal to some
+        b"::1.2.3.4:5",
+        b"1:2:3:4:5:6:7:1.2.3.4",
+        b"1.2.3.4",
+        b"fe80::1%eth0",  # means something on one machine only
+        b"fe80::1%25eth0",  # RFC 6874
+        b"v1.a",  # RFC 3986 3.2.2: of a kind that nobody knows
+        b"localhost",
+        b" ::1",
+        b"::" + b"0" * 5000 + b"1",
+    ],
+)
+def test_what_is_no_address_in_brackets(address: bytes) -> None:
+    for host in (b"[%b]" % address, b"[%b]:80" % address):
+        with pytest.raises(HTTPError) as refusal:
+            check_host([host], b"1.1")
+        assert refusal.value.status == 400
+        with pytest.raises(HTTPError):
+            check_head(head_of(b"GET http://%b/ HTTP/1.1" % host, HOST), FIELD_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("target", "authority"),
+    [
+        (b"http://b/", b"b"),  # RFC 9112 3.2.2
+        (b"HTTPS://b:80", b"b:80"),
+        (b"http://[::1]?q", b"[::1]"),
+        (b"/http://b/", b""),
+        (b"*", b""),
+    ],
+)
+def test_the_authority_in_a_target(target: bytes, authority: bytes) -> None:
+    assert authority_of(target) == authority
+
+
 FIELD_LIMITS = Limits()
 
 
@@ -217,6 +299,8 @@ HOST = b"Host: example.org"
         (b"GET http://example.org HTTP/1.1", HOST),  # RFC 9112 3.2.2
         (b"GET HTTPS://example.org:8080/a?b HTTP/1.1", b"Host: other"),
         (b"GET http://example.org?q HTTP/1.1", HOST),
+        (b"GET http://example.org/ HTTP/1.1", b"Host:"),  # RFC 9112 3.2.2: ignored
+        (b"GET http://example.org/ HTTP/1.0",),
         (b"GET / HTTP/1.2", HOST),
         (b"POST / HTTP/1.2", HOST, b"Transfer-Encoding: chunked"),
         (b"OPTIONS * HTTP/1.1", HOST),  # RFC 9112 3.2.4
@@ -287,7 +371,12 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((b"GET ftp://example.org/ HTTP/1.1", HOST), 400),
         ((b"GET http:///path HTTP/1.1", HOST), 400),
         ((b"GET http://user@example.org/ HTTP/1.1", HOST), 400),
-        ((b"GET http://example.org/ HTTP/1.1", b"Host:"), 400),  # empty beside an authority
+        # A Host has to be there beside an authority, too, and only one, and well-formed.
+        ((b"GET http://example.org/ HTTP/1.1",), 400),
+        ((b"GET http://example.org/ HTTP/1.1", b"Host:", b"Host:"), 400),
+        ((b"GET http://example.org/ HTTP/1.1", b"Host: a/b"), 400),
+        ((b"GET http:// HTTP/1.1", b"Host:"), 400),
+        ((b"GET http://:80/ HTTP/1.1", b"Host:"), 400),
         # RFC 9110 2.5: the rules of 1.1 hold for the minor versions above it.
         ((b"GET / HTTP/1.2",), 400),
         ((b"POST / HTTP/1.5", HOST, b"Expect: x"), 417),

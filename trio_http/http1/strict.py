@@ -8,6 +8,7 @@ made of. All of it is pure: bytes in, an ``HTTPError`` or nothing out.
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
@@ -24,10 +25,12 @@ _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % _TOKEN)
 # another name than those who do not (RFC 9112 5.1, 5.2).
 _FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % _TOKEN)
 
-# RFC 3986 3.2.2 and 3.2.3, less user information and less the comma, with
-# which a list of hosts would look like one.
+# RFC 3986 3.2.2 and 3.2.3, less user information and less the comma, with which a
+# list of hosts would look like one host. Brackets hold an IPv6 address. The RFC
+# provides for further kinds (IPvFuture) that a server refuses unless it knows them,
+# and there is none. Zone identifiers (RFC 6874) mean something on one machine only.
 _AUTHORITY = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]*))?"
+    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]*))?"
 )
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -83,8 +86,6 @@ def check_head(head: bytes, limits: Limits) -> None:
     method, target, version = parse_request_line(line, limits)
     check_host(_values(fields, b"host"), version)
     check_target(method, target)
-    if authority_of(target) and b"" in _values(fields, b"host"):
-        raise _bad("an empty Host beside an authority in the target")
     check_lengths(fields)
     check_framing(
         _values(fields, b"content-length"), _values(fields, b"transfer-encoding"), version
@@ -150,7 +151,11 @@ def authority_of(target: bytes) -> bytes:
 
 
 def check_host(values: list[bytes], version: bytes) -> None:
-    """Exactly one ``Host``, and that an authority or nothing (RFC 9112 3.2)."""
+    """Require exactly one ``Host``, which is an authority or empty (RFC 9112 3.2).
+
+    That holds beside a target of absolute form, too, whose authority counts instead
+    (RFC 9112 3.2.2); HTTP/1.0 does not know the field.
+    """
     if len(values) > 1 or (not values and version == b"1.1"):
         raise _bad("exactly one Host is needed")
     if any(value and not _is_authority(value) for value in values):
@@ -161,7 +166,21 @@ def _is_authority(value: bytes) -> bool:
     if len(value) > LONGEST_HOST:
         return False
     match = _AUTHORITY.fullmatch(value)
-    return match is not None and (not match[1] or (len(match[1]) < 6 and int(match[1]) < 65536))
+    if match is None:
+        return False
+    address, port = match.groups()
+    if port and (len(port) > 5 or int(port) > 65535):
+        return False
+    return address is None or _is_ipv6(address)
+
+
+def _is_ipv6(address: bytes) -> bool:
+    """Tell whether the groups make an address, which no short expression can (RFC 3986 3.2.2)."""
+    try:
+        IPv6Address(address.decode("ascii"))
+    except AddressValueError:
+        return False
+    return True
 
 
 def check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
