@@ -30,7 +30,8 @@ from trio_http.http1.threads import Threads
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
-from trio_http.semantics.messages import Compress, Response
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.messages import Compress, Request, Response
 from trio_http.semantics.validators import parse_date
 from trio_http.testing import Client, open_client
 
@@ -102,7 +103,7 @@ async def test_the_root_may_be_given_as_a_text(root: Path) -> None:
         "/file/",
         "/file/x",
         "//file",
-        "/./file",
+        "/file/.",
         "/../secret",
         "/../root/file",
         "/%2e%2e/secret",
@@ -216,6 +217,57 @@ async def test_files_can_be_mounted(root: Path) -> None:
         assert (await client.get("/in/here/file")).body == EVERY_BYTE
         for target in ("/in/here", "/in/here/", "/in/here/../secret", "/in/here//file"):
             assert (await client.get(target)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/site/private/x.txt", 403),
+        ("/site/%70rivate/x.txt", 403),
+        ("/%73ite/priv%61te/x%2Etxt", 403),
+        ("/site/./private/x.txt", 403),
+        ("/site/x/../private/x.txt", 403),
+        ("/site/x/%2e%2E/private/x.txt", 403),
+        ("/site/%2e%2e/site/private/..", 404),  # the site itself, which has no index
+        ("/../site/private/y/../x.txt", 403),
+        ("http://test/site/%70rivate/x.txt", 403),
+        ("/site/private%21/x.txt", 403),
+        ("/site/private!/x.txt", 403),
+        ("/site/%70rivate%21/./x.txt", 403),
+        # No file is reached by these, so nothing has to be refused.
+        ("/site//private/x.txt", 404),
+        ("//site/private/x.txt", 404),
+        ("/site/private%2Fx.txt", 404),
+        ("/site%2Fprivate/x.txt", 404),
+        ("/site/.%2Fprivate/x.txt", 404),
+        ("/site/\\private/x.txt", 404),
+        ("/site/private;/x.txt", 404),
+        ("/site/private%00/x.txt", 404),
+        ("/site/%2570rivate/x.txt", 404),
+        ("/site/public/x.txt", 200),
+        ("/site/private/../public/x.txt", 200),
+        ("/site/public/%2e/x.txt", 200),  # as apt spells it
+    ],
+)
+async def test_no_spelling_of_a_path_passes_the_route_that_guards_it(
+    root: Path, target: str, status: int
+) -> None:
+    for name in ("public", "private", "private!"):
+        (root / name).mkdir()
+        (root / name / "x.txt").write_bytes(name.encode())
+    app = Router()
+
+    async def forbid(request: Request, rest: str) -> Response:
+        raise HTTPError(403)
+
+    app.get("/site/private/{rest:path}")(forbid)
+    app.get("/site/private!/{rest:path}")(forbid)
+    app.mount("/site", files(root))
+    async with open_client(app) as client:
+        for _ in range(3):  # looked up, known, and kept
+            answer = await client.get(target)
+            assert answer.status == status
+            assert status != 200 or answer.body == b"public"
 
 
 async def test_a_large_file_goes_through_a_real_socket_whole(root: Path) -> None:

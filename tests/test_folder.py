@@ -57,6 +57,12 @@ def request_for(target: str, mount: str = "") -> Request:
         ("/a?b/", "", False),
         ("/a/?b", "", True),
         ("/%2F", "", False),
+        # The path in its normal form counts.
+        ("/a/.", "", True),
+        ("/a/b/..", "", True),
+        ("/a/b/%2e%2E", "", True),
+        ("/a/./b", "", False),
+        ("/a/b/../c?d/", "", False),
         # The path of a server as a whole is the slash, said or not (RFC 9110 4.2.3).
         ("http://test", "", True),
         ("http://test?a", "", True),
@@ -70,6 +76,9 @@ def request_for(target: str, mount: str = "") -> Request:
         ("/a/b/", "/a", True),
         ("http://test/a", "/a", False),
         ("http://test/a/", "/a", True),
+        ("/a/b/..", "/a", True),
+        ("/a/.", "/a", True),
+        ("/./a", "/a", False),
     ],
 )
 def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: object) -> None:
@@ -84,6 +93,8 @@ def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: objec
         ("/a%20b?c=d&e=/f?g", "", "./a%20b/?c=d&e=/f?g"),
         ("/a?", "", "./a/"),
         ("/%2E%2e/%C3%A9", "", "./%C3%A9/"),
+        ("/x/../a/./%62%c3%a9?%62", "", "./b%C3%A9/?%62"),
+        ("/x/../a", "/a", "./a/"),
         ("/a", "/a", "./a/"),
         ("/a/b?c", "/a/b", "./b/?c"),
         ("http://test/a/b?c", "/a/b", "./b/?c"),

@@ -72,7 +72,12 @@ def test_a_request_is_what_was_sent() -> None:
     [
         ("/", "/", ""),
         ("/a/b", "/a/b", ""),
-        ("/a%2Fb/%zz", "/a%2Fb/%zz", ""),  # as it was sent
+        ("/a%2Fb", "/a%2Fb", ""),  # an escaped slash separates nothing
+        # The path in its normal form, and the query as it was sent.
+        ("/%7Ebob/%c3%a9?%7E=%c3&./", "/~bob/%C3%A9", "%7E=%c3&./"),
+        ("/deb/./pkg.deb?.", "/deb/pkg.deb", "."),
+        ("/a/%2E%2e/b/..?", "/", ""),
+        ("/a%3Fb", "/a%3Fb", ""),
         ("/a?b=c", "/a", "b=c"),
         ("/a?", "/a", ""),
         ("/a?b?c", "/a", "b?c"),  # RFC 3986 3.4: the first question mark counts
@@ -83,6 +88,7 @@ def test_a_request_is_what_was_sent() -> None:
         ("http://here/a/b?c", "/a/b", "c"),
         ("HTTP://here:4221/", "/", ""),
         ("http://here//a", "//a", ""),
+        ("http://here/%61/../../b/./?./c", "/b/", "./c"),
         ("coap+tcp://here/a", "/a", ""),
         # RFC 9110 4.2.3: an empty path is the same as a slash
         ("http://here", "/", ""),
@@ -116,7 +122,9 @@ def test_absolute_targets_mean_the_same_without_their_authority(rest: str, end: 
         ("/a/", ("a", "")),
         ("//a", ("", "a")),
         ("/a%2Fb/c", ("a/b", "c")),  # an escaped slash is text
-        ("/%2e%2E/a", ("..", "a")),  # what that means is the app's business
+        ("/%2e%2E/a", ("a",)),  # never above the root
+        ("/a/%2E/b/..", ("a", "")),
+        ("/..%2F/a", ("../", "a")),  # what such a name means is the app's business
         ("/a%00b", ("a\0b",)),
         ("/caf%C3%A9", ("café",)),
         ("/%zz%4", ("%zz%4",)),  # no escapes: text
@@ -158,6 +166,12 @@ def test_an_app_sees_the_path_below_its_mount() -> None:
     assert (v1.mount, v1.path, v1.segments) == ("/api/v1", "/users", ("users",))
     assert (v1.query_string, v1.target, v1.body) == ("page=2", request.target, request.body)
     assert (request.mount, request.path) == ("", "/api/v1/users")
+
+
+def test_a_mount_is_of_the_path_in_its_normal_form() -> None:
+    request = asked("/x/../%61pi/./a%2fb")
+    assert request.below("/api").path == "/a%2Fb"
+    assert request.below("/api").target == request.target
 
 
 def test_a_mount_itself_is_the_root_below_it() -> None:

@@ -12,6 +12,7 @@ from trio_http.apps.listing import Entry, Uploads, as_json, page, policy
 from trio_http.semantics.fields import choose_media_type
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.paths import path_of
 
 # What is sent for a folder in place of a listing.
 INDEX = "index.html"
@@ -20,12 +21,12 @@ HTML, JSON = "text/html", "application/json"
 
 
 def is_folder(request: Request) -> bool:
-    """Whether an address is a folder's: it ends with a slash, or is that of a whole server.
+    """Tell whether the whole path ends with a slash, as that of a directory does.
 
-    Not so that of a mount without a slash: below it, too, links would lead elsewhere.
+    The app's own path does not tell: of a mount it is a slash in any case, but relative
+    links on a page at an address without one would lead elsewhere.
     """
-    path = request.target.partition("?")[0]
-    return path.endswith("/") or (not request.mount and request.path == "/")
+    return path_of(request.target).endswith("/")
 
 
 def index_of(folder: Folder) -> os.stat_result | None:
@@ -39,7 +40,7 @@ def moved(request: Request) -> Response:
 
     It is relative, too: neither what precedes it nor a proxy can make it another site's.
     """
-    path = request.target.partition("?")[0]
+    path = path_of(request.target)
     query = f"?{request.query_string}" if request.query_string else ""
     response = Response.redirect(f"./{path.rpartition('/')[2]}/{query}", 301)
     # There may be a file of this name one day, and caches remember a 301 for ever.

@@ -13,13 +13,15 @@ from trio_http.http1.exchange import App, Exchange
 from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token
 from trio_http.semantics.messages import Request, Response, decoded
+from trio_http.semantics.paths import has_one_spelling, literal_path, normal_path
 
 RouteHandler: TypeAlias = Callable[..., Awaitable[Response]]
 AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-z]+))?\}")
-# A path in a request is visible ASCII, and ends where a query begins (RFC 3986 3.3).
-_PATH = re.compile(r"/[!->@-~]*")
+# The path of a request is visible ASCII with well-formed escapes, and ends where a query
+# or a fragment begins (RFC 3986 3.3).
+_PATH = re.compile(r"/(?:[!\"$&->@-~]|%[0-9A-Fa-f]{2})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,10 @@ class Pattern:
     """A path with names in braces: ``/users/{id:int}``, ``/docs/{name}``, ``/raw/{rest:path}``.
 
     A name stands for one segment, not empty, as does ``:str``; ``:int`` for
-    digits, which are passed as a number; ``:path`` for all that follow. Paths
-    are matched as they were sent and decoded after, so that an escaped slash is
-    never a separator. In what ``:path`` stands for it looks like one: who splits
-    that should take ``request.segments`` instead.
+    digits, which are passed as a number; ``:path`` for all that follow. Patterns
+    and paths are compared in their normal form (RFC 3986 6.2.2), and names are
+    decoded after that, so that an escaped slash is never a separator. In the value
+    of a ``:path`` it looks like one: split ``request.segments`` instead.
     """
 
     text: str = field(compare=False)
@@ -63,15 +65,17 @@ class Pattern:
         """``ValueError`` says what is wrong with a pattern."""
         if not _PATH.fullmatch(text):
             raise ValueError(f"a path begins with a slash and is escaped as when sent: {text!r}")
-        names = tuple([match[1] for match in _PARAMETER.finditer(text)])
-        kinds = tuple([match[2] or "str" for match in _PARAMETER.finditer(text)])
-        literals = tuple(_PARAMETER.split(text)[::3])
+        path = normal_path(text)
+        names = tuple([match[1] for match in _PARAMETER.finditer(path)])
+        kinds = tuple([match[2] or "str" for match in _PARAMETER.finditer(path)])
+        literals = tuple(_PARAMETER.split(path)[::3])
         if any("{" in literal or "}" in literal for literal in literals):
             raise ValueError(f"names stand in braces, as in /users/{{name}}: {text!r}")
         if len(set(names)) < len(names):
             raise ValueError(f"a name can stand for one thing only: {text!r}")
         if unknown := set(kinds) - set(_KINDS):
             raise ValueError(f"there is int, str and path, but not {min(unknown)}: {text!r}")
+        literals = tuple(map(literal_path, literals))
         groups = [_KINDS[kind].regex for kind in kinds]
         regex = "".join(
             re.escape(literal) + group
@@ -79,8 +83,16 @@ class Pattern:
         )
         return cls(text, re.compile(regex, re.DOTALL), literals, names, kinds)
 
+    @property
+    def has_one_spelling(self) -> bool:
+        """Whether a path in its normal form can spell the literals in one way only."""
+        return all(map(has_one_spelling, self.literals))
+
     def match(self, path: str) -> dict[str, Any] | None:
-        """What the names stand for in a path, or None where it is another."""
+        """Return what the names stand for in a normal path, or None for any other path.
+
+        Unless ``has_one_spelling``, the path has to be a ``literal_path``.
+        """
         match = self.regex.fullmatch(path)
         if match is None:
             return None
@@ -121,6 +133,9 @@ class Router:
         self._patterns: dict[Pattern, dict[str, RouteHandler]] = {}
         self._mounts: list[_Mount] = []
         self._methods = set(METHODS)  # that mean something, here or anywhere
+        # Whether all literals of routes and mounts consist of unreserved characters, so
+        # that the normal form of a path is all there is to compare.
+        self._has_one_spelling = True
 
     def route(self, method: str, path: str) -> Callable[[AnyHandler], AnyHandler]:
         """Have the decorated handler answer; it is given the path's names as keywords.
@@ -140,12 +155,13 @@ class Router:
             handlers = (
                 self._patterns.setdefault(pattern, {})
                 if pattern.names
-                else self._fixed.setdefault(path, {})
+                else self._fixed.setdefault(pattern.literals[0], {})
             )
             if method in handlers:
                 raise ValueError(f"{method} {path} has a handler already")
             handlers[method] = handler
             self._methods.add(method)
+            self._has_one_spelling &= pattern.has_one_spelling
             return handler
 
         return add
@@ -175,29 +191,32 @@ class Router:
 
         With ``methods``, only those, and HEAD with GET; the longest prefix counts.
         """
-        if not _PATH.fullmatch(prefix) or prefix.endswith("/"):
+        path = literal_path(normal_path(prefix))
+        if not _PATH.fullmatch(prefix) or path.endswith("/"):
             raise ValueError(f"a prefix begins with a slash and ends without: {prefix!r}")
-        if any(prefix == mount.prefix for mount in self._mounts):
+        if any(path == mount.prefix for mount in self._mounts):
             raise ValueError(f"{prefix} has an app already")
         allowed = None if methods is None else frozenset(methods)
         if allowed is not None and "GET" in allowed:
             allowed |= {"HEAD"}
         self._methods |= allowed or set()
-        self._mounts.append(_Mount(prefix, app, allowed))
+        self._mounts.append(_Mount(path, app, allowed))
+        self._has_one_spelling &= has_one_spelling(path)
         self._mounts.sort(key=lambda mount: len(mount.prefix), reverse=True)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer: Router is an App."""
         request = exchange.request
         method = request.method
-        handlers, parameters = self._find(request.path)
+        path = request.path if self._has_one_spelling else literal_path(request.path)
+        handlers, parameters = self._find(path)
         handler = handlers.get("GET" if method == "HEAD" and "HEAD" not in handlers else method)
         if handler is not None:
             await exchange.respond(await handler(request, **parameters))
             return
-        mount = self._mounted(request.path)
+        mount = self._mounted(path)
         if mount is not None and (mount.methods is None or request.method in mount.methods):
-            exchange.request = request.below(mount.prefix)
+            exchange.request = request.below(_beginning(request.path, mount.prefix))
             await mount.app(exchange)
             return
         if request.method not in self._methods:
@@ -218,6 +237,11 @@ class Router:
             if path == mount.prefix or path.startswith(mount.prefix + "/"):
                 return mount
         return None
+
+
+def _beginning(path: str, prefix: str) -> str:
+    """Return the beginning of a path as the client spelled it, given how we spell it."""
+    return prefix if path.startswith(prefix) else "/".join(path.split("/")[: prefix.count("/") + 1])
 
 
 def _check(handler: RouteHandler, pattern: Pattern) -> None:

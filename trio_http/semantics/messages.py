@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +19,7 @@ from trio_http.semantics.forms import Form, form_of
 from trio_http.semantics.headers import NO_FIELDS, Fields, Headers, bytes_of, text_of
 from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all, text_in
 from trio_http.semantics.parameters import Parameters
+from trio_http.semantics.paths import normal_path, origin_form
 
 
 class Request:
@@ -27,9 +27,11 @@ class Request:
 
     ``version`` is ``"1.0"`` or ``"1.1"``, by whose rules the request was read: a
     client that says ``HTTP/1.2`` has sent a request of 1.1 (RFC 9110 2.5).
-    ``target`` is the request target as it was sent (RFC 9112 3.2), ``path`` its
-    path with escapes intact, less ``mount``, where this app hangs in another;
-    ``query_string`` is what follows the question mark, ``client`` who is asking.
+    ``target`` is the request target as it was sent (RFC 9112 3.2). ``path`` is its
+    path in the normal form (RFC 3986 6.2.2: ``/%7Ebob/./a`` is ``/~bob/a``; reserved
+    characters stay escaped), less ``mount``, the path at which a router has mounted
+    this app. ``query_string`` is what follows the question mark, ``client`` the
+    address of the client.
     """
 
     __slots__ = (
@@ -60,8 +62,14 @@ class Request:
         self.body = body
         self.client = client
         self.mount = ""
-        path = target if target.startswith("/") else _origin_form(target)
-        self.path, _, self.query_string = path.partition("?")
+        path = target if target.startswith("/") else origin_form(target)
+        self.query_string = ""
+        # Almost all targets are a path in its normal form: to see that costs 30 ns each time.
+        if "?" in path:
+            path, _, self.query_string = path.partition("?")
+        if "%" in path or "/." in path:
+            path = normal_path(path)
+        self.path = path
 
     @property
     def headers(self) -> Headers:
@@ -146,17 +154,6 @@ def _no_number(name: str) -> None:
 # The functions of ``json`` would make one of these for each text.
 _FROM_JSON = json.JSONDecoder(parse_constant=_no_number)
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-# RFC 3986 3.2: a question mark ends an authority as well as a slash does.
-_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^/?]*(.*)")
-
-
-def _origin_form(target: str) -> str:
-    """An absolute-form target without its scheme and authority (RFC 9112 3.2.2)."""
-    match = _ABSOLUTE.fullmatch(target)
-    if match is None:
-        return target
-    return match[1] if match[1].startswith("/") else f"/{match[1]}"
 
 
 @lru_cache(maxsize=64)
