@@ -14,6 +14,7 @@ import trio.testing
 
 from trio_http.apps.challenge import challenge
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX
+from trio_http.apps.routing import Router
 from trio_http.semantics.limits import Limits
 from trio_http.testing import Answer, Client, open_client
 
@@ -103,6 +104,15 @@ async def test_05_read_header(name: str) -> None:
     assert (answer.status, answer.body) == (200, b"foobar/1.2.3")
     assert answer.headers["Content-Type"] == "text/plain"
     assert answer.headers["Content-Length"] == "12"
+
+
+@pytest.mark.parametrize("agent", ["curl/8", "x" * 5000])
+async def test_what_depends_on_the_user_agent_says_so_to_caches(agent: str) -> None:
+    # RFC 9110 12.5.5; what is long enough for a coding depends on that as well.
+    answer = await get("/user-agent", ("User-Agent", agent), ("Accept-Encoding", "gzip"))
+    assert "User-Agent" in answer.headers["Vary"].split(", ")
+    assert ("Accept-Encoding" in answer.headers["Vary"].split(", ")) is (len(agent) > 100)
+    assert "User-Agent" not in ((await get("/echo/abc")).headers["Vary"])
 
 
 async def test_05_read_header_that_is_not_there() -> None:
@@ -288,6 +298,33 @@ async def test_files_are_compressed_for_those_who_ask(tmp_path: Path) -> None:
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert gzip.decompress(answer.body) == EVERY_BYTE
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("/files/name", "/files/name"),
+        ("/files/%6eame~", "/files/name~"),
+        ("/./files/x/../name", "/files/name"),
+        ("http://test/files/name?x=y", "/files/name"),
+        ("/files/caf%c3%a9%ff", "/files/caf%C3%A9%FF"),
+        ("/files/a:b%20%3f%23%25", "/files/a%3Ab%20%3F%23%25"),
+        ('/files/a"%0d%0aSet-Cookie:b', "/files/a%22%0D%0ASet-Cookie%3Ab"),
+    ],
+)
+async def test_a_post_tells_where_its_file_is(tmp_path: Path, target: str, location: str) -> None:
+    answer = await post(target, b"data", tmp_path)
+    assert (answer.status, answer.headers.values("Location")) == (201, [location])
+    assert (await get(location, directory=tmp_path)).body == b"data"
+
+
+async def test_where_a_file_is_depends_on_the_mount(tmp_path: Path) -> None:
+    app = Router()
+    app.mount("/in", challenge(tmp_path))
+    async with open_client(app) as client:
+        answer = await client.request("POST", "/in/files/name", body=b"data")
+        assert answer.headers["Location"] == "/in/files/name"
+        assert (await client.get("/in/files/name")).body == b"data"
 
 
 async def test_a_post_overwrites(tmp_path: Path) -> None:

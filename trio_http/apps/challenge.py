@@ -7,6 +7,7 @@ files. Handlers are given a request and return a response.
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from trio_http.apps.directory import Allow, Directory
 from trio_http.apps.files import files
@@ -14,6 +15,7 @@ from trio_http.apps.parts import clear_parts
 from trio_http.apps.routing import Router
 from trio_http.apps.terms import Terms
 from trio_http.apps.uploads import store
+from trio_http.semantics.headers import bytes_of
 from trio_http.semantics.messages import Compress, Request, Response
 
 
@@ -32,7 +34,9 @@ def challenge(directory: Path | None = None) -> Router:
 
     @app.get("/user-agent")
     async def user_agent(request: Request) -> Response:
-        return Response.text(request.headers.get("User-Agent") or "", media_type="text/plain")
+        response = Response.text(request.headers.get("User-Agent") or "", media_type="text/plain")
+        # Or a cache would name one client to another (RFC 9110 12.5.5).
+        return response.with_headers(response.headers.adding("Vary", "User-Agent"))
 
     if directory is not None:
         clear_parts(directory)
@@ -46,6 +50,8 @@ def challenge(directory: Path | None = None) -> Router:
         @app.post("/files/{name}")
         async def upload(request: Request, name: str) -> Response:
             await store(request.body, uploads, [name], Terms.of(request))
-            return Response(201)
+            # Below any mount, and in the spelling of a link on a page of these files.
+            place = f"{request.mount}/files/{quote(bytes_of(name), safe='')}"
+            return Response(201, {"Location": place})
 
     return app
