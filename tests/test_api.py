@@ -85,6 +85,8 @@ def test_public_names_are_these() -> None:
         "__version__",
         "answering",
         "files",
+        "only_hosts",
+        "only_same_origin",
         "open_listeners",
         "serve",
         "serve_stream",

@@ -1147,6 +1147,27 @@ def tls_pair() -> tuple[TLSStream, TLSStream]:
 
 
 @pytest.mark.parametrize(
+    "head", [b"GET / HTTP/1.1\r\nHost: test\r\n", b"GET / HTTP/1.0\r\nX: not plain\r\n"]
+)
+async def test_a_request_knows_whether_it_came_over_tls(head: bytes) -> None:
+    @answering
+    async def app(request: Request) -> Response:
+        return Response.text(f"scheme {request.scheme}")
+
+    async with trio.open_nursery() as nursery:
+        near, far = memory_stream_pair()
+        ours, theirs = tls_pair()
+        for stream, client, scheme in ((far, near, b"http"), (ours, theirs, b"https")):
+            nursery.start_soon(serve_stream, app, stream)
+            await client.send_all(head + b"Connection: close\r\n\r\n")
+            received = bytearray()
+            while piece := await client.receive_some():
+                received += piece
+            assert received.endswith(b"\r\n\r\nscheme " + scheme)
+            await client.aclose()
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         LAST,

@@ -64,7 +64,7 @@ def test_a_request_is_what_was_sent() -> None:
     assert request.headers is headers
     assert request.body is body
     assert request.client == "127.0.0.1:47920"
-    assert request.mount == ""
+    assert (request.scheme, request.mount) == ("http", "")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +166,14 @@ def test_an_app_sees_the_path_below_its_mount() -> None:
     assert (v1.mount, v1.path, v1.segments) == ("/api/v1", "/users", ("users",))
     assert (v1.query_string, v1.target, v1.body) == ("page=2", request.target, request.body)
     assert (request.mount, request.path) == ("", "/api/v1/users")
+
+
+def test_below_a_mount_a_request_is_the_same() -> None:
+    headers, body = Headers({"Host": "here"}), Pieces()
+    request = Request("POST", "/api/a?b", "1.0", headers, body, "127.0.0.1:47920", "https")
+    below = request.below("/api")
+    assert (below.method, below.version, below.scheme) == ("POST", "1.0", "https")
+    assert (below.headers, below.body, below.client) == (headers, body, "127.0.0.1:47920")
 
 
 def test_a_mount_is_of_the_path_in_its_normal_form() -> None:

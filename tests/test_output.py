@@ -22,6 +22,10 @@ class Calls:
     def receive_now(self, size: int) -> bytes:
         raise AssertionError(size)
 
+    @property
+    def scheme(self) -> str:
+        raise AssertionError
+
     async def receive(self, size: int) -> bytes:
         raise AssertionError(size)
 

@@ -374,6 +374,39 @@ async def test_what_goes_wrong_with_a_file_is_what_is_answered(root: Path) -> No
     assert contents(root) == {}
 
 
+# Other sites
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [("PUT", "/name", 204), ("DELETE", "/name", 204), ("POST", "/", 303)],
+)
+@pytest.mark.parametrize(
+    ("field", "is_own"),
+    [
+        (("Sec-Fetch-Site", "same-origin"), True),
+        (("Origin", "http://test"), True),
+        (("Sec-Fetch-Site", "same-site"), False),
+        (("Sec-Fetch-Site", "cross-site"), False),
+        (("Origin", "https://evil.example"), False),
+        (("Origin", "https://test"), False),
+        (("Origin", "http://test:8080"), False),
+        (("Origin", "null"), False),
+    ],
+)
+async def test_pages_of_other_sites_change_nothing_by_any_method(  # noqa: PLR0917
+    root: Path, method: str, target: str, status: int, field: tuple[str, str], is_own: object
+) -> None:
+    (root / "name").write_bytes(b"old")
+    async with connected(root) as client:
+        answer = await client.request(method, target, [FORM, field], form_of(file("new")))
+        assert answer.status == (status if is_own else 403)
+        # Where nothing could be changed anyway, that is what is said.
+        assert (await client.request("PATCH", "/name", [field])).status == 405
+        assert (await client.get("/name", [field])).status in {200, 404}
+    assert (contents(root) == {"name": b"old"}) is (not is_own)
+
+
 # Where nothing can be changed
 
 

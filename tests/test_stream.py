@@ -313,6 +313,7 @@ async def test_a_socket_is_driven_directly() -> None:
     descriptor = stream.socket.fileno()
     transport = transport_of(stream, Timeouts())
     assert isinstance(transport, SocketTransport)
+    assert transport.scheme == "http"
     assert stream.socket.fileno() == -1  # it has changed hands
     assert not os.get_blocking(descriptor)
     with theirs:
@@ -326,5 +327,15 @@ async def test_every_other_stream_goes_through_its_own_methods() -> None:
     ours, theirs = memory_stream_pair()
     transport = transport_of(ours, Timeouts())
     assert isinstance(transport, StreamTransport)
+    assert transport.scheme == "http"
     await transport.aclose()
     assert await theirs.receive_some() == b""
+
+
+async def test_requests_over_tls_have_a_scheme_of_their_own() -> None:
+    ours, theirs = memory_stream_pair()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    transport = transport_of(trio.SSLStream(ours, context, server_side=True), Timeouts())
+    assert transport.scheme == "https"
+    await theirs.aclose()
+    await transport.aclose()

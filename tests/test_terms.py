@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from trio_http.apps.terms import Terms, refuse_other_sites
+from trio_http.apps.terms import Terms
 from trio_http.semantics.conditional import MISSING, State
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
@@ -155,45 +155,3 @@ def test_digests_are_promises(fields: list[tuple[str, str]], expected: tuple[Dig
 def test_a_malformed_digest_is_refused(name: str, value: str) -> None:
     refusal = refusal_of((name, value))
     assert (refusal.status, name in refusal.detail) == (400, True)
-
-
-SITES: list[tuple[list[tuple[str, str]], object]] = [
-    ([], True),  # no browser
-    ([("Sec-Fetch-Site", "same-origin")], True),
-    ([("Sec-Fetch-Site", "none")], True),  # by the user's own hand
-    ([("Sec-Fetch-Site", "same-site")], False),  # another port, or a neighbour
-    ([("Sec-Fetch-Site", "cross-site")], False),
-    ([("Sec-Fetch-Site", "cross-site"), ("Origin", "http://test")], False),
-    # A proxy may have changed Host; what the browser compared counts.
-    ([("Sec-Fetch-Site", "same-origin"), ("Origin", "http://public.test")], True),
-    ([("Origin", "http://test")], True),
-    ([("Origin", "https://TEST")], True),  # behind what speaks TLS for us
-    ([("Origin", "http://test:80")], False),
-    ([("Origin", "http://test.evil")], False),
-    ([("Origin", "http://evil")], False),
-    ([("Origin", "null")], False),  # RFC 6454 7.3: from somewhere that is not told
-    ([("Origin", "")], False),
-]
-
-
-@pytest.mark.parametrize(("fields", "passes"), SITES)
-def test_other_sites_cannot_have_their_readers_store_anything(
-    fields: list[tuple[str, str]], passes: object
-) -> None:
-    fields = [("Host", "test"), *fields]
-    if passes:
-        terms_of(*fields, method="POST")
-    else:
-        assert refusal_of(*fields, method="POST").status == 403
-        with pytest.raises(HTTPError):
-            refuse_other_sites(Headers(fields))
-
-
-def test_browsers_ask_before_they_send_what_is_no_form() -> None:
-    # So it is not for us to look at (Fetch, "CORS-preflight fetch").
-    for method in ("PUT", "DELETE"):
-        terms_of(("Host", "test"), ("Sec-Fetch-Site", "cross-site"), method=method)
-
-
-def test_without_a_host_an_origin_is_another() -> None:
-    assert refusal_of(("Origin", "http://test"), method="POST").status == 403

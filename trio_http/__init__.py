@@ -47,6 +47,8 @@ __all__ = [
     "__version__",
     "answering",
     "files",
+    "only_hosts",
+    "only_same_origin",
     "open_listeners",
     "serve",
     "serve_stream",
@@ -55,6 +57,7 @@ __all__ = [
 # What type checkers and editors read, and what happens; a test sees that both say
 # the same. Checkers must not see ``__getattr__``: they would believe any name.
 if TYPE_CHECKING:
+    from trio_http.apps.cross_site import only_hosts, only_same_origin
     from trio_http.apps.directory import Allow
     from trio_http.apps.files import files
     from trio_http.apps.routing import Router
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from trio_http.serving.server import Server, serve
 else:
     _NAMES = {
+        "apps.cross_site": "only_hosts only_same_origin",
         "apps.directory": "Allow",
         "apps.files": "files",
         "apps.routing": "Router",

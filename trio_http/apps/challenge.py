@@ -6,21 +6,30 @@ files. Handlers are given a request and return a response.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from trio_http.apps.cross_site import only_same_origin
 from trio_http.apps.directory import Allow, Directory
 from trio_http.apps.files import files
 from trio_http.apps.parts import clear_parts
 from trio_http.apps.routing import Router
 from trio_http.apps.terms import Terms
 from trio_http.apps.uploads import store
+from trio_http.http1.exchange import App
 from trio_http.semantics.headers import bytes_of
 from trio_http.semantics.messages import Compress, Request, Response
 
 
-def challenge(directory: Path | None = None) -> Router:
-    """The challenge's routes; without a directory there is nothing under ``/files/``."""
+def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None) -> App:
+    """Return the challenge's app.
+
+    Args:
+        directory: where the files under ``/files/`` are; without it there are none.
+        hosts: names of the server, as for ``only_same_origin``. The challenge's clients
+            name any host and are answered, but browsers store nothing under another name.
+    """
     app = Router()
 
     @app.get("/")
@@ -54,4 +63,4 @@ def challenge(directory: Path | None = None) -> Router:
             place = f"{request.mount}/files/{quote(bytes_of(name), safe='')}"
             return Response(201, {"Location": place})
 
-    return app
+    return only_same_origin(app, hosts)

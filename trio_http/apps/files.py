@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from trio_http.apps.contents import Contents
+from trio_http.apps.cross_site import refuse_other_origins
 from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.hashing import FileDigests
@@ -147,6 +148,8 @@ class _Files:
 
     async def _change(self, request: Request) -> Response:
         methods = self._methods(request)
+        if request.method in methods:
+            refuse_other_origins(request)
         match request.method:
             case "PUT" if "PUT" in methods:
                 return await put(request, self._directory)

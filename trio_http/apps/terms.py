@@ -25,8 +25,6 @@ class Terms:
     def of(cls, request: Request) -> Terms:
         """The terms of a request; ``HTTPError`` where it asks for what is not done here."""
         headers = request.headers
-        if request.method == "POST":
-            refuse_other_sites(headers)
         if "Content-Range" in headers:
             # RFC 9110 14.5: to take a part for the whole would destroy the rest.
             raise HTTPError(400, "files are stored whole, not in parts")
@@ -63,21 +61,3 @@ def _digests_in(headers: Headers) -> tuple[Digest, ...]:
         except ValueError:
             raise HTTPError(400, f"the field {name} is malformed") from None
     return tuple(digests)
-
-
-def refuse_other_sites(headers: Headers) -> None:
-    """Refuse what a page of another site has its reader send without knowing.
-
-    A browser sends forms anywhere without asking, but says where they are from
-    (Fetch, "Sec-Fetch-Site"; on plain HTTP only by ``Origin``, RFC 6454 7).
-    Whoever else sends a request wants to.
-    """
-    site = headers.get("Sec-Fetch-Site")
-    if site is not None:
-        is_own = site in {"same-origin", "none"}
-    else:
-        origin = headers.get("Origin")
-        host = (headers.get("Host") or "").lower()
-        is_own = origin is None or origin.lower().partition("://")[2] == host
-    if not is_own:
-        raise HTTPError(403, "pages of other sites cannot store anything here")

@@ -113,6 +113,7 @@ class _Connection:
         "_client",
         "_clock",
         "_exchange",
+        "_scheme",
         "_service",
         "_transport",
         "_wire",
@@ -122,6 +123,7 @@ class _Connection:
         self._service = service
         self._transport = transport
         self._client = client
+        self._scheme = transport.scheme
         self._clock = trio.lowlevel.current_clock()
         self._wire = Wire(transport, service.timeouts, service.limits)
         self._exchange: Exchange | None = None
@@ -142,7 +144,7 @@ class _Connection:
             self._began = self._clock.current_time()
             try:
                 if (plain := wire.plain_request()) is not None:
-                    request = plain_request_of(plain, wire.body, self._client)
+                    request = plain_request_of(plain, wire.body, self._client, self._scheme)
                 else:
                     request = await self._next_request()
                 exchange = Exchange(request, wire, service.limits, service.idle)
@@ -164,7 +166,7 @@ class _Connection:
     async def _next_request(self) -> Request:
         event = await self._wire.next_request()
         self._began = self._clock.current_time()
-        return request_of(event, self._wire.body, self._client)
+        return request_of(event, self._wire.body, self._client, self._scheme)
 
     async def _mend(self, error: Exception | None) -> Ending:
         """Make the best of what went wrong: if no response has been begun, one can tell of it."""

@@ -103,13 +103,13 @@ def answering(handler: Handler) -> App:
     return app
 
 
-def plain_request_of(plain: PlainRequest, body: RequestBody, client: str) -> Request:
+def plain_request_of(plain: PlainRequest, body: RequestBody, client: str, scheme: str) -> Request:
     """What was recognised, as a value of ours."""
     method, target = plain.method.decode("ascii"), plain.target.decode("ascii")
-    return Request(method, target, "1.1", plain.fields, body, client)
+    return Request(method, target, "1.1", plain.fields, body, client, scheme)
 
 
-def request_of(event: h11.Request, body: RequestBody, client: str) -> Request:
+def request_of(event: h11.Request, body: RequestBody, client: str, scheme: str) -> Request:
     """What was read, as a value of ours.
 
     Where the target names an authority, that is the host, whatever ``Host``
@@ -120,7 +120,7 @@ def request_of(event: h11.Request, body: RequestBody, client: str) -> Request:
         headers = headers.replacing("Host", authority.decode("ascii"))
     method, target = event.method.decode("ascii"), event.target.decode("ascii")
     version = effective_version(event.http_version).decode("ascii")
-    return Request(method, target, version, headers, body, client)
+    return Request(method, target, version, headers, body, client, scheme)
 
 
 def dress(response: Response, limits: Limits, now: float) -> Response:

@@ -46,6 +46,10 @@ class SocketTransport:
         self._socket = connected
         self._arrivals = arrivals
 
+    @property
+    def scheme(self) -> str:
+        return "http"
+
     def readable(self) -> Awaitable[object]:
         return self._arrivals.wait()
 

@@ -30,6 +30,11 @@ from trio_http.semantics.limits import Timeouts
 class Transport(Protocol):
     """What a connection asks of its stream; ``patience`` is in seconds, for each step forward."""
 
+    @property
+    def scheme(self) -> str:
+        """``https`` where the stream is TLS (RFC 9110 4.2.2), otherwise ``http``."""
+        ...
+
     def readable(self) -> Awaitable[object]:
         """What to await before ``receive_now``, and nothing else: always a checkpoint."""
         ...
@@ -92,6 +97,10 @@ class StreamTransport:
         self._aclose_patience = aclose_patience
         self._receiving: trio.CancelScope | None = None
         self._received = b""
+
+    @property
+    def scheme(self) -> str:
+        return "https" if isinstance(self._stream, Encrypted) else "http"
 
     async def readable(self) -> None:
         self._received = await self.receive(PIECE)

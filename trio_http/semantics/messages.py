@@ -31,7 +31,8 @@ class Request:
     path in the normal form (RFC 3986 6.2.2: ``/%7Ebob/./a`` is ``/~bob/a``; reserved
     characters stay escaped), less ``mount``, the path at which a router has mounted
     this app. ``query_string`` is what follows the question mark, ``client`` the
-    address of the client.
+    address of the client. ``scheme`` is ``https`` where the connection is TLS, and
+    otherwise ``http``, also behind a proxy to which clients speak TLS.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Request:
         "mount",
         "path",
         "query_string",
+        "scheme",
         "target",
         "version",
     )
@@ -54,6 +56,7 @@ class Request:
         headers: Headers | bytes,
         body: IncomingBody,
         client: str = "",
+        scheme: str = "http",
     ) -> None:
         self.method = method
         self.target = target
@@ -61,6 +64,7 @@ class Request:
         self._fields = headers
         self.body = body
         self.client = client
+        self.scheme = scheme
         self.mount = ""
         path = target if target.startswith("/") else origin_form(target)
         self.query_string = ""
@@ -87,7 +91,13 @@ class Request:
     def below(self, mount: str) -> Request:
         """The same request as an app sees it that is mounted there."""
         request = Request(
-            self.method, self.target, self.version, self._fields, self.body, self.client
+            self.method,
+            self.target,
+            self.version,
+            self._fields,
+            self.body,
+            self.client,
+            self.scheme,
         )
         request.mount = self.mount + mount
         request.path = self.path.removeprefix(mount) or "/"
