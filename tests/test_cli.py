@@ -32,6 +32,8 @@ NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737): no machine h
 
 COMMANDS = {"challenge": [], "files": ["."], "app": ["hello:app"]}
 
+LOCALHOST = ("Host", "localhost")
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -82,6 +84,13 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             f"challenge --directory {'long' * 100}",
             f"trio-http: argument --directory: cannot serve {'long' * 100}: File name too long",
         ),
+        (
+            "challenge --server-name a:80",
+            "trio-http: argument --server-name: not a domain name or an IP address without a port",
+        ),
+        ("files . --server-name *", "trio-http: argument --server-name: not a domain name or "),
+        ("files . --server-name http://a/", "trio-http: argument --server-name: not a domain "),
+        ("app hello:app --server-name a", "trio-http: unrecognized arguments: --server-name a"),
         ("files", "trio-http: the following arguments are required: DIR"),
         ("files nowhere", "trio-http: argument DIR: cannot serve nowhere: No such file"),
         ("app", "trio-http: the following arguments are required: MODULE:NAME"),
@@ -334,6 +343,8 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("files", "--writable"),
         ("files", "--insist"),
         ("files", "--cache-control TEXT"),
+        ("files", "--server-name NAME"),
+        ("challenge", "--server-name NAME"),
         ("app", "MODULE:NAME"),
     ],
 )
@@ -510,7 +521,7 @@ async def test_program_serves_files(folder: Path) -> None:
         started("files", ".", "--no-date") as program,
         connected(await program.port()) as client,
     ):
-        answer = await client.get("/a%20file.txt")
+        answer = await client.get("/a%20file.txt", [LOCALHOST])
         assert (answer.status, answer.body) == (200, b"hello")
         assert "Date" not in answer.headers
 
@@ -537,7 +548,7 @@ async def test_what_is_listed_can_be_chosen(
     (folder / ".hidden").touch()
     (folder / "link").symlink_to("file")
     async with open_client(app_for("files", ".", *options)) as client:
-        answer = await client.get("/", [("Accept", "application/json")])
+        answer = await client.get("/", [LOCALHOST, ("Accept", "application/json")])
         assert answer.status == (404 if expected is None else 200)
         if expected is not None:
             entries = loads(answer.body)["entries"]
@@ -546,12 +557,69 @@ async def test_what_is_listed_can_be_chosen(
 
 async def test_files_can_be_made_writable_and_be_kept_for_a_while(folder: Path) -> None:
     async with open_client(app_for("files", ".")) as client:
-        assert (await client.request("PUT", "/name", body=b"data")).status == 405
+        assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 405
     options = ["--writable", "--cache-control", "max-age=60", "--bind", "127.0.0.1:0"]
     async with open_client(app_for("files", ".", *options)) as client:
-        assert (await client.request("PUT", "/name", body=b"data")).status == 201
-        assert (await client.get("/name")).headers["Cache-Control"] == "max-age=60"
+        assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 201
+        assert (await client.get("/name", [LOCALHOST])).headers["Cache-Control"] == "max-age=60"
     assert (folder / "name").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize(
+    ("options", "taken", "refused"),
+    [
+        (["--bind", "localhost:0"], ["localhost", "[::1]:1"], ["test", "evil.example:4501", ""]),
+        (["--bind", "[::1]:0", "--bind", "127.0.0.1:0"], ["localhost:1"], ["test"]),
+        (["--server-name", "test"], ["test:80", "TEST", "localhost"], ["evil.example"]),
+        (["--server-name", "a", "--server-name", "[::2]"], ["a", "[0::2]:1", "[::1]"], ["test"]),
+        (["--bind", "0.0.0.0:0"], ["test", "evil.example", ""], []),
+        (["--bind", "127.0.0.1:0", "--bind", ":0"], ["test"], []),
+        (["--bind", ":0", "--server-name", "test"], ["test", "localhost"], ["evil.example"]),
+    ],
+    ids=str,
+)
+async def test_files_are_for_those_who_name_this_server(
+    folder: Path, options: list[str], taken: list[str], refused: list[str]
+) -> None:
+    (folder / "name").write_bytes(b"data")
+    async with open_client(app_for("files", ".", *options)) as client:
+        for host in taken:
+            assert (await client.get("/name", [("Host", host)])).body == b"data"
+        for host in refused:
+            assert (await client.get("/name", [("Host", host)])).status == 421
+
+
+async def test_files_are_not_changed_under_a_name_of_somebody_elses(folder: Path) -> None:
+    page = [("Host", "evil.example:4501"), ("Origin", "http://evil.example:4501")]
+    options = ["--writable", "--bind", "localhost:0"]
+    async with open_client(app_for("files", ".", *options)) as client:
+        for method in ("PUT", "DELETE", "POST", "GET", "OPTIONS"):
+            assert (await client.request(method, "/name", page)).status == 421
+    assert not (folder / "name").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "status"),
+    [
+        # Programs may name any host: the challenge's own do.
+        ([], [("Host", "evil.example")], 201),
+        ([], [("Host", "evil.example"), ("Origin", "http://evil.example")], 421),
+        ([], [("Host", "evil.example"), ("Sec-Fetch-Site", "same-origin")], 421),
+        ([], [LOCALHOST, ("Origin", "http://localhost")], 201),
+        ([], [LOCALHOST, ("Origin", "http://localhost:3000")], 403),
+        (["--server-name", "test"], [("Host", "test"), ("Origin", "http://test")], 201),
+        (["--bind", ":0"], [("Host", "test"), ("Origin", "http://test")], 201),
+    ],
+)
+async def test_the_challenge_stores_nothing_for_a_page_of_somebody_elses(
+    folder: Path, options: list[str], fields: list[tuple[str, str]], status: int
+) -> None:
+    arguments = ["challenge", "--directory", ".", *(options or ["--bind", "localhost:0"])]
+    async with open_client(app_for(*arguments)) as client:
+        answer = await client.request("POST", "/files/name", fields, b"data")
+        assert answer.status == status
+        assert (await client.get("/echo/abc", fields)).body == b"abc"
+    assert (folder / "name").exists() is (status == 201)
 
 
 async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:

@@ -8,21 +8,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from functools import reduce
-from ipaddress import ip_address
 from operator import or_
-from pathlib import Path
 from typing import Any, NoReturn
 
 import trio
 
 from trio_http import __version__
 from trio_http.apps.directory import NOTHING_MORE, Allow
+from trio_http.arguments import address, directory, host
+from trio_http.exposure import enforced_hosts, reachable_from_outside
 from trio_http.http1.exchange import App
 from trio_http.loading import WrongUseError, load_app
 from trio_http.observe import Level, Log, line_of_loss
 from trio_http.running import WORKER, run, supervise, work
 from trio_http.semantics.limits import Limits
-from trio_http.serving.listeners import parse_address
 from trio_http.spool import Spool
 from trio_http.standard_streams import drop_unwritable, tell
 
@@ -109,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--bind",
         action="append",
-        type=_address,
+        type=address,
         metavar="HOST:PORT",
         help="where to listen; may be repeated; port 0 takes any that is free "
         f"(default: {DEFAULT_BIND}, on IPv4 and IPv6)",
@@ -174,9 +173,14 @@ def _add_challenge(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--directory",
-        type=_directory,
+        type=directory,
         metavar="DIR",
         help="where the files under /files/ are (default: there are none)",
+    )
+    _add_server_name(
+        command,
+        "a host name of this server; may be repeated. Browsers store nothing under another "
+        "name (default: localhost and loopback addresses while --bind has no others, else any)",
     )
     command.set_defaults(app_of=_challenge)
 
@@ -184,7 +188,17 @@ def _add_challenge(commands: Any, common: argparse.ArgumentParser) -> None:
 def _challenge(options: argparse.Namespace) -> App:
     from trio_http.apps.challenge import challenge  # noqa: PLC0415 - where it is asked for
 
-    return challenge(options.directory)
+    return challenge(options.directory, _enforced_hosts(options))
+
+
+def _add_server_name(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument(
+        "--server-name", action="append", type=host, default=[], metavar="NAME", help=text
+    )
+
+
+def _enforced_hosts(options: argparse.Namespace) -> Sequence[str] | None:
+    return enforced_hosts(options.bind or [DEFAULT_BIND], options.server_name)
 
 
 def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -195,7 +209,7 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         help="serve the files of a directory",
         description="Serve the files of a directory, and nothing outside of it.",
     )
-    command.add_argument("directory", type=_directory, metavar="DIR", help="which directory")
+    command.add_argument("directory", type=directory, metavar="DIR", help="which directory")
     command.add_argument(
         "--no-listing",
         action="store_const",
@@ -221,32 +235,32 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="send files with this Cache-Control, for example 'max-age=3600'",
     )
+    _add_server_name(
+        command,
+        "a host name of this server; may be repeated. Requests for any other host get a 421 "
+        "(default: localhost and loopback addresses, which always count, while --bind has no "
+        "others, else any)",
+    )
     command.set_defaults(app_of=_files)
 
 
 def _files(options: argparse.Namespace) -> App:
-    from trio_http.apps.files import files  # noqa: PLC0415 - where it is asked for
+    from trio_http.apps.cross_site import only_hosts  # noqa: PLC0415 - where it is asked for
+    from trio_http.apps.files import files  # noqa: PLC0415 - the same
 
     allow = reduce(or_, options.allow or [], options.listing)
-    if Allow.WRITING in allow and not options.insist:
-        for bind in options.bind or [DEFAULT_BIND]:
-            if not _is_loopback(parse_address(bind)[0]):
-                raise WrongUseError(
-                    f"whoever can reach {bind} could change the files: "
-                    "listen on a loopback address, such as 127.0.0.1:8000, or --insist"
-                )
+    bind = reachable_from_outside(options.bind or [DEFAULT_BIND])
+    if Allow.WRITING in allow and not options.insist and bind is not None:
+        raise WrongUseError(
+            f"whoever can reach {bind} could change the files: "
+            "listen on a loopback address, such as 127.0.0.1:8000, or --insist"
+        )
     try:
-        return files(options.directory, cache_control=options.cache_control, allow=allow)
+        app = files(options.directory, cache_control=options.cache_control, allow=allow)
     except ValueError as error:
         raise WrongUseError(str(error)) from error
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host; of names, that is certain of one."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    hosts = _enforced_hosts(options)
+    return app if hosts is None else only_hosts(app, hosts)
 
 
 def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -264,14 +278,6 @@ def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:
         help="for example hello:app for 'app' in hello.py; the current folder is searched first",
     )
     command.set_defaults(app_of=lambda options: load_app(options.name))
-
-
-def _address(text: str) -> str:
-    try:
-        parse_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def _workers(text: str) -> int:
@@ -294,11 +300,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"not a number above 0: {text}")
     return int(text)
-
-
-def _directory(text: str) -> Path:
-    try:
-        os.scandir(text).close()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot serve {text}: {error.strerror}") from None
-    return Path(text)
