@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from trio_http.http1 import pipes
 from trio_http.http1.body import LARGE_PIECE, RequestBody
+from trio_http.http1.framing import CHUNKS_AT_ONCE
 from trio_http.http1.input import Input
 from trio_http.http1.pipes import ROOM, Pipe
 from trio_http.http1.readiness import Levels
@@ -86,6 +87,22 @@ async def test_blanks_before_the_extension_of_a_chunk_are_no_part_of_the_body() 
     assert sent.input.unread == b"GET /"
 
 
+async def test_trailers_may_come_bit_by_bit() -> None:
+    sent = Sent(CHUNKED, b"2\r\nhi\r\n0\r\n")
+    assert await sent.body.receive() == b"hi"
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for data in (b"A:", b" b\r\n", b"\r", b"\nGET /"):
+                await trio.testing.wait_all_tasks_blocked()
+                await sent.client.send_all(data)
+
+        assert await sent.body.receive() == b""
+    assert sent.body.trailers == Headers({"A": "b"})
+    assert sent.input.unread == b"GET /"
+
+
 async def test_the_client_is_told_to_go_on_once_and_only_when_asked_for_more() -> None:
     sent = Sent(EXPECTING, b"hello")
     assert sent.continued == 0
@@ -135,6 +152,104 @@ async def test_a_body_that_is_not_taken_is_of_no_use_any_more(
         await all_of(sent.body)
     assert refusal.value.status == status
     assert not sent.body.is_sound
+
+
+# Small chunks
+
+
+def chunked(size: int, count: int, data: bytes = b"x") -> bytes:
+    return b"%x\r\n%b\r\n" % (size, data * size) * count
+
+
+async def test_the_chunks_at_hand_are_joined() -> None:
+    sent = Sent(CHUNKED, chunked(1, 3) + b"2;a=b\r\nyz\r\n5\r\nhel")
+    assert await sent.body.receive() == b"xxxyzhel"
+    await sent.client.send_all(b"lo\r\n0\r\n\r\nGET /")
+    assert await all_of(sent.body) == [b"lo"]
+    assert sent.input.unread == b"GET /"
+
+
+class Turns:
+    """Counts the turns of others."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def take(self) -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            self.count += 1
+
+
+async def test_others_have_their_turn_between_many_chunks() -> None:
+    sent = Sent(CHUNKED, chunked(1, 20 * CHUNKS_AT_ONCE) + b"0\r\n\r\n")
+    turns = Turns()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.take)
+        pieces = await all_of(sent.body)
+        nursery.cancel_scope.cancel()
+    assert [len(piece) for piece in pieces] == [CHUNKS_AT_ONCE] * 20
+    assert turns.count >= 19  # one between each two
+
+
+LITTLE = Limits(framing=500)
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        (chunked(1, 165), True),  # five bytes of framing, less two for the byte of data
+        (chunked(1, 167), False),
+        (chunked(2, 497), True),
+        (chunked(2, 501), False),
+        (chunked(3, 10_000), True),  # in proportion, however many there are
+        (b"1;a=%b\r\nx\r\n" % (b"b" * 200) * 2, True),
+        (b"1;a=%b\r\nx\r\n" % (b"b" * 200) * 3, False),
+        (b"800\r\n%b\r\n" % bytes(2048) + chunked(1, 1500), True),
+    ],
+)
+async def test_more_framing_than_is_in_proportion_is_refused(
+    body: bytes,
+    taken: bool,  # noqa: FBT001 - an expected value
+    autojump_clock: MockClock,
+) -> None:
+    sent = Sent(CHUNKED, body + b"0\r\n\r\n", LITTLE)
+    if taken:
+        await all_of(sent.body)
+    else:
+        with pytest.raises(HTTPError, match="too small") as refusal:
+            await all_of(sent.body)
+        assert refusal.value.status == 400
+    assert sent.body.is_sound == taken
+
+
+async def test_a_client_that_sends_byte_by_byte_may_do_so_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    sent = Sent(CHUNKED, b"", LITTLE)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def press_keys() -> None:
+            for _ in range(2000):
+                await sent.client.send_all(chunked(1, 1))
+                await trio.sleep(0.1)
+            await sent.client.send_all(b"0\r\n\r\n")
+
+        assert len(b"".join(await all_of(sent.body))) == 2000
+
+
+async def test_a_program_may_send_line_by_line_at_any_rate() -> None:
+    # None of the usual limits is met by lines of JSON, whose framing is the lesser part.
+    lines = b'd\r\n{"value": 1}\n\r\n' * 100_000
+    sent = Sent(CHUNKED, lines + b"0\r\n\r\n")
+    assert len(b"".join(await all_of(sent.body))) == 1_300_000
+
+
+async def test_100_000_chunks_of_a_byte_are_refused_by_default() -> None:
+    sent = Sent(CHUNKED, chunked(1, 100_000) + b"0\r\n\r\n")
+    with pytest.raises(HTTPError, match="too small"):
+        await all_of(sent.body)
 
 
 async def test_a_body_that_stops_coming_has_its_time(autojump_clock: MockClock) -> None:

@@ -1,5 +1,6 @@
 """A request's body, on its way in."""
 
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -47,6 +48,25 @@ async def test_what_is_more_than_the_limit_is_read_no_further() -> None:
     with pytest.raises(HTTPError, match="at most 3 bytes") as caught:
         await read_all(Pieces(b"12", b"34", unread), 3)
     assert caught.value.status == 413
+
+
+async def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> None:
+    class Trickle(Pieces):
+        left = 50_000
+
+        async def __anext__(self) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise StopAsyncIteration
+            return b"%03d" % (self.left % 1000)
+
+    tracemalloc.start()
+    try:
+        assert len(await read_all(Trickle(), 150_000)) == 150_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 150_000
 
 
 async def test_a_body_that_breaks_off_is_not_half_a_body() -> None:

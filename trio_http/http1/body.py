@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 import h11
 import trio
 
-from trio_http.http1.framing import Chunked, Counted, Framing
+from trio_http.http1.framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
 from trio_http.http1.input import Input
 from trio_http.http1.pipes import ROOM, Pipe
 from trio_http.semantics.errors import HTTPError
@@ -25,16 +25,25 @@ GoOn: TypeAlias = Callable[[], Awaitable[None]]
 LARGE_PIECE = 128 * 1024
 
 
+# The framing of a chunk is five bytes or more. So chunks of three bytes and more are
+# always in proportion to what they frame, as any that a program fills with lines or
+# records. A client that sends smaller ones as they come about, keys that are pressed or
+# values that are measured, may do so for ever, as long as it is 200 a second on average.
+FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
+FRAMING_PER_SECOND = 1024  # bytes of framing
+
+
 class RequestBody:
     """The body of the request at hand; one of these serves a connection.
 
     Bytes are read only when somebody asks for them. So many bytes are that, and
-    go from the socket to whoever asked; anything else is framed by h11, which is
-    given only what belongs to the body.
+    go from the socket to whoever asked. Of a chunked body the chunks at hand are
+    joined, and h11 reads the trailers; anything else it reads itself.
     """
 
     __slots__ = (
         "_awaits_continue",
+        "_began",
         "_declared",
         "_framing",
         "_h11",
@@ -66,6 +75,7 @@ class RequestBody:
         self._framing: Framing = Counted(0)
         self._declared = 0  # what Content-Length says
         self._received = 0  # how much has been read
+        self._began = 0.0  # when that began, of chunks
 
     def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
         """Make ready for a body of so many bytes, and a client that may wait to go on."""
@@ -87,8 +97,11 @@ class RequestBody:
         self._awaits_continue = go_on if state.they_are_waiting_for_100_continue else None
         self._received = 0
         self._declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
-        is_chunked = any(n == b"transfer-encoding" for n, _ in request.headers)
-        self._framing = Chunked(self._limits) if is_chunked else Counted(self._declared)
+        if any(n == b"transfer-encoding" for n, _ in request.headers):
+            self._framing = Chunked(self._limits)
+            self._began = trio.current_time()
+        else:
+            self._framing = Counted(self._declared)
 
     def was_continued(self) -> None:
         """Note that the client has been told to go on."""
@@ -193,6 +206,13 @@ class RequestBody:
 
     async def _next_data(self, state: h11.Connection) -> bytes:
         await self._allow()
+        chunked = self._framing
+        if (
+            isinstance(chunked, Chunked)
+            and not chunked.is_at_trailers
+            and (data := await self._next_chunks(chunked, state))
+        ):
+            return data
         while True:
             try:
                 event = state.next_event()
@@ -201,14 +221,39 @@ class RequestBody:
             match event:
                 case h11.Data():
                     self._received += len(event.data)
-                    if self._received > self._limits.body:
-                        raise self._too_large()
                     return bytes(event.data)
                 case h11.EndOfMessage():
                     self.trailers = believed(event.headers.raw_items())
                     return b""
                 case _:  # it needs more
                     await self._feed(state)
+
+    async def _next_chunks(self, chunked: Chunked, state: h11.Connection) -> bytes:
+        """The data of the chunks at hand, or of the next to come; none before the trailers."""
+        while True:
+            size, pieces = chunked.read(self._input.unread)
+            self._input.drop(size)
+            data = b"".join(pieces)
+            self._received += len(data)
+            if self._received > self._limits.body:
+                raise self._too_large()
+            self._check_framing(chunked)
+            if len(pieces) >= CHUNKS_AT_ONCE:  # there may be more, and others want their turn
+                await trio.lowlevel.checkpoint()
+            if chunked.is_at_trailers:
+                state.receive_data(b"0\r\n")
+                return data
+            if data:
+                return data
+            await self._in_time(self._input.receive_more())
+            if self._input.ended:
+                raise _malformed()
+
+    def _check_framing(self, chunked: Chunked) -> None:
+        seconds = trio.current_time() - self._began
+        due = FRAMING_PER_BYTE * self._received + FRAMING_PER_SECOND * seconds
+        if chunked.framing > self._limits.framing + due:
+            raise HTTPError(400, "the request body is cut into chunks that are too small")
 
     async def _allow(self) -> None:
         """Take no more than the limit, and tell a client that waits to go on."""
@@ -226,7 +271,7 @@ class RequestBody:
             await self._in_time(self._input.receive_more())
             if self._input.ended:
                 break  # which h11 has to hear of, as no bytes
-        state.receive_data(self._framing.as_h11_reads(self._input.cut(size)))
+        state.receive_data(self._input.cut(size))
 
     async def skip(self) -> bool:
         """Read what nobody wanted, up to the limit; whether the end was reached."""

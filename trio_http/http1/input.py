@@ -48,7 +48,7 @@ class Input:
         if not self.unread:
             return pipe.fill(size)
         moved = pipe.put(self.unread[:size])
-        self._drop(moved or 0)
+        self.drop(moved or 0)
         return moved
 
     def readable(self) -> Awaitable[object]:
@@ -84,7 +84,7 @@ class Input:
         skipped = False
         while True:
             if self.unread.startswith(b"\r\n") and not skipped:
-                self._drop(2)
+                self.drop(2)
                 skipped = True
             elif self.unread.removeprefix(b"\r"):
                 return True
@@ -93,7 +93,7 @@ class Input:
 
     def pass_over(self, size: int, line: bytes) -> None:
         """Take a head as read that is so long and begins with this line."""
-        self._drop(size)
+        self.drop(size)
         self.line = line
 
     def head_at_hand(self) -> bytes | None:
@@ -124,10 +124,11 @@ class Input:
     def cut(self, size: int) -> bytes:
         """The first bytes of what is unread, which are read herewith."""
         data = bytes(self.unread[:size])
-        self._drop(size)
+        self.drop(size)
         return data
 
-    def _drop(self, size: int) -> None:
+    def drop(self, size: int) -> None:
+        """Take the first bytes of what is unread as read."""
         if size >= len(self.unread):
             self.unread = b""
         elif isinstance(self.unread, bytearray):

@@ -42,14 +42,17 @@ class IncomingBody(Protocol):
 
 async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
     """All pieces in one; more than ``limit`` bytes of them are a 413."""
-    pieces = []
-    total = 0
+    whole: bytes | bytearray = b""
     async for piece in body:
-        total += len(piece)
-        if total > limit:
+        if len(whole) + len(piece) > limit:
             raise HTTPError(413, f"at most {limit} bytes are taken here")
-        pieces.append(piece)
-    return b"".join(pieces)
+        if whole:
+            # A list of pieces of a few bytes each would take ten times as much as they do.
+            whole = bytearray(whole) if isinstance(whole, bytes) else whole
+            whole += piece
+        else:
+            whole = bytes(piece)  # which mostly is all
+    return bytes(whole)
 
 
 def text_in(raw: bytes, charset: str) -> str:

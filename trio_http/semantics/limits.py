@@ -51,6 +51,9 @@ class Limits:
     body: float = math.inf  # bytes of a request's body: beyond, 413
     # Reading the rest of a body costs less than a new connection up to about here.
     skip: int = 256 * 1024  # bytes of an unread body read to keep a connection
+    # For each chunk of a few bytes a server does more than for these bytes. 50 000
+    # chunks at once are more than a program sends that forgets to gather what it sends.
+    framing: int = 256 * 1024  # bytes that frame chunks, out of proportion to them: beyond, 400
     linger: int = 16 * 1024 * 1024  # bytes read and dropped before a closing connection is cut
     # A packet carries 1460 bytes anyway; below this a coding saves none.
     compress: int = 256  # bytes of a body, from which on it is worth a content coding
