@@ -75,7 +75,7 @@ def _zstd(library: ModuleType) -> Encoder:
     )
 
 
-def _library(*names: str) -> ModuleType | None:
+def library(*names: str) -> ModuleType | None:
     """The first of these modules that is here, and works."""
     for name in names:
         with suppress(ImportError):
@@ -90,11 +90,11 @@ def encoders_at_hand() -> dict[str, Callable[[], Encoder]]:
     """
     encoders: dict[str, Callable[[], Encoder]] = {}
     # The standard library has it from 3.14 on, unless it was built without.
-    if (zstd := _library("compression.zstd", "backports.zstd")) is not None:
+    if (zstd := library("compression.zstd", "backports.zstd")) is not None:
         encoders["zstd"] = partial(_zstd, zstd)
-    if (brotli := _library("brotli")) is not None:
+    if (brotli := library("brotli")) is not None:
         encoders["br"] = partial(_brotli, brotli)
-    isal = _library("isal.isal_zlib")
+    isal = library("isal.isal_zlib")
     encoders["gzip"] = partial(_deflating, 31, isal)
     encoders["deflate"] = partial(_deflating, 15, isal)
     return encoders
@@ -109,8 +109,8 @@ _SLOW, _FAST = 16 * 1024, 64 * 1024
 QUICK = {
     "zstd": _FAST,
     "br": _SLOW,
-    "gzip": _SLOW if _library("isal.isal_zlib") is None else _FAST,
-    "deflate": _SLOW if _library("isal.isal_zlib") is None else _FAST,
+    "gzip": _SLOW if library("isal.isal_zlib") is None else _FAST,
+    "deflate": _SLOW if library("isal.isal_zlib") is None else _FAST,
 }
 
 IDENTITY = "identity"
