@@ -1,5 +1,6 @@
 """The command line: what may be said, and what happens then."""
 
+import gzip
 import inspect
 import io
 import os
@@ -18,6 +19,7 @@ import pytest
 import trio
 
 from trio_http import __version__, cli, running, spool
+from trio_http.apps import siblings
 from trio_http.cli import main
 from trio_http.http1.exchange import App
 from trio_http.semantics.limits import Timeouts
@@ -177,6 +179,14 @@ def test_command_is_repeated_as_it_was_given(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_field_that_cannot_be_sent_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, "files", ".", "--cache-control", "two\nlines")
     assert line.startswith("trio-http: not a field value, for Cache-Control: ")
+
+
+def test_siblings_that_clients_could_store_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--precompressed", "--writable", "--bind", "127.0.0.1:0"]
+    line = complaint(capsys, "files", ".", *options)
+    assert line.startswith("trio-http: precompressed files are not for a directory that clients ")
 
 
 @pytest.mark.parametrize(
@@ -341,6 +351,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("files", "--hidden"),
         ("files", "--follow-links"),
         ("files", "--writable"),
+        ("files", "--precompressed"),
         ("files", "--insist"),
         ("files", "--cache-control TEXT"),
         ("files", "--server-name NAME"),
@@ -620,6 +631,18 @@ async def test_the_challenge_stores_nothing_for_a_page_of_somebody_elses(
         assert answer.status == status
         assert (await client.get("/echo/abc", fields)).body == b"abc"
     assert (folder / "name").exists() is (status == 201)
+
+
+async def test_siblings_are_sent_where_they_are_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(siblings, "SETTLED", -1)
+    (folder / "name").write_bytes(b"data")
+    (folder / "name.gz").write_bytes(gzip.compress(b"data"))
+    for options, coding in {(): None, ("--precompressed",): "gzip"}.items():
+        async with open_client(app_for("files", ".", *options)) as client:
+            answer = await client.get("/name", [LOCALHOST, ("Accept-Encoding", "gzip")])
+            assert answer.headers.get("Content-Encoding") == coding
 
 
 async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:

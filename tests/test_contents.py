@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import trio
@@ -12,10 +13,12 @@ from trio.testing import MockClock
 from trio_http.apps import contents, stored
 from trio_http.apps.contents import BESIDE, COPIED, LONGEST, MOST_OPEN, Contents
 from trio_http.apps.directory import Allow, Directory
+from trio_http.apps.found import Opened, Place
+from trio_http.apps.media_types import Kind
 from trio_http.apps.open_folders import MOST as MOST_FOLDERS
 from trio_http.apps.open_folders import OpenFolders
 from trio_http.apps.recent import SECONDS
-from trio_http.apps.stored import Opened
+from trio_http.apps.stored import version_of
 from trio_http.http1 import pages
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
@@ -53,6 +56,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def opened(file: BinaryIO, name: str = "file", siblings: tuple[str, ...] = ()) -> Opened:
+    status = os.fstat(file.fileno())
+    version = version_of(status)
+    place = Place((), name, version, Kind("text/plain"), dict.fromkeys(siblings, version))
+    return Opened(place, file.fileno(), status)
+
+
 def noted(
     root: Path, request: Request, allow: Allow = Allow.LISTING, siblings: tuple[str, ...] = ()
 ) -> Contents:
@@ -60,10 +70,7 @@ def noted(
     folders = OpenFolders(Directory(root, allow))
     known = Contents(folders, allow)
     with (root / "file").open("rb") as file:
-        status = os.fstat(file.fileno())
-        opened = Opened("file", file.fileno(), status, None, siblings)
-        body = FileSlice(file.fileno(), 0, status.st_size)
-        known.note(request, (), opened, Response(200, FIELDS, body))
+        known.note(request, opened(file, "file", siblings), Response(200, FIELDS, b""))
     return known
 
 
@@ -172,8 +179,7 @@ async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) ->
     for name in map(str, range(MOST_FOLDERS)):
         (root / f"folder{name}").mkdir()
     with (root / "0").open("rb") as file:
-        opened = Opened("0", file.fileno(), os.fstat(file.fileno()))
-        known.note(asking("/0"), (), opened, Response(200, FIELDS, b""))
+        known.note(asking("/0"), opened(file, "0"), Response(200, FIELDS, b""))
     for name in map(str, range(MOST_FOLDERS)):
         assert folders.get((f"folder{name}",)) is not None
     assert known.get(asking("/0")) is None
@@ -249,15 +255,15 @@ async def test_no_more_than_some_are_held_open(
     known = Contents(OpenFolders(Directory(root)), Allow.LISTING)
     before = open_descriptors()
     with (root / "file").open("rb") as file:
-        opened = Opened("file", file.fileno(), os.fstat(file.fileno()))
+        here = opened(file)
         for number in range(MOST_OPEN + 1):
-            known.note(asking(f"/{number}"), (), opened, Response(200, FIELDS, b""))
+            known.note(asking(f"/{number}"), here, Response(200, FIELDS, b""))
         assert open_descriptors() == before + 1 + MOST_OPEN
         assert known.get(asking(f"/{MOST_OPEN - 1}")) is not None
         assert known.get(asking(f"/{MOST_OPEN}")) is None
         await trio.sleep(SECONDS * 1.01)
         assert open_descriptors() == before + 1
-        known.note(asking("/file"), (), opened, Response(200, FIELDS, b""))
+        known.note(asking("/file"), here, Response(200, FIELDS, b""))
         assert known.get(asking()) is not None
         await trio.sleep(SECONDS * 1.01)
 
@@ -265,7 +271,7 @@ async def test_no_more_than_some_are_held_open(
             raise OSError(errno.EMFILE, "too many open files")
 
         monkeypatch.setattr(os, "dup", refuse)
-        known.note(asking("/file"), (), opened, Response(200, FIELDS, b""))
+        known.note(asking("/file"), here, Response(200, FIELDS, b""))
         assert known.get(asking()) is None
 
 

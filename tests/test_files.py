@@ -1,6 +1,7 @@
 """Files over HTTP: their bytes, their types, and nothing that is not below the root."""
 
 import fcntl
+import gzip
 import hashlib
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import directory, hashing, mounts, pace, patience, recent
+from trio_http.apps import directory, hashing, mounts, pace, patience, recent, siblings, stored
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow
 from trio_http.apps.files import _Files, files
 from trio_http.apps.listing import Uploads, policy
@@ -306,22 +307,24 @@ async def test_an_answer_breaks_off_when_its_file_becomes_shorter(root: Path) ->
     assert [event.ending for event in events if isinstance(event, Record)] == [Ending.ABORTED]
 
 
-async def test_no_descriptor_stays_open(root: Path) -> None:
-    def count() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+def descriptors() -> int:
+    """How many things this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
+
+async def test_no_descriptor_stays_open(root: Path) -> None:
     os.mkfifo(root / "fifo")
     (root / "page").touch()
     (root / "page.gz").touch()
     async with open_client(files(root)) as client:
         for _ in range(2):
             await client.get("/file")
-        before = count()  # with the folder itself, which stays open for a second
+        before = descriptors()  # with the folder itself, which stays open for a second
         for target in ("/file", "/nothing", "/link", "/fifo", "/../secret", "/page"):
             for accepted in ("identity", "gzip"):
                 await client.get(target, [("Accept-Encoding", accepted)])
                 await client.request("HEAD", target)
-        assert count() <= before
+        assert descriptors() <= before
 
 
 # How it is represented
@@ -482,26 +485,35 @@ async def test_parts_of_a_file_are_sent(root: Path) -> None:
 
 # Siblings
 
+PAGE = b"<p>the same over and over\n" * 100
+PICTURE = bytes(1000)
+
 
 @pytest.fixture
-def family(root: Path) -> Path:
-    """A page with siblings, all of the same age."""
-    for name in ("page.html", "page.html.gz", "page.html.br", "picture.png", "picture.png.gz"):
-        (root / name).write_bytes(f"this is {name}".encode())
-        os.utime(root / name, (1, 1))
+def family(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A page and a picture with siblings, all of them as if made long ago."""
+    monkeypatch.setattr(siblings, "SETTLED", -1)
+    for name, data in {"page.html": PAGE, "picture.png": PICTURE}.items():
+        (root / name).write_bytes(data)
+        (root / f"{name}.gz").write_bytes(gzip.compress(data, 9))
+    (root / "page.html.br").write_bytes(encoded(PAGE, "br"))
     return root
 
 
+def precompressed(root: Path) -> App:
+    return files(root, allow=Allow.PRECOMPRESSED)
+
+
 async def test_what_was_coded_beforehand_is_sent_to_those_who_accept_it(family: Path) -> None:
-    async with open_client(files(family)) as client:
+    async with open_client(precompressed(family)) as client:
         plain = await client.get("/page.html")
         coded = {
             coding: await client.get("/page.html", [("Accept-Encoding", coding)])
             for coding in ("gzip", "br")
         }
-    assert plain.body == b"this is page.html"
-    assert coded["gzip"].body == b"this is page.html.gz"
-    assert coded["br"].body == b"this is page.html.br"
+    assert plain.body == PAGE
+    assert coded["gzip"].body == (family / "page.html.gz").read_bytes()
+    assert coded["br"].body == (family / "page.html.br").read_bytes()
     for coding, answer in coded.items():
         assert answer.headers["Content-Encoding"] == coding
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -511,37 +523,123 @@ async def test_what_was_coded_beforehand_is_sent_to_those_who_accept_it(family: 
 
 
 async def test_the_file_itself_varies_where_there_are_siblings(family: Path) -> None:
-    async with open_client(files(family)) as client:
+    async with open_client(precompressed(family)) as client:
         answer = await client.get("/picture.png")
         assert answer.headers["Vary"] == "Accept-Encoding"
         tag = ("If-None-Match", answer.headers["ETag"])
         answer = await client.get("/picture.png", [tag])
         assert (answer.status, answer.headers["Vary"]) == (304, "Accept-Encoding")
-        (family / "picture.png.gz").unlink()
+    (family / "picture.png.gz").unlink()
+    async with open_client(precompressed(family)) as client:
         assert "Vary" not in (await client.get("/picture.png")).headers
 
 
-async def test_parts_are_cut_from_the_sibling_that_is_chosen(family: Path) -> None:
-    gzip = ("Accept-Encoding", "gzip")
-    async with open_client(files(family)) as client:
-        answer = await client.get("/page.html", [gzip, ("Range", "bytes=-3")])
-        assert (answer.status, answer.body) == (206, b".gz")
-        assert answer.headers["Content-Range"] == "bytes 17-19/20"
+@pytest.mark.parametrize("allow", [Allow(0), Allow.WRITING, ~(Allow.PRECOMPRESSED | Allow.WRITING)])
+async def test_siblings_are_not_looked_at_unless_that_is_allowed(
+    family: Path, allow: Allow
+) -> None:
+    async with open_client(files(family, allow=allow)) as client:
+        for _ in range(2):
+            answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
+            assert answer.body == PICTURE
+            assert "Content-Encoding" not in answer.headers
+            assert "Vary" not in answer.headers
+
+
+def test_what_a_client_stores_is_never_a_sibling(root: Path) -> None:
+    with pytest.raises(ValueError, match="that clients can write to"):
+        files(root, allow=Allow.PRECOMPRESSED | Allow.WRITING)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", gzip.compress(PICTURE)[:-1], gzip.compress(b"another"), b"no gzip at all"],
+    ids=["empty", "too short", "another", "something else"],
+)
+async def test_a_sibling_that_is_not_the_file_is_left_alone(family: Path, content: bytes) -> None:
+    (family / "picture.png.gz").write_bytes(content)
+    async with open_client(precompressed(family)) as client:
+        for _ in range(3):
+            answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
+            assert answer.body == PICTURE
+            assert "Content-Encoding" not in answer.headers
+        # It is a file of its own all the same.
+        assert (await client.get("/picture.png.gz")).body == content
+
+
+async def test_a_sibling_that_is_being_written_is_left_alone(
+    family: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(siblings, "SETTLED", 3600 * 10**9)
+    os.utime(family / "picture.png.gz", (1, 1))
+    async with open_client(precompressed(family)) as client:
+        for _ in range(3):
+            answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
+            assert answer.body == PICTURE
+
+
+async def test_a_sibling_that_changes_is_not_sent_before_it_was_decoded(family: Path) -> None:
+    gzip_field = [("Accept-Encoding", "gzip")]
+    async with open_client(precompressed(family)) as client:
+        for _ in range(2):
+            answer = await client.get("/picture.png", gzip_field)
+            assert answer.headers["Content-Encoding"] == "gzip"
+        (family / "picture.png.gz").write_bytes(b"half of it")
+        for _ in range(2):
+            answer = await client.get("/picture.png", gzip_field)
+            assert (answer.body, "Content-Encoding" in answer.headers) == (PICTURE, False)
+        (family / "picture.png").write_bytes(b"another picture")
+        for _ in range(2):
+            answer = await client.get("/picture.png", gzip_field)
+            assert (answer.body, "Content-Encoding" in answer.headers) == (
+                b"another picture",
+                False,
+            )
+
+
+@pytest.mark.parametrize("compress", Compress)
+async def test_parts_are_cut_from_the_file_itself(family: Path, compress: Compress) -> None:
+    coded = (family / "picture.png.gz").read_bytes()
+    accepting = ("Accept-Encoding", "gzip")
+    app = files(family, compress=compress, allow=Allow.PRECOMPRESSED)
+    async with open_client(app) as client:
+        tags = {
+            coding: (await client.get("/picture.png", [("Accept-Encoding", coding)])).headers[
+                "ETag"
+            ]
+            for coding in ("identity", "gzip")
+        }
+        # A download that broke off is resumed by clients that accept codings all the same.
+        assert len(coded) < 900
+        for fields in ([], [("If-Range", tags["identity"])]):
+            answer = await client.get("/picture.png", [accepting, ("Range", "bytes=900-"), *fields])
+            assert (answer.status, answer.body) == (206, PICTURE[900:])
+            assert answer.headers["Content-Range"] == "bytes 900-999/1000"
+            assert answer.headers["ETag"] == tags["identity"]
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert "Content-Encoding" not in answer.headers
+        fields = [accepting, ("Range", "bytes=3-"), ("If-Range", tags["gzip"])]
+        answer = await client.get("/picture.png", fields)
+        assert (answer.status, answer.body) == (206, coded[3:])
+        assert answer.headers["Content-Range"] == f"bytes 3-{len(coded) - 1}/{len(coded)}"
+        assert answer.headers["ETag"] == tags["gzip"]
+        assert answer.headers["Vary"] == "Accept-Encoding"
         assert answer.headers["Content-Encoding"] == "gzip"
-        tag = ("If-None-Match", answer.headers["ETag"])
-        assert (await client.get("/page.html", [gzip, tag])).status == 304
-        assert (await client.get("/page.html", [tag])).status == 200
+        tag = ("If-None-Match", tags["gzip"])
+        assert (await client.get("/picture.png", [accepting, tag])).status == 304
+        assert (await client.get("/picture.png", [tag])).status == 200
 
 
-async def test_an_index_has_siblings_too(root: Path) -> None:
-    (root / "index.html").write_bytes(b"plain")
-    (root / "index.html.gz").write_bytes(b"coded")
-    async with open_client(files(root)) as client:
-        assert (await client.get("/", [("Accept-Encoding", "gzip")])).body == b"coded"
+async def test_an_index_has_siblings_too(family: Path) -> None:
+    for suffix in ("", ".gz"):
+        (family / f"page.html{suffix}").rename(family / f"index.html{suffix}")
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/", [("Accept-Encoding", "gzip")])
+        assert answer.body == (family / "index.html.gz").read_bytes()
 
 
 async def test_a_sibling_is_a_file_of_its_own(family: Path) -> None:
-    async with open_client(files(family)) as client:
+    async with open_client(precompressed(family)) as client:
         answer = await client.get("/page.html.gz", [("Accept-Encoding", "gzip")])
         assert answer.headers["Content-Type"] == "application/gzip"
         assert "Content-Encoding" not in answer.headers
@@ -549,13 +647,14 @@ async def test_a_sibling_is_a_file_of_its_own(family: Path) -> None:
         assert (await client.get("/page.html", [("Accept-Encoding", "gzip")])).status == 404
 
 
-@pytest.mark.parametrize("compress", [Compress.ALWAYS, Compress.NEVER])
-async def test_without_a_choice_siblings_are_not_looked_at(
+@pytest.mark.parametrize("compress", Compress)
+async def test_siblings_are_sent_whatever_is_compressed_on_its_way(
     family: Path, compress: Compress
 ) -> None:
-    async with open_client(files(family, compress=compress)) as client:
+    app = files(family, compress=compress, allow=Allow.PRECOMPRESSED)
+    async with open_client(app) as client:
         answer = await client.get("/page.html", [("Accept-Encoding", "br")])
-        assert answer.body != b"this is page.html.br"
+        assert answer.body == (family / "page.html.br").read_bytes()
 
 
 # Digests (RFC 9530)
@@ -592,7 +691,7 @@ async def test_the_digest_is_of_the_bytes_that_are_sent(family: Path) -> None:
     text = b"the same over and over\n" * 1000
     (family / "text.txt").write_bytes(text)
     wanted = ("Want-Repr-Digest", "sha-256=1")
-    async with open_client(files(family)) as client:
+    async with open_client(precompressed(family)) as client:
         # Of a sibling, if that is what is chosen.
         answer = await client.get("/page.html", [wanted, ("Accept-Encoding", "gzip")])
         assert answer.headers["Content-Encoding"] == "gzip"
@@ -606,8 +705,9 @@ async def test_the_digest_is_of_the_bytes_that_are_sent(family: Path) -> None:
         answer = await client.get("/text.txt", [wanted, ("Accept-Encoding", "gzip, identity;q=0")])
         assert answer.headers["Content-Encoding"] == "gzip"
         assert "Repr-Digest" not in answer.headers
-        # What is never coded does not vary.
-        (family / "picture.png.gz").unlink()
+    # What is never coded does not vary.
+    (family / "picture.png.gz").unlink()
+    async with open_client(precompressed(family)) as client:
         answer = await client.get("/picture.png", [wanted, ("Accept-Encoding", "gzip")])
         assert answer.headers["Repr-Digest"] == digest_of(answer.body)
         assert "Vary" not in answer.headers
@@ -680,7 +780,7 @@ async def test_the_second_look_finds_what_the_first_has_found(family: Path, way:
     (family / "a" / "index.html").write_bytes(b"index")
     targets = ["/page.html", "/picture.png", "/file", "/file?download", "/a/b/c", "/a/"]
     gzip = [("Accept-Encoding", "gzip")]
-    async with open_client(files(family)) as client:
+    async with open_client(precompressed(family)) as client:
         for target in targets:
             for fields in ([], gzip):
                 first, *others = [await client.get(target, fields) for _ in range(3)]
@@ -691,6 +791,20 @@ async def test_the_second_look_finds_what_the_first_has_found(family: Path, way:
                     assert other.headers.get("Content-Encoding") == first.headers.get(
                         "Content-Encoding"
                     )
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_what_was_read_a_moment_ago_is_sent_once_more(
+    root: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(stored, "SETTLED", -1)
+    (root / "file").write_bytes(b"x" * size)
+    async with open_client(files(root)) as client:
+        answers = [await client.get("/file") for _ in range(5)]
+        assert {answer.body for answer in answers} == {b"x" * size}
+        assert len({str(answer.headers.without("Date").raw) for answer in answers}) == 1
+        (root / "file").write_bytes(b"y" * size)
+        assert (await client.get("/file")).body == b"y" * size
 
 
 async def test_addresses_that_differ_by_a_slash_are_not_taken_for_each_other(root: Path) -> None:
@@ -855,7 +969,7 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "PATIENCE", 0.01)
-    app = files(root, allow=~Allow(0))
+    app = files(root, allow=~Allow.PRECOMPRESSED)
     assert isinstance(app, _Files)
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
     fields = [("Content-Type", "multipart/form-data; boundary=b")]
@@ -943,7 +1057,7 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
 # Folders
 
 
-@pytest.mark.parametrize("allow", [Allow(0), ~Allow(0)])
+@pytest.mark.parametrize("allow", [Allow(0), ~Allow.PRECOMPRESSED])
 async def test_a_folder_is_answered_with_its_index(root: Path, way: str, allow: Allow) -> None:
     for folder in (root, root / "a b"):
         folder.mkdir(exist_ok=True)
@@ -963,7 +1077,7 @@ async def test_a_folder_without_an_index_is_not_there_unless_it_is_listed(
 ) -> None:
     (root / "folder").mkdir()
     for target in ("/", "/folder/", "/folder"):
-        async with open_client(files(root, allow=~Allow.LISTING)) as client:
+        async with open_client(files(root, allow=~(Allow.LISTING | Allow.PRECOMPRESSED))) as client:
             assert (await client.get(target)).status == 404
     async with open_client(files(root, allow=Allow.LISTING)) as client:
         for target in ("/", "/folder/"):

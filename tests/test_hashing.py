@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import hashing, stored
+from trio_http.apps import stored
 from trio_http.apps.hashing import AT_ONCE, FileDigests, digest_of
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
@@ -89,27 +89,6 @@ async def test_the_digest_of_a_file_that_was_changed_a_moment_ago_is_not_remembe
         second = await digests.of(file.descriptor, file.status, "sha-256")
     assert first == second
     assert first is not second
-
-
-@pytest.mark.usefixtures("settled")
-async def test_only_the_last_digests_are_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hashing, "REMEMBERED", 2)
-    digests = FileDigests()
-
-    for name in ("1", "2", "3"):
-        (tmp_path / name).touch()
-
-    async def digest(name: str) -> Digest | None:
-        with opened(tmp_path / name) as file:
-            return await digests.of(file.descriptor, file.status, "sha-256")
-
-    first, second = await digest("1"), await digest("2")
-    assert await digest("1") is first  # which makes it the last that was used
-    await digest("3")
-    assert await digest("1") is first
-    assert await digest("2") is not second
 
 
 async def test_a_file_that_is_another_by_now_has_no_digest(tmp_path: Path) -> None:

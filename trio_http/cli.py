@@ -222,6 +222,7 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         ("--hidden", Allow.HIDDEN, "serve and show names that begin with a dot"),
         ("--follow-links", Allow.LINKS, "follow links, wherever they lead"),
         ("--writable", Allow.WRITING, "let clients store, replace and delete files"),
+        ("--precompressed", Allow.PRECOMPRESSED, "send name.zst, .br or .gz if it holds name"),
     ):
         command.add_argument(option, action="append_const", dest="allow", const=what, help=text)
     command.add_argument(

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import trio
 
 from trio_http.apps.directory import Allow
+from trio_http.apps.found import Opened
 from trio_http.apps.open_folders import OpenFolders
 from trio_http.apps.recent import SECONDS, Recent
-from trio_http.apps.stored import Opened, Version, is_settled, version_of
+from trio_http.apps.stored import Version, is_settled, version_of
 from trio_http.http1.pages import read_cached
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
@@ -123,15 +124,14 @@ class Contents:
             self._runs.set(known)
             return known
 
-    def note(
-        self, request: Request, above: tuple[str, ...], file: Opened, response: Response
-    ) -> None:
+    def note(self, request: Request, file: Opened, response: Response) -> None:
         """Keep the response with a file that has been opened for it, if it is a short one.
 
-        Not so where others may get another file, or where the disk would have to work.
+        Not so where other clients may get another one, or where the disk would
+        have to work.
         """
         status = file.status
-        is_short = status.st_size <= LONGEST and not file.siblings
+        is_short = status.st_size <= LONGEST and not file.place.siblings
         if not is_short or not is_settled(status) or not _asks_for_no_more(request):
             return
         body: bytes | FileSlice | None
@@ -141,7 +141,7 @@ class Contents:
             body = _held_open(file) if known.open < MOST_OPEN else None
         if body is not None:
             whole = Response(response.status, response.headers, body, response.compress)
-            kept = Kept(above, file.name, version_of(status), whole)
+            kept = Kept(file.place.above, file.place.name, version_of(status), whole)
             known.recent.note(request.path, kept)
             if isinstance(body, FileSlice):
                 known.open += 1

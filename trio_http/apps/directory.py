@@ -49,6 +49,13 @@ class Allow(Flag):
     """See and reach names that begin with a dot."""
     LINKS = auto()
     """Follow links, wherever they lead."""
+    PRECOMPRESSED = auto()
+    """Get a file as ``name.zst``, ``name.br`` or ``name.gz``, made beforehand, where that is it.
+
+    Such a sibling is decoded once, and has to be the file, byte for byte; those
+    in br and zstd take the extra ``codings``. Neither may have changed within
+    the last two seconds.
+    """
     WRITING = auto()
     """Store, replace and delete files."""
 

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 
 from trio_http.apps.contents import Contents
 from trio_http.apps.cross_site import refuse_other_origins
 from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
+from trio_http.apps.found import Opened, Place
 from trio_http.apps.hashing import FileDigests
-from trio_http.apps.media_types import attachment, media_type_of_name
+from trio_http.apps.media_types import UNKNOWN, Kind, kind_of_name
 from trio_http.apps.mounts import Mounts
 from trio_http.apps.open_folders import OpenFolders
 from trio_http.apps.pace import Pace
 from trio_http.apps.parts import clear_parts
 from trio_http.apps.patience import in_time
 from trio_http.apps.recent import Recent
-from trio_http.apps.stored import (
-    Opened,
-    Place,
-    Version,
-    best_of,
-    modified_of,
-    siblings_of,
-    tag_of_version,
-    version_of,
-)
+from trio_http.apps.representation import Manner
+from trio_http.apps.siblings import Siblings
+from trio_http.apps.stored import Version, version_of
 from trio_http.apps.storing import delete, put, take_form
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.threads import Custody, close_in_thread
-from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import choose_coding
 from trio_http.semantics.digests import Digest, wanted_algorithm
 from trio_http.semantics.errors import HTTPError, not_allowed
-from trio_http.semantics.fields import http_date
 from trio_http.semantics.finish import may_be_coded, varying
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
@@ -60,75 +50,49 @@ def files(
 ) -> App:
     """An App that answers with the files of a directory, and with nothing outside of it.
 
-    Every file has the media type that its name suggests, or the one that is
-    given, and the ``Cache-Control`` that is given. Where ``compress`` leaves a
-    choice, siblings made beforehand (``name.gz``) take part in it. A folder's
-    address ends with a slash, and is answered with its ``index.html``.
+    Every file has the media type that its name suggests, or ``media_type``, and
+    the ``Cache-Control`` that is given. A directory's address ends with a slash,
+    and is answered with its ``index.html``.
 
-    Files are sent as they are at that moment. A folder that is moved, and a new
-    sibling of a file that is asked for all the time, are noticed a second later.
+    Files are sent as they are at that moment. A directory that is moved, and a
+    new sibling of a file that is asked for all the time, are noticed a second
+    later.
 
     Without more being allowed, that is all. What else clients may do is said by
     ``allow``: see what a folder without an index holds (``LISTING``), reach
     names that begin with a dot (``HIDDEN``), follow links, wherever they lead
-    (``LINKS``), and store, replace and delete files (``WRITING``: PUT and DELETE
-    of a file, a form sent to a folder; folders are neither made nor removed).
+    (``LINKS``), get siblings made beforehand in place of a file
+    (``PRECOMPRESSED``: ``name.gz``, ``name.br``, ``name.zst``), and store,
+    replace and delete files (``WRITING``: PUT and DELETE of a file, a form sent
+    to a folder; folders are neither made nor removed).
+
+    ``ValueError``: a field that cannot be sent, or both of ``WRITING`` and
+    ``PRECOMPRESSED``: what a client stores would be taken for another file.
     """
+    if Allow.WRITING in allow and Allow.PRECOMPRESSED in allow:
+        raise ValueError("precompressed files are not for a directory that clients can write to")
     directory = Directory(Path(root), allow)
     if Allow.WRITING in allow:
         clear_parts(directory.path)
-    return _Files(directory, _Manner(media_type, compress, cache_control))
-
-
-@dataclass(frozen=True, slots=True)
-class _Manner:
-    """How files are sent, whichever they are."""
-
-    media_type: str | None
-    compress: Compress
-    cache_control: str | None
-
-    def __post_init__(self) -> None:
-        """Refuse now what would otherwise be refused with every answer."""
-        self.headers("name", (0, 0, 0, 0), 0, None, None)
-
-    def headers(
-        self, name: str, version: Version, modified: int, coding: str | None, varies: object
-    ) -> Headers:
-        """The fields of an answer that sends a file of this name, as it is."""
-        fields = [
-            ("Content-Type", self.media_type or media_type_of_name(name)),
-            ("X-Content-Type-Options", "nosniff"),
-        ]
-        if self.cache_control is not None:
-            fields.append(("Cache-Control", self.cache_control))
-        fields.append(("ETag", str(tag_of_version(version))))
-        fields.append(("Last-Modified", http_date(modified)))
-        if coding is not None:
-            fields.append(("Content-Encoding", coding))
-        if varies:
-            fields.append(("Vary", "Accept-Encoding"))
-        return Headers(fields)
-
-
-# Those of a file take about a kilobyte.
-REMEMBERED = 1024
+    Headers([("Content-Type", media_type or UNKNOWN)])  # refused now, not with every file
+    kind = None if media_type is None else Kind(media_type)
+    return _Files(directory, kind, Manner(compress, cache_control))
 
 
 class _Files:
     """The App; a directory, how its files are sent, and what is remembered of them."""
 
-    def __init__(self, directory: Directory, manner: _Manner) -> None:
+    def __init__(self, directory: Directory, kind: Kind | None, manner: Manner) -> None:
         self._directory = directory
+        self._kind = kind
         self._manner = manner
+        self._siblings = Siblings() if Allow.PRECOMPRESSED in directory.allow else None
         self._digests = FileDigests()
         self._recent: Recent[Place] = Recent()
         self._folders = OpenFolders(directory)
         self._contents = Contents(self._folders, directory.allow)
         self._mounts = Mounts()
         self._pace = Pace()
-        # The fields of a file are the same until it is another, and so is the value.
-        self._headers = lru_cache(maxsize=REMEMBERED)(manner.headers)
 
     async def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -176,7 +140,10 @@ class _Files:
             self._pace.end(began)
             if found is not None:
                 try:
-                    await self._respond(exchange, found, place)
+                    # Asked for twice within a second.
+                    response = self._manner.response(request, found)
+                    self._contents.note(request, found, response)
+                    await self._respond(exchange, found, response)
                 finally:
                     os.close(found.descriptor)
                 return
@@ -185,13 +152,11 @@ class _Files:
             if isinstance(looked_up, Response):
                 await exchange.respond(looked_up)
             else:
-                await self._respond(exchange, looked_up, None)
+                response = self._manner.response(request, looked_up)
+                await self._respond(exchange, looked_up, response)
 
-    async def _respond(self, exchange: Exchange, found: Opened, place: Place | None) -> None:
+    async def _respond(self, exchange: Exchange, found: Opened, response: Response) -> None:
         request = exchange.request
-        response = self._response(request, found)
-        if place is not None:  # asked for twice within a second
-            self._contents.note(request, place.above, found, response)
         if b"want-repr-digest" in request.headers.names:
             response = await self._digested(request, response, found)
         await exchange.respond(response)
@@ -201,8 +166,7 @@ class _Files:
         found = await in_time(lambda: custody.run(look_ups, self._find_for, request, custody))
         # Listings and the like have more to do than look up.
         if isinstance(found, Opened) and found.is_local:
-            place = Place(request.segments[:-1], found.name, found.siblings)
-            self._recent.note(request.path, place)
+            self._recent.note(request.path, found.place)
         return found
 
     def _look_again(self, request: Request, place: Place) -> Opened | None:
@@ -211,11 +175,10 @@ class _Files:
         if request.path.endswith("/") and not is_folder(request):
             return None
         try:
-            accepted = request.headers.get("Accept-Encoding") if place.siblings else None
             if (folder := self._folders.get(place.above)) is not None:
-                return place.look_again(folder, accepted)
+                return place.open_best(folder, request)
             with self._directory.folder(place.above) as folder:
-                return place.look_again(folder, accepted)
+                return place.open_best(folder, request)
         except (HTTPError, OSError):
             return None
 
@@ -238,7 +201,7 @@ class _Files:
                 if status is None:
                     raise HTTPError(404)
                 if stat.S_ISREG(status.st_mode):
-                    return self._file(folder, name, status, request)
+                    return self._file(folder, name, request)
                 if not stat.S_ISDIR(status.st_mode):
                     raise HTTPError(404)  # to open such a thing may do something
                 above.append(name)
@@ -248,32 +211,27 @@ class _Files:
             raise HTTPError(404)
 
     def _folder(self, folder: Folder, request: Request) -> Opened | Response:
-        if (index := index_of(folder)) is not None:
-            return self._file(folder, INDEX, index, request)
+        if index_of(folder) is not None:
+            return self._file(folder, INDEX, request)
         if Allow.LISTING in folder.allow:
             return listing(folder, request.segments[:-1], request.headers.get("Accept"))
         raise HTTPError(404)
 
-    def _file(self, folder: Folder, name: str, status: os.stat_result, request: Request) -> Opened:
-        if self._manner.compress is not Compress.WORTHWHILE:
-            found = Opened(name, *folder.open(name))
-        else:
-            siblings = siblings_of(folder, name, status)
-            found = best_of(folder, name, siblings, request.headers.get("Accept-Encoding"))
-        # Both: a link may lead from one file system to another.
-        found.is_local = all(map(self._mounts.is_local, (folder.descriptor, found.descriptor)))
-        return found
-
-    def _response(self, request: Request, file: Opened) -> Response:
-        status = file.status
-        modified = modified_of(status, time.time())
-        headers = self._headers(
-            file.name, version_of(status), modified, file.coding, bool(file.siblings)
-        )
-        if request.query_string and "download" in request.query:
-            headers = headers.adding("Content-Disposition", attachment(file.name))
-        body = FileSlice(file.descriptor, 0, status.st_size)
-        return Response(200, headers, body, self._manner.compress)
+    def _file(self, folder: Folder, name: str, request: Request) -> Opened:
+        descriptor, status = folder.open(name)
+        try:
+            kind = self._kind or kind_of_name(name)
+            siblings: Mapping[str, Version] = {}
+            if self._siblings is not None:
+                siblings = self._siblings.of(folder, name, (descriptor, status))
+            place = Place(request.segments[:-1], name, version_of(status), kind, siblings)
+            # Both: a link may lead from one file system to another.
+            is_local = all(map(self._mounts.is_local, (folder.descriptor, descriptor)))
+            found = Opened(place, descriptor, status, is_local=is_local)
+            return found.or_sibling(folder, request)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     async def _digested(self, request: Request, response: Response, file: Opened) -> Response:
         algorithm = wanted_algorithm(request.headers.get("Want-Repr-Digest"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections import OrderedDict
 
 import trio
 
 from trio_http.apps.directory import refusing
+from trio_http.apps.facts import Facts, key_of
 from trio_http.apps.stored import is_settled, version_of
 from trio_http.http1.pages import read_slice
 from trio_http.http1.threads import Threads
@@ -18,9 +18,6 @@ from trio_http.semantics.digests import ALGORITHMS, Digest
 # not take the threads that open and read files for everybody else.
 AT_ONCE = 2
 
-# Tells the files of a large site; each takes about 300 bytes.
-REMEMBERED = 1000
-
 # Read in pieces, so that who goes away, or a server's end, is noticed in between.
 _PIECE = 1024 * 1024
 
@@ -29,23 +26,20 @@ class FileDigests:
     """Makes digests of open files, and remembers the last ones."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[int | str, ...], Digest] = OrderedDict()
+        self._known: Facts[Digest] = Facts()
         self._threads = Threads("digests", AT_ONCE, patience=math.inf)
 
     async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
         """The digest of a file, or None for one that has changed since it had that status."""
-        key = (algorithm, status.st_dev, *version_of(status))
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
+        key = key_of(status, algorithm)
+        if (known := self._known.get(key)) is not None:
+            return known
         settled = is_settled(status)  # before it is read: what comes later would not show
         digest = await self._threads.run_with(
             (descriptor,), lambda own: digest_of(own, status, algorithm)
         )
         if digest is not None and settled:
-            self._known[key] = digest
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            self._known.note(key, digest)
         return digest
 
 

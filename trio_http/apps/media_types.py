@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from mimetypes import MimeTypes
+from typing import NamedTuple
 from urllib.parse import quote
 
 # Python's own table without the machine's, so that a file has the same type everywhere.
 _TYPES = MimeTypes()
-_CODINGS = {
+
+# What is in a coding, taken as a file of its own.
+ARCHIVES = {
     "gzip": "application/gzip",
     "br": "application/x-brotli",
     "bzip2": "application/x-bzip2",
@@ -60,15 +63,25 @@ for _media_type, _suffixes in _BETTER.items():
 _PLAIN = "!#$&+-.^_`|~"
 
 
-def media_type_of_name(name: str) -> str:
-    """The media type that a file's name suggests; texts are taken to be UTF-8."""
+UNKNOWN = "application/octet-stream"
+
+
+class Kind(NamedTuple):
+    """What a file is sent as: the value of ``Content-Type``, and the coding that it is in."""
+
+    content_type: str
+    coding: str | None = None
+
+
+def kind_of_name(name: str) -> Kind:
+    """Return what a file's name suggests; texts are taken to be UTF-8."""
     # It takes URLs, too: "data:" or "a:b" would be a scheme, but for the dot and slash.
     guessed, coding = _TYPES.guess_type(f"./{name}")
     if coding is not None:
-        return _CODINGS.get(coding, "application/octet-stream")
+        return Kind(ARCHIVES.get(coding, UNKNOWN))
     if guessed is None:
-        return "application/octet-stream"
-    return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
+        return Kind(UNKNOWN)
+    return Kind(f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed)
 
 
 def attachment(name: str) -> str:

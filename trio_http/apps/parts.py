@@ -220,7 +220,7 @@ def replaceable(folder: Folder, name: str, terms: Terms) -> os.stat_result | Non
     if there is not None and not stat.S_ISREG(there.st_mode):
         raise HTTPError(409, "there is something else of that name")
     if terms.depends and (there is not None or terms.method != "DELETE"):
-        terms.check(state_of(folder, name, there))
+        terms.check(state_of(there))
     return there
 
 

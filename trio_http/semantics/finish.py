@@ -252,12 +252,17 @@ def parts_of(request: Request, response: Response, now: float) -> list[ByteRange
     if b"range" not in request.headers.names:
         return None  # as mostly
     length = length_of(response.body)
+    if length is None or _with_parts(response, response.headers) is None:
+        return None
+    return parts_in(request, length, State.of(response.headers, now), now)
+
+
+def parts_in(request: Request, length: int, state: State, now: float) -> list[ByteRange] | None:
+    """Return the ranges to be sent of something of this length and state, or None for all of it."""
     field = request.headers.get("Range")
-    if request.method != "GET" or field is None or length is None:
+    if request.method != "GET" or field is None:
         return None
-    if _with_parts(response, response.headers) is None:
-        return None
-    if not range_applies(request.headers, State.of(response.headers, now), now):
+    if not range_applies(request.headers, state, now):
         return None
     return parse_ranges(field, length)
 
