@@ -1,6 +1,7 @@
 """A connection from its first byte to its last, whatever the client does and the app raises."""
 
 import logging
+import os
 import socket
 import ssl
 import struct
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -36,7 +38,7 @@ from trio_http.http1.record import (
     report_failures,
 )
 from trio_http.http1.stream import transport_of
-from trio_http.semantics.bodies import Send, Stream
+from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Request, Response
@@ -738,6 +740,129 @@ async def test_a_length_that_is_not_kept_ends_the_connection(pieces: Sequence[by
         assert await client.rest() == HELLO[: -len(b"hello")] + pieces[0]
     assert len(events.errors()) == 1
     assert events.endings() == [Ending.ABORTED]
+
+
+def content_in(received: bytes) -> bytes:
+    """What has arrived of a body, less the framing that has arrived of it."""
+    head, _, rest = received.partition(b"\r\n\r\n")
+    if b"chunked" not in head:
+        return rest
+    pieces = []
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        pieces.append(rest[: int(size, 16)])
+        rest = rest[int(size, 16) + 2 :]
+    return b"".join(pieces)
+
+
+# More than a socket holds, whatever it is coded in.
+MUCH = os.urandom(1024 * 1024)
+
+
+def in_pieces(size: int) -> Stream:
+    async def produce(send: Send) -> None:
+        for start in range(0, len(MUCH), size):
+            await send(MUCH[start : start + size])
+
+    return Stream(produce)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "given up"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [
+        MUCH,
+        FileSlice(-1, 5, len(MUCH) - 5),
+        Chain((b"a head", FileSlice(-1, 5, 5), MUCH, b"a tail")),
+        in_pieces(len(MUCH)),
+        in_pieces(1000),
+        Encoded(MUCH, "gzip"),
+        Encoded(in_pieces(1000), "gzip"),
+    ],
+    ids=["bytes", "file", "chain", "piece", "pieces", "coded", "coded pieces"],
+)
+async def test_the_record_of_a_download_that_breaks_off_tells_what_has_left(  # noqa: PLR0917
+    body: Body,
+    plain: bool,  # noqa: FBT001
+    version: str,
+    end: str,
+    tmp_path: Path,
+    socket_pair: tuple[socket.socket, socket.socket],
+    autojump_clock: MockClock,
+) -> None:
+    events, (ours, theirs) = Events(), socket_pair
+    path = tmp_path / "file"
+    path.write_bytes(MUCH)
+
+    async def app(exchange: Exchange) -> None:
+        with path.open("rb") as file:
+            await exchange.respond(Response(200, body=with_file(body, file.fileno())))
+
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours.dup()))
+    theirs.send(f"GET / HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+    timeouts = Timeouts(send=60 if end == "cancelled" else 3)
+    with trio.move_on_after(30):
+        await serve_stream(
+            app, stream, report=events.append, timeouts=timeouts, limits=Limits(plain=plain)
+        )
+    ours.close()
+    received = b"".join(iter(lambda: theirs.recv(65536), b""))
+    (record,) = events.records()
+    assert record.ending in {Ending.CANCELLED, Ending.DISCONNECTED}
+    assert 0 < record.sent == len(content_in(received)) < len(MUCH)
+
+
+def with_file(body: Body, descriptor: int) -> Body:
+    """The body, its parts of a file being of this one."""
+    match body:
+        case FileSlice():
+            return FileSlice(descriptor, body.offset, body.length)
+        case Chain():
+            return Chain(tuple([with_file(part, descriptor) for part in body.parts]))
+        case _:
+            return body
+
+
+async def test_a_client_that_was_gone_has_been_sent_nothing() -> None:
+    events = Events()
+    ours, theirs = await tcp_pair()
+
+    @answering
+    async def app(request: Request) -> Response:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await theirs.aclose()
+        return Response(200, body=MUCH)
+
+    await theirs.send_all(GET)
+    await serve_stream(app, ours, report=events.append)
+    (record,) = events.records()
+    assert (record.sent, record.ending) == (0, Ending.DISCONNECTED)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_a_handler_did_not_wait_for_leaves_no_gap(
+    plain: bool,  # noqa: FBT001
+    autojump_clock: MockClock,
+) -> None:
+    events = Events()
+
+    @answering
+    async def app(request: Request) -> Response:
+        async def produce(send: Send) -> None:
+            with trio.move_on_after(1) as impatience:
+                await send(MUCH)
+            assert impatience.cancelled_caught
+            await send(b"end")
+
+        return Response(200, body=Stream(produce))
+
+    async with tcp_client(app, events.append, limits=Limits(plain=plain)) as client:
+        await client.send(GET)
+        await trio.sleep(2)
+        assert (await client.answer()).body == MUCH + b"end"
+    assert events.records()[0].sent == len(MUCH) + 3
 
 
 async def test_what_an_app_swallows_is_no_success() -> None:

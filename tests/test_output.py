@@ -1,5 +1,6 @@
 """What is gathered, and how it leaves."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,16 @@ from trio_http.http1 import pages
 from trio_http.http1.output import Output, rest_of
 from trio_http.http1.pages import read_slice
 from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import ClientDisconnected
 
 
 class Calls:
     """A transport that notes what it is told to send, and with how much patience."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: float = math.inf) -> None:
         self.made: list[tuple[str, bytes, float]] = []
+        self.room = room  # for so many bytes, after which the client is gone
+        self.passed = 0
 
     async def readable(self) -> None:
         raise AssertionError
@@ -42,11 +46,18 @@ class Calls:
         raise AssertionError(head, piece)
 
     async def send(self, data: bytes, patience: float) -> None:
-        self.made.append(("send", data, patience))
+        self._take("send", data, patience)
 
     async def send_file(self, piece: FileSlice, patience: float) -> None:
         data = read_slice(piece.descriptor, piece.offset, piece.length)
-        self.made.append(("send_file", data, patience))
+        self._take("send_file", data, patience)
+
+    def _take(self, how: str, data: bytes, patience: float) -> None:
+        taken = data[: int(min(self.room - self.passed, len(data)))]
+        self.passed += len(taken)
+        self.made.append((how, taken, patience))
+        if len(taken) < len(data):
+            raise ClientDisconnected
 
     async def send_eof(self) -> bool:
         raise AssertionError
@@ -115,9 +126,32 @@ async def test_a_part_of_a_file_leaves_in_its_place(
         (FileSlice(3, 10, 5), 1, (b"ead", FileSlice(3, 10, 5))),
         (FileSlice(3, 10, 5), 4, (FileSlice(3, 10, 5),)),
         (FileSlice(3, 10, 5), 7, (FileSlice(3, 13, 2),)),
+        (FileSlice(3, 10, 5), 9, ()),
     ],
 )
 def test_what_is_left_follows_what_was_sent(
     body: bytes | FileSlice, sent: int, rest: tuple[bytes | FileSlice, ...]
 ) -> None:
-    assert rest_of(b"head", body, sent) == rest
+    assert rest_of((b"head", body), sent) == list(rest)
+
+
+@pytest.mark.parametrize("room", range(12))
+async def test_what_was_cut_off_stays_gathered(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "CAN_TELL_CACHED", False)
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    calls = Calls(room)
+    output = Output(calls, 3)
+    with path.open("rb") as file:
+        output.add((b"one", FileSlice(file.fileno(), 0, 4), b"two", b"", b"six"))
+        assert output.unsent == 13
+        with pytest.raises(ClientDisconnected):
+            await output.flush()
+        assert (calls.passed, output.unsent) == (room, 13 - room)
+        output.add((b"!",))
+        calls.room = math.inf
+        await output.flush()
+    assert b"".join([data for _, data, _ in calls.made]) == b"onefromtwosix!"
+    assert output.unsent == 0

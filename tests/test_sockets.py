@@ -82,6 +82,15 @@ async def received_by(
     return received
 
 
+def read_now(theirs: socket.socket) -> bytes:
+    """What has arrived at the client."""
+    pieces: list[bytes] = []
+    with suppress(BlockingIOError):
+        while True:
+            pieces.append(theirs.recv(PIECE))
+    return b"".join(pieces)
+
+
 def reset(end: socket.socket) -> None:
     """Close a socket as an application does that crashes."""
     SocketTransport(end, Levels(end)).abort()
@@ -225,10 +234,11 @@ async def test_what_there_is_no_room_for_at_all_waits_for_it(
 async def test_a_client_that_does_not_read_is_given_up(
     pair: Pair, autojump_clock: MockClock
 ) -> None:
-    transport, _ = pair
+    transport, theirs = pair
     with pytest.raises(ClientDisconnected, match="stopped reading"):
         await transport.send(MUCH, PATIENCE)
     assert trio.current_time() == PATIENCE
+    assert 0 < transport.passed == len(read_now(theirs)) < len(MUCH)
 
 
 async def test_a_client_that_reads_slowly_is_not_given_up(
@@ -307,10 +317,11 @@ async def test_a_file_for_a_client_that_does_not_read(
     autojump_clock: MockClock,
 ) -> None:
     # While a file is read, no deadline is set that the clock could jump to.
-    transport, _ = pair
+    transport, theirs = pair
     with pytest.raises(ClientDisconnected, match="stopped reading"):
         await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
     assert trio.current_time() == PATIENCE
+    assert 0 < transport.passed == len(read_now(theirs)) < len(MUCH)
 
 
 @both_ways

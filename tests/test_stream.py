@@ -65,6 +65,7 @@ async def test_what_is_sent_over_a_stream_arrives(
     transport, theirs = memory_pair
     await transport.send(MUCH, PATIENCE)
     await transport.send(b"", PATIENCE)
+    assert transport.passed == len(MUCH)
     assert await theirs.receive_some() == MUCH
 
 
@@ -83,6 +84,26 @@ async def test_a_stream_whose_client_does_not_read_is_given_up(autojump_clock: M
     with pytest.raises(ClientDisconnected, match="stopped reading"):
         await transport.send(b"hello", PATIENCE)
     assert trio.current_time() == PATIENCE
+    assert transport.passed == 0
+
+
+async def test_nothing_follows_a_piece_of_which_nobody_knows_how_much_has_left(
+    autojump_clock: MockClock,
+) -> None:
+    ours, _ = memory_stream_pair()
+    transport = StreamTransport(ours, 2)
+
+    async def stop_after_the_first() -> None:
+        ours.send_stream.send_all_hook = trio.sleep_forever
+
+    ours.send_stream.send_all_hook = stop_after_the_first
+    with trio.move_on_after(1):
+        await transport.send(bytes(3 * PIECE), PATIENCE)
+    assert transport.passed == PIECE
+    ours.send_stream.send_all_hook = None
+    with pytest.raises(ClientDisconnected, match="broken off"):
+        await transport.send(b"hello", PATIENCE)
+    assert len(ours.send_stream.get_data_nowait()) == 2 * PIECE
 
 
 async def test_each_piece_over_a_stream_has_its_own_time(autojump_clock: MockClock) -> None:

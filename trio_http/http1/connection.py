@@ -217,6 +217,7 @@ class _Connection:
             # There is no way to take a response back. Cutting the connection
             # off lets the client see that this one is not whole.
             self._transport.abort()
+            self._wire.settle()
         wire, exchange = self._wire, self._exchange
         self._service.report(
             Record(

@@ -74,6 +74,7 @@ _SPECIAL_IN_RESPONSES = {b"content-length", b"transfer-encoding", b"connection",
 
 CLOSING = b"Connection: close\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CHUNK_END = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -179,7 +180,7 @@ def streamed_head(request: PlainRequest, response: Response, lines: bytes) -> by
 
 def chunk_of(data: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
     """A piece of a body as a chunk; an empty one would be the end."""
-    return (b"%x\r\n" % len(data), data, b"\r\n") if len(data) else ()
+    return (b"%x\r\n" % len(data), data, CHUNK_END) if len(data) else ()
 
 
 @lru_cache(maxsize=1024)

@@ -40,8 +40,9 @@ class Record:
     """One exchange, told when it is over; ``request`` is None for a head that was refused.
 
     ``line`` is the request line as it arrived, or as much as there is of it;
-    ``status`` is 0 where no head has left. ``sent`` counts the body's bytes as
-    they were on the wire, less framing. ``seconds`` run from the complete head to the end.
+    ``status`` is 0 where no head has left. ``sent`` counts the body's bytes that
+    were handed to the client's stream, less framing: of a download that breaks off,
+    what had left by then. ``seconds`` run from the complete head to the end.
     """
 
     client: str

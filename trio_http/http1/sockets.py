@@ -40,11 +40,12 @@ NEAR_UNSENT = 16 * 1024
 class SocketTransport:
     """A connected, non-blocking socket of the operating system."""
 
-    __slots__ = ("_arrivals", "_socket")
+    __slots__ = ("_arrivals", "_socket", "passed")
 
     def __init__(self, connected: socket.socket, arrivals: Arrivals) -> None:
         self._socket = connected
         self._arrivals = arrivals
+        self.passed = 0
 
     @property
     def scheme(self) -> str:
@@ -80,10 +81,13 @@ class SocketTransport:
         self._arrivals.interrupt()
 
     async def send(self, data: bytes, patience: float) -> None:
-        sent = self.send_at_once(data)
-        while sent < len(data):
-            await self._writable(patience)
-            sent += self.send_at_once(memoryview(data)[sent:])
+        rest = memoryview(data)
+        while rest:
+            sent = self.send_at_once(rest)
+            self.passed += sent
+            rest = rest[sent:]
+            if rest:
+                await self._writable(patience)
 
     def send_at_once(self, head: bytes | memoryview, behind: bytes = b"", flags: int = 0) -> int:
         try:
@@ -129,6 +133,7 @@ class SocketTransport:
                     case -1:
                         await self._writable(patience)
                     case sent:
+                        self.passed += sent
                         rest = rest.behind(sent)
         return None
 

@@ -30,6 +30,9 @@ from trio_http.semantics.limits import Timeouts
 class Transport(Protocol):
     """What a connection asks of its stream; ``patience`` is in seconds, for each step forward."""
 
+    passed: int
+    """The number of bytes that ``send`` and ``send_file`` have passed on, broken off or not."""
+
     @property
     def scheme(self) -> str:
         """``https`` where the stream is TLS (RFC 9110 4.2.2), otherwise ``http``."""
@@ -90,13 +93,15 @@ class Transport(Protocol):
 class StreamTransport:
     """Any of Trio's streams; ``aclose_patience`` bounds how long saying goodbye may take."""
 
-    __slots__ = ("_aclose_patience", "_received", "_receiving", "_stream")
+    __slots__ = ("_aclose_patience", "_is_cut", "_received", "_receiving", "_stream", "passed")
 
     def __init__(self, stream: trio.abc.Stream, aclose_patience: float) -> None:
         self._stream = stream
         self._aclose_patience = aclose_patience
         self._receiving: trio.CancelScope | None = None
         self._received = b""
+        self._is_cut = False  # whether the client has got an unknown part of a piece
+        self.passed = 0
 
     @property
     def scheme(self) -> str:
@@ -136,11 +141,17 @@ class StreamTransport:
         return 0
 
     async def send(self, data: bytes, patience: float) -> None:
+        if self._is_cut:
+            raise ClientDisconnected("the connection was broken off")
         view = memoryview(data)
+        self._is_cut = True
         try:
             for start in range(0, len(data), PIECE):
+                piece = view[start : start + PIECE]
                 with trio.fail_after(patience):
-                    await self._stream.send_all(view[start : start + PIECE])
+                    await self._stream.send_all(piece)
+                self.passed += len(piece)
+            self._is_cut = False
         except trio.TooSlowError:
             raise ClientDisconnected("the client has stopped reading") from None
         except trio.BrokenResourceError as error:

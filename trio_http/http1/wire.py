@@ -32,7 +32,8 @@ class Wire:
     """Reads requests from a transport and writes responses to it.
 
     ``status`` is that of the response at hand, once its head has left, and 0
-    before; ``sent`` counts the bytes of its body: both for the record.
+    before; ``sent`` counts the bytes of its body that were given to be sent, and
+    after ``settle`` those that have left: both for the record.
     """
 
     __slots__ = (
@@ -181,16 +182,17 @@ class Wire:
             return False
         head, body = answer
         self.status = response.status
-        self.sent = len(body)
         if isinstance(body, FileSlice) and (data := read_cached(body)) is not None:
             body = data
         if isinstance(body, bytes):
             sent = self._transport.send_at_once(head, body)
         else:
             sent = self._transport.send_file_at_once(head, body)
+        self.sent = len(body)
         self._finished = sent == len(head) + len(body)
         if not self._finished:
-            self._output.add(rest_of(head, body, sent))
+            self._output.add(rest_of((head, body), sent))
+            self._output.last, self._output.behind = self.sent, 0
         return True
 
     def _closing(self, request: plain.PlainRequest) -> bytes:
@@ -212,15 +214,18 @@ class Wire:
         if (head := plain.streamed_head(self._plain, response, lines)) is None:
             return False
         self.status = response.status
+        self._output.last, self._output.behind = 0, len(plain.CHUNK_END)
         await self._output.send((head,))  # the client should not wait for it until a body exists
         await run(response.body, self._send_chunk)
+        self._output.behind += len(plain.LAST_CHUNK)
         await self._output.send((plain.LAST_CHUNK,))
         self._finished = True
         return True
 
     async def _send_chunk(self, data: bytes | FileSlice) -> None:
+        self._output.last = size = len(data)
+        self.sent += size
         await self._output.send(plain.chunk_of(data))
-        self.sent += len(data)
 
     async def _go_on(self) -> None:
         if not self.head_has_left:  # a client that has its answer is told nothing
@@ -231,11 +236,12 @@ class Wire:
         self._leave_plain()
         self._write(final_head(response.status, response.headers.raw))
         self.status = response.status
+        self._output.last = self._output.behind = 0
         try:
             if not isinstance(response.body, bytes):
                 await self._output.send()  # here, too
             await run(response.body, self._send_data)
-            self._write(end_of(asked_for(response)))
+            self._output.behind += self._write(end_of(asked_for(response)))
             await self._output.send()
         except BaseException:
             self._h11.send_failed()
@@ -246,12 +252,21 @@ class Wire:
         if len(data):
             # h11 passes on, untouched, whatever has a length: so a part of a
             # file can go from the disk to the socket without being read here.
-            self._write(h11.Data(data=data))  # type: ignore[arg-type]
+            written = self._write(h11.Data(data=data))  # type: ignore[arg-type]
+            self._output.last = size = len(data)
+            self._output.behind = len(plain.CHUNK_END) if written > size else 0
+            self.sent += size
             await self._output.send()
-            self.sent += len(data)
 
-    def _write(self, event: h11.Event) -> None:
-        self._output.add(self._h11.send_with_data_passthrough(event) or ())
+    def _write(self, event: h11.Event) -> int:
+        """Gather what an event is on the wire, and return how many bytes that is."""
+        pieces = self._h11.send_with_data_passthrough(event) or ()
+        self._output.add(pieces)
+        return sum(map(len, pieces))
+
+    def settle(self) -> None:
+        """Take from ``sent`` what has not left of a body that was broken off."""
+        self.sent -= self._output.unsent_content
 
     # Between exchanges
 
