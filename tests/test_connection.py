@@ -1,12 +1,13 @@
 """A connection from its first byte to its last, whatever the client does and the app raises."""
 
+import http.client
 import logging
 import os
 import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -465,6 +466,38 @@ async def test_an_upload_that_is_refused_hears_of_it_though_it_is_still_sent(
         # Whoever reads no sooner than now, finds the answer and no reset.
         assert (await client.answer()).status == status
         assert await client.rest() == b""
+    assert events.endings() == [Ending.COMPLETE]
+
+
+UPLOAD = bytes(60_000_000)
+
+
+@pytest.mark.parametrize("status", [412, 413])
+@pytest.mark.parametrize(
+    "body", [UPLOAD, [UPLOAD[:500_000]] * 120], ids=["of known length", "in chunks"]
+)
+async def test_a_client_that_looks_for_no_answer_before_all_is_sent_gets_it(
+    body: bytes | list[bytes], status: int
+) -> None:
+    events = Events()
+    refuse = raising(HTTPError(status, "not this"))
+
+    def upload(port: int) -> tuple[int, bytes]:
+        with closing(http.client.HTTPConnection("127.0.0.1", port)) as client:
+            client.request("PUT", "/", body)
+            response = client.getresponse()
+            return response.status, response.read()
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def serve() -> None:
+            await serve_stream(refuse, await listener.accept(), report=events.append)
+
+        port = listener.socket.getsockname()[1]
+        heard, text = await trio.to_thread.run_sync(upload, port)
+    assert (heard, b"not this" in text) == (status, True)
     assert events.endings() == [Ending.COMPLETE]
 
 

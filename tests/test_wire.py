@@ -18,6 +18,7 @@ from trio.testing import (
 )
 
 from trio_http.http1.exchange import closing
+from trio_http.http1.input import PORTION
 from trio_http.http1.pages import PIECE
 from trio_http.http1.stream import Transport, transport_of
 from trio_http.http1.wire import Wire
@@ -842,6 +843,33 @@ async def test_hanging_up_drops_no_more_than_its_limit(autojump_clock: MockClock
     await client.send(bytes(10 * PIECE))
     await wire.hang_up()
     assert trio.current_time() == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"),
+    [
+        (PORTION, 15),  # slow, but it gets there
+        (PORTION // 2, 15),
+        (PORTION // 3, 2.75),  # less than a portion in two seconds after the first bytes
+        (1, 2.75),
+    ],
+)
+async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
+    size: int, seconds: float, autojump_clock: MockClock
+) -> None:
+    wire, client = connect(Timeouts(linger=2))
+
+    async def send_on() -> None:
+        for _ in range(20):
+            await trio.sleep(0.75)
+            await client.send(bytes(size))
+        await client.send_eof()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_on)
+        await wire.hang_up()
+        assert trio.current_time() == seconds
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("is_plain", [True, False])

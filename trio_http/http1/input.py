@@ -15,6 +15,10 @@ from trio_http.semantics.limits import Limits
 
 _CR = 13
 
+# The bytes that a client which still sends has to get through in each step. A single
+# byte would do to hold a connection for years; slow links carry this in two seconds.
+PORTION = 16 * 1024
+
 
 class Input:
     """The receiving side of a connection: bytes in order, and heads cut out of them.
@@ -136,11 +140,18 @@ class Input:
         else:
             self.unread = bytearray(self.unread[size:])
 
-    async def drop_rest(self) -> None:
-        """Read on, to the end of the input or until ``limits.linger`` bytes were dropped."""
-        dropped = 0
-        while dropped < self._limits.linger:
-            data = await self._transport.receive(PIECE)
-            if not data:
-                return
-            dropped += len(data)
+    async def drop_rest(self, patience: float) -> None:
+        """Read and drop the input to its end, but at most ``limits.linger`` bytes.
+
+        Each ``PORTION`` of it has ``patience`` seconds to arrive.
+        """
+        dropped = due = 0
+        with trio.move_on_after(patience) as waiting:
+            while dropped < self._limits.linger:
+                data = await self._transport.receive(PIECE)
+                if not data:
+                    return
+                dropped += len(data)
+                if dropped >= due:
+                    waiting.deadline = trio.current_time() + patience
+                    due = dropped + PORTION

@@ -295,8 +295,9 @@ class Wire:
 
         Closing a socket that still has unread input makes the kernel send a
         reset, and a reset can erase our last response from the client's
-        receive buffer before the client has read it (RFC 9112 9.6). A client
-        that has said ``close`` sends nothing more.
+        receive buffer before the client has read it (RFC 9112 9.6). Most clients
+        look for a response when all of their body has left, so even a body that
+        nobody wants is read. A client that has said ``close`` sends nothing more.
         """
         all_read = self._reusable and self.body.is_sound and self.body.is_read
         is_done = self._has_said_close and all_read and not self.input.unread
@@ -306,4 +307,4 @@ class Wire:
             told = await self._transport.send_eof()
             if all_read and not (self.input.unread or told):
                 return  # only closing tells this client, who may wait for it
-            await self.input.drop_rest()
+        await self.input.drop_rest(self._timeouts.linger)

@@ -28,7 +28,8 @@ class Timeouts:
     # Long enough for a phone between two cells, short enough to free a task.
     receive: float = 30  # for the next bytes of a request's body
     send: float = 30  # for the client to take the next bytes of an answer
-    # What a client needs to read the last answer and close its side.
+    # What a client needs to read the last answer and close its side. One that still
+    # sends a body has this long for each 16 KiB, which is 64 kbit/s.
     linger: float = 2  # for that, before a connection with unread input is closed
     # Long enough for most exchanges, short enough for a deployment to wait for.
     grace: float = 10  # after shutdown, for what is already running
@@ -54,7 +55,10 @@ class Limits:
     # For each chunk of a few bytes a server does more than for these bytes. 50 000
     # chunks at once are more than a program sends that forgets to gather what it sends.
     framing: int = 256 * 1024  # bytes that frame chunks, out of proportion to them: beyond, 400
-    linger: int = 16 * 1024 * 1024  # bytes read and dropped before a closing connection is cut
+    # Most clients look for an answer only when all of their upload has been sent, and
+    # uploads of hundreds of megabytes are common. To drop a GiB takes about a second of
+    # a processor: the same number of bytes in requests would take a hundred.
+    linger: int = 1024 * 1024 * 1024  # bytes dropped before a closing connection is cut
     # A packet carries 1460 bytes anyway; below this a coding saves none.
     compress: int = 256  # bytes of a body, from which on it is worth a content coding
     # An idle one holds about 6 KiB and one that sends a head up to 38: 100 MiB to
