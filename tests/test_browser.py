@@ -260,6 +260,35 @@ async def test_files_are_uploaded_replaced_and_deleted_from_the_page(
             assert tab.complaints == []
 
 
+# A name that no disk takes is none that a file can be chosen by: only a script has it.
+CHOOSE_LONG = """(() => {
+  const given = new DataTransfer();
+  given.items.add(new File(["content"], "n".repeat(300)));
+  const picker = document.getElementById("file");
+  picker.files = given.files;
+  picker.dispatchEvent(new Event("change"));
+})()"""
+EMPTY = "Promise.all(['', undefined].map((body) => fetch('./empty', { method: 'PUT', body })))"
+
+
+async def test_what_cannot_be_stored_is_explained_and_what_is_empty_can(
+    tmp_path: Path, folder: Path
+) -> None:
+    with trio.fail_after(PATIENCE):
+        async with served(folder) as address, opened_tab(tmp_path / "profile") as tab:
+            await tab.visit(address)
+            await tab.evaluate(CHOOSE_LONG)
+            await tab.until("document.querySelector('#transfers .failed')")
+            note = "document.querySelector('#transfers .failed .note').textContent"
+            assert "longer than the file system allows" in await tab.evaluate(note)
+            # Fetch, "HTTP-network-or-cache fetch": a PUT says its length also where that is 0.
+            statuses = await tab.evaluate(
+                f"{EMPTY}.then((all) => all.map(({{ status }}) => status))"
+            )
+            assert sorted(statuses) == [201, 204]
+            assert contents(folder) == {"empty": b"", "there.txt": THERE}
+
+
 async def test_without_scripts_the_form_uploads(tmp_path: Path, folder: Path) -> None:
     with trio.fail_after(PATIENCE):
         async with served(folder) as address, opened_tab(tmp_path / "profile") as tab:

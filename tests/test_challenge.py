@@ -180,6 +180,20 @@ async def test_08_read_request_body_that_is_empty(tmp_path: Path) -> None:
     assert (tmp_path / "name").read_bytes() == b""
 
 
+async def test_08_what_comes_without_a_length_empties_no_file(tmp_path: Path) -> None:
+    (tmp_path / "name").write_bytes(b"keep this")
+    async with open_connection(challenge(tmp_path)) as client:
+        await client.send(b"POST /files/name HTTP/1.0\r\n\r\n")
+        assert (await client.answer()).status == 411
+    assert (tmp_path / "name").read_bytes() == b"keep this"
+
+
+async def test_08_a_name_that_cannot_be_is_told(tmp_path: Path) -> None:
+    async with open_connection(challenge(tmp_path)) as client:
+        answer = await client.request("POST", f"/files/{'n' * 300}", body=b"data")
+    assert (answer.status, b"longer than the file system allows" in answer.body) == (404, True)
+
+
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [("gzip", "gzip"), ("invalid-encoding", None), (None, None), ("", None)],

@@ -131,10 +131,47 @@ async def test_put_is_done_on_the_clients_terms_or_not_at_all(
     assert contents(root) == ({"name": b"data"} if status == 201 else {})
 
 
-async def test_people_are_told_which_names_cannot_be(root: Path) -> None:
+@pytest.mark.parametrize("length", ["4", "100000000"])  # read before anybody looks, or after
+@pytest.mark.parametrize(
+    ("target", "detail"),
+    [
+        ("/.hidden", "no file can be stored under this name"),
+        ("/a%2Fb", "no file can be stored under this name"),
+        ("/a%00b", "no file can be stored under this name"),
+        (f"/{'n' * 300}", "the name is longer than the file system allows"),
+        (f"/{'n' * 300}/name", "the name is longer than the file system allows"),
+        ("/nothing/name", "the directory does not exist, and uploads do not create directories"),
+        ("/file/name", "the directory does not exist, and uploads do not create directories"),
+        ("/.hidden/name", "the directory does not exist, and uploads do not create directories"),
+        ("/nothing/.hidden", "no file can be stored under this name"),
+    ],
+)
+async def test_people_are_told_why_nothing_can_be_stored_there(
+    root: Path, target: str, detail: str, length: str
+) -> None:
+    (root / "file").write_bytes(b"file")
     async with connected(root) as client:
-        answer = await client.request("PUT", "/.hidden", body=b"x")
-        assert (answer.status, b"under such a name" in answer.body) == (404, True)
+        answer = await client.request("PUT", target, [("Content-Length", length)], b"data")
+        # The first line is what the page of the directory shows.
+        assert answer.body.decode() == f"404 Not Found: {detail}\n"
+        assert answer.headers["Content-Type"].startswith("text/plain")
+    assert contents(root) == {"file": b"file"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "PUT /name HTTP/1.0",
+        "PUT /name HTTP/1.1",
+        f"POST / HTTP/1.0\r\nContent-Type: multipart/form-data; boundary={'b' * 10}",
+    ],
+)
+async def test_what_comes_without_a_length_empties_no_file(root: Path, head: str) -> None:
+    (root / "name").write_bytes(b"keep this")
+    async with connected(root) as client:
+        await client.send(f"{head}\r\nHost: test\r\n\r\n".encode())
+        assert (await client.answer()).status == 411
+    assert contents(root) == {"name": b"keep this"}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])

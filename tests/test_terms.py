@@ -32,7 +32,8 @@ class NoBody:
 
 
 def terms_of(*fields: tuple[str, str], method: str = "PUT") -> Terms:
-    return Terms.of(Request(method, "/name", "1.1", Headers(fields), NoBody()))
+    headers = Headers(fields).defaulting("Content-Length", "7")
+    return Terms.of(Request(method, "/name", "1.1", headers, NoBody()))
 
 
 def refusal_of(*fields: tuple[str, str], method: str = "PUT") -> HTTPError:
@@ -100,6 +101,19 @@ def test_people_are_told_why(fields: list[tuple[str, str]], state: State, detail
     with pytest.raises(HTTPError) as refusal:
         terms_of(*fields).check(state)
     assert refusal.value.detail == detail
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_what_may_have_lost_its_body_is_not_taken_for_empty(method: str, version: str) -> None:
+    def terms(*fields: tuple[str, str]) -> Terms:
+        return Terms.of(Request(method, "/name", version, Headers(fields), NoBody()))
+
+    with pytest.raises(HTTPError, match="Content-Length") as refusal:
+        terms()
+    assert refusal.value.status == 411
+    assert terms(("content-length", "0")).method == method
+    assert terms(("Transfer-Encoding", "chunked")).method == method
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])

@@ -101,6 +101,10 @@ async def test_a_request_names_a_host_and_its_length() -> None:
         assert answer.body == b"GET /a?b\nHost: test\n\n"
         answer = await client.request("POST", "/a", {"X-A": "b"}, b"hello")
         assert answer.body == b"POST /a\nX-A: b\nHost: test\nContent-Length: 5\n\nhello"
+        answer = await client.request("PUT", "/a")
+        assert answer.body == b"PUT /a\nHost: test\nContent-Length: 0\n\n"
+        answer = await client.request("DELETE", "/a")
+        assert answer.body == b"DELETE /a\nHost: test\n\n"
 
 
 async def test_fields_that_are_given_are_left_as_they_are() -> None:

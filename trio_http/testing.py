@@ -23,6 +23,8 @@ from trio_http.http1.record import Report, report_failures
 from trio_http.semantics.headers import Fields, Headers, bytes_of
 from trio_http.semantics.limits import Limits, Timeouts
 
+_SENDING = {"PATCH", "POST", "PUT"}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -53,9 +55,12 @@ class Client:
     async def request(
         self, method: str, target: str, headers: Fields = (), body: bytes = b""
     ) -> Answer:
-        """Send a request, with ``Host`` and ``Content-Length`` where they are not given."""
+        """Send a request, with ``Host`` and ``Content-Length`` where they are not given.
+
+        A method that sends content has a length also where there is none (RFC 9110 8.6).
+        """
         fields = Headers(headers).defaulting("Host", "test")
-        if body and "Transfer-Encoding" not in fields:
+        if (body or method in _SENDING) and "Transfer-Encoding" not in fields:
             fields = fields.defaulting("Content-Length", str(len(body)))
         lines = b"".join(b"%b: %b\r\n" % pair for pair in fields.raw)
         await self.send(bytes_of(f"{method} {target} HTTP/1.1\r\n") + lines + b"\r\n" + body)

@@ -108,9 +108,12 @@ def refusing() -> _Refusing:
     return _REFUSING
 
 
+_DETAILS = {errno.ENAMETOOLONG: "the name is longer than the file system allows"}
+
+
 def _refusal_of(error: BaseException) -> HTTPError | None:
-    if isinstance(error, UnicodeEncodeError):  # no name in this file system's encoding
-        return HTTPError(404)
+    if isinstance(error, UnicodeEncodeError):
+        return HTTPError(404, "the name cannot be written in the encoding of the file system")
     if not isinstance(error, OSError):
         return None
     match error.errno:
@@ -124,7 +127,7 @@ def _refusal_of(error: BaseException) -> HTTPError | None:
             | errno.ENODEV
             | errno.EINVAL
         ):
-            return HTTPError(404)
+            return HTTPError(404, _DETAILS.get(error.errno, ""))
         case errno.EACCES | errno.EPERM:
             return HTTPError(403)
         case errno.EROFS:

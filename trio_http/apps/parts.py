@@ -14,8 +14,8 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from trio_http.apps.directory import (
     PART_SUFFIX,
     Directory,
     Folder,
+    check_name,
     is_part,
     refusing,
 )
@@ -65,6 +66,23 @@ class Stored:
     is_new: bool
 
 
+@contextmanager
+def target_directory(directory: Directory, names: Sequence[str]) -> Iterator[Folder]:
+    """Return the directory that something is to be stored in, open as long as the block runs.
+
+    ``HTTPError``: 404, with the reason, where it does not exist or clients may not see it.
+    """
+    try:
+        folder = directory.open(names)
+    except HTTPError as error:
+        if error.status != 404 or error.detail:
+            raise
+        detail = "the directory does not exist, and uploads do not create directories"
+        raise HTTPError(404, detail) from None
+    with closing(folder):
+        yield folder
+
+
 class Part:
     """A file that is being written; leaving ``frame`` closes and removes it.
 
@@ -82,7 +100,11 @@ class Part:
         """What it holds comes after all that is written."""
         self._part: str | None = None
         self._descriptor: int | None = None
-        self._folder = frame.enter_context(directory.folder(above))
+        try:
+            check_name(self._target, directory.allow)
+        except HTTPError as error:
+            raise HTTPError(error.status, "no file can be stored under this name") from None
+        self._folder = frame.enter_context(target_directory(directory, above))
         # What cannot be stored is refused before it is sent.
         self._there()
         self._check_access()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trio_http.apps.directory import Directory, is_shown
+from trio_http.apps.directory import Directory
 from trio_http.apps.listing import shown
+from trio_http.apps.parts import target_directory
 from trio_http.apps.patience import in_time, patiently
 from trio_http.apps.terms import Terms
 from trio_http.apps.uploads import remove, store
@@ -25,10 +26,7 @@ _ONLY_NEW = Terms("PUT", Headers([("If-None-Match", "*")]))
 
 async def put(request: Request, directory: Directory) -> Response:
     """Store what a client sends: 201 for a file that is new, 204 for one that was replaced."""
-    terms, names = Terms.of(request), request.segments
-    if not is_shown(names[-1], directory.allow):
-        raise HTTPError(404, "no file can be stored under such a name here")
-    stored = await store(request.body, directory, names, terms)
+    stored = await store(request.body, directory, request.segments, Terms.of(request))
     return Response(201 if stored.is_new else 204, {"ETag": str(stored.tag)})
 
 
@@ -70,7 +68,7 @@ async def take_form(request: Request, directory: Directory) -> Response:
 
 
 def _find(directory: Directory, names: Sequence[str]) -> None:
-    with directory.folder(names):
+    with target_directory(directory, names):
         pass  # all that is asked is that there is one
 
 

@@ -23,8 +23,16 @@ class Terms:
 
     @classmethod
     def of(cls, request: Request) -> Terms:
-        """The terms of a request; ``HTTPError`` where it asks for what is not done here."""
+        """Return the terms of a request that stores its body.
+
+        ``HTTPError`` where it asks for what is not done here; 411 where nothing says
+        that there is a body (RFC 9110 15.5.12).
+        """
         headers = request.headers
+        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+            # RFC 9112 6.3 takes this for an empty body. But a client that wants to empty
+            # a file says so, and one that forgot the length must not have it emptied.
+            raise HTTPError(411, "send a Content-Length, or the content in chunks")
         if "Content-Range" in headers:
             # RFC 9110 14.5: to take a part for the whole would destroy the rest.
             raise HTTPError(400, "files are stored whole, not in parts")

@@ -47,9 +47,9 @@ async def store(
     """Store a body as the file to which the names lead.
 
     ``HTTPError``: 400 for a body that is not what its digests say, 404 where
-    there is no folder to hold it, 409 where something else than a regular file
-    has its name, 412 by the terms, 507 where the disk is full. However it
-    fails, what was there before is there still.
+    the directory does not exist or no file can have this name, 409 where something
+    else than a regular file has its name, 412 by the terms, 507 where the disk is
+    full. However it fails, what was there before is there still.
     """
     upload = _Upload(directory, names, terms)
     try:
