@@ -7,7 +7,6 @@ import pytest
 
 from trio_http.apps.cross_site import (
     KNOWN,
-    LONGEST,
     only_hosts,
     only_same_origin,
     refuse_other_origins,
@@ -16,6 +15,7 @@ from trio_http.http1.exchange import App, Exchange, answering
 from trio_http.semantics.errors import METHODS, HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.origins import LONGEST
 from trio_http.testing import open_client
 
 

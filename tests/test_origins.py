@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.origins import (
+    LONGEST,
     Authority,
     Origin,
     host_named,
@@ -62,6 +63,8 @@ def test_a_host_and_a_port(text: str, expected: Authority) -> None:
         "[::1]x",
         "é",
         "test\n",
+        "a" * (LONGEST + 1),
+        "[" + "1:" * 15000 + "]",
     ],
 )
 def test_what_is_not_a_host(text: str) -> None:
@@ -179,6 +182,7 @@ def test_an_origin(text: str, expected: Origin) -> None:
         "http://test:99999",
         "file://",
         "1http://test",
+        "http://" + "a." * 15000 + "a",
         " http://test",
     ],
 )

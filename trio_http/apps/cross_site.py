@@ -30,9 +30,6 @@ from trio_http.semantics.origins import (
 # RFC 9110 9.2.1. A method that is not known to be safe may change something.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
-# A name has up to 253 characters (RFC 1035 2.3.4), and the port six with its colon.
-LONGEST = 260
-
 # Clients name a server in a few ways. They are remembered, because to compare a text takes
 # a twentieth of the time that it takes to parse it.
 KNOWN = 64
@@ -133,8 +130,6 @@ class _Hosts:
         raise HTTPError(421, "the request is for a host whose name this server does not have")
 
     def _name(self, value: bytes) -> bool:
-        if len(value) > LONGEST:
-            return False
         try:
             host = Authority.parse(text_of(value)).host
         except ValueError:

@@ -13,7 +13,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # RFC 3986 3.2.2 and 3.2.3. Neither Host nor Origin holds user information.
 _HOST = r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+;=%]+"
 _AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{0,5}}))?")
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+
+# A name has up to 253 characters (RFC 1035 2.3.4), and the port six with its colon.
+LONGEST = 260
 
 # What domain names consist of, and what people use beside that.
 _NAME = re.compile(r"[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]+)*\.?")
@@ -31,11 +34,11 @@ class Authority:
         """Parse the value of ``Host``, such as ``localhost:8000`` or ``[::1]``.
 
         Raises:
-            ValueError: the text is empty or malformed.
+            ValueError: the text is empty or malformed, or longer than a name can be.
         """
-        match = _AUTHORITY.fullmatch(text)
+        match = _AUTHORITY.fullmatch(text) if len(text) <= LONGEST else None
         if match is None or int(match[2] or 0) > 65535:
-            raise ValueError(f"not a host with or without a port: {text!r}")
+            raise ValueError("not a host with or without a port")
         return cls(_normal_host(match[1]), int(match[2]) if match[2] else None)
 
 
@@ -58,10 +61,10 @@ class Origin:
             ValueError: the text is malformed, a list, or ``null``, which stands for
                 an origin that is like no other.
         """
-        match = _ORIGIN.fullmatch(text)
-        if match is None:
-            raise ValueError(f"not an origin: {text!r}")
-        return cls.of(match[1].lower(), Authority.parse(match[2]))
+        scheme, separator, authority = text.partition("://")
+        if not separator or not _SCHEME.fullmatch(scheme):
+            raise ValueError("not an origin")
+        return cls.of(scheme.lower(), Authority.parse(authority))
 
     @classmethod
     def of(cls, scheme: str, authority: Authority) -> Origin:
