@@ -6,7 +6,7 @@
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -54,6 +54,29 @@ def socket_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         ours.settimeout(0)
         theirs.settimeout(0)
         yield ours, theirs
+
+
+@pytest.fixture
+def no_descriptors_left() -> Callable[[], AbstractContextManager[None]]:
+    """Give a block within which nobody in this process can open anything."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = [os.open(os.devnull, os.O_RDONLY)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 50, hard))
+        try:
+            with suppress(OSError):
+                while True:
+                    taken.append(os.dup(taken[0]))
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in taken:
+                os.close(descriptor)
+
+    return within
 
 
 @pytest.fixture

@@ -10,7 +10,16 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record
+from trio_http.http1.record import (
+    Connected,
+    Crowded,
+    Disconnected,
+    Ending,
+    Event,
+    Failure,
+    NotAccepting,
+    Record,
+)
 from trio_http.observe import (
     Level,
     Log,
@@ -24,6 +33,7 @@ from trio_http.observe import (
 from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
 CLIENT = "127.0.0.1:47920"
+INSTEAD = "new clients take the place of idle ones, or wait"
 
 
 def record(
@@ -77,6 +87,16 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
             record(line=b"GET /", sent=10, ending=Ending.CANCELLED),
             Level.WARNING,
             f"[RECEIVED from {CLIENT}] GET / -> 200, 10 bytes, 0.0 ms, it was cancelled",
+        ),
+        (
+            Crowded(50),
+            Level.WARNING,
+            f"[SERVER FULL] 50 connections (--connections): {INSTEAD}",
+        ),
+        (
+            NotAccepting(OSError(24, "Too many open files")),
+            Level.WARNING,
+            f"[NOT ACCEPTING] [Errno 24] Too many open files: {INSTEAD}",
         ),
     ],
 )

@@ -39,6 +39,9 @@ class Calls:
     def interrupt(self) -> None:
         raise AssertionError
 
+    def has_unread(self) -> bool:
+        raise AssertionError
+
     def send_at_once(self, data: bytes, behind: bytes = b"") -> int:
         raise AssertionError(data, behind)
 

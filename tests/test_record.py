@@ -6,10 +6,12 @@ import pytest
 
 from trio_http.http1.record import (
     Connected,
+    Crowded,
     Disconnected,
     Ending,
     Event,
     Failure,
+    NotAccepting,
     Record,
     report_failures,
 )
@@ -25,6 +27,21 @@ def test_a_failure_goes_to_the_log_with_its_exception(caplog: pytest.LogCaptureF
     assert record.exc_info is not None
     assert record.exc_info[1] is event.error
     assert "the app's own text" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Crowded(50), "all 50 connections are taken"),
+        (
+            NotAccepting(OSError(24, "Too many open files")),
+            "clients cannot be accepted: [Errno 24] Too many open files",
+        ),
+    ],
+)
+def test_a_lack_is_a_warning(event: Event, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    report_failures(event)
+    assert caplog.record_tuples == [("trio_http", logging.WARNING, text)]
 
 
 @pytest.mark.parametrize(

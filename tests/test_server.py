@@ -6,14 +6,20 @@ What kernels do is tested with real sockets; what clocks do, over memory streams
 import errno
 import math
 import os
-import resource
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    suppress,
+)
 from functools import partial
 from pathlib import Path
+from typing import NoReturn, TypeAlias
 
 import pytest
 import trio
@@ -21,12 +27,15 @@ import trio.testing
 import trustme
 
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.idle import SETTLED
 from trio_http.http1.record import (
     Connected,
+    Crowded,
     Disconnected,
     Ending,
     Event,
     Failure,
+    NotAccepting,
     Record,
     Report,
     report_failures,
@@ -44,20 +53,22 @@ GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 PATIENCE = 30
 
 AnyListener = trio.abc.Listener[trio.abc.Stream]
+_Accepted: TypeAlias = trio.abc.Stream | OSError | trio.BrokenResourceError
+NoDescriptorsLeft: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
     """A listener of somebody's own: what is put into it is accepted or raised."""
 
     def __init__(self) -> None:
-        self._queue, self._accepted = trio.open_memory_channel[trio.abc.Stream | OSError](math.inf)
+        self._queue, self._accepted = trio.open_memory_channel[_Accepted](math.inf)
         self.closed = False
 
     @property
     def waiting(self) -> int:
         return self._queue.statistics().current_buffer_used
 
-    def put(self, item: trio.abc.Stream | OSError) -> None:
+    def put(self, item: _Accepted) -> None:
         self._queue.send_nowait(item)
 
     def connect(self) -> Client:
@@ -67,7 +78,7 @@ class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
 
     async def accept(self) -> trio.abc.Stream:
         item = await self._accepted.receive()
-        if isinstance(item, OSError):
+        if isinstance(item, Exception):
             raise item
         return item
 
@@ -314,12 +325,22 @@ async def test_unix_sockets(tmp_path: Path) -> None:
             assert (await Client(stream).get("/")).body == b"local"
 
 
-async def test_tls() -> None:
-    authority = trustme.CA()
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What the server and its clients need for TLS."""
     ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("test.example").configure_cert(ours)
     theirs = ssl.create_default_context()
     authority.configure_trust(theirs)
+    return ours, theirs
+
+
+async def test_tls(authority: trustme.CA) -> None:
+    ours, theirs = contexts(authority)
     (listener,) = await open_listeners("127.0.0.1:0")
     async with serving(name_client, trio.SSLListener(listener, ours)) as server:
         tcp = await trio.open_tcp_stream(*place_of(server))
@@ -459,16 +480,48 @@ async def test_limit_is_that_of_all_listeners_together() -> None:
 
 
 async def test_listener_that_gives_streams_waits_for_a_place_as_well() -> None:
-    listener = MemoryListener()
-    async with draining(hello, listener, limits=Limits(connections=1)) as server:
-        first, second = listener.connect(), listener.connect()
-        assert (await first.get("/")).status == 200
-        await second.send(GET)
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=1)) as server:
+        clients = [listener.connect() for _ in range(3)]
+        for client in clients:
+            await client.send(GET)
         await trio.testing.wait_all_tasks_blocked()
-        assert listener.waiting == 1
-        await first.stream.aclose()
-        assert (await second.answer()).status == 200
+        assert listener.waiting == 1  # only by accepting it can tell that there is one
+        slow.go_on.set()
+        for client in clients:
+            assert (await client.answer()).status == 200
+            await client.stream.aclose()
         server.shutdown()
+
+
+async def test_client_that_waits_for_a_place_at_a_shutdown_is_let_go() -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=1)) as server:
+        served, waiting = listener.connect(), listener.connect()
+        await served.send(GET)
+        await slow.begun.wait()
+        await waiting.send(GET)
+        server.shutdown()
+        assert await waiting.rest() == b""
+        slow.go_on.set()
+        assert (await served.answer()).status == 200
+        await served.stream.aclose()
+
+
+async def test_client_that_waits_for_a_place_is_answered_when_the_server_retires() -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=1)) as server:
+        served, waiting = listener.connect(), listener.connect()
+        await served.send(GET)
+        await slow.begun.wait()
+        await waiting.send(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        server.retire()
+        await trio.testing.wait_all_tasks_blocked()
+        slow.go_on.set()
+        for client in (served, waiting):
+            assert (await client.answer()).headers["Connection"] == "close"
+            await client.stream.aclose()
 
 
 async def test_listener_without_clients_takes_no_place_from_another() -> None:
@@ -501,65 +554,172 @@ async def test_shutdown_at_the_limit_serves_who_is_there_and_nobody_else() -> No
             assert await waiting.rest() == b""
 
 
+# Those who are idle give way
+
+
+async def test_newcomer_need_not_wait_for_whoever_is_idle(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    number, events = 50, list[Event]()
+    limits = Limits(connections=number)
+    async with (
+        draining(hello, limits=limits, report=events.append) as server,
+        AsyncExitStack() as stack,
+    ):
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(number)]
+        for client in reversed(clients):
+            assert (await client.get("/")).status == 200
+        mock_clock.jump(SETTLED)
+        newcomer = await stack.enter_async_context(connected(server))
+        assert (await newcomer.get("/")).status == 200
+        assert await clients.pop().rest() == b""  # which was the first to have its answer
+        for client in clients:
+            assert (await client.get("/")).status == 200
+        assert [event for event in events if isinstance(event, Crowded)] == [Crowded(number)]
+        server.shutdown()
+
+
+async def test_request_that_has_just_come_is_answered_before_its_client_gives_way(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    async with (
+        draining(hello, limits=Limits(connections=1)) as server,
+        connected(server) as client,
+    ):
+        await client.get("/")
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(SETTLED)
+        assert isinstance(client.stream, trio.SocketStream)
+        # Without Trio, nobody else has a turn: the server hears of both at once.
+        with (
+            closing(socket.socket(fileno=os.dup(client.stream.socket.fileno()))) as same,
+            closing(socket.create_connection(place_of(server))),
+        ):
+            same.send(GET)
+        assert (await client.answer()).status == 200
+        server.shutdown()
+
+
+async def test_client_in_the_middle_of_a_request_never_gives_way(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=2)) as server:
+        sending, answered, newcomer = (listener.connect() for _ in range(3))
+        await sending.send(GET[:-2])
+        await answered.send(GET)
+        await newcomer.send(GET)
+        await trio.sleep(9)  # a head may take ten
+        slow.go_on.set()
+        assert (await answered.answer()).headers["Connection"] == "close"
+        await answered.stream.aclose()
+        assert (await newcomer.answer()).status == 200
+        await sending.send(b"\r\n")
+        assert (await sending.answer()).status == 200
+        server.shutdown()
+
+
+async def test_idle_clients_give_way_on_every_kind_of_listener(
+    autojump_clock: trio.testing.MockClock, authority: trustme.CA
+) -> None:
+    ours, theirs = contexts(authority)
+    tls, tcp = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
+    memory = MemoryListener()
+    listeners = trio.SSLListener(tls, ours), tcp, memory
+
+    async def connect() -> AsyncIterator[trio.abc.Stream]:
+        for _ in range(2):
+            stream = await trio.open_tcp_stream(*tls.socket.getsockname())
+            yield trio.SSLStream(stream, theirs, server_hostname="test.example")
+            yield await trio.open_tcp_stream(*tcp.socket.getsockname())
+            yield memory.connect().stream
+
+    async with (
+        draining(hello, *listeners, limits=Limits(connections=1)) as server,
+        AsyncExitStack() as stack,
+    ):
+        async for stream in connect():
+            await stack.enter_async_context(stream)
+            await stream.send_all(GET)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+            await trio.sleep(SETTLED)
+        server.shutdown()
+
+
 # Accepting goes wrong
 
 
-@contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    """Within the block, nobody in this process can open anything."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = [os.open(os.devnull, os.O_RDONLY)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 50, hard))
-    try:
-        with suppress(OSError):
-            while True:
-                taken.append(os.dup(taken[0]))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for descriptor in taken:
-            os.close(descriptor)
-
-
-async def test_server_without_descriptors_goes_on_when_it_has_some_again() -> None:
+async def test_server_without_descriptors_goes_on_when_a_connection_ends(
+    no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
+) -> None:
     events: list[Event] = []
-    async with serving(hello, report=events.append) as server:
+    async with serving(hello, report=events.append) as server, connected(server) as client:
+        await client.get("/")
         waiting = socket.socket()
         with no_descriptors_left():
             waiting.connect(place_of(server))
             await trio.testing.wait_all_tasks_blocked()
-            assert events == []
-        async with trio.SocketStream(trio.socket.from_stdlib_socket(waiting)) as stream:
-            assert (await Client(stream).get("/")).status == 200
+            (event,) = [event for event in events if isinstance(event, NotAccepting)]
+            assert isinstance(event.error, OSError)
+            assert event.error.errno == errno.EMFILE
+            await client.stream.aclose()  # which gives two back, as the other end is ours, too
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(waiting)) as stream:
+                assert (await Client(stream).get("/")).status == 200
+    assert sum(isinstance(event, NotAccepting) for event in events) == 1
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
-async def test_lack_of_resources_is_waited_out(
-    autojump_clock: trio.testing.MockClock, number: int
+async def test_server_without_descriptors_takes_that_of_an_idle_connection(
+    no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
+) -> None:
+    async with serving(hello) as server, connected(server) as client:
+        await client.get("/")
+        waiting = socket.socket()
+        mock_clock.jump(SETTLED)
+        with no_descriptors_left():
+            waiting.connect(place_of(server))
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(waiting)) as stream:
+                assert (await Client(stream).get("/")).status == 200
+        assert await client.rest() == b""
+
+
+class Failing(trio.abc.Listener[trio.abc.Stream]):
+    """A listener whose clients fail, one after the other, at once."""
+
+    async def accept(self) -> NoReturn:
+        raise OSError("not this one, either")
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_listener_on_which_all_fail_holds_up_no_other(
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
     listener = MemoryListener()
-    listener.put(OSError(number, "not now"))
-    async with serving(hello, listener):
+    async with serving(hello, Failing(), listener):
         assert (await listener.connect().get("/")).status == 200
-        assert trio.current_time() > 0
+        await trio.sleep(PATIENCE / 2)
+        assert (await listener.connect().get("/")).status == 200
 
 
 @pytest.mark.parametrize(
-    "number",
+    ("error", "is_told"),
     [
-        errno.ECONNABORTED,  # a client that has gone again
-        errno.EPERM,  # a firewall
-        errno.ENETDOWN,  # Linux passes on what has happened to the new connection already
+        (OSError(errno.EMFILE, "not now"), True),
+        (OSError(errno.ECONNABORTED, "not this one"), False),
+        (trio.BrokenResourceError(), False),  # by a listener that begins to talk
     ],
 )
-async def test_what_one_client_meets_delays_nobody(
-    autojump_clock: trio.testing.MockClock, number: int
+async def test_clients_that_come_after_a_failure_are_served(
+    autojump_clock: trio.testing.MockClock,
+    error: OSError | trio.BrokenResourceError,
+    is_told: object,
 ) -> None:
-    listener = MemoryListener()
-    listener.put(OSError(number, "not this one"))
-    async with serving(hello, listener):
+    listener, events = MemoryListener(), list[Event]()
+    listener.put(error)
+    async with serving(hello, listener, report=events.append):
         assert (await listener.connect().get("/")).status == 200
-        assert trio.current_time() == 0
+    assert (NotAccepting(error) in events) is is_told
 
 
 async def test_listener_that_will_never_accept_ends_the_server() -> None:

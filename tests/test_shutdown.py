@@ -15,6 +15,9 @@ class Waiting:
     def interrupt(self) -> None:
         self.interrupted += 1
 
+    def has_unread(self) -> bool:
+        raise AssertionError
+
 
 async def test_nobody_new_is_let_in_at_once(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as listening:

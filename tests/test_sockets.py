@@ -498,6 +498,26 @@ async def test_an_interrupted_socket_seems_to_end(
     assert await received_by(theirs, transport, transport.aclose) == b"hello"
 
 
+async def test_what_has_come_and_was_not_received_can_be_told(tcp: Pair) -> None:
+    transport, theirs = tcp
+    told = [transport.has_unread()]
+    theirs.send(b"hello")
+    await transport.readable()
+    told.append(transport.has_unread())
+    assert transport.receive_now(10) == b"hello"
+    told.append(transport.has_unread())
+    theirs.shutdown(socket.SHUT_WR)
+    await transport.readable()
+    assert [*told, transport.has_unread()] == [False, True, False, False]
+
+
+async def test_nothing_is_unread_on_a_broken_connection(tcp: Pair) -> None:
+    transport, theirs = tcp
+    reset(theirs)
+    await transport.readable()
+    assert not transport.has_unread()
+
+
 # The end of a socket
 
 

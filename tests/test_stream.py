@@ -243,6 +243,14 @@ async def test_an_interrupted_stream_seems_to_end(
     assert await theirs.receive_some() == b"hello"
 
 
+async def test_of_a_stream_in_memory_nobody_can_tell_what_has_come(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, theirs = memory_pair
+    await theirs.send_all(b"hello")
+    assert not transport.has_unread()
+
+
 # TLS
 
 
@@ -322,6 +330,43 @@ async def test_a_goodbye_to_nobody_is_no_error(
     # Saying it takes a handshake here, and that fails.
     transport, theirs = tls_pair
     await theirs.transport_stream.aclose()
+    await transport.aclose()
+
+
+async def test_what_has_come_over_tls_can_be_told(authority: trustme.CA) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+    stream = trio.SSLStream(ours, server, server_side=True)
+    transport = transport_of(stream, Timeouts())
+    async with theirs:
+        told = [transport.has_unread()]
+        await theirs.send_all(b"a record, or the beginning of one")
+        told.append(transport.has_unread())
+        await ours.aclose()  # whoever has made the stream may do that
+        assert [*told, transport.has_unread()] == [False, True, False]
+
+
+async def test_a_handshake_that_the_client_has_begun_counts_as_unread(
+    authority: trustme.CA,
+) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    words = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(
+        ssl.MemoryBIO(), words, server_side=False, server_hostname="localhost"
+    )
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+    transport = transport_of(trio.SSLStream(ours, server, server_side=True), Timeouts())
+    # The server waits for the client's next word.
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(transport.readable)
+        await theirs.send_all(words.read())
+        await wait_all_tasks_blocked()
+        assert transport.has_unread()
+        nursery.cancel_scope.cancel()
     await transport.aclose()
 
 

@@ -50,9 +50,11 @@ async def test_bytes_go_both_ways_until_the_client_signs_the_end(
     pair: tuple[Encrypted, Client],
 ) -> None:
     ours, theirs = pair
+    told = [ours.is_shaking_hands]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.send_all, b"hello")
         assert await ours.receive_some(3) == b"hel"
+    assert [*told, ours.is_shaking_hands] == [False, False]
     assert await ours.receive_some() == b"lo"
     await ours.wait_send_all_might_not_block()
     async with trio.open_nursery() as nursery:
@@ -125,6 +127,23 @@ async def test_a_handshake_has_its_time_and_no_more(
     assert trio.current_time() == PATIENCE
     await ours.aclose()  # to which nobody has to agree
     assert trio.current_time() == PATIENCE
+
+
+@pytest.mark.parametrize("share", [0.5, 1])
+async def test_a_handshake_begins_with_the_first_bytes_from_the_client(
+    share: float, pair: tuple[Encrypted, Client], authority: trustme.CA
+) -> None:
+    ours, theirs = pair
+    said, told = greeting(authority), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive, ours)
+        await wait_all_tasks_blocked()
+        told.append(ours.is_shaking_hands)
+        await theirs.transport_stream.send_all(said[: int(share * len(said))])
+        await wait_all_tasks_blocked()
+        told.append(ours.is_shaking_hands)
+        nursery.cancel_scope.cancel()
+    assert told == [False, True]
 
 
 async def test_who_has_shaken_hands_may_be_silent_for_longer(

@@ -18,6 +18,7 @@ __all__ = [
     "Compress",
     "Connected",
     "Cookie",
+    "Crowded",
     "Disconnected",
     "Encoded",
     "Ending",
@@ -31,6 +32,7 @@ __all__ = [
     "Handler",
     "Headers",
     "Limits",
+    "NotAccepting",
     "Parameters",
     "Pulse",
     "Record",
@@ -65,10 +67,12 @@ if TYPE_CHECKING:
     from trio_http.http1.exchange import App, Exchange, Handler, answering
     from trio_http.http1.record import (
         Connected,
+        Crowded,
         Disconnected,
         Ending,
         Event,
         Failure,
+        NotAccepting,
         Record,
         Report,
     )
@@ -91,7 +95,8 @@ else:
         "apps.routing": "Router",
         "http1.connection": "serve_stream",
         "http1.exchange": "App Exchange Handler answering",
-        "http1.record": "Connected Disconnected Ending Event Failure Record Report",
+        "http1.record": "Connected Crowded Disconnected Ending Event Failure NotAccepting Record "
+        "Report",
         "semantics.bodies": "Body Chain Encoded FileSlice Pulse Send Stream",
         "semantics.cookies": "Cookie",
         "semantics.errors": "ClientDisconnected HTTPError",

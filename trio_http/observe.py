@@ -12,7 +12,17 @@ from typing import Protocol
 
 import trio
 
-from trio_http.http1.record import Connected, Disconnected, Ending, Event, Failure, Record, Report
+from trio_http.http1.record import (
+    Connected,
+    Crowded,
+    Disconnected,
+    Ending,
+    Event,
+    Failure,
+    NotAccepting,
+    Record,
+    Report,
+)
 from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
 
@@ -134,6 +144,8 @@ def level_of(event: Event) -> Level:
             return Level.WARNING if event.ending in _BROKEN_OFF else _INFO
         case Failure():
             return Level.ERROR
+        case Crowded() | NotAccepting():
+            return Level.WARNING
         case _:
             return Level.INFO
 
@@ -147,6 +159,15 @@ def text_of(event: Event) -> str:
             return f"[DISCONNECTED] {event.client}"
         case Record():
             return _record_line(event)
+        case Crowded():
+            return (
+                f"[SERVER FULL] {event.connections} connections (--connections): "
+                "new clients take the place of idle ones, or wait"
+            )
+        case NotAccepting():
+            return (
+                f"[NOT ACCEPTING] {event.error}: new clients take the place of idle ones, or wait"
+            )
         case _:  # all that is left is a Failure
             line = f"[ERROR for {event.client}] {printable(event.line)}".rstrip()
             return f"{line}\n{_trace_of(event.error)}"

@@ -63,14 +63,39 @@ class Failure:
     error: BaseException
 
 
-Event: TypeAlias = Connected | Disconnected | Record | Failure
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """A client waits because all ``connections`` that there may be are taken.
+
+    Idle ones are closed for it. Told once a minute while clients have to wait.
+    """
+
+    connections: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotAccepting:
+    """Clients wait because none can be accepted, as for lack of descriptors or memory.
+
+    Idle connections are closed for them. Told once a minute while that lasts.
+    """
+
+    error: Exception
+
+
+Event: TypeAlias = Connected | Disconnected | Record | Failure | Crowded | NotAccepting
 Report: TypeAlias = Callable[[Event], None]
 """Is called in the connection's task, so it must neither block nor raise."""
 
 
 def report_failures(event: Event) -> None:
-    """What ``serve`` does unless told otherwise: failures go to the logger ``trio_http``."""
-    if isinstance(event, Failure):
-        logging.getLogger("trio_http").error(
-            "%s %r failed", event.client, event.line.decode("latin-1"), exc_info=event.error
-        )
+    """What ``serve`` does unless told otherwise: log failures and lacks as ``trio_http``."""
+    log = logging.getLogger("trio_http")
+    match event:
+        case Failure():
+            line = event.line.decode("latin-1")
+            log.error("%s %r failed", event.client, line, exc_info=event.error)
+        case Crowded():
+            log.warning("all %s connections are taken", event.connections)
+        case NotAccepting():
+            log.warning("clients cannot be accepted: %s", event.error)

@@ -80,6 +80,11 @@ class SocketTransport:
     def interrupt(self) -> None:
         self._arrivals.interrupt()
 
+    def has_unread(self) -> bool:
+        with suppress(OSError):  # nothing has come, or nothing will any more
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        return False
+
     async def send(self, data: bytes, patience: float) -> None:
         rest = memoryview(data)
         while rest:

@@ -58,6 +58,13 @@ class Transport(Protocol):
         """Have whoever waits to receive find the end of the input."""
         ...
 
+    def has_unread(self) -> bool:
+        """Return whether bytes have come that nobody has received, as far as can be told.
+
+        A handshake that the client has begun counts as such.
+        """
+        ...
+
     def send_at_once(self, head: bytes, behind: bytes = b"") -> int:
         """Pass on what the client has room for, and tell how much that was."""
         ...
@@ -131,6 +138,17 @@ class StreamTransport:
     def interrupt(self) -> None:
         if self._receiving is not None:
             self._receiving.cancel()
+
+    def has_unread(self) -> bool:
+        stream = self._stream
+        if isinstance(stream, Encrypted):
+            if stream.is_shaking_hands:
+                return True
+            stream = stream.carried_by
+        if isinstance(stream, trio.SocketStream):
+            with suppress(OSError, ValueError):  # it is closed
+                return stream.socket.is_readable()
+        return False
 
     def send_at_once(self, head: bytes, behind: bytes = b"") -> int:  # noqa: ARG002
         """None of it: Trio's streams have no way to."""

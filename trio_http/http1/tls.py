@@ -18,10 +18,16 @@ class Encrypted(trio.abc.Stream):
     """
 
     def __init__(self, stream: trio.SSLStream[trio.abc.Stream], patience: float) -> None:
+        self.carried_by = stream.transport_stream
         self._carrier = stream.transport_stream = _Carrier(stream.transport_stream)
         self._stream = stream
         self._patience = patience
         self._is_known = False
+
+    @property
+    def is_shaking_hands(self) -> bool:
+        """Return whether the client has begun a handshake that is not done yet."""
+        return self._carrier.has_begun and not self._is_known
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Receive the next bytes, or none at an end that the client has signed."""
@@ -55,14 +61,16 @@ class Encrypted(trio.abc.Stream):
 
 
 class _Carrier(trio.abc.Stream):
-    """A stream as it is, which remembers whether its input has ended."""
+    """A stream as it is, which remembers whether its input has begun, and has ended."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
+        self.has_begun = False
         self.has_ended = False
         self._stream = stream
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         data = await self._stream.receive_some(max_bytes)
+        self.has_begun = True
         self.has_ended = not data
         return data
 

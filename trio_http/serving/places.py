@@ -1,19 +1,27 @@
-"""Where connections are served: a nursery with so many places, and no more."""
+"""Where connections are served: a nursery with a number of places, and no more."""
 
 from __future__ import annotations
+
+import math
 
 import trio
 
 from trio_http.http1.connection import Service, serve_connection
 from trio_http.http1.readiness import Readiness
+from trio_http.http1.record import Crowded, Failure, NotAccepting, report_failures
 from trio_http.http1.stream import Transport
+
+# Seconds for which what was told of a lack is not told again: while it lasts, each
+# client that connects meets it anew.
+TOLD = 60
 
 
 class Places:
     """The connections of one server, of which there are never more than ``limits.connections``.
 
-    Whoever accepts connections waits for a place first, so that those for whom
-    there is none stay where they are, in the queue of the listening socket.
+    A listener waits for a place before it accepts a client, so that clients
+    without one stay in the queue of the listening socket. It waits once there is
+    such a client, because idle connections make room for it.
     """
 
     def __init__(self, service: Service, readiness: Readiness, nursery: trio.Nursery) -> None:
@@ -21,12 +29,16 @@ class Places:
         self.readiness = readiness
         self.free = service.limits.connections
         self._nursery = nursery
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._told: dict[type[Crowded | NotAccepting], float] = {}
 
     async def wait(self) -> None:
-        """Return when there is a place; a checkpoint only where there was none."""
+        """Return when there is a place for a client; a checkpoint only where there was none."""
+        if self.free >= 1:
+            return
+        self.tell(Crowded(self.service.limits.connections))
+        since = trio.current_time()
         while self.free < 1:
-            await self._waiting.park()
+            await self.service.idle.make_room(since)
 
     def take(self, transport: Transport, client: str) -> None:
         """Begin to serve a connection."""
@@ -40,5 +52,15 @@ class Places:
             await serve_connection(self.service, transport, client)
         finally:
             self.free += 1
-            if self._waiting:
-                self._waiting.unpark_all()
+            self.service.idle.room_made()
+
+    def tell(self, event: Crowded | NotAccepting) -> None:
+        """Report a lack, unless the same was reported a moment ago."""
+        now = trio.current_time()
+        if now < self._told.get(type(event), -math.inf):
+            return
+        self._told[type(event)] = now + TOLD
+        try:
+            self.service.report(event)
+        except Exception as error:  # noqa: BLE001 - a mistake in it must not stop the server
+            report_failures(Failure("", b"", error))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -20,19 +19,11 @@ from trio_http.http1.stream import transport_of
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving.listeners import address_text
 from trio_http.serving.places import Places
+from trio_http.serving.recovery import Recovery, Spare
 from trio_http.serving.shutdown import Shutdown
 
 # So many connections are accepted before anybody else has a turn.
 ACCEPT_AT_ONCE = 64
-
-# Out of descriptors or memory: connections that end give some back, so wait a
-# little. Trio's own ``serve_listeners`` does the same, and explains it.
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-_RECOVERY = 0.1
-
-# What accept() says of a socket that will never accept; any other error of its
-# is of one client's making, or the network's, and gone with it.
-_NOT_LISTENING = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,63 +104,88 @@ async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> Non
 
 
 async def _accept(listener: trio.abc.Listener[trio.abc.Stream], places: Places) -> NoReturn:
+    with _queue_of(listener) as queue, Spare() as spare:
+        recovery = Recovery(places, spare, queue)
+        if queue is not None and isinstance(listener, trio.SocketListener):
+            await _accept_sockets(queue, places, recovery)
+        while True:
+            if queue is not None:
+                await trio.lowlevel.wait_readable(queue)
+                await places.wait()
+            await _accept_stream(listener, places, recovery)
+
+
+@contextmanager
+def _queue_of(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[socket.socket | None]:
+    """Give the operating system's socket in whose queue clients wait, where it is known."""
+    while isinstance(listener, trio.SSLListener):
+        listener = listener.transport_listener
     if isinstance(listener, trio.SocketListener):
-        await _accept_sockets(listener, places)
-    timeouts = places.service.timeouts
-    while True:
-        # Of several such listeners, each may wait for a client when the last place
-        # is taken. One client more for each is better than one with no client
-        # holding the place that another's client waits for.
-        await places.wait()
+        listening = socket.socket(fileno=listener.socket.fileno())
+        listening.setblocking(False)  # noqa: FBT003 - setdefaulttimeout() would have accept() wait
         try:
-            stream = await listener.accept()
-        except OSError as error:
-            await _recover(error)
-        else:
-            client = client_of(stream)  # first: the transport may take the socket out of it
-            places.take(transport_of(stream, timeouts), client)
+            yield listening
+        finally:
+            listening.detach()  # the descriptor is the listener's
+    else:
+        yield None
 
 
-async def _accept_sockets(listener: trio.SocketListener, places: Places) -> NoReturn:
+async def _accept_stream(
+    listener: trio.abc.Listener[trio.abc.Stream], places: Places, recovery: Recovery
+) -> None:
+    try:
+        stream = await listener.accept()
+    except (OSError, trio.BrokenResourceError) as error:
+        return await recovery.failed(error)
+    recovery.accepted()
+    try:
+        # Whether a client waits at a listener that has no socket, only accepting can
+        # tell. One client more at each is better than one with no client holding the
+        # place that another's client waits for.
+        await places.wait()
+    finally:
+        # At a shutdown it takes a place even if there is none: nobody else will. It is to
+        # begin its wait before the end of the listeners is told.
+        client = client_of(stream)  # first: the transport may take the socket out of it
+        places.take(transport_of(stream, places.service.timeouts), client)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+    return None
+
+
+async def _accept_sockets(listening: socket.socket, places: Places, recovery: Recovery) -> NoReturn:
     """Accept all that are waiting whenever some are: one turn of the scheduler for many.
 
     The sockets are the operating system's, without Trio's wrapper: together
     that takes half as long as ``trio.serve_listeners``.
     """
-    listening = socket.socket(fileno=listener.socket.fileno())
-    listening.setblocking(False)  # noqa: FBT003 - or setdefaulttimeout() would have accept() wait
-    try:
-        if listening.family in {socket.AF_INET, socket.AF_INET6}:
-            # Answers leave whole, so there is nothing to wait for (RFC 896).
-            # What is set here, the accepted sockets inherit.
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while True:
-            await places.wait()
-            await trio.lowlevel.wait_readable(listening)
-            await _accept_waiting(listening, places)
-    finally:
-        listening.detach()  # the descriptor is the listener's
+    if listening.family in {socket.AF_INET, socket.AF_INET6}:
+        # Answers leave whole, so there is nothing to wait for (RFC 896).
+        # What is set here, the accepted sockets inherit.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while True:
+        await trio.lowlevel.wait_readable(listening)
+        await places.wait()
+        await _accept_waiting(listening, places, recovery)
 
 
-async def _accept_waiting(listening: socket.socket, places: Places) -> None:
+async def _accept_waiting(listening: socket.socket, places: Places, recovery: Recovery) -> None:
+    has_accepted, failure = False, None
     try:
-        # None at all where others have taken the last places since we looked.
         for _ in range(int(min(ACCEPT_AT_ONCE, places.free))):
             connected, address = listening.accept()
             connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
             transport = SocketTransport(connected, places.readiness.arrivals(connected))
             places.take(transport, address_text(address))
+            has_accepted = True
     except BlockingIOError:
-        return
+        pass  # those were all
     except OSError as error:
-        await _recover(error)
-
-
-async def _recover(error: OSError) -> None:
-    if error.errno in _OUT_OF_RESOURCES:
-        await trio.sleep(_RECOVERY)
-    elif error.errno in _NOT_LISTENING:
-        raise error
+        failure = error
+    if has_accepted:
+        recovery.accepted()
+    if failure is not None:
+        await recovery.failed(failure)
 
 
 def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> str:

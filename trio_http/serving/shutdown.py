@@ -28,7 +28,7 @@ class Shutdown:
 
     def listeners_are_closed(self) -> None:
         """Have every response from here on say that it is the last on its connection."""
-        self._idle.ending = True
+        self._idle.retire()
 
     def begin(self) -> None:
         """Close the listeners and idle connections, and give the others their grace.
