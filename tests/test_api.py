@@ -177,7 +177,10 @@ def shape(function: Callable[..., Any]) -> str:
         (serve, "(app, listeners, *, timeouts=..., limits=..., report=..., task_status=...)"),
         (serve_stream, "(app, stream, *, timeouts=..., limits=..., report=..., client=...)"),
         (open_listeners, "(*addresses)"),
-        (files, "(root, *, media_type=..., compress=..., cache_control=..., allow=...)"),
+        (
+            files,
+            "(root, *, media_type=..., compress=..., charset=..., cache_control=..., allow=...)",
+        ),
         (answering, "(handler)"),
         (open_client, "(app, *, timeouts=..., limits=..., report=...)"),
         (Request.read, "(self, limit=...)"),

@@ -181,6 +181,14 @@ def test_a_field_that_cannot_be_sent_is_one_line(capsys: pytest.CaptureFixture[s
     assert line.startswith("trio-http: not a field value, for Cache-Control: ")
 
 
+@pytest.mark.parametrize("charset", ["", "two words", "utf-8;"])
+def test_what_cannot_be_a_charset_is_one_line(
+    capsys: pytest.CaptureFixture[str], charset: str
+) -> None:
+    line = complaint(capsys, "files", ".", "--charset", charset)
+    assert line == f"trio-http: not the name of a charset: {charset!r}"
+
+
 def test_siblings_that_clients_could_store_are_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -352,6 +360,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("files", "--follow-links"),
         ("files", "--writable"),
         ("files", "--precompressed"),
+        ("files", "--charset NAME"),
         ("files", "--insist"),
         ("files", "--cache-control TEXT"),
         ("files", "--server-name NAME"),
@@ -643,6 +652,17 @@ async def test_siblings_are_sent_where_they_are_asked_for(
         async with open_client(app_for("files", ".", *options)) as client:
             answer = await client.get("/name", [LOCALHOST, ("Accept-Encoding", "gzip")])
             assert answer.headers.get("Content-Encoding") == coding
+
+
+async def test_texts_can_be_sent_with_another_charset(folder: Path) -> None:
+    (folder / "text.txt").write_bytes(b"text")
+    for options, expected in {
+        (): "text/plain; charset=utf-8",
+        ("--charset", "koi8-r"): "text/plain; charset=koi8-r",
+        ("--charset", "none"): "text/plain",
+    }.items():
+        async with open_client(app_for("files", ".", *options)) as client:
+            assert (await client.get("/text.txt", [LOCALHOST])).headers["Content-Type"] == expected
 
 
 async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:

@@ -222,7 +222,7 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         ("--hidden", Allow.HIDDEN, "serve and show names that begin with a dot"),
         ("--follow-links", Allow.LINKS, "follow links, wherever they lead"),
         ("--writable", Allow.WRITING, "let clients store, replace and delete files"),
-        ("--precompressed", Allow.PRECOMPRESSED, "send name.zst, .br or .gz if it holds name"),
+        ("--precompressed", Allow.PRECOMPRESSED, "send name.zst, .br or .gz in place of name"),
     ):
         command.add_argument(option, action="append_const", dest="allow", const=what, help=text)
     command.add_argument(
@@ -230,6 +230,11 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="be writable where more than this machine can reach it; "
         "there is no password, so this is for networks in which everybody may do everything",
+    )
+    command.add_argument(
+        "--charset",
+        metavar="NAME",
+        help="send texts with this charset, or with 'none' (default: utf-8 for what is UTF-8)",
     )
     command.add_argument(
         "--cache-control",
@@ -256,8 +261,9 @@ def _files(options: argparse.Namespace) -> App:
             f"whoever can reach {bind} could change the files: "
             "listen on a loopback address, such as 127.0.0.1:8000, or --insist"
         )
+    fields = {"charset": options.charset, "cache_control": options.cache_control}
     try:
-        app = files(options.directory, cache_control=options.cache_control, allow=allow)
+        app = files(options.directory, allow=allow, **fields)
     except ValueError as error:
         raise WrongUseError(str(error)) from error
     hosts = _enforced_hosts(options)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from trio_http.apps.contents import Contents
 from trio_http.apps.cross_site import refuse_other_origins
-from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder
+from trio_http.apps.directory import NOTHING_MORE, Allow, Directory, Folder, refusing
 from trio_http.apps.folder import INDEX, index_of, is_folder, listing, moved
 from trio_http.apps.found import Opened, Place
 from trio_http.apps.hashing import FileDigests
-from trio_http.apps.media_types import UNKNOWN, Kind, kind_of_name
+from trio_http.apps.kinds import Kinds
 from trio_http.apps.mounts import Mounts
 from trio_http.apps.open_folders import OpenFolders
 from trio_http.apps.pace import Pace
@@ -30,7 +30,6 @@ from trio_http.semantics.coding import choose_coding
 from trio_http.semantics.digests import Digest, wanted_algorithm
 from trio_http.semantics.errors import HTTPError, not_allowed
 from trio_http.semantics.finish import may_be_coded, varying
-from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Compress, Request, Response
 
@@ -40,19 +39,22 @@ _READING = {"GET", "HEAD", "OPTIONS"}
 _ANY_LENGTH = Limits(compress=0)
 
 
-def files(
+def files(  # noqa: PLR0913 - one directory, and five ways in which it can be served
     root: str | os.PathLike[str],
     *,
     media_type: str | None = None,
     compress: Compress = Compress.WORTHWHILE,
+    charset: str | None = None,
     cache_control: str | None = None,
     allow: Allow = NOTHING_MORE,
 ) -> App:
     """An App that answers with the files of a directory, and with nothing outside of it.
 
     Every file has the media type that its name suggests, or ``media_type``, and
-    the ``Cache-Control`` that is given. A directory's address ends with a slash,
-    and is answered with its ``index.html``.
+    the ``Cache-Control`` that is given. A text is said to be UTF-8 if it is, and
+    if it does not declare something else. ``charset`` is said of all texts
+    instead, whatever they are; with ``"none"``, nothing is. A directory's address
+    ends with a slash, and is answered with its ``index.html``.
 
     Files are sent as they are at that moment. A directory that is moved, and a
     new sibling of a file that is asked for all the time, are noticed a second
@@ -74,17 +76,15 @@ def files(
     directory = Directory(Path(root), allow)
     if Allow.WRITING in allow:
         clear_parts(directory.path)
-    Headers([("Content-Type", media_type or UNKNOWN)])  # refused now, not with every file
-    kind = None if media_type is None else Kind(media_type)
-    return _Files(directory, kind, Manner(compress, cache_control))
+    return _Files(directory, Kinds(media_type, charset), Manner(compress, cache_control))
 
 
 class _Files:
     """The App; a directory, how its files are sent, and what is remembered of them."""
 
-    def __init__(self, directory: Directory, kind: Kind | None, manner: Manner) -> None:
+    def __init__(self, directory: Directory, kinds: Kinds, manner: Manner) -> None:
         self._directory = directory
-        self._kind = kind
+        self._kinds = kinds
         self._manner = manner
         self._siblings = Siblings() if Allow.PRECOMPRESSED in directory.allow else None
         self._digests = FileDigests()
@@ -220,7 +220,8 @@ class _Files:
     def _file(self, folder: Folder, name: str, request: Request) -> Opened:
         descriptor, status = folder.open(name)
         try:
-            kind = self._kind or kind_of_name(name)
+            with refusing():
+                kind = self._kinds.of(name, (descriptor, status))
             siblings: Mapping[str, Version] = {}
             if self._siblings is not None:
                 siblings = self._siblings.of(folder, name, (descriptor, status))

@@ -74,14 +74,12 @@ class Kind(NamedTuple):
 
 
 def kind_of_name(name: str) -> Kind:
-    """Return what a file's name suggests; texts are taken to be UTF-8."""
+    """Return the media type that a file's name suggests."""
     # It takes URLs, too: "data:" or "a:b" would be a scheme, but for the dot and slash.
     guessed, coding = _TYPES.guess_type(f"./{name}")
     if coding is not None:
         return Kind(ARCHIVES.get(coding, UNKNOWN))
-    if guessed is None:
-        return Kind(UNKNOWN)
-    return Kind(f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed)
+    return Kind(guessed or UNKNOWN)
 
 
 def attachment(name: str) -> str:
