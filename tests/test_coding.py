@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from trio_http.semantics.coding import (
     ENCODERS,
     IDENTITY,
+    accepts,
     choose_coding,
     encoded,
     encoders_at_hand,
@@ -146,6 +147,27 @@ def test_where_nothing_is_offered_there_is_identity_unless_it_is_refused(
     accepted: str | None, expected: str | None
 ) -> None:
     assert choose_coding(accepted, []) == expected
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        (None, True),  # RFC 9110 12.5.3, rule 1
+        ("gzip", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("identity, gzip;q=0.001", True),
+        ("", False),
+        ("identity", False),
+        ("br", False),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
+    ],
+)
+def test_a_coding_is_accepted_even_if_others_are_liked_better(
+    accepted: str | None, expected: object
+) -> None:
+    assert accepts(accepted, "gzip") is expected
 
 
 def test_what_is_at_hand_is_offered() -> None:

@@ -79,7 +79,10 @@ def test_what_a_response_tells_of_its_state(fields: list[tuple[str, str]], expec
 
 def test_what_is_stored_may_be_known_in_any_coding() -> None:
     state = State.stored(ETag("a"), MODIFIED)
-    assert set(state.tags) == {ETag("a"), *(ETag(f"a-{coding}") for coding in ENCODERS)}
+    assert set(state.tags) == {
+        ETag("a"),
+        *(ETag(f"a-{coding}") for coding in [*ENCODERS, "identity"]),
+    }
     assert ETag("a-gzip") in state.tags
     assert state.modified == MODIFIED
     assert state.exists

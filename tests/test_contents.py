@@ -56,21 +56,30 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opened(file: BinaryIO, name: str = "file", siblings: tuple[str, ...] = ()) -> Opened:
+TEXT = Kind("text/plain")
+
+
+def opened(
+    file: BinaryIO, name: str = "file", kind: Kind = TEXT, siblings: tuple[str, ...] = ()
+) -> Opened:
     status = os.fstat(file.fileno())
     version = version_of(status)
-    place = Place((), name, version, Kind("text/plain"), dict.fromkeys(siblings, version))
+    place = Place((), name, version, kind, dict.fromkeys(siblings, version))
     return Opened(place, file.fileno(), status)
 
 
 def noted(
-    root: Path, request: Request, allow: Allow = Allow.LISTING, siblings: tuple[str, ...] = ()
+    root: Path,
+    request: Request,
+    allow: Allow = Allow.LISTING,
+    kind: Kind = TEXT,
+    siblings: tuple[str, ...] = (),
 ) -> Contents:
     """What is known after a file was opened for a request."""
     folders = OpenFolders(Directory(root, allow))
     known = Contents(folders, allow)
     with (root / "file").open("rb") as file:
-        known.note(request, opened(file, "file", siblings), Response(200, FIELDS, b""))
+        known.note(request, opened(file, "file", kind, siblings), Response(200, FIELDS, b""))
     return known
 
 
@@ -154,6 +163,7 @@ async def test_what_is_long_is_not_kept(root: Path) -> None:
 
 async def test_what_others_may_get_in_another_coding_is_not_kept(root: Path) -> None:
     assert noted(root, asking(), siblings=("gzip",)).get(asking()) is None
+    assert noted(root, asking(), kind=Kind("image/svg+xml", "gzip")).get(asking()) is None
 
 
 async def test_what_was_changed_a_moment_ago_is_not_kept(

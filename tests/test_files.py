@@ -659,6 +659,42 @@ async def test_siblings_are_sent_whatever_is_compressed_on_its_way(
         assert answer.body == (family / "page.html.br").read_bytes()
 
 
+# What is in a coding itself, and what charset a text is in
+
+DRAWING = gzip.compress(b"<svg/>" * 100)
+
+
+async def test_a_drawing_in_gzip_is_shown_or_saved(root: Path) -> None:
+    (root / "a.svgz").write_bytes(DRAWING)
+    async with open_client(files(root)) as client:
+        for _ in range(3):
+            answer = await client.get("/a.svgz", [("Accept-Encoding", "gzip, br")])
+            assert answer.body == DRAWING
+            assert answer.headers["Content-Type"] == "image/svg+xml"
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            other = await client.get("/a.svgz", [("Accept-Encoding", "identity")])
+            assert other.body == DRAWING
+            assert other.headers["Content-Type"] == "application/gzip"
+            assert "Content-Encoding" not in other.headers
+            assert other.headers["Vary"] == "Accept-Encoding"
+            assert other.headers["ETag"] != answer.headers["ETag"]
+            saved = await client.get("/a.svgz?download", [("Accept-Encoding", "gzip")])
+            assert saved.body == DRAWING
+            assert "Content-Encoding" not in saved.headers
+        part = await client.get("/a.svgz", [("Accept-Encoding", "gzip"), ("Range", "bytes=5-")])
+        assert (part.status, part.body) == (206, DRAWING[5:])
+        assert part.headers["Content-Encoding"] == "gzip"
+
+
+async def test_a_drawing_in_gzip_has_no_siblings(family: Path) -> None:
+    (family / "a.svgz").write_bytes(DRAWING)
+    (family / "a.svgz.gz").write_bytes(gzip.compress(DRAWING))
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/a.svgz", [("Accept-Encoding", "gzip")])
+        assert (answer.body, answer.headers["Content-Encoding"]) == (DRAWING, "gzip")
+
+
 async def test_the_charset_of_a_text_is_told_where_it_is_known(root: Path) -> None:
     (root / "utf8.html").write_bytes("<p>é".encode())
     (root / "latin.html").write_bytes(b'<meta charset="windows-1252"><p>\xe9')

@@ -118,11 +118,20 @@ def test_what_cannot_be_a_charset_is_refused(charset: str) -> None:
 
 def test_a_media_type_can_be_said_of_all_files(tmp_path: Path) -> None:
     known = Kinds("application/x-own", "utf-8")
-    for name in ("page.html", "x"):
-        (tmp_path / name).write_bytes(b"\xff")
+    for name in ("page.html", "drawing.svgz", "x"):
+        (tmp_path / name).write_bytes(b"\x1f\x8b\x08")
         assert kind_of(tmp_path / name, known) == Kind("application/x-own")
     with pytest.raises(ValueError, match="not a field value"):
         Kinds("a\nb")
+
+
+def test_a_format_in_a_coding_has_to_be_in_that_coding(tmp_path: Path) -> None:
+    path = tmp_path / "drawing.svgz"
+    path.write_bytes(b"\x1f\x8b\x08\0\0")
+    assert kind_of(path) == Kind("image/svg+xml", "gzip")
+    for data in (b"<svg/>", b"", b"\x1f\x8b"):
+        path.write_bytes(data)
+        assert kind_of(path) == Kind("image/svg+xml")
 
 
 def test_what_was_read_is_remembered_once_it_is_settled(

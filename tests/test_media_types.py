@@ -61,6 +61,27 @@ def test_the_media_type_that_a_name_suggests(name: str, expected: str) -> None:
     assert kind_of_name(name) == Kind(expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("drawing.svgz", "image/svg+xml"),
+        ("DRAWING.SVGZ", "image/svg+xml"),
+        ("data:,x.svgz", "image/svg+xml"),
+        ("scene.x3dz", "model/x3d+xml"),
+        ("scene.x3dvz", "model/x3d-vrml"),
+        ("scene.x3dbz", "model/x3d+fastinfoset"),
+        ("scene.wrz", "model/vrml"),
+    ],
+)
+def test_formats_that_are_another_one_in_a_coding(name: str, expected: str) -> None:
+    assert kind_of_name(name) == Kind(expected, "gzip")
+
+
+def test_what_is_in_a_coding_beside_its_format_is_an_archive() -> None:
+    assert kind_of_name("drawing.svg.gz") == Kind("application/gzip")
+    assert kind_of_name(".svgz") == Kind("application/octet-stream")  # hidden, without a suffix
+
+
 def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None:
     # Python reads such a file, where there is one, for the functions of the module.
     (tmp_path / "types").write_text("image/odd png\n")

@@ -17,7 +17,7 @@ from trio_http.semantics.incoming import IncomingBody
 from trio_http.semantics.messages import Compress, Request, Response
 
 AS_IT_IS = Manner(Compress.WORTHWHILE, None)
-PAGE = Kind("text/html; charset=utf-8")
+PAGE, DRAWING = Kind("text/html; charset=utf-8"), Kind("image/svg+xml", "gzip")
 
 
 class NoBody:
@@ -107,3 +107,41 @@ def test_a_file_with_siblings_varies(file_of: FileOf) -> None:
     assert told(response)["vary"] == "Accept-Encoding"
     assert told(response)["content-encoding"] == "gzip"
     assert told(response)["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_shown"),
+    [
+        (None, True),  # RFC 9110 12.5.3: any will do
+        ("gzip, deflate, br", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("gzip;q=0.1, identity", True),  # it would rather have none, but there is no such
+        ("identity", False),
+        ("br", False),
+        ("", False),
+        ("gzip;q=0, *", False),
+    ],
+)
+def test_a_format_in_a_coding_is_shown_by_those_who_take_the_coding(
+    file_of: FileOf, accepted: str | None, is_shown: object
+) -> None:
+    file = file_of(DRAWING)
+    fields = told(AS_IT_IS.response(asking(accepted=accepted), file))
+    tag = tag_of(file.status)
+    if is_shown:
+        assert (fields["content-type"], fields["content-encoding"]) == ("image/svg+xml", "gzip")
+        assert fields["etag"] == str(tag)
+    else:
+        assert fields["content-type"] == "application/gzip"
+        assert "content-encoding" not in fields
+        assert fields["etag"] == str(tag.coded("identity"))  # another representation
+    assert fields["vary"] == "Accept-Encoding"
+
+
+def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
+    fields = told(AS_IT_IS.response(asking("/file?download", "gzip"), file_of(DRAWING)))
+    assert fields["content-type"] == "application/gzip"
+    assert "content-encoding" not in fields
+    assert "vary" not in fields
+    assert fields["content-disposition"] == 'attachment; filename="file"'

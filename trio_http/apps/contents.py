@@ -131,8 +131,11 @@ class Contents:
         have to work.
         """
         status = file.status
-        is_short = status.st_size <= LONGEST and not file.place.siblings
-        if not is_short or not is_settled(status) or not _asks_for_no_more(request):
+        is_short = status.st_size <= LONGEST
+        varies = file.place.siblings or file.place.kind.coding
+        if not is_short or varies or not is_settled(status):
+            return
+        if not _asks_for_no_more(request):
             return
         body: bytes | FileSlice | None
         body = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)

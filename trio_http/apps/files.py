@@ -223,7 +223,7 @@ class _Files:
             with refusing():
                 kind = self._kinds.of(name, (descriptor, status))
             siblings: Mapping[str, Version] = {}
-            if self._siblings is not None:
+            if self._siblings is not None and kind.coding is None:
                 siblings = self._siblings.of(folder, name, (descriptor, status))
             place = Place(request.segments[:-1], name, version_of(status), kind, siblings)
             # Both: a link may lead from one file system to another.

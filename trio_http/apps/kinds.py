@@ -22,6 +22,8 @@ NO_CHARSET = "none"
 # RFC 9110 5.6.2
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+_GZIP = b"\x1f\x8b\x08"  # RFC 1952 2.3.1; there is no other method
+
 # Where browsers look for it (HTML, "prescan a byte stream"; CSS Syntax 3.2).
 _DECLARED_WITHIN = 1024
 _DECLARATIONS = {
@@ -58,6 +60,8 @@ class Kinds:
         if self._media_type is not None:
             return Kind(self._media_type)
         kind = kind_of_name(name)
+        if kind.coding is not None:
+            return kind if _starts_with_gzip(file) else Kind(kind.content_type)
         if not kind.content_type.startswith("text/"):
             return kind
         charset = self._charset
@@ -96,3 +100,7 @@ def is_utf8(data: bytes, media_type: str) -> bool:
         codecs.utf_8_decode(data[:JUDGED], "strict", len(data) <= JUDGED)
         return True
     return False
+
+
+def _starts_with_gzip(file: OpenFile) -> bool:
+    return read_slice(file[0], 0, len(_GZIP)) == _GZIP

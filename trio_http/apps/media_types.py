@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mimetypes import MimeTypes
+from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -47,6 +48,10 @@ _BETTER = {
     "image/avif": ["avif"],
     "image/jxl": ["jxl"],
     "image/webp": ["webp"],
+    "model/vrml": ["wrl"],
+    "model/x3d+fastinfoset": ["x3db"],
+    "model/x3d+xml": ["x3d"],
+    "model/x3d-vrml": ["x3dv"],
     "text/calendar": ["ics"],
     "text/javascript": ["js", "mjs"],
     "text/markdown": ["md"],
@@ -58,6 +63,17 @@ _BETTER = {
 for _media_type, _suffixes in _BETTER.items():
     for _suffix in _suffixes:
         _TYPES.add_type(_media_type, f".{_suffix}")
+
+# Formats that are another one in a coding, by their registrations (IANA; SVG 1.1 1.2), and
+# that what loads them expects to be told so. Archives are none of these: whoever fetches
+# one wants the archive.
+_CODED = {
+    ".svgz": "image/svg+xml",
+    ".wrz": "model/vrml",
+    ".x3dbz": "model/x3d+fastinfoset",
+    ".x3dvz": "model/x3d-vrml",
+    ".x3dz": "model/x3d+xml",
+}
 
 # RFC 8187 3.2.1: what an extended value has as it is; letters and digits are, anyway.
 _PLAIN = "!#$&+-.^_`|~"
@@ -74,7 +90,10 @@ class Kind(NamedTuple):
 
 
 def kind_of_name(name: str) -> Kind:
-    """Return the media type that a file's name suggests."""
+    """Return the media type that a file's name suggests, and the coding that is part of it."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in _CODED:
+        return Kind(_CODED[suffix], "gzip")
     # It takes URLs, too: "data:" or "a:b" would be a scheme, but for the dot and slash.
     guessed, coding = _TYPES.guess_type(f"./{name}")
     if coding is not None:

@@ -6,9 +6,10 @@ import time
 from functools import lru_cache
 
 from trio_http.apps.found import Opened
-from trio_http.apps.media_types import UNKNOWN, Kind, attachment
+from trio_http.apps.media_types import ARCHIVES, UNKNOWN, Kind, attachment
 from trio_http.apps.stored import Version, modified_of, tag_of_version, version_of
 from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.coding import IDENTITY, accepts
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Compress, Request, Response
@@ -28,15 +29,26 @@ class Manner:
         self._fields(Kind(UNKNOWN))  # what cannot be sent is refused now, and not with every file
 
     def response(self, request: Request, file: Opened) -> Response:
-        """Return the response that sends a file, to be finished like any other."""
-        kind, varies = file.place.kind, bool(file.place.siblings)
+        """Return the response that sends a file, to be finished like any other.
+
+        A format that is another one in a coding (``.svgz``) is sent as that, to
+        be shown. To a client that refuses the coding, or saves the file, it is
+        an archive. These are two representations of the same bytes, so their
+        tags differ (RFC 9110 8.8.3.3).
+        """
+        kind, varies, of = file.place.kind, bool(file.place.siblings), ""
+        is_saved = bool(request.query_string) and "download" in request.query
         if file.coding is not None:
             kind = Kind(kind.content_type, file.coding)
+        elif kind.coding is not None:
+            varies = not is_saved
+            if is_saved or not accepts(request.headers.get("Accept-Encoding"), kind.coding):
+                kind, of = Kind(ARCHIVES[kind.coding]), IDENTITY
         status = file.status
         modified = modified_of(status, time.time())
         body = FileSlice(file.descriptor, 0, status.st_size)
-        headers = self._fields_of_version(kind, varies, version_of(status), modified)
-        if request.query_string and "download" in request.query:
+        headers = self._fields_of_version(kind, varies, version_of(status), modified, of)
+        if is_saved:
             headers = headers.adding("Content-Disposition", attachment(file.place.name))
         return Response(200, headers, body, self._compress)
 
@@ -46,12 +58,14 @@ class Manner:
         varies: object = None,
         version: Version | None = None,
         modified: int = 0,
+        of: str = "",
     ) -> Headers:
         fields = [("Content-Type", kind.content_type), ("X-Content-Type-Options", "nosniff")]
         if self._cache_control is not None:
             fields.append(("Cache-Control", self._cache_control))
         if version is not None:
-            fields.append(("ETag", str(tag_of_version(version))))
+            tag = tag_of_version(version)
+            fields.append(("ETag", str(tag.coded(of) if of else tag)))
             fields.append(("Last-Modified", http_date(modified)))
         if kind.coding is not None:
             fields.append(("Content-Encoding", kind.coding))

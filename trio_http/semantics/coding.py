@@ -116,6 +116,21 @@ QUICK = {
 IDENTITY = "identity"
 
 
+def accepts(accepted: str | None, coding: str) -> bool:
+    """Whether a client takes a coding, by ``Accept-Encoding``, even if it likes others better."""
+    if accepted is None:
+        return True
+    weights = _weights_of(accepted)
+    return weights.get(coding, weights.get("*", 0.0)) > 0.0
+
+
+def _weights_of(accepted: str) -> dict[str, float]:
+    weights = weights_of(accepted)
+    if "x-gzip" in weights:  # RFC 9110 8.4.1.3: the same as gzip
+        weights.setdefault("gzip", weights["x-gzip"])
+    return weights
+
+
 def choose_coding(accepted: str | None, offered: Iterable[str] | None = None) -> str | None:
     """The coding to send in: of those a client likes best, the first that is offered.
 
@@ -124,9 +139,7 @@ def choose_coding(accepted: str | None, offered: Iterable[str] | None = None) ->
     """
     if accepted is None:
         return IDENTITY
-    weights = weights_of(accepted)
-    if "x-gzip" in weights:  # RFC 9110 8.4.1.3: the same as gzip
-        weights.setdefault("gzip", weights["x-gzip"])
+    weights = _weights_of(accepted)
     others = weights.get("*", 0.0)
     best, weight = None, 0.0
     for coding in ENCODERS if offered is None else offered:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from trio_http.semantics.coding import ENCODERS
+from trio_http.semantics.coding import ENCODERS, IDENTITY
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.validators import ETag, has_too_many_tags, parse_date, parse_tags
@@ -45,8 +45,8 @@ class State:
 
     @classmethod
     def stored(cls, tag: ETag, modified: int) -> State:
-        """The state of something stored, which clients may know in any coding."""
-        return cls((tag, *map(tag.coded, ENCODERS)), modified)
+        """Return the state of something stored, which clients may know in any coding."""
+        return cls((tag, *map(tag.coded, (*ENCODERS, IDENTITY))), modified)
 
 
 MISSING = State(exists=False)
