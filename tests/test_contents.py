@@ -166,6 +166,12 @@ async def test_what_others_may_get_in_another_coding_is_not_kept(root: Path) -> 
     assert noted(root, asking(), kind=Kind("image/svg+xml", "gzip")).get(asking()) is None
 
 
+async def test_an_empty_file_is_not_kept(root: Path) -> None:
+    # It may have content all the same, as below /proc.
+    (root / "file").write_bytes(b"")
+    assert noted(root, asking()).get(asking()) is None
+
+
 async def test_what_was_changed_a_moment_ago_is_not_kept(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

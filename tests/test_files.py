@@ -16,7 +16,17 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.apps import directory, hashing, mounts, pace, patience, recent, siblings, stored
+from trio_http.apps import (
+    directory,
+    hashing,
+    mounts,
+    pace,
+    patience,
+    recent,
+    siblings,
+    stored,
+    virtual,
+)
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow
 from trio_http.apps.files import _Files, files
 from trio_http.apps.listing import Uploads, policy
@@ -307,8 +317,7 @@ async def test_an_answer_breaks_off_when_its_file_becomes_shorter(root: Path) ->
     assert [event.ending for event in events if isinstance(event, Record)] == [Ending.ABORTED]
 
 
-def descriptors() -> int:
-    """How many things this process has open."""
+def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -319,12 +328,12 @@ async def test_no_descriptor_stays_open(root: Path) -> None:
     async with open_client(files(root)) as client:
         for _ in range(2):
             await client.get("/file")
-        before = descriptors()  # with the folder itself, which stays open for a second
+        before = open_descriptors()  # with the folder itself, which stays open for a second
         for target in ("/file", "/nothing", "/link", "/fifo", "/../secret", "/page"):
             for accepted in ("identity", "gzip"):
                 await client.get(target, [("Accept-Encoding", accepted)])
                 await client.request("HEAD", target)
-        assert descriptors() <= before
+        assert open_descriptors() <= before
 
 
 # How it is represented
@@ -710,6 +719,55 @@ async def test_the_charset_of_a_text_is_told_where_it_is_known(root: Path) -> No
                 assert [answer.headers["Content-Type"] for answer in answers] == types
 
 
+# Files whose length lies
+
+LIMITS = Path("/proc/self/limits")
+needs_proc = pytest.mark.skipif(not LIMITS.exists(), reason="this system has no such files")
+
+
+def limits() -> bytes:
+    return LIMITS.read_bytes()
+
+
+@needs_proc
+async def test_what_the_kernel_makes_while_it_is_read_is_sent_whole() -> None:
+    async with open_client(files("/proc/self")) as client:
+        for _ in range(3):
+            answer = await client.get("/limits")
+            assert answer.body == limits()
+            assert answer.headers["Content-Length"] == str(len(answer.body))
+            assert "ETag" not in answer.headers
+            assert "Last-Modified" not in answer.headers
+            fields = [("Range", "bytes=0-9"), ("Want-Repr-Digest", "sha-256=1")]
+            part = await client.get("/limits", fields)
+            assert (part.status, part.body) == (200, answer.body)
+            assert "Repr-Digest" not in part.headers  # it would be that of another reading
+            head = await client.request("HEAD", "/limits")
+            assert (head.status, head.body) == (200, b"")
+        assert (await client.get("/sched/")).status == 404
+
+
+@needs_proc
+async def test_what_is_long_and_has_no_length_is_sent_in_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(virtual, "READ", 100)
+    async with open_client(files("/proc/self")) as client:
+        answer = await client.get("/limits")
+        assert answer.body == limits()
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+
+
+@needs_proc
+async def test_a_file_that_cannot_be_read_is_no_error_of_ours() -> None:
+    before = open_descriptors()
+    async with open_client(files("/proc/self")) as client:
+        assert (await client.get("/mem")).status == 503  # it has nothing at its start
+        assert (await client.get("/limits")).status == 200
+    while open_descriptors() > before:  # closed elsewhere
+        await trio.testing.wait_all_tasks_blocked(0.001)
+
+
 # Digests (RFC 9530)
 
 
@@ -913,10 +971,6 @@ async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root:
 
 
 # A slow disk
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @asynccontextmanager

@@ -145,3 +145,15 @@ def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
     assert "content-encoding" not in fields
     assert "vary" not in fields
     assert fields["content-disposition"] == 'attachment; filename="file"'
+
+
+def test_what_had_to_be_read_has_no_validators(file_of: FileOf) -> None:
+    file = file_of(Kind("application/octet-stream"))
+    file.read = b"processor: 0"
+    response = Manner(Compress.WORTHWHILE, "no-store").response(asking(), file)
+    assert response.body == b"processor: 0"
+    assert told(response) == {
+        "content-type": "application/octet-stream",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+    }

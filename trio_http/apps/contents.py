@@ -128,10 +128,11 @@ class Contents:
         """Keep the response with a file that has been opened for it, if it is a short one.
 
         Not so where other clients may get another one, or where the disk would
-        have to work.
+        have to work, nor an empty file: that may have content without its status
+        showing it.
         """
         status = file.status
-        is_short = status.st_size <= LONGEST
+        is_short = 0 < status.st_size <= LONGEST
         varies = file.place.siblings or file.place.kind.coding
         if not is_short or varies or not is_settled(status):
             return

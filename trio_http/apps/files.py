@@ -24,6 +24,7 @@ from trio_http.apps.representation import Manner
 from trio_http.apps.siblings import Siblings
 from trio_http.apps.stored import Version, version_of
 from trio_http.apps.storing import delete, put, take_form
+from trio_http.apps.virtual import read
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.threads import Custody, close_in_thread
 from trio_http.semantics.coding import choose_coding
@@ -56,9 +57,10 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     instead, whatever they are; with ``"none"``, nothing is. A directory's address
     ends with a slash, and is answered with its ``index.html``.
 
-    Files are sent as they are at that moment. A directory that is moved, and a
-    new sibling of a file that is asked for all the time, are noticed a second
-    later.
+    Files are sent as they are at that moment; those whose status does not tell
+    their length (``/proc``, ``/sys``) are read first, up to a megabyte, and have
+    no validators. A directory that is moved, and a new sibling of a file that is
+    asked for all the time, are noticed a second later.
 
     Without more being allowed, that is all. What else clients may do is said by
     ``allow``: see what a folder without an index holds (``LISTING``), reach
@@ -157,15 +159,15 @@ class _Files:
 
     async def _respond(self, exchange: Exchange, found: Opened, response: Response) -> None:
         request = exchange.request
-        if b"want-repr-digest" in request.headers.names:
+        if found.read is None and b"want-repr-digest" in request.headers.names:
             response = await self._digested(request, response, found)
         await exchange.respond(response)
 
     async def _look_up(self, request: Request, custody: Custody) -> Opened | Response:
         look_ups = self._directory.look_ups
         found = await in_time(lambda: custody.run(look_ups, self._find_for, request, custody))
-        # Listings and the like have more to do than look up.
-        if isinstance(found, Opened) and found.is_local:
+        # Listings and the like have more to do than look up, and so has what was read.
+        if isinstance(found, Opened) and found.is_local and found.read is None:
             self._recent.note(request.path, found.place)
         return found
 
@@ -220,15 +222,16 @@ class _Files:
     def _file(self, folder: Folder, name: str, request: Request) -> Opened:
         descriptor, status = folder.open(name)
         try:
+            body = read(descriptor, status)
             with refusing():
                 kind = self._kinds.of(name, (descriptor, status))
             siblings: Mapping[str, Version] = {}
-            if self._siblings is not None and kind.coding is None:
+            if self._siblings is not None and body is None and kind.coding is None:
                 siblings = self._siblings.of(folder, name, (descriptor, status))
             place = Place(request.segments[:-1], name, version_of(status), kind, siblings)
             # Both: a link may lead from one file system to another.
             is_local = all(map(self._mounts.is_local, (folder.descriptor, descriptor)))
-            found = Opened(place, descriptor, status, is_local=is_local)
+            found = Opened(place, descriptor, status, None, is_local, body)
             return found.or_sibling(folder, request)
         except BaseException:
             os.close(descriptor)

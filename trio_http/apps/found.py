@@ -16,6 +16,7 @@ from trio_http.apps.directory import Folder
 from trio_http.apps.media_types import Kind
 from trio_http.apps.siblings import SUFFIXES
 from trio_http.apps.stored import Version, modified_of, tag_of, version_of
+from trio_http.semantics.bodies import Body
 from trio_http.semantics.coding import IDENTITY, choose_coding
 from trio_http.semantics.conditional import State
 from trio_http.semantics.errors import HTTPError
@@ -57,6 +58,7 @@ class Opened:
 
     ``coding`` is that of the sibling that is open in place of the file, if one
     is. What ``is_local`` can be opened again without asking another machine.
+    ``read`` is the body of a file whose status does not tell its length.
     """
 
     place: Place
@@ -64,6 +66,7 @@ class Opened:
     status: os.stat_result
     coding: str | None = None
     is_local: bool = False
+    read: Body | None = None
 
     def or_sibling(self, folder: Folder, request: Request) -> Opened:
         """Return this file, or else the sibling that suits the client better, with this one closed.

@@ -8,7 +8,7 @@ from functools import lru_cache
 from trio_http.apps.found import Opened
 from trio_http.apps.media_types import ARCHIVES, UNKNOWN, Kind, attachment
 from trio_http.apps.stored import Version, modified_of, tag_of_version, version_of
-from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.bodies import Body, FileSlice
 from trio_http.semantics.coding import IDENTITY, accepts
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Headers
@@ -45,9 +45,14 @@ class Manner:
             if is_saved or not accepts(request.headers.get("Accept-Encoding"), kind.coding):
                 kind, of = Kind(ARCHIVES[kind.coding]), IDENTITY
         status = file.status
-        modified = modified_of(status, time.time())
-        body = FileSlice(file.descriptor, 0, status.st_size)
-        headers = self._fields_of_version(kind, varies, version_of(status), modified, of)
+        body: Body
+        if file.read is None:
+            modified = modified_of(status, time.time())
+            body = FileSlice(file.descriptor, 0, status.st_size)
+            headers = self._fields_of_version(kind, varies, version_of(status), modified, of)
+        else:
+            # Its times say nothing of its content, so there is nothing to validate it by.
+            headers, body = self._fields(kind, varies), file.read
         if is_saved:
             headers = headers.adding("Content-Disposition", attachment(file.place.name))
         return Response(200, headers, body, self._compress)
