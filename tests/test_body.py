@@ -189,7 +189,8 @@ async def test_others_have_their_turn_between_many_chunks() -> None:
         pieces = await all_of(sent.body)
         nursery.cancel_scope.cancel()
     assert [len(piece) for piece in pieces] == [CHUNKS_AT_ONCE] * 20
-    assert turns.count >= 19  # one between each two
+    # One between each two, of which the last may come too late: Trio draws lots within a turn.
+    assert turns.count >= 18
 
 
 LITTLE = Limits(framing=500)
