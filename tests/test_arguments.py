@@ -2,17 +2,30 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from trio_http import arguments
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 def test_what_is_right_is_taken(tmp_path: Path) -> None:
     assert arguments.address("[::1]:80") == "[::1]:80"
     assert arguments.host("Files.Example.org.") == "files.example.org"
     assert arguments.directory(str(tmp_path)) == tmp_path
+
+
+def test_a_directory_has_to_be_entered_not_listed(public: Path, as_somebody: AsSomebody) -> None:
+    (public / "in").mkdir(mode=0o711)
+    (public / "closed").mkdir(mode=0o600)
+    with as_somebody():
+        assert arguments.directory(str(public / "in")) == public / "in"
+        with pytest.raises(ArgumentTypeError, match="Permission denied"):
+            arguments.directory(str(public / "closed"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command line: what may be said, and what happens then."""
 
+import ctypes
 import gzip
 import inspect
 import io
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from json import loads
 from pathlib import Path
@@ -533,6 +534,55 @@ async def test_program_stops_at_once_when_it_is_told_twice(folder: Path) -> None
             assert await program.process.wait() == 0
         assert "Traceback" not in program.errors
     assert os.listdir(folder) == []  # noqa: PTH208 - nothing waits for it
+
+
+@contextmanager
+def watched(path: Path) -> Iterator[int]:
+    """A file that nobody can open while nobody says that they may, as a virus scanner has it.
+
+    What is given can be read when somebody tries. Not even SIGKILL is waited for
+    longer in such a call than in one to a file system that hangs.
+    """
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        scanner = libc.fanotify_init(FAN_CLASS_CONTENT, os.O_RDONLY)
+        mark = libc.fanotify_mark
+    except (OSError, AttributeError):
+        scanner = -1
+    if scanner < 0:
+        pytest.skip("nobody can be kept from opening a file here")
+    try:
+        event = ctypes.c_uint64(FAN_OPEN_PERM)
+        if mark(scanner, FAN_MARK_ADD, event, AT_FDCWD, os.fsencode(path)) != 0:
+            pytest.skip("nobody can be kept from opening a file on this file system")
+        yield scanner
+    finally:
+        os.close(scanner)
+
+
+FAN_CLASS_CONTENT, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD = 0x4, 0x1, 0x10000, -100
+
+
+async def test_program_ends_though_a_thread_hangs(folder: Path) -> None:
+    for name in ("hanging", "other"):
+        (folder / name).write_text(name)
+    with watched(folder / "hanging") as scanner:
+        async with (
+            started("files", ".", "--writable") as program,
+            connected(await program.port()) as client,
+            connected(await program.port()) as another,
+        ):
+            await client.send(b"GET /hanging HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await trio.lowlevel.wait_readable(scanner)
+            # It hangs, and nobody else is held up.
+            assert (await another.get("/other", [LOCALHOST])).body == b"other"
+            assert (await another.request("PUT", "/new", [LOCALHOST], b"x")).status == 201
+            program.process.send_signal(signal.SIGTERM)
+            await program.says("[SERVER STOPPING]")
+            program.process.send_signal(signal.SIGTERM)
+            with trio.fail_after(Timeouts().grace / 2):
+                assert await program.process.wait() == 0
+            assert "Traceback" not in program.errors
 
 
 async def test_program_serves_files(folder: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from json import loads
 from pathlib import Path
 from typing import TypeAlias
@@ -36,7 +37,7 @@ from trio_http.http1 import pages, threads
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.pages import read_slice
-from trio_http.http1.record import Ending, Event, Record
+from trio_http.http1.record import Ending, Event, Failure, Record
 from trio_http.http1.threads import Threads
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
@@ -1090,6 +1091,28 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
             assert (await client.request("PUT", "/newer", body=b"x")).status == 503
             assert (await client.request("DELETE", "/new")).status == 503
             assert (await client.get("/new")).body == b"x"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's own")
+async def test_a_file_that_cannot_be_read_ends_one_connection_and_is_told_to_us() -> None:
+    # Its first page is none, so to read it is an error, of which nobody knows before.
+    events: list[Event] = []
+
+    async def app(exchange: Exchange) -> None:
+        with Path("/proc/self/mem").open("rb") as file:  # noqa: ASYNC230 - nothing waits for it
+            await exchange.respond(Response(200, body=FileSlice(file.fileno(), 0, 100_000)))
+
+    near, far = trio.socket.socketpair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve_stream, app, trio.SocketStream(far), report=events.append))
+        async with trio.SocketStream(near) as connection:
+            client = Client(connection)
+            await client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert (await client.rest()).endswith(b"\r\n\r\n")
+    (record,) = [event for event in events if isinstance(event, Record)]
+    assert (record.status, record.ending) == (200, Ending.ABORTED)
+    (failure,) = [event for event in events if isinstance(event, Failure)]
+    assert isinstance(failure.error, OSError)
 
 
 async def test_a_folder_that_stays_locked_is_told_to_the_client(

@@ -36,12 +36,14 @@ def test_a_system_that_cannot_tell_is_asked_nothing(
     path.write_bytes(b"hello")
     with path.open("rb") as file:
         assert read_cached(FileSlice(file.fileno(), 0, 5)) is None
+        assert not is_cached(FileSlice(file.fileno(), 0, 5))
 
 
 def test_a_file_that_cannot_be_read_so_is_not_in_memory() -> None:
     reading, writing = os.pipe()
     try:
         assert read_cached(FileSlice(reading, 0, 1)) is None
+        assert not is_cached(FileSlice(reading, 0, 1))
     finally:
         os.close(reading)
         os.close(writing)
@@ -69,3 +71,15 @@ async def test_pieces_of_a_file_are_no_larger_than_needed(
         assert b"".join(pieces) == content[10 : 10 + 2 * PIECE + 1]
         assert read_slice(file, len(content) - 1, 5) == content[-1:]
         assert read_slice(file, len(content), 5) == b""
+
+
+async def test_a_file_that_becomes_shorter_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+
+    async def send(data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        assert data == b"hello"
+
+    with path.open("rb") as file, pytest.raises(EOFError, match="shorter"):
+        await send_pieces(FileSlice(file.fileno(), 0, 6), send)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Event as ThreadEvent
 
 import pytest
 import trio
@@ -363,6 +364,47 @@ async def test_a_file_that_cannot_be_read_is_no_fault_of_the_client(
             await transport.send_file(FileSlice(write_only, 0, 10), PATIENCE)
     finally:
         os.close(write_only)
+
+
+UNREADABLE = Path("/proc/self/mem")  # its first page is none
+
+
+@both_ways
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux's own")
+async def test_a_disk_that_is_broken_is_no_fault_of_the_client(sendfile: None, pair: Pair) -> None:
+    transport, _ = pair
+    with opened(UNREADABLE) as descriptor, pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        await transport.send_file(FileSlice(descriptor, 0, 10), PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no such call")
+async def test_a_thread_that_hangs_keeps_no_client(
+    tcp: Pair, file: int, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, theirs = tcp
+    begun, go_on = trio.Event(), ThreadEvent()
+    token = trio.lowlevel.current_trio_token()
+
+    def hang(ours: int, descriptor: int, offset: int, count: int) -> int:
+        token.run_sync_soon(begun.set)
+        go_on.wait()
+        return really_send(ours, descriptor, offset, count)
+
+    really_send: Callable[[int, int, int, int], int] = os.sendfile
+    monkeypatch.setattr(os, "sendfile", hang)
+    monkeypatch.setattr(pages, "CAN_TELL_CACHED", False)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(transport.send_file, FileSlice(file, 0, 10), PATIENCE)
+            await begun.wait()
+            nursery.cancel_scope.cancel()
+        await transport.aclose()
+        assert await read_all(theirs) == b""
+    finally:
+        go_on.set()
+    while pages.READS.limiter.borrowed_tokens:
+        await wait_all_tasks_blocked(0.001)
+    assert await read_all(theirs) == b""  # it is too late for the thread to send anything
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a file of Linux's own")
