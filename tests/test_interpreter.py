@@ -4,6 +4,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,15 +117,43 @@ async def test_a_stream_waits_until_its_piece_is_taken() -> None:
     assert steps == ["sent"]
 
 
-async def test_a_stream_lets_others_run_though_there_is_always_room() -> None:
-    async def has_room(piece: bytes | FileSlice) -> None:
-        pass
+async def has_room(piece: bytes | FileSlice) -> None:
+    pass
 
+
+async def test_a_stream_lets_others_run_though_there_is_always_room() -> None:
     send = fair(has_room)
     for _ in range(3):
         with assert_checkpoints():
             for _ in range(16):
                 await send(b"1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        stream_of(*[b"1"] * 1600),
+        replace(stream_of(*[b"1"] * 1600), pulse=Pulse(15, b"!")),
+        Chain((b"1",) * 1600),
+        Chain((stream_of(b"1"),) * 1600),
+        Encoded(stream_of(*[b"1"] * 1600), "gzip"),
+        Encoded(Chain((b"1",) * 1600), "gzip"),
+    ],
+)
+async def test_others_have_a_turn_between_small_pieces_however_they_come_about(body: Body) -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_turns)
+        await run(body, has_room)
+        nursery.cancel_scope.cancel()
+    assert turns >= 95  # one after each 16 pieces, or nearly so
 
 
 PULSES = [None, Pulse(15, b"!")]

@@ -15,7 +15,8 @@ from trio_http.semantics.coding import ENCODERS, QUICK
 PassOn: TypeAlias = Callable[[bytes | FileSlice], Awaitable[None]]
 """Takes what can leave as it is: bytes, or a part of a file for the kernel to send."""
 
-# After so many pieces of a stream others have a turn, whether the client has room or not.
+# Pieces of a stream, or parts of a chain, after which other tasks have a turn, even
+# where the client has room for more.
 _PIECES = 16
 
 
@@ -30,8 +31,10 @@ async def run(body: Body, pass_on: PassOn) -> None:
             else:
                 await run_with_pulse(body, body.pulse, pass_on)
         case Chain():
-            for part in body.parts:
+            for number, part in enumerate(body.parts, 1):
                 await run(part, pass_on)
+                if number % _PIECES == 0:
+                    await trio.lowlevel.checkpoint()
         case Encoded():
             await run_encoded(body, pass_on)
         case _:
