@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -161,8 +162,16 @@ def _no_number(name: str) -> None:
     raise ValueError(f"no number in JSON: {name}")  # NaN and the infinities (RFC 8259 6)
 
 
+def _finite(digits: str) -> float:
+    """Return the number, unless it is larger than any that can be sent back."""
+    number = float(digits)
+    if math.isinf(number):
+        raise HTTPError(400, "a number in the JSON is too large")
+    return number
+
+
 # The functions of ``json`` would make one of these for each text.
-_FROM_JSON = json.JSONDecoder(parse_constant=_no_number)
+_FROM_JSON = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
