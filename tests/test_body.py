@@ -20,6 +20,7 @@ from trio_http.http1.sockets import SocketTransport
 from trio_http.http1.stream import StreamTransport
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.incoming import give_way_of
 from trio_http.semantics.limits import Limits, Timeouts
 
 COUNTED = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
@@ -191,6 +192,12 @@ async def test_others_have_their_turn_between_many_chunks() -> None:
     assert [len(piece) for piece in pieces] == [CHUNKS_AT_ONCE] * 20
     # One between each two, of which the last may come too late: Trio draws lots within a turn.
     assert turns.count >= 18
+
+
+async def test_whoever_understands_a_body_can_give_way() -> None:
+    body = Sent(COUNTED, b"hello").body
+    with trio.testing.assert_checkpoints():
+        await give_way_of(body)()
 
 
 LITTLE = Limits(framing=500)

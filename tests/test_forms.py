@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import pairwise
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import pytest
 import trio
@@ -11,7 +11,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.forms import MOST_FIELDS, Form, form_of
+from trio_http.semantics.forms import (
+    AT_ONCE,
+    BESIDE,
+    EVENTS_AT_ONCE,
+    MOST_FIELDS,
+    Form,
+    decoded_pieces,
+    form_of,
+)
 from trio_http.semantics.headers import NO_FIELDS
 from trio_http.semantics.incoming import READ_LIMIT
 from trio_http.semantics.parameters import Parameters
@@ -41,6 +49,15 @@ class Pieces:
                 raise piece
             return piece
         raise StopAsyncIteration
+
+
+class Shared(Pieces):
+    """A body that other tasks wait beside, and how often they had their turn."""
+
+    turns = 0
+
+    async def give_way(self) -> None:
+        self.turns += 1
 
 
 def form(content_type: str, *pieces: bytes | Exception) -> Form:
@@ -103,6 +120,44 @@ def test_what_is_no_form_is_refused(content_type: str) -> None:
 )
 async def test_both_encodings_are_the_same_form(content_type: str, body: bytes) -> None:
     assert await all_of(form(content_type, body)) == [("title", None, None, "café".encode())]
+
+
+# Turns of others
+
+
+ESCAPES = b"%41" * (300_000 // 3)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "turns"),
+    [
+        (URLENCODED, b"a=1&b=2", 0),
+        (URLENCODED, b"a=" + ESCAPES, 300_000 // AT_ONCE),
+        (URLENCODED, ESCAPES, 300_000 // AT_ONCE),
+        (URLENCODED, b"&".join([b"a=" + b"%41" * 1000] * 100), 300_000 // (2 * AT_ONCE)),
+        (URLENCODED, b"&".join([b"a"] * 1000), 1000 * BESIDE // (2 * AT_ONCE)),
+        (MULTIPART, multipart(named("a", b"1"), named("b", b"2")), 0),
+        (MULTIPART, multipart(named("a", bytes(300_000))), 0),  # one piece is no work
+        (MULTIPART, multipart(*[named("a", b"1")] * 900), 900 * 3 // EVENTS_AT_ONCE),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
+)
+async def test_others_have_their_turn_while_much_is_understood(
+    content_type: str, body: bytes, turns: int
+) -> None:
+    shared = Shared([body])
+    fields = await all_of(form_of(content_type, shared))
+    assert fields
+    assert turns <= shared.turns <= 3 * turns
+
+
+@pytest.mark.parametrize("end", [b"%41", b"%4", b"%", b"+%41%", b"%%%", b"%zz"])
+@pytest.mark.parametrize("before", range(5))
+def test_no_escape_is_cut_in_two(before: int, end: bytes) -> None:
+    raw = (b"x" * (AT_ONCE - before) + end) * 3
+    pieces = list(decoded_pieces(raw))
+    assert b"".join(pieces) == unquote_to_bytes(raw.replace(b"+", b" "))
+    assert all(pieces)
 
 
 # Urlencoded

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all, text_in
+from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, give_way_of, read_all, text_in
 
 
 class Pieces:
@@ -81,6 +81,19 @@ def test_the_usual_limit_holds_a_form_but_no_film() -> None:
 def test_a_body_is_its_pieces_and_its_trailers() -> None:
     body: IncomingBody = Pieces()
     assert body.trailers == Headers()
+
+
+async def test_a_body_gives_way_if_it_can() -> None:
+    class Shared(Pieces):
+        turns = 0
+
+        async def give_way(self) -> None:
+            self.turns += 1
+
+    body = Shared()
+    await give_way_of(body)()
+    await give_way_of(Pieces())()
+    assert body.turns == 1
 
 
 # Texts

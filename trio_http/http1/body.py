@@ -152,6 +152,10 @@ class RequestBody:
             raise
         return b""
 
+    async def give_way(self) -> None:
+        """Let other tasks run, between two steps of work on what has arrived."""
+        await trio.lowlevel.checkpoint()
+
     def open_pipe(self) -> Pipe | None:
         """A pipe for ``receive_into``, to be closed by whoever asks.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
@@ -38,6 +38,32 @@ class IncomingBody(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def __anext__(self) -> bytes: ...
+
+
+@runtime_checkable
+class GivesWay(Protocol):
+    """A body that arrives while other tasks wait for their turn.
+
+    Large pieces of it take long to understand. ``semantics`` cannot pause by
+    itself, so a body does that for its reader; one that is in memory from the
+    start, as in tests, needs no such method.
+    """
+
+    async def give_way(self) -> None:
+        """Let other tasks run, between two steps of work on what has arrived."""
+        ...
+
+
+GiveWay: TypeAlias = Callable[[], Awaitable[None]]
+
+
+async def _go_on() -> None:
+    """Return at once."""
+
+
+def give_way_of(body: IncomingBody) -> GiveWay:
+    """Return what lets other tasks run while a body is being understood."""
+    return body.give_way if isinstance(body, GivesWay) else _go_on
 
 
 async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
