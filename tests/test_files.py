@@ -731,7 +731,13 @@ def limits() -> bytes:
 
 
 @needs_proc
-async def test_what_the_kernel_makes_while_it_is_read_is_sent_whole() -> None:
+@pytest.mark.parametrize(
+    "types", [mounts.LOCAL_TYPES, mounts.LOCAL_TYPES | {"proc"}], ids=["as it is", "local"]
+)
+async def test_what_the_kernel_makes_while_it_is_read_is_sent_whole(
+    monkeypatch: pytest.MonkeyPatch, types: frozenset[str]
+) -> None:
+    monkeypatch.setattr(mounts, "LOCAL_TYPES", types)
     async with open_client(files("/proc/self")) as client:
         for _ in range(3):
             answer = await client.get("/limits")

@@ -46,7 +46,8 @@ class Place:
         """
         descriptor, status = folder.reopen(self.name)
         if version_of(status) == self.version:
-            return Opened(self, descriptor, status).or_sibling(folder, request)
+            file = Opened(self, descriptor, status)
+            return file.or_sibling(folder, request) if self.siblings else file
         os.close(descriptor)
         return None
 
