@@ -94,6 +94,28 @@ def test_what_the_names_in_a_pattern_stand_for(
     assert Pattern.parse(pattern).match(path) == names
 
 
+@pytest.mark.parametrize(
+    "pattern", ["/{y}-{m}-{d}", "/{a}{b}{c}", "/{a}.{b}/x", "/{a:path}/x/{b:path}/{c:path}/y"]
+)
+def test_no_path_takes_long_to_be_found_another(pattern: str) -> None:
+    # An expression that tries each way to share these between the names takes hours.
+    for unit in ("-", ".", "/x/", "a", "-."):
+        assert Pattern.parse(pattern).match("/" + unit * (8000 // len(unit)) + "/") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "names"),
+    [
+        ("/{year:int}-{month:int}", "/2026-11", {"year": 2026, "month": 11}),
+        ("/{name}.{ending}", "/caf%C3%A9.tar.gz", {"name": "café.tar", "ending": "gz"}),
+        ("/{name}{number:int}", "/v12", {"name": "v1", "number": 2}),
+        ("/{a:path}/x/{b:path}", "/a/x/b/x/c", {"a": "a/x/b", "b": "c"}),
+    ],
+)
+def test_several_names_in_a_segment(pattern: str, path: str, names: dict[str, object]) -> None:
+    assert Pattern.parse(pattern).match(path) == names
+
+
 @given(st.text(alphabet="ab/%2Fe.\n", max_size=12))
 def test_a_name_is_exactly_one_segment_decoded(path: str) -> None:
     expected = None

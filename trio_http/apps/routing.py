@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any, TypeAlias, TypeVar
 
+from trio_http.apps.splitting import DIGITS, Extent, is_ambiguous, split
 from trio_http.http1.exchange import App, Exchange
 from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token
@@ -29,6 +30,7 @@ class _Kind:
     """What a name can stand for, and what a handler is given for it."""
 
     regex: str
+    extent: Extent  # the same, where a regular expression would take too long
     type: type
     read: Callable[[str], Any]
 
@@ -36,9 +38,9 @@ class _Kind:
 # Each takes all that those before it take. So many digits are enough for 128
 # bits, and no more than ``int`` reads in no time.
 _KINDS = {
-    "int": _Kind("([0-9]{1,39})", int, int),
-    "str": _Kind("([^/]+)", str, decoded),
-    "path": _Kind("(.+)", str, decoded),
+    "int": _Kind("([0-9]{1,39})", Extent(only=DIGITS, longest=39), int, int),
+    "str": _Kind("([^/]+)", Extent(stop="/"), str, decoded),
+    "path": _Kind("(.+)", Extent(), str, decoded),
 }
 _WIDTHS = list(_KINDS)
 
@@ -59,6 +61,7 @@ class Pattern:
     literals: tuple[str, ...]  # one more than there are names, which stand between them
     names: tuple[str, ...]
     kinds: tuple[str, ...]
+    is_ambiguous: bool
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
@@ -81,7 +84,8 @@ class Pattern:
             re.escape(literal) + group
             for literal, group in zip(literals, [*groups, ""], strict=True)
         )
-        return cls(text, re.compile(regex, re.DOTALL), literals, names, kinds)
+        ambiguous = is_ambiguous(literals, [_KINDS[kind].extent for kind in kinds])
+        return cls(text, re.compile(regex, re.DOTALL), literals, names, kinds, ambiguous)
 
     @property
     def has_one_spelling(self) -> bool:
@@ -93,14 +97,19 @@ class Pattern:
 
         Unless ``has_one_spelling``, the path has to be a ``literal_path``.
         """
-        match = self.regex.fullmatch(path)
-        if match is None:
+        texts: Sequence[str] | None
+        if self.is_ambiguous:
+            texts = split(path, self.literals, [_KINDS[kind].extent for kind in self.kinds])
+        else:
+            match = self.regex.fullmatch(path)
+            texts = None if match is None else match.groups()
+        if texts is None:
             return None
         if "%" not in path and "int" not in self.kinds:  # as mostly: texts, in clear
-            return dict(zip(self.names, match.groups(), strict=True))
+            return dict(zip(self.names, texts, strict=True))
         return {
             name: _KINDS[kind].read(text)
-            for name, kind, text in zip(self.names, self.kinds, match.groups(), strict=True)
+            for name, kind, text in zip(self.names, self.kinds, texts, strict=True)
         }
 
     def covers(self, other: Pattern) -> bool:
