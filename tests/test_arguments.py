@@ -20,7 +20,7 @@ def test_what_is_right_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_directory_has_to_be_entered_not_listed(public: Path, as_somebody: AsSomebody) -> None:
-    (public / "in").mkdir(mode=0o711)
+    (public / "in").mkdir(mode=0o311)
     (public / "closed").mkdir(mode=0o600)
     with as_somebody():
         assert arguments.directory(str(public / "in")) == public / "in"

@@ -1270,7 +1270,7 @@ async def test_a_folder_that_may_be_passed_through_only_is_not_listed(
 ) -> None:
     (public / "folder" / "deep").mkdir(parents=True)
     (public / "folder" / "deep" / "file").write_bytes(b"deep")
-    (public / "folder").chmod(0o711)
+    (public / "folder").chmod(0o311)
     with as_somebody():
         async with open_client(files(public, allow=Allow.LISTING)) as client:
             for _ in range(3):

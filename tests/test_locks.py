@@ -161,7 +161,7 @@ def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(
     public: Path, as_somebody: AsSomebody
 ) -> None:
     (public / "drop").mkdir()
-    (public / "drop").chmod(0o733)
+    (public / "drop").chmod(0o333)
     with as_somebody(), opened(public / "drop") as folder:
         with alone_in(folder), pytest.raises(BlockingIOError):
             flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,7 +173,7 @@ def test_where_nothing_above_may_be_read_threads_take_turns_all_the_same(
 ) -> None:
     monkeypatch.setattr(locks, "TURN", 0.001)
     monkeypatch.setattr(locks, "_LEVELS", 1)
-    public.chmod(0o733)
+    public.chmod(0o333)
     with (
         as_somebody(),
         opened(public) as folder,

@@ -107,7 +107,7 @@ def test_a_folder_may_be_one_to_drop_things_in(
     public: Path, way: str, frame: ExitStack, as_somebody: AsSomebody
 ) -> None:
     (public / "drop").mkdir()
-    (public / "drop").chmod(0o733)
+    (public / "drop").chmod(0o333)
     with as_somebody():
         part = part_of(frame, public / "drop")
         part.write([b"1"])
