@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from trio_http.semantics.charsets import decoded
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 
 # A megabyte holds any form or JSON document that people write, and a hundred
 # clients at once do not fill a small machine. What is larger should be streamed.
 READ_LIMIT = 1024 * 1024
-
-# The charsets that texts come in (WHATWG Encoding 4.2), of those that Python knows.
-# Not all that it knows are charsets, one takes quadratic time, and names that
-# it has never heard of it remembers for ever.
-_CHARSETS = {"utf-8", "utf8", "utf-16", "utf-16be", "utf-16le", "us-ascii", "ascii", "latin1"}
-_CHARSETS |= {f"iso-8859-{part}" for part in range(1, 17) if part != 12}
-_CHARSETS |= {f"windows-125{page}" for page in range(9)}
-_CHARSETS |= {"big5", "euc-jp", "euc-kr", "gb2312", "gb18030", "gbk", "iso-2022-jp", "shift_jis"}
-_CHARSETS |= {"ibm866", "koi8-r", "koi8-u", "macintosh", "tis-620"}
 
 
 class IncomingBody(Protocol):
@@ -81,11 +73,14 @@ async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
     return bytes(whole)
 
 
-def text_in(raw: bytes, charset: str) -> str:
-    """The text that bytes are in a charset; 400 where they are none, 415 for an unknown charset."""
-    if charset.lower() not in _CHARSETS:
-        raise HTTPError(415, f"the charset {charset} is unknown here")
+def text_in(raw: bytes, charset: str, what: str = "the body") -> str:
+    """Return the text that bytes are in a charset, ``what`` being what they are called.
+
+    ``HTTPError``: 400 for bytes that are not valid in it, 415 for an unknown charset.
+    """
     try:
-        return raw.decode(charset)
+        return decoded(raw, charset)
+    except LookupError:
+        raise HTTPError(415, f"the charset {charset} of {what} is unknown here") from None
     except ValueError:
-        raise HTTPError(400, f"the body is no {charset}") from None
+        raise HTTPError(400, f"{what} is not valid {charset}") from None
