@@ -12,6 +12,7 @@ import pytest
 
 from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX, Allow
 from trio_http.apps.files import files
+from trio_http.semantics import forms
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.limits import Limits
 from trio_http.testing import Answer, Client, open_client
@@ -300,10 +301,64 @@ async def test_a_form_is_for_the_folder_that_it_was_sent_to(root: Path) -> None:
     assert contents(root) == {"folder/name": b"data"}
 
 
-async def test_what_else_is_in_a_form_is_skipped(root: Path) -> None:
-    parts = [('name="comment"', b"x" * 100_000), file(""), file("name"), ('name="more"', b"")]
+async def test_what_a_form_has_that_is_empty_or_no_file_is_skipped(root: Path) -> None:
+    parts = [('name="_charset_"', b"utf-8"), file("", b""), file("name"), ('name="more"', b"")]
     assert (await post(root, *parts)).status == 303
     assert contents(root) == {"name": b"data"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'name="comment"',  # what ``curl -F 'comment=<file'`` sends
+        'name="comment"; filename=""',
+        "name=\"comment\"; filename*=UTF-8''",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100_000])
+async def test_content_without_the_name_of_a_file_is_told(root: Path, head: str, size: int) -> None:
+    answer = await post(root, file("before"), (head, b"x" * size), file("after"))
+    assert answer.body.decode() == (
+        "400 Bad Request: the field “comment” has no file name; stored: “before”, “after”\n"
+    )
+    assert contents(root) == {"before": b"data", "after": b"data"}
+
+
+async def test_a_file_that_has_only_an_extended_name_is_stored(root: Path) -> None:
+    answer = await post(root, ("name=\"file\"; filename*=UTF-8''caf%C3%A9.txt", b"data"))
+    assert answer.status == 303
+    assert contents(root) == {"café.txt": b"data"}
+
+
+async def test_an_extended_name_that_nobody_understands_is_told(root: Path) -> None:
+    answer = await post(root, file("a"), ("name=\"file\"; filename*=x''y", b"data"), file("b"))
+    assert answer.body.decode() == (
+        "400 Bad Request: filename* of the field file is malformed; stored: “a”\n"
+    )
+    assert contents(root) == {"a": b"data"}
+
+
+async def test_a_file_keeps_a_name_that_is_no_utf_8(root: Path) -> None:
+    raw = b"\x93\xfa\x96{ caf\xe9"  # of Shift_JIS and Latin-1
+    name = raw.decode("utf-8", "surrogateescape")
+    assert (await post(root, file(name))).status == 303
+    assert raw in os.listdir(os.fsencode(root))  # noqa: PTH208 - as it is
+    answer = await post(root, file(name, b"other"))
+    assert (answer.status, "“���{ caf�”".encode() in answer.body) == (409, True)
+    assert contents(root) == {name: b"data"}
+
+
+async def test_more_files_than_a_form_may_have_are_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "MOST_FIELDS", 12)  # a thousand take seconds
+    answer = await post(root, *[file(f"{n:04}", b"%d" % n) for n in range(15)])
+    assert answer.status == 413
+    names = ", ".join([f"“{n:04}”" for n in range(10)])
+    assert answer.body.decode() == (
+        f"413 Content Too Large: a form may have at most 12 fields; stored: {names} and 2 more\n"
+    )
+    assert contents(root) == {f"{n:04}": b"%d" % n for n in range(12)}
 
 
 @pytest.mark.parametrize(
@@ -340,21 +395,27 @@ async def test_files_of_a_form_keep_their_names(root: Path, filename: str, name:
     ],
 )
 async def test_names_that_cannot_be_are_refused(root: Path, filename: str) -> None:
-    answer = await post(root, file(filename))
-    assert (answer.status, "no file can be called “" in answer.body.decode()) == (400, True)
-    assert contents(root.parent) == {}
+    answer = await post(root, file("a"), file(filename), file("b"))
+    text = answer.body.decode()
+    assert answer.status == 400
+    assert "the name is longer" in text or "no file can be stored under this name" in text
+    assert text.endswith("; stored: “a”, “b”\n")
+    assert contents(root.parent) == {"root/a": b"data", "root/b": b"data"}
 
 
 async def test_a_form_replaces_nothing(root: Path) -> None:
     (root / "old").write_bytes(b"old")
     answer = await post(root, file("before"), file("old"), file("folder"), file("behind"))
     assert answer.status == 409
-    assert "kept as it was: “old”, “folder”" in answer.body.decode()
+    assert answer.body.decode() == (
+        "409 Conflict: there already, and kept as it was: “old”, “folder”; "
+        "stored: “before”, “behind”\n"
+    )
     assert contents(root) == {"before": b"data", "old": b"old", "behind": b"data"}
 
 
 @pytest.mark.parametrize(
-    "parts", [[], [file("")], [('name="file"', b"data")], [('name="file"; filename=""', b"data")]]
+    "parts", [[], [file("", b"")], [('name="file"', b"")], [('name="_charset_"', b"utf-8")]]
 )
 async def test_a_form_without_a_file_is_refused(root: Path, parts: list[tuple[str, bytes]]) -> None:
     answer = await post(root, *parts)
@@ -364,7 +425,10 @@ async def test_a_form_without_a_file_is_refused(root: Path, parts: list[tuple[st
 async def test_a_form_that_breaks_off_stores_what_was_whole(root: Path) -> None:
     body = form_of(file("whole"), file("half", b"x" * 1000))[:-500]
     async with connected(root) as client:
-        assert (await client.request("POST", "/", [FORM], body)).status == 400
+        answer = await client.request("POST", "/", [FORM], body)
+    assert answer.body.decode() == (
+        "400 Bad Request: the multipart form is malformed or breaks off; stored: “whole”\n"
+    )
     assert contents(root) == {"whole": b"data"}
 
 

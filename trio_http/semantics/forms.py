@@ -2,23 +2,28 @@
 
 ``multipart/form-data`` (RFC 7578) is taken apart by the library ``multipart``,
 which neither buffers nor waits; it comes with the extra ``forms``.
+
+Names are UTF-8 in which other bytes survive as surrogates, as everywhere here.
+Values are bytes; as text they are in the charset that their part names, or else
+in the one that the field ``_charset_`` names (RFC 7578 4.6), or else in UTF-8.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from trio_http.semantics.dispositions import filename_of, unescaped
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import media_type_of, parameter_of
 from trio_http.semantics.headers import text_of
-from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, give_way_of, read_all
+from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, give_way_of, read_all, text_in
 from trio_http.semantics.parameters import MOST, Parameters
 
 if TYPE_CHECKING:
@@ -35,6 +40,10 @@ AT_ONCE = 8 * 1024  # bytes of an urlencoded form
 BESIDE = 64  # bytes that take as long as a field beside them
 EVENTS_AT_ONCE = 16  # beginnings, pieces and ends of parts
 
+# The field that tells the charset of the others (HTML, "constructing the entry list"),
+# and the bytes that this may take, which is more than the longest label does.
+CHARSET_FIELD, LONGEST_LABEL = "_charset_", 100
+
 # RFC 2046 5.1.1 says how long it may be, and takes fewer characters than some clients do.
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
 
@@ -47,15 +56,24 @@ Pull: TypeAlias = Callable[[], Awaitable[bytes]]
 class Field:
     """One field of a form: its name and, pulled piece by piece, its value.
 
-    ``filename`` and ``media_type`` are what the client says, of files mostly, or
-    else None; a filename is not to be trusted with more than being shown. A
-    field has to be read before the next one is asked for; what is left is skipped.
+    ``filename``, ``media_type`` and ``charset`` are what the client says, of files
+    mostly, or else None; a filename is not to be trusted with more than being
+    shown. A field has to be read before the next one is asked for; what is left
+    is skipped.
     """
 
-    def __init__(self, name: str, filename: str | None, media_type: str | None, pull: Pull) -> None:
+    def __init__(
+        self,
+        name: str,
+        filename: str | None,
+        media_type: str | None,
+        pull: Pull,
+        charset: str | None = None,
+    ) -> None:
         self.name = name
         self.filename = filename
         self.media_type = media_type
+        self.charset = charset
         self._pull = pull
 
     def __aiter__(self) -> Field:
@@ -72,11 +90,15 @@ class Field:
         return await read_all(self, limit)
 
     async def text(self, limit: int = READ_LIMIT) -> str:
-        """The whole value as text, which has to be UTF-8."""
-        try:
-            return (await self.read(limit)).decode()
-        except UnicodeDecodeError:
-            raise HTTPError(400, f"the field {self.name} is no UTF-8") from None
+        """Return the whole value as text, in its charset or in UTF-8.
+
+        A value that is not valid in it is a 400, an unknown charset a 415.
+        """
+        return _text_of(self, await self.read(limit))
+
+
+def _text_of(field: Field, value: bytes) -> str:
+    return text_in(value, field.charset or "utf-8", f"the field {field.name}")
 
 
 class Form:
@@ -95,21 +117,29 @@ class Form:
         return field
 
     async def values(self, limit: int = READ_LIMIT) -> Parameters:
-        """All fields at once, for forms without files; together at most ``limit`` bytes."""
-        pairs = []
+        """All fields at once, for forms without files; together at most ``limit`` bytes.
+
+        ``_charset_`` may come after the fields whose charset it tells.
+        """
+        fields: list[tuple[Field, bytes]] = []
+        charset = None
         left = limit
         async for field in self:
-            value = await field.text(left)
-            left -= len(value.encode())
-            pairs.append((field.name, value))
-        return Parameters(pairs)
+            value = await field.read(left)
+            left -= len(value)
+            fields.append((field, value))
+            if field.name == CHARSET_FIELD and not charset:
+                charset = text_of(value)
+        for field, _ in fields:
+            field.charset = field.charset or charset
+        return Parameters([(field.name, _text_of(field, value)) for field, value in fields])
 
 
 def form_of(content_type: str, body: IncomingBody) -> Form:
     """The form that a body holds, in either of HTML's encodings; any other is a 415."""
     match media_type_of(content_type):
         case "application/x-www-form-urlencoded":
-            return Form(_Urlencoded(body).next_field)
+            return Form(_Urlencoded(body, parameter_of(content_type, "charset")).next_field)
         case "multipart/form-data":
             return Form(_Multipart(body, content_type).next_field)
         case _:
@@ -119,8 +149,9 @@ def form_of(content_type: str, body: IncomingBody) -> Form:
 class _Urlencoded:
     """Small by nature: read whole, then decoded and given out field by field."""
 
-    def __init__(self, body: IncomingBody) -> None:
+    def __init__(self, body: IncomingBody, charset: str | None) -> None:
         self._body = body
+        self._charset = charset  # of which the media type knows nothing, but some clients do
         self._give_way = give_way_of(body)
         self._rest: Iterator[bytes] | None = None
         self._work = 0  # bytes since others had a turn, and what fields cost beside them
@@ -129,8 +160,10 @@ class _Urlencoded:
         if self._rest is None:
             raw = await read_all(self._body, READ_LIMIT)
             if raw.count(b"&") >= MOST:
-                raise HTTPError(400, f"more than {MOST} fields")
-            self._rest = iter(raw.split(b"&"))
+                raise _too_many()
+            pairs = raw.split(b"&")
+            self._charset = _charset_in(pairs) or self._charset
+            self._rest = iter(pairs)
         pair = next(filter(None, self._rest), None)
         if pair is None:
             return None
@@ -139,7 +172,8 @@ class _Urlencoded:
             await self._give_way()
             self._work = 0
         name, _, value = pair.partition(b"=")
-        return Field(text_of(await _all(self._pull_of(name))), None, None, self._pull_of(value))
+        name = await _all(self._pull_of(name))
+        return Field(text_of(name), None, None, self._pull_of(value), self._charset)
 
     def _pull_of(self, raw: bytes) -> Pull:
         pieces = decoded_pieces(raw)
@@ -151,6 +185,18 @@ class _Urlencoded:
             return next(pieces, b"")
 
         return pull
+
+
+def _charset_in(pairs: Iterable[bytes]) -> str | None:
+    """Return what a form says of its fields, wherever it does."""
+    start = f"{CHARSET_FIELD}=".encode()
+    values = (pair[len(start) :] for pair in pairs if pair.startswith(start))
+    label = next(filter(None, values), b"")[:LONGEST_LABEL]
+    return text_of(b"".join(decoded_pieces(label))) or None
+
+
+def _too_many() -> HTTPError:
+    return HTTPError(413, f"a form may have at most {MOST_FIELDS} fields")
 
 
 def _once(value: bytes) -> Pull:
@@ -194,10 +240,14 @@ class _Multipart:
         if not _BOUNDARY.fullmatch(boundary):
             raise HTTPError(400, "a multipart form without a boundary")
         self._malformed = multipart.MultipartError
+        # In latin-1 every byte is a character, so what is no UTF-8 is not lost. One field
+        # too many is read, to be refused for that reason.
         self._parser: PushMultipartParser = multipart.PushMultipartParser(
-            boundary, max_segment_count=MOST_FIELDS
+            boundary, max_segment_count=MOST_FIELDS + 1, header_charset="latin-1"
         )
         self._body = body
+        self._count = 0
+        self._charset: str | None = None  # what the form says of its fields
         self._give_way = give_way_of(body)
         # The parser's: a segment begins, some of its bytes, or None for its end. It
         # finds them when it is asked for them, in the piece of the body that it has.
@@ -210,11 +260,28 @@ class _Multipart:
             event = self._events.popleft()
             if event is None or isinstance(event, bytes | bytearray):
                 continue  # left of the last field
+            if self._count == MOST_FIELDS:
+                self._events.appendleft(event)  # it is there the next time, too
+                raise _too_many()
+            self._count += 1
             self._current = event
-            media_type = event.content_type or None
-            pull = partial(self._piece_of, event)
-            return Field(event.name or "", event.filename, media_type, pull)
+            return await self._field_of(event)
         return None
+
+    async def _field_of(self, segment: MultipartSegment) -> Field:
+        name = unescaped(segment.name)
+        try:
+            filename = filename_of(segment["Content-Disposition"], segment.filename)
+        except ValueError:
+            raise HTTPError(400, f"filename* of the field {name} is malformed") from None
+        charset = segment.charset or self._charset
+        pull = partial(self._piece_of, segment)
+        field = Field(name, filename, segment.content_type or None, pull, charset)
+        if name == CHARSET_FIELD and not self._charset:
+            value = await field.read(LONGEST_LABEL)
+            self._charset = text_of(value)
+            return Field(name, filename, field.media_type, _once(value), charset)
+        return field
 
     async def _piece_of(self, segment: MultipartSegment) -> bytes:
         """The next bytes of a field, which has to be the one that was given out last."""
