@@ -25,10 +25,9 @@ GoOn: TypeAlias = Callable[[], Awaitable[None]]
 LARGE_PIECE = 128 * 1024
 
 
-# The framing of a chunk is five bytes or more. So chunks of three bytes and more are
-# always in proportion to what they frame, as any that a program fills with lines or
-# records. A client that sends smaller ones as they come about, keys that are pressed or
-# values that are measured, may do so for ever, as long as it is 200 a second on average.
+# The framing of a chunk is five bytes or more. So chunks of three bytes and more, such as
+# lines and records, are always in proportion to their data. A client that sends single
+# bytes, such as pressed keys or measured values, may do so for ever at 200 a second.
 FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
 FRAMING_PER_SECOND = 1024  # bytes of framing
 
@@ -75,7 +74,7 @@ class RequestBody:
         self._framing: Framing = Counted(0)
         self._declared = 0  # what Content-Length says
         self._received = 0  # how much has been read
-        self._began = 0.0  # when that began, of chunks
+        self._began = 0.0  # the time at which a chunked body began
 
     def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
         """Make ready for a body of so many bytes, and a client that may wait to go on."""
@@ -153,7 +152,7 @@ class RequestBody:
         return b""
 
     async def give_way(self) -> None:
-        """Let other tasks run, between two steps of work on what has arrived."""
+        """Let other tasks run, between two steps of parsing."""
         await trio.lowlevel.checkpoint()
 
     def open_pipe(self) -> Pipe | None:
@@ -233,7 +232,10 @@ class RequestBody:
                     await self._feed(state)
 
     async def _next_chunks(self, chunked: Chunked, state: h11.Connection) -> bytes:
-        """The data of the chunks at hand, or of the next to come; none before the trailers."""
+        """Return the data of all chunks that have arrived, joined; no bytes before the trailers.
+
+        Where there are none, wait for more.
+        """
         while True:
             size, pieces = chunked.read(self._input.unread)
             self._input.drop(size)
@@ -242,7 +244,7 @@ class RequestBody:
             if self._received > self._limits.body:
                 raise self._too_large()
             self._check_framing(chunked)
-            if len(pieces) >= CHUNKS_AT_ONCE:  # there may be more, and others want their turn
+            if len(pieces) >= CHUNKS_AT_ONCE:  # there may be more of them
                 await trio.lowlevel.checkpoint()
             if chunked.is_at_trailers:
                 state.receive_data(b"0\r\n")

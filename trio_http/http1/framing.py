@@ -29,7 +29,7 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
 # The first line of almost every chunk.
 _PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 
-# A chunk takes about two microseconds, so others wait for a millisecond at most.
+# A chunk takes about two microseconds, so other tasks wait for a millisecond at most.
 CHUNKS_AT_ONCE = 500
 
 
@@ -49,8 +49,8 @@ class Counted:
 class Chunked:
     """A chunked body; raises ``HTTPError`` where its framing is not as it should be.
 
-    ``read`` gives its data, up to and with the last chunk, and ``take`` then counts
-    the trailers, which h11 reads. ``framing`` counts the bytes that were no data.
+    ``read`` returns its data until the last chunk has been read, and ``take`` then counts
+    the trailers for h11. ``framing`` is the number of bytes so far that were not data.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -115,7 +115,7 @@ class Chunked:
         return end
 
     def take(self, received: bytes | bytearray) -> int:
-        """How many of the bytes at hand are trailers, and may go on to h11 in whole lines."""
+        """Return the number of bytes that are trailers, in whole lines, for h11 to read."""
         position = 0
         while not self._is_over:
             try:
@@ -143,7 +143,7 @@ Framing: TypeAlias = Counted | Chunked
 
 
 def _ends_line(received: bytes | bytearray, position: int) -> bool:
-    """Whether there is a line ending; false while it is incomplete."""
+    """Return whether there is a line ending; false while it is incomplete."""
     ending = received[position : position + 2]
     if not b"\r\n".startswith(ending):
         raise _malformed()

@@ -40,15 +40,15 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
-# A client says two or three words of a connection. h11 takes such lists apart, more
-# than once and each time whole, so they are counted before it sees them.
+# Clients send two or three options. h11 splits these lists, some of them several times,
+# so their length is checked before h11 sees them.
 MOST_OPTIONS = 100  # commas in all lines of one of these fields
 _TAKEN_APART = (b"connection", b"expect", b"transfer-encoding", b"upgrade")
 
 # A name has 255 characters at most (RFC 3986 3.2.2), and a port five.
 LONGEST_HOST = 300  # bytes of an authority
 
-# What a head is made of beside its line endings (RFC 9110 5.5).
+# All bytes that a head may contain, except for its line endings (RFC 9110 5.5).
 _TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
@@ -76,7 +76,7 @@ def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | 
 
 def check_head(head: bytes, limits: Limits) -> None:
     """Refuse a complete head that breaks a rule which h11 does not keep."""
-    # The same as ``_NEVER``, twenty times as fast: nothing but text and whole line endings.
+    # The same rule as ``_NEVER``, but twenty times as fast.
     if head.translate(None, _TEXT) != b"\r\n" * head.count(b"\r\n"):
         raise _bad("a control character or a bare line ending in the head")
     line, *lines = head[: -len(BLANK_LINE)].split(b"\r\n")
@@ -184,7 +184,7 @@ def _is_ipv6(address: bytes) -> bool:
 
 
 def check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
-    """Refuse lists that nobody needs, of what cannot be ignored."""
+    """Refuse overlong lists in fields that cannot be ignored."""
     for name in _TAKEN_APART:
         if sum(value.count(b",") for value in _values(fields, name)) > MOST_OPTIONS:
             raise _bad(f"too many members in the field {name.decode().title()}")

@@ -59,9 +59,8 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
     """The outcome of a request's preconditions, in the order of RFC 9110 13.2.2.
 
     To be asked only where the request would succeed without them: a file that
-    is not there is a 404, whatever they say (RFC 9110 13.2.1). More tags than are
-    compared match nothing where all that follows is a full response; where they
-    guard something, ``HTTPError`` refuses the request.
+    is not there is a 404, whatever they say (RFC 9110 13.2.1). Too many tags match
+    nothing where that leads to a full response, and raise ``HTTPError`` elsewhere.
     """
     if method in _UNCONDITIONAL:
         return Outcome.PROCEED
@@ -96,7 +95,7 @@ def _is_known(headers: Headers, state: State, now: float) -> bool:
 
 
 def _guard(headers: Headers, name: str) -> str | None:
-    """The value of a field that must not be ignored."""
+    """Return the value of a field that must not be ignored; too many tags are a 400."""
     field = headers.get(name)
     if field is not None and has_too_many_tags(field):
         raise HTTPError(400, f"too many tags in the field {name}")

@@ -13,15 +13,14 @@ _VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 
 
-# Chrome and Firefox keep at most 180 for a site. To read this many takes as long as
-# to answer a few plain requests.
-MOST_COOKIES = 500  # cookies of a request
+# Chrome and Firefox keep at most 180 cookies for a site.
+MOST_COOKIES = 500  # cookies in a request
 
 
 def parse_cookies(field: str) -> dict[str, str]:
     """The cookies of a ``Cookie`` field; of a repeated name the first, that is the nearest.
 
-    ``ValueError``: more than 500. To ignore some could mean another user.
+    ``ValueError``: more than 500. Ignoring some of them could change who the user is.
     """
     if field.count(";") >= MOST_COOKIES:
         raise ValueError(f"more than {MOST_COOKIES} cookies")

@@ -12,16 +12,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from math import floor
 
-# A list costs a microsecond for each member or parameter, and a plain request a
-# hundred of them. Browsers send a dozen members with a weight each, programs that
-# write documents twice as many; 4 KiB is half of what most servers take for all
-# header fields. Whatever is longer is meant to make work.
-MOST_SEPARATORS = 200  # commas and semicolons of a list
-LONGEST_LIST = 4096  # characters of a list
+# To read a member or a parameter of a list takes a microsecond, and to answer a plain
+# request a hundred. Browsers send a dozen members with a weight each, word processors
+# twice as many, and many servers take 8 KiB for all header fields together.
+MOST_SEPARATORS = 200  # commas and semicolons in a list
+LONGEST_LIST = 4096  # characters in a list
 
 # Media types are short, boundaries have at most 70 characters (RFC 2046 5.1.1), and
 # the names of charsets at most 40 (RFC 2978 2.3).
-LONGEST_WITH_PARAMETERS = 1024  # characters of a value in which parameters are looked for
+LONGEST_WITH_PARAMETERS = 1024  # characters in a value with parameters
 
 # RFC 9110 12.4.2: 0 to 1 with at most three digits.
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
@@ -37,10 +36,10 @@ _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
 def is_overlong(value: str) -> bool:
-    """Return whether a client's list is longer than any that is worth its time.
+    """Return whether a list from a client is too long to be read.
 
-    Such a list counts as absent. Where it guards something, so that to ignore it
-    would be wrong, the request is refused instead.
+    An overlong list counts as absent. Where ignoring the field would be wrong, because
+    it guards a change, the request is refused instead.
     """
     return len(value) > MOST_SEPARATORS and (
         len(value) > LONGEST_LIST or value.count(",") + value.count(";") > MOST_SEPARATORS
@@ -50,7 +49,8 @@ def is_overlong(value: str) -> bool:
 def list_of(value: str) -> list[str]:
     """The members of a comma-separated list of tokens, empty ones dropped (RFC 9110 5.6.1).
 
-    Of any length: what a client sent has to be held against ``is_overlong`` before.
+    The list may have any length: callers check the fields of a client with
+    ``is_overlong`` first.
     """
     return [member for part in value.split(",") if (member := part.strip(" \t"))]
 
@@ -59,7 +59,7 @@ def weights_of(value: str) -> dict[str, float]:
     """What a client wants how much: names in lower case, with their ``q`` (RFC 9110 12.4.2).
 
     A member with a malformed weight is left out; of a repeated name the last counts.
-    An overlong list says nothing.
+    An overlong list counts as an empty one.
     """
     if is_overlong(value):
         return {}

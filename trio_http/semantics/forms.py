@@ -34,11 +34,12 @@ URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-dat
 # More fields than any form has.
 MOST_FIELDS = 1000
 
-# Other tasks have a turn after so much of a form, which takes up to a millisecond: an
-# escape takes a quarter of a microsecond, a field five, and the head of a part ten.
-AT_ONCE = 8 * 1024  # bytes of an urlencoded form
-BESIDE = 64  # bytes that take as long as a field beside them
-EVENTS_AT_ONCE = 16  # beginnings, pieces and ends of parts
+# Other tasks have a turn after each step of work on a form, and a step takes up to a
+# millisecond: decoding an escape takes a quarter of a microsecond, making a field five,
+# and parsing the header fields of a part ten.
+AT_ONCE = 8 * 1024  # bytes of an urlencoded form in a step
+BESIDE = 64  # bytes that take as long to decode as it takes to make a field
+EVENTS_AT_ONCE = 16  # events of the parser in a step: a part has at least two
 
 # The field that tells the charset of the others (HTML, "constructing the entry list"),
 # and the bytes that this may take, which is more than the longest label does.
@@ -147,14 +148,14 @@ def form_of(content_type: str, body: IncomingBody) -> Form:
 
 
 class _Urlencoded:
-    """Small by nature: read whole, then decoded and given out field by field."""
+    """An urlencoded form: read whole, because it is small, and decoded field by field."""
 
     def __init__(self, body: IncomingBody, charset: str | None) -> None:
         self._body = body
         self._charset = charset  # of which the media type knows nothing, but some clients do
         self._give_way = give_way_of(body)
         self._rest: Iterator[bytes] | None = None
-        self._work = 0  # bytes since others had a turn, and what fields cost beside them
+        self._work = 0  # bytes decoded since other tasks had a turn, and ``BESIDE`` for each field
 
     async def next_field(self) -> Field | None:
         if self._rest is None:
@@ -216,11 +217,11 @@ async def _all(pull: Pull) -> bytes:
 
 
 def decoded_pieces(raw: bytes) -> Iterator[bytes]:
-    """What an urlencoded text stands for, in pieces that take little time each."""
+    """Yield an urlencoded text decoded, in pieces of up to ``AT_ONCE`` bytes of it."""
     start = 0
     while start < len(raw):
         end = start + AT_ONCE
-        # An escape that begins in a piece belongs to the next one, if it may end there.
+        # An escape that may end in the next piece is left to the next piece.
         escape = raw.rfind(b"%", end - 2, end)
         end = end if escape < 0 else escape
         yield unquote_to_bytes(raw[start:end].replace(b"+", b" "))
@@ -249,8 +250,8 @@ class _Multipart:
         self._count = 0
         self._charset: str | None = None  # what the form says of its fields
         self._give_way = give_way_of(body)
-        # The parser's: a segment begins, some of its bytes, or None for its end. It
-        # finds them when it is asked for them, in the piece of the body that it has.
+        # The parser's events: a segment begins, some of its bytes, or None for its end.
+        # The parser finds them lazily in the piece of the body that it was given.
         self._found: Iterator[_Event] = iter(())
         self._events: deque[_Event] = deque()
         self._current: MultipartSegment | None = None

@@ -34,15 +34,14 @@ class IncomingBody(Protocol):
 
 @runtime_checkable
 class GivesWay(Protocol):
-    """A body that arrives while other tasks wait for their turn.
+    """A body that can pause its reader, so that other tasks run.
 
-    Large pieces of it take long to understand. ``semantics`` cannot pause by
-    itself, so a body does that for its reader; one that is in memory from the
-    start, as in tests, needs no such method.
+    Parsing a large piece takes long, and ``semantics`` has no means to pause by
+    itself. A body that is in memory from the start, as in tests, needs no such method.
     """
 
     async def give_way(self) -> None:
-        """Let other tasks run, between two steps of work on what has arrived."""
+        """Let other tasks run, between two steps of parsing."""
         ...
 
 
@@ -54,7 +53,7 @@ async def _go_on() -> None:
 
 
 def give_way_of(body: IncomingBody) -> GiveWay:
-    """Return what lets other tasks run while a body is being understood."""
+    """Return the function that lets other tasks run while a body is parsed."""
     return body.give_way if isinstance(body, GivesWay) else _go_on
 
 
@@ -65,11 +64,11 @@ async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
         if len(whole) + len(piece) > limit:
             raise HTTPError(413, f"at most {limit} bytes are taken here")
         if whole:
-            # A list of pieces of a few bytes each would take ten times as much as they do.
+            # A list of pieces of a few bytes each would take ten times their memory.
             whole = bytearray(whole) if isinstance(whole, bytes) else whole
             whole += piece
         else:
-            whole = bytes(piece)  # which mostly is all
+            whole = bytes(piece)  # in most cases the only one
     return bytes(whole)
 
 

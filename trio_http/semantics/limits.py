@@ -52,9 +52,9 @@ class Limits:
     body: float = math.inf  # bytes of a request's body: beyond, 413
     # Reading the rest of a body costs less than a new connection up to about here.
     skip: int = 256 * 1024  # bytes of an unread body read to keep a connection
-    # For each chunk of a few bytes a server does more than for these bytes. 50 000
-    # chunks at once are more than a program sends that forgets to gather what it sends.
-    framing: int = 256 * 1024  # bytes that frame chunks, out of proportion to them: beyond, 400
+    # A chunk costs more than its bytes. Even a program that sends each character of a
+    # text as a chunk of its own rarely sends 80 000 at once, which is what this allows.
+    framing: int = 256 * 1024  # bytes of chunk sizes, out of proportion to the data: beyond, 400
     # Most clients look for an answer only when all of their upload has been sent, and
     # uploads of hundreds of megabytes are common. To drop a GiB takes about a second of
     # a processor: the same number of bytes in requests would take a hundred.

@@ -72,7 +72,7 @@ def _number(digits: str) -> int:
 
 
 def _is_less(one: str, other: str) -> bool:
-    # Of numbers however long, which Python refuses to read.
+    # Python refuses to read numbers of more than 4300 digits.
     one, other = one.lstrip("0"), other.lstrip("0")
     return (len(one), one) < (len(other), other)
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\U0010ffff]*)"')
 _TAG_LIST = re.compile(rf"[ \t,]*(?:{_TAG.pattern}[ \t]*(?:,[ \t,]*|\Z))*")
 
-# A browser knows one state of a representation, a cache a few, and a program that
-# keeps all versions of something some dozens.
-MOST_TAGS = 200  # tags that are compared
+# A browser has one version of a representation, a cache a few, and a client that keeps
+# all versions some dozens.
+MOST_TAGS = 200  # tags in a list
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -58,9 +58,9 @@ class ETag:
 
 
 def has_too_many_tags(field: str) -> bool:
-    """Return whether a list has more tags than are compared with anything.
+    """Return whether a list has too many tags to be compared.
 
-    It may be one that has less, but hundreds of commas in its tags or between them.
+    Commas are counted, so hundreds of commas inside or between a few tags are too many.
     """
     return field.count(",") >= MOST_TAGS
 
