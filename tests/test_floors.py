@@ -31,6 +31,9 @@ STARTS_PROGRAMS = {"argparse", "signal", "optparse", "getopt"}
 READS_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "argv"}
 GETS_SIGNALS = {"open_signal_receiver"}
 
+# Public in spite of their names: the standard library documents them.
+DOCUMENTED = {"os._exit"}
+
 NO_ROOMS = {"utils", "util", "base", "helpers", "helper", "common", "config", "manager"}
 LONGEST = 310  # lines: "none over about 300"
 
@@ -179,7 +182,8 @@ def nobody_reaches_into_another_module(house: House) -> Iterator[str]:
                 owner = node.value
                 while isinstance(owner, ast.Attribute):
                     owner = owner.value
-                if isinstance(owner, ast.Name) and owner.id in foreign:
+                is_foreign = isinstance(owner, ast.Name) and owner.id in foreign
+                if is_foreign and ast.unparse(node) not in DOCUMENTED:
                     yield f"{module.name} uses {ast.unparse(node)}"
 
 
@@ -326,6 +330,7 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         room("serving", "from trio_http.http1.wire import Wire\nimport os\nos.listdir"),
         room("semantics", "import re\nfrom trio_http.semantics.headers import Headers\nre.open()"),
         room("apps", "import x\nfrom __future__ import annotations\nx.__name__\nself._own = 1"),
+        room("apps", "import os\nos._exit(1)"),
         room("apps", "x = 1\n" * LONGEST),
         room("http1", "X = rb'[a-z]*+[0-9]{2}+x++[()*+,]\\)++(?:ab?c)+(a)?'"),
         Module("trio_http.apps.database", ""),  # it is the whole name that counts

@@ -1,9 +1,12 @@
 """The package as a program."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -114,3 +117,120 @@ def test_exit_status_is_the_command_lines(
     monkeypatch.setattr(sys, "argv", ["trio-http", "--version=2"])
     assert main() == 2
     assert capsys.readouterr().err.startswith("trio-http: ")
+
+
+# Signals before there is a server
+
+PAUSE = "import os, signal\nos.write(os.open('told', os.O_WRONLY), b'.')\nsignal.pause()\n"
+
+
+@contextmanager
+def loading(
+    folder: Path, *options: str, before: Sequence[str] = (), app: str = PAUSE
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the command with an app that, while it is loaded, tells us and waits for signals."""
+    os.mkfifo(folder / "told")
+    (folder / "module.py").write_text(app)
+    command = [sys.executable, "-m", "trio_http", "app", "module:app", "--bind", "127.0.0.1:0"]
+    with (
+        os.fdopen(os.open(folder / "told", os.O_RDWR), "rb", 0) as told,
+        subprocess.Popen(
+            [*before, *command, *options],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert told.read(1) == b"."
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_an_app_is_loaded_ends_the_command(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with loading(tmp_path) as process:
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+    assert (process.returncode, output) == (-number, "")
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    tasks = Path(f"/proc/{process.pid}/task")  # whichever has started them
+    return [int(pid) for file in tasks.glob("*/children") for pid in file.read_text().split()]
+
+
+def can_be_first() -> bool:
+    try:
+        subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+@pytest.mark.skipif(not can_be_first(), reason="processes cannot have a namespace of their own")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_first_process_of_a_container(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with loading(tmp_path, before=["unshare", "--pid", "--fork", "--kill-child"]) as outside:
+        (first,) = children_of(outside)
+        os.kill(first, number)
+        output, _ = outside.communicate(timeout=30)
+    assert (outside.returncode, output) == (128 + number, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_that_comes_before_the_server_listens_is_not_lost(number: signal.Signals) -> None:
+    # At the last moment before the server waits for signals itself.
+    source = (
+        "import signal, sys\n"
+        "from trio_http import __main__, running\n"
+        "async def open_listeners(*addresses):\n"
+        f"  signal.raise_signal({int(number)})\n"
+        "running.open_listeners = open_listeners\n"
+        "sys.argv = ['trio-http', 'challenge']\n"
+        "sys.exit(__main__.main())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", source],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout + ended.stderr) == (-number, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_workers_load_an_app_ends_all_of_them(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with loading(tmp_path, "--workers", "2") as process:
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=10)  # of all who could write to it
+    assert process.returncode == 0
+    assert "ERROR" not in output
+    assert output.endswith("[SERVER STOPPED]\n")
+
+
+def test_hangup_while_workers_load_an_app_ends_none_of_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    gate = os.open(tmp_path / "gate", os.O_RDWR)
+    tell = PAUSE.removesuffix("signal.pause()\n")
+    app = f"{tell}os.read(os.open('gate', os.O_RDONLY), 1)\n{PAUSE}"
+    with os.fdopen(gate, "wb", 0), loading(tmp_path, "--workers=2", app=app) as process:
+        (worker,) = children_of(process)
+        os.kill(worker, signal.SIGHUP)
+        with os.fdopen(os.open(tmp_path / "told", os.O_RDWR), "rb", 0) as told:
+            os.write(gate, b".")
+            assert told.read(1) == b"."  # it has gone on

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -65,10 +66,12 @@ for descriptor in listening:
 channel = socket.socket(fileno=int(channel))
 if manner == "broken":
     sys.exit(2)
-if manner == "stubborn":
+if manner in {"stubborn", "late and stubborn"}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if manner == "late":
-    os.read(int(gate), 1)
+if manner in {"late", "late and stubborn"}:
+    gate = socket.socket(fileno=int(gate))
+    gate.send(b".")
+    gate.recv(1)
 channel.setblocking(True)
 channel.send(b"+")
 while manner in {"stubborn", "busy"}:
@@ -84,22 +87,19 @@ class Staff:
     def __init__(self, *manners: str) -> None:
         self.manners = list(manners)
         self._send, self._receive = trio.open_memory_channel[WorkerEvent](100)
-        self._gate, self._opener = os.pipe()
-        self._late = trio.Event()
+        self._gate, self._opener = socket.socketpair()
         self.started: list[trio.Process] = []
 
     async def start(self, channel: int, listening: Sequence[int]) -> trio.Process:
         manner = self.manners.pop(0) if self.manners else "good"
         if manner == "none":
             raise OSError(errno.EAGAIN, "no more processes")
-        arguments = map(str, (channel, self._gate, manner, *listening))
+        arguments = map(str, (channel, self._gate.fileno(), manner, *listening))
         process = await trio.lowlevel.open_process(
             [sys.executable, "-S", "-E", "-c", PROGRAM, *arguments],
-            pass_fds=(channel, self._gate, *listening),
+            pass_fds=(channel, self._gate.fileno(), *listening),
         )
         self.started.append(process)
-        if manner == "late":
-            self._late.set()
         return process
 
     def report(self, event: WorkerEvent) -> None:
@@ -107,6 +107,9 @@ class Staff:
 
     async def says(self) -> WorkerEvent:
         return await self._receive.receive()
+
+    def has_said_all(self) -> bool:
+        return self._receive.statistics().current_buffer_used == 0
 
     async def listens(self, number: int) -> int:
         """The process that begins to listen next, as this worker."""
@@ -116,15 +119,15 @@ class Staff:
         return event.pid
 
     async def has_someone_late(self) -> None:
-        await self._late.wait()
-        await trio.testing.wait_all_tasks_blocked()
+        await trio.lowlevel.wait_readable(self._opener)
+        assert self._opener.recv(1) == b"."
 
     def let_the_late_begin(self) -> None:
-        os.write(self._opener, b".")
+        self._opener.send(b".")
 
     def close(self) -> None:
-        os.close(self._gate)
-        os.close(self._opener)
+        self._gate.close()
+        self._opener.close()
 
 
 @asynccontextmanager
@@ -358,9 +361,15 @@ async def test_end_does_not_wait_for_a_pause_and_nobody_follows() -> None:
     assert len(staff.manners) == started
 
 
-@pytest.mark.parametrize("ends_first", [True, False])
-async def test_end_is_told_to_who_is_starting_as_well(ends_first: object) -> None:
-    staff = Staff("late")
+@pytest.mark.parametrize(
+    ("manner", "status"),
+    [
+        ("late", -signal.SIGTERM),  # at once
+        ("late and stubborn", 0),  # it hears of it as soon as it hears anything
+    ],
+)
+async def test_end_is_told_to_who_is_starting_as_well(manner: str, status: int) -> None:
+    staff = Staff(manner)
     async with employed(staff, 1) as (workers, _):
         failures = []
 
@@ -371,12 +380,27 @@ async def test_end_is_told_to_who_is_starting_as_well(ends_first: object) -> Non
             nursery.start_soon(begin)
             await staff.has_someone_late()
             workers.drain()
-            if ends_first:
-                staff.started[0].kill()
-            else:
+            if manner != "late":
                 staff.let_the_late_begin()
     assert failures == [None]
-    assert staff.started[0].returncode == (-signal.SIGKILL if ends_first else 0)
+    assert staff.started[0].returncode == status
+
+
+@pytest.mark.parametrize("start", [Workers.begin, Workers.renew])
+async def test_who_is_ended_while_starting_has_not_failed(start: object) -> None:
+    staff = Staff("good", "late") if start is Workers.begin else Staff("good", "good", "late")
+    async with employed(staff) as (workers, _):
+        await workers.begin()
+        pids = [await staff.listens(1)]
+        if start is Workers.renew:
+            pids.append(await staff.listens(2))
+            workers.renew()
+        await staff.has_someone_late()
+        workers.drain()
+        ended = {await staff.says() for _ in pids}
+    assert ended == {Ended(number, pid, 0) for number, pid in enumerate(pids, 1)}
+    assert staff.has_said_all()
+    assert staff.started[-1].returncode == -signal.SIGTERM
 
 
 async def test_workers_end_when_those_who_started_them_are_cancelled(

@@ -5,7 +5,6 @@ version alone, does not wait for Trio and all the others.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -58,6 +57,7 @@ __all__ = [
 
 # What type checkers and editors read, and what happens; a test sees that both say
 # the same. Checkers must not see ``__getattr__``: they would believe any name.
+TYPE_CHECKING = False  # by this name they know it; the module "typing" takes its time to load
 if TYPE_CHECKING:
     from trio_http.apps.cross_site import only_hosts, only_same_origin
     from trio_http.apps.directory import Allow

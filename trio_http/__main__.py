@@ -1,19 +1,30 @@
 """The command ``trio-http``, which is ``python -m trio_http`` as well.
 
-Its version is what scripts ask for, again and again: it is told before anything
-else is loaded.
+Signals and descriptors are seen to before anything else is loaded. The version is
+what scripts ask for, again and again: it is told before that, too.
 """
 
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from trio_http import __version__
+from trio_http.signals import ending_at_once, outliving_hangups
 from trio_http.standard_streams import open_missing, tell
 
 
 def main() -> int:
     """Do what the arguments say, and return the exit status."""
-    open_missing()
+    with ending_at_once(), outliving_hangups() if _has_workers() else nullcontext():
+        open_missing()
+        return _main()
+
+
+def _has_workers() -> bool:
+    """Return whether this is a parent of workers, or one of them, who have its arguments."""
+    return any(argument.partition("=")[0] == "--workers" for argument in sys.argv)
+
+
+def _main() -> int:
     if sys.argv[1:] == ["--version"]:
         with suppress(OSError):  # the command line can say why
             tell(f"trio-http {__version__}\n")

@@ -151,7 +151,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="trio-http",
         description="An HTTP/1.1 server built on structured concurrency.",
         epilog="Each command has its own --help. Ctrl-C lets running requests finish, "
-        "a second one stops at once.",
+        "a second one stops at once. Exit status: 0 when told to end, 1 after a failure, "
+        "2 for wrong use, 143 or 130 when ended by a signal before the server listens.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")

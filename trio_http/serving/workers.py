@@ -102,8 +102,11 @@ class _Worker:
         self._end_within(REMAIN + self._grace)
 
     def drain(self) -> None:
-        """Let it finish what it is doing."""
+        """Let it finish what it is doing; where it does not listen yet, that is nothing."""
         self.channel.tell(DRAIN)
+        if not self.listens:
+            # It may not hear us for long. Or it listens already, and takes it for the same.
+            self.process.terminate()
         self._end_within(self._grace)
 
     def _end_within(self, seconds: float) -> None:
@@ -224,8 +227,9 @@ class Workers:
             try:
                 await self._nursery.start(self._work, post)
             except (FailedStartError, OSError) as error:
-                post.failures += 1
-                self._report(_event_of(post.number, error, post.pause))
+                if not self._ending.is_set():  # whoever ends while it is told to has not failed
+                    post.failures += 1
+                    self._report(_event_of(post.number, error, post.pause))
             else:
                 return  # that one sees to its successor, who may be needed by now
 
