@@ -88,8 +88,14 @@ Report: TypeAlias = Callable[[Event], None]
 """Is called in the connection's task, so it must neither block nor raise."""
 
 
+# As good as all that there is to tell; nobody wants to hear of it unless asked.
+_ORDINARY = (Record, Connected, Disconnected)
+
+
 def report_failures(event: Event) -> None:
     """What ``serve`` does unless told otherwise: log failures and lacks as ``trio_http``."""
+    if isinstance(event, _ORDINARY):
+        return
     log = logging.getLogger("trio_http")
     match event:
         case Failure():
@@ -97,5 +103,5 @@ def report_failures(event: Event) -> None:
             log.error("%s %r failed", event.client, line, exc_info=event.error)
         case Crowded():
             log.warning("all %s connections are taken", event.connections)
-        case NotAccepting():
+        case _:
             log.warning("clients cannot be accepted: %s", event.error)
