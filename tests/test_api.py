@@ -87,6 +87,7 @@ def test_public_names_are_these() -> None:
         "__version__",
         "answering",
         "files",
+        "fit_to_descriptors",
         "only_hosts",
         "only_same_origin",
         "open_listeners",

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from json import loads
 from pathlib import Path
@@ -431,7 +431,8 @@ def test_options_are_heard(
     lines: int,
     dated: object,
 ) -> None:
-    (answer,) = visit(monkeypatch, "challenge", *options.split())
+    # No more connections than any machine has descriptors for, or that would be told.
+    (answer,) = visit(monkeypatch, "challenge", "--connections", "9", *options.split())
     assert answer.status == 200
     assert ("Date" in answer.headers) is dated
     output, errors = capsys.readouterr()
@@ -737,19 +738,43 @@ async def test_wrong_use_of_the_program_is_one_line_and_status_2() -> None:
 
 async def test_connections_can_be_limited(folder: Path) -> None:
     async with (
-        started("challenge", "--connections", "1") as program,
+        started("challenge", "--directory", ".", "--connections", "1") as program,
         connected(await program.port()) as first,
         connected(await program.port()) as second,
     ):
-        await program.says("[CONNECTED]")
+        await begin_upload(first)
         await second.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        assert (await first.get("/", {"Connection": "close"})).status == 200
+        await first.send(b"0123456789")
+        assert (await first.answer()).status == 201
         await first.stream.aclose()
         assert (await second.answer()).status == 200
         program.process.terminate()
         await program.says("[SERVER STOPPED]")
         told = re.findall(r"\[(CONN|DISC|REC)", program.errors)
         assert told[:4] == ["CONN", "REC", "DISC", "CONN"]
+
+
+@pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system has no limit on descriptors")
+@pytest.mark.parametrize("options", ["", "--workers 2"])
+async def test_connections_are_no_more_than_there_are_descriptors_for(
+    folder: Path, options: str
+) -> None:
+    limited = ("sh", "-c", 'ulimit -n 200 && exec "$@"', "sh")
+    arguments = ("files", ".", "--connections", "1000", *options.split())
+    async with started(*arguments, before=limited) as program, AsyncExitStack() as stack:
+        port = await program.port()
+        # Each stays, and those who have been silent for longest give way.
+        for _ in range(100):
+            client = await stack.enter_async_context(connected(port))
+            assert (await client.get("/", {"Host": "localhost"})).status == 200
+        program.process.terminate()
+        await program.says("[SERVER STOPPED]")
+        (line,) = re.findall(r".*\[CONNECTIONS LIMITED\].*", program.errors)
+        assert line.endswith(
+            "to 60 of 1000, because a process may open no more than 200 files (ulimit -Hn)"
+        )
+        assert " WARNING " in line
+        assert "Too many open files" not in program.errors
 
 
 def test_what_nobody_reads_any_more_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """How a command serves, what it says meanwhile, and how it is told to end."""
 
 import io
+import math
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from trio_http.running import run, work
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
 from trio_http.serving.channel import DRAIN, READY, RETIRE, STOP, Channel
+from trio_http.serving.descriptors import descriptor_limit
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.workers import REMAIN
 from trio_http.testing import Client
@@ -53,12 +55,16 @@ class Output(io.StringIO):
 
 
 @asynccontextmanager
-async def running(app: App, bind: str = "127.0.0.1:0") -> AsyncIterator[Output]:
+async def running(
+    app: App,
+    bind: str = "127.0.0.1:0",
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+) -> AsyncIterator[Output]:
     """Run what the command runs; leaving waits until it has ended."""
     output = Output()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run, app, bind.split(), Limits(), Log(output, Level.INFO))
+            nursery.start_soon(run, app, bind.split(), limits, Log(output, Level.INFO))
             yield output
 
 
@@ -120,6 +126,20 @@ async def test_start_is_announced_by_the_name_that_was_given(bind: str, expected
         signal.raise_signal(signal.SIGTERM)
     announced = output.lines[0].partition("Listening on ")[2]
     assert re.fullmatch(expected, announced)
+
+
+async def test_that_there_are_descriptors_for_fewer_connections_is_told() -> None:
+    limit = descriptor_limit()
+    if limit == math.inf:
+        pytest.skip("this system has no limit on descriptors")
+    async with running(hello, limits=Limits(connections=math.inf)) as output:
+        await output.started.wait()
+        signal.raise_signal(signal.SIGTERM)
+    pattern = (
+        rf"{TIME} WARNING \[CONNECTIONS LIMITED\] to \d+ of inf, because a process "
+        rf"may open no more than \d+ files \(ulimit -Hn\)"
+    )
+    assert [bool(re.fullmatch(pattern, line)) for line in output.lines[:2]] == [False, True]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

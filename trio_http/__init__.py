@@ -48,6 +48,7 @@ __all__ = [
     "__version__",
     "answering",
     "files",
+    "fit_to_descriptors",
     "only_hosts",
     "only_same_origin",
     "open_listeners",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from trio_http.semantics.limits import Limits, Timeouts
     from trio_http.semantics.messages import Compress, Request, Response
     from trio_http.semantics.parameters import Parameters
+    from trio_http.serving.descriptors import fit_to_descriptors
     from trio_http.serving.listeners import open_listeners
     from trio_http.serving.server import Server, serve
 else:
@@ -106,6 +108,7 @@ else:
         "semantics.limits": "Limits Timeouts",
         "semantics.messages": "Compress Request Response",
         "semantics.parameters": "Parameters",
+        "serving.descriptors": "fit_to_descriptors",
         "serving.listeners": "open_listeners",
         "serving.server": "Server serve",
     }

@@ -90,7 +90,7 @@ def _run(arguments: Sequence[str] | None, errors: Spool) -> int:
     if worker is not None:
         trio.run(work, options.app_of(options), limits, log, worker)
     elif options.workers and CAN_HAVE_WORKERS:
-        return trio.run(supervise, _this_command(arguments), binds, options.workers, log)
+        return trio.run(supervise, _this_command(arguments), binds, options.workers, limits, log)
     else:
         trio.run(run, options.app_of(options), binds, limits, log)
     return 0
@@ -132,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_number,
         metavar="N",
         default=Limits().connections,
-        help="how many may be connected at once, to each process; who is beyond waits "
-        "(default: %(default)s)",
+        help="maximum concurrent connections per process; new clients take the place of idle "
+        "ones, or wait; fewer if ulimit -Hn is too low for them (default: %(default)s)",
     )
     common.add_argument(
         "--date",

@@ -20,6 +20,7 @@ from trio_http.observe import Level, Log, line_of_worker, log_to
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving import channel
 from trio_http.serving.channel import READY, Channel
+from trio_http.serving.descriptors import descriptor_limit, fit_to_descriptors
 from trio_http.serving.listeners import close_queues, open_listeners, open_queues, take_over
 from trio_http.serving.server import Server, address_of, serve
 from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Workers
@@ -33,15 +34,17 @@ async def run(app: App, binds: Sequence[str], limits: Limits, log: Log) -> None:
 
     ``WrongUseError`` says where we cannot listen.
     """
+    fitting = fit_to_descriptors(limits)
     with _naming_wrong_use():
         listeners = await open_listeners(*binds)
-    start = partial(serve, app, listeners, limits=limits, report=log_to(log))
+    start = partial(serve, app, listeners, limits=fitting, report=log_to(log))
     with (
         log.gathering(),
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
     ):
         async with _serving(start) as (server, nursery):
             log.write(Level.INFO, _started(binds, server.addresses))
+            _tell_of_fewer(limits, fitting, log)
             nursery.start_soon(_obey, signals, server, nursery.cancel_scope, log)
     log.write(Level.INFO, "[SERVER STOPPED]")
 
@@ -80,6 +83,15 @@ def _started(binds: Sequence[str], addresses: Sequence[str]) -> str:
     return f"[SERVER STARTED] Listening on {', '.join(addresses)}"
 
 
+def _tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
+    if fitting.connections < limits.connections:
+        text = (
+            f"to {fitting.connections} of {limits.connections}, because a process "
+            f"may open no more than {descriptor_limit()} files (ulimit -Hn)"
+        )
+        log.write(Level.WARNING, f"[CONNECTIONS LIMITED] {text}")
+
+
 def _stopping(number: int) -> str:
     return f"[SERVER STOPPING] {signal.Signals(number).name}; once more stops at once"
 
@@ -100,11 +112,16 @@ async def _obey(
 # for the parent, as is to end a worker at once.
 
 
-async def supervise(command: Sequence[str], binds: Sequence[str], number: int, log: Log) -> int:
-    """Have so many workers serve, until told to end as by ``run``; the exit status.
+async def supervise(
+    command: Sequence[str], binds: Sequence[str], number: int, limits: Limits, log: Log
+) -> int:
+    """Run ``number`` workers until told to end as by ``run``; return the exit status.
 
-    The command is that of a worker. SIGHUP replaces all of them.
+    The command is that of a worker, and the limits are those of each. SIGHUP replaces
+    all of them.
     """
+    # For the sockets that are opened next, and for the workers, who inherit the limit.
+    fitting = fit_to_descriptors(limits)
     with _naming_wrong_use():
         queues = await open_queues(number, *binds)
     started = _started(binds, [address_of(listener) for listener in queues[0]])
@@ -122,6 +139,7 @@ async def supervise(command: Sequence[str], binds: Sequence[str], number: int, l
                 failure = await workers.begin()
                 if failure is None:
                     log.write(Level.INFO, started)
+                    _tell_of_fewer(limits, fitting, log)
             nursery.cancel_scope.cancel()
     finally:
         close_queues(queues)
@@ -180,7 +198,8 @@ async def _lead(
 async def work(app: App, limits: Limits, log: Log, descriptors: str) -> None:
     """Serve as a worker: on sockets that are there already, as long as the parent wants it."""
     to_parent, *listening = map(int, descriptors.split(","))
-    start = partial(serve, app, take_over(listening), limits=limits, report=log_to(log))
+    fitting = fit_to_descriptors(limits)  # of which the parent has told
+    start = partial(serve, app, take_over(listening), limits=fitting, report=log_to(log))
     with (
         log.gathering(),
         Channel.take_over(to_parent) as parent,
