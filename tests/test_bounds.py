@@ -5,6 +5,7 @@ interpreter can count, and those of the processor, where there is valgrind. Only
 latter see what happens in a regular expression.
 """
 
+import inspect
 import os
 import re
 import shutil
@@ -36,6 +37,10 @@ class Count:
 
     def __enter__(self) -> Self:
         self._before = sys.gettrace()
+        # Python 3.12 counts instructions only if a frame asked for that before ``settrace``.
+        frame = inspect.currentframe()
+        assert frame is not None
+        frame.f_trace_opcodes = True
         sys.settrace(self._trace)
         return self
 
