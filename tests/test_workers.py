@@ -293,13 +293,57 @@ async def test_workers_without_a_successor_stay(manner: str) -> None:
     assert {event.pid for event in ended if isinstance(event, Ended)} == set(old)
 
 
-async def test_renewal_takes_the_place_of_one_that_is_under_way() -> None:
+async def test_orders_to_renew_that_come_meanwhile_are_one_more_round() -> None:
+    staff = Staff("good", "good", "good", "late")
+    async with employed(staff, 3) as (workers, _):
+        await workers.begin()
+        for _ in range(3):
+            assert isinstance(await staff.says(), Listening)
+        workers.renew()
+        await staff.has_someone_late()  # the first successor
+        for _ in range(30):
+            workers.renew()
+        staff.let_the_late_begin()
+        events = [await staff.says()]
+        while Renewed() not in events:
+            events.append(await staff.says())
+        # The others are new enough in the first round. The first is not, perhaps.
+        listening = [event.worker for event in events if isinstance(event, Listening)]
+        assert listening == [1, 2, 3, 1]
+        assert len(staff.started) == 7
+        workers.drain()
+
+
+async def test_order_to_renew_ends_a_start_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "LONG_START", 0)
     staff = Staff("good", "late")
     async with employed(staff, 1) as (workers, _):
         await workers.begin()
         old = await staff.listens(1)
         workers.renew()
         await staff.has_someone_late()
+        workers.renew()
+        new = await staff.listens(1)
+        events = [await staff.says(), await staff.says()]
+        assert sorted(events, key=repr) == [Ended(1, old, 0), Renewed()]
+        workers.drain()
+        assert await staff.says() == Ended(1, new, 0)
+
+
+async def test_start_that_fails_is_tried_again_where_its_code_is_newer_by_now() -> None:
+    staff = Staff("good", "late", "broken")
+    async with employed(staff, 1) as (workers, _):
+        await workers.begin()
+        old = await staff.listens(1)
+        workers.renew()
+        await staff.has_someone_late()
+        workers.renew()
+        staff.started[-1].kill()
+        assert await staff.says() == Ended(1, staff.started[-1].pid, -signal.SIGKILL)
+        broken = await staff.says()
+        assert isinstance(broken, Ended)
+        assert broken.status == 2
+        assert await staff.says() == Renewed(failed=1)  # and not once more
         workers.renew()
         new = await staff.listens(1)
         events = [await staff.says(), await staff.says()]
@@ -714,11 +758,12 @@ async def test_all_can_be_replaced_under_load_and_not_a_request_is_lost(folder: 
             program.signal(signal.SIGHUP)
             await program.says(r"\[SERVER RENEWING\] SIGHUP", times)
             await program.says(r"\[SERVER RENEWED\]", times)
+            # An old worker lets somebody in, perhaps, until it has heard that it retires.
+            await program.says(r"pid \d+ has ended", 2 * times)
             for _ in range(10):
                 async with connected(port) as client:
                     assert (await client.get("/")).body == b"22"
         over.set()
-        await program.says(r"pid \d+ has ended", 4)
         assert "ERROR" not in program.errors
         new = (await program.pids(6))[2:]
         assert not set(new) & set(old)

@@ -25,6 +25,8 @@ LONGEST_PAUSE = 32
 # How long a worker that retires waits for requests on connections that are kept:
 # clients that are busy send their next one within that time.
 REMAIN = 5
+# After so long, another order to renew ends a start that may hang in what was mended.
+LONG_START = 30
 # What a worker takes to end beyond what it gives its clients, on a busy machine.
 OVERTIME = 5
 
@@ -88,9 +90,12 @@ def pause_after(failures: int) -> float:
 class _Worker:
     """A running process, and the way to end it."""
 
-    def __init__(self, process: trio.Process, channel: Channel, grace: float) -> None:
+    def __init__(
+        self, process: trio.Process, channel: Channel, generation: int, grace: float
+    ) -> None:
         self.process = process
         self.channel = channel
+        self.generation = generation
         self.began = trio.current_time()
         self.listens = False
         self.life = trio.CancelScope()
@@ -104,8 +109,7 @@ class _Worker:
     def drain(self) -> None:
         """Let it finish what it is doing; where it does not listen yet, that is nothing."""
         self.channel.tell(DRAIN)
-        if not self.listens:
-            # It may not hear us for long. Or it listens already, and takes it for the same.
+        if not self.listens:  # it may not hear us for long
             self.process.terminate()
         self._end_within(self._grace)
 
@@ -134,6 +138,7 @@ class _Post:
         self.number = number
         self.descriptors = [listener.socket.fileno() for listener in queue]
         self.worker: _Worker | None = None
+        self.generation = 0  # that of the last worker that had it
         self.failures = 0
 
     def take(self, worker: _Worker) -> None:
@@ -142,6 +147,7 @@ class _Post:
         if older is not None and older.began > younger.began:
             older, younger = younger, older
         self.worker = younger
+        self.generation = younger.generation
         if older is not None:
             older.retire()
 
@@ -175,7 +181,9 @@ class Workers:
         self._report = report
         self._grace = grace
         self._running: set[_Worker] = set()
-        self._renewal = trio.CancelScope()
+        self._generation = 0  # orders to renew: who is older than the last may have old code
+        self._renews = False
+        self._attempt, self._latest = trio.CancelScope(), trio.current_time()
         self._ending = trio.Event()
 
     async def begin(self) -> Ended | NotStarted | None:
@@ -188,38 +196,55 @@ class Workers:
         try:
             await self._nursery.start(self._work, first)
         except (FailedStartError, OSError) as error:
-            # Whoever ends while it is told to has not failed.
             return None if self._ending.is_set() else _event_of(first.number, error)
         for post in others:
             self._nursery.start_soon(self._fill, post)
         return None
 
     def renew(self) -> None:
-        """Replace all workers, one after the other; a renewal that is under way ends for it."""
-        self._renewal.cancel()
-        if not self._ending.is_set():
-            self._renewal = trio.CancelScope()
-            self._nursery.start_soon(self._renew, self._renewal)
+        """Replace all workers that were started before this moment, one after the other.
+
+        A renewal that is under way goes on until all are new, so that no worker is
+        replaced more often than others, however often this is asked for.
+        """
+        if self._ending.is_set():
+            return
+        self._generation += 1
+        if self._renews:
+            self._attempt.deadline = self._latest
+        else:
+            self._renews = True
+            self._nursery.start_soon(self._renew)
 
     def drain(self) -> None:
         """Close the sockets, let all workers finish what they are doing, and replace none."""
         close_queues(self._queues)
         self._ending.set()
-        self._renewal.cancel()
+        self._attempt.cancel()
         for worker in self._running:
             worker.drain()
 
-    async def _renew(self, scope: trio.CancelScope) -> None:
-        with scope:
-            for post in self._posts:
-                try:
+    async def _renew(self) -> None:
+        failed = None
+        while failed is None and (post := self._outdated()):
+            order, self._latest = self._generation, trio.current_time() + LONG_START
+            try:
+                with trio.CancelScope() as self._attempt:
                     # The old one stays until the new one listens.
                     await self._nursery.start(self._work, post)
-                except (FailedStartError, OSError) as error:
-                    self._report(_event_of(post.number, error))
-                    self._report(Renewed(failed=post.number))
-                    return
-            self._report(Renewed())
+            except (FailedStartError, OSError) as error:
+                self._report(_event_of(post.number, error))
+                # What it failed for may have been mended before another order.
+                failed = post.number if order == self._generation else None
+        self._renews = False
+        if not self._ending.is_set():
+            self._report(Renewed(failed))
+
+    def _outdated(self) -> _Post | None:
+        """Return the post with the oldest code, if there may be newer code, and use for it."""
+        oldest = min(self._posts, key=lambda post: post.generation)
+        is_new = oldest.generation == self._generation
+        return None if is_new or self._ending.is_set() else oldest
 
     async def _fill(self, post: _Post) -> None:
         """Have a worker at a post that has none, however many attempts it takes."""
@@ -256,11 +281,12 @@ class Workers:
             self._report(ended)
 
     async def _run_one(self, post: _Post, task_status: trio.TaskStatus[None]) -> _Worker:
+        generation = self._generation  # before it loads its code
         ours, theirs = Channel.pair()
         with ours:
             with theirs:
                 process = await self._start(theirs.descriptor, post.descriptors)
-            worker = _Worker(process, ours, self._grace)
+            worker = _Worker(process, ours, generation, self._grace)
             self._running.add(worker)
             try:
                 with worker.life:
@@ -279,8 +305,6 @@ class Workers:
 def _event_of(
     number: int, error: FailedStartError | OSError, pause: float | None = None
 ) -> Ended | NotStarted:
-    match error:
-        case FailedStartError():
-            return replace(error.ended, pause=pause)
-        case _:
-            return NotStarted(number, error, pause)
+    if isinstance(error, FailedStartError):
+        return replace(error.ended, pause=pause)
+    return NotStarted(number, error, pause)
