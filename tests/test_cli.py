@@ -115,12 +115,21 @@ def test_wrong_arguments_are_one_line(
         ("--bind localhost:65536", "argument --bind: not HOST:PORT, such as "),
         ("--bind a..b:80", "not the name of a host: a..b:80"),
         (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
-        ("--workers 0", "argument --workers: not a number above 0: 0"),
-        ("--workers some", "argument --workers: not a number above 0: some"),
+        ("--workers 0", "argument --workers: not a number from 1 to 999999999: 0"),
+        ("--workers some", "argument --workers: not a number from 1 to 999999999: some"),
+        ("--workers 99999999", "argument --workers: more than "),
+        (f"--workers {'9' * 5000}", "argument --workers: not a number from 1 to 999999999: 9"),
+        (f"--connections {'9' * 5000}", "argument --connections: not a number from 1 to 999999999"),
+        (f"--bind localhost:{'9' * 5000}", "argument --bind: not HOST:PORT, such as "),
+        (f"--bind localhost:{'0' * 5000}", "argument --bind: not HOST:PORT, such as "),
+        (f"--bind {'x' * 5000}:80", "not the name of a host: x"),
         (f"--workers 2 --bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
-        ("--connections 0", "argument --connections: not a number above 0: 0"),
-        ("--connections many", "argument --connections: not a number above 0: many"),
-        ("--connections \u0663", "argument --connections: not a number above 0: \u0663"),
+        ("--connections 0", "argument --connections: not a number from 1 to 999999999: 0"),
+        ("--connections many", "argument --connections: not a number from 1 to 999999999: many"),
+        (
+            "--connections \u0663",
+            "argument --connections: not a number from 1 to 999999999: \u0663",
+        ),
         ("--log-level quiet", "argument --log-level: invalid choice: 'quiet'"),
     ],
 )
@@ -137,7 +146,7 @@ def test_more_than_one_worker_where_there_can_be_none_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     monkeypatch.setattr(cli, "CAN_HAVE_WORKERS", False)
-    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    monkeypatch.setattr(cli, "processors", lambda: 8)
     line = complaint(capsys, "challenge", "--workers", workers)
     assert line == "trio-http: argument --workers: there can be but one on this system"
 
@@ -154,20 +163,15 @@ def workers_for(text: str) -> object:
     return cli._parser().parse_args(["challenge", "--workers", text]).workers
 
 
-def test_auto_is_a_worker_for_each_processor_that_may_be_used(
-    monkeypatch: pytest.MonkeyPatch,
+def test_workers_are_as_many_as_told_or_as_there_are_processors_within_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cli, "processors", lambda: 2)
     assert workers_for("3") == 3
-    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
-    assert workers_for("auto") == 8
-    monkeypatch.delattr(os, "process_cpu_count")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 3}, raising=False)
-    assert workers_for("auto") == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    assert workers_for("auto") == 16
-    monkeypatch.setattr(os, "cpu_count", lambda: None)  # a system that does not tell
-    assert workers_for("auto") == 1
+    assert workers_for("128") == 128
+    assert workers_for("auto") == 2
+    line = complaint(capsys, "challenge", "--workers", "129")
+    assert line == "trio-http: argument --workers: more than 128, 64 for each processor: 129"
 
 
 def test_command_is_repeated_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -806,6 +806,15 @@ async def test_wrong_use_is_one_line_as_without_workers(
         assert program.errors.count("\n") == 1
 
 
+async def test_more_workers_than_there_are_descriptors_for_is_one_line() -> None:
+    few = ["sh", "-c", 'ulimit -n 50; exec "$@"', "sh"]
+    async with started("challenge", before=few, workers="60") as program:
+        assert await program.process.wait() == 2
+        await program.all_ended.wait()
+    told = r"trio-http: cannot listen on 127\.0\.0\.1:\d+: Too many open files\n"
+    assert re.fullmatch(told, program.errors)
+
+
 async def test_first_worker_that_dies_is_the_end(folder: Path) -> None:
     (folder / "module.py").write_text("import os; os._exit(3)")
     async with started("app", "module:app") as program:

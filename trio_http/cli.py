@@ -20,6 +20,7 @@ from trio_http.exposure import enforced_hosts, reachable_from_outside
 from trio_http.http1.exchange import App
 from trio_http.loading import WrongUseError, load_app
 from trio_http.observe import Level, Log, line_of_loss
+from trio_http.processors import WORKERS_FOR_EACH, processors
 from trio_http.running import WORKER, run, supervise, work
 from trio_http.semantics.limits import Limits
 from trio_http.spool import Spool
@@ -124,8 +125,9 @@ def _parser() -> argparse.ArgumentParser:
         "--workers",
         type=_workers,
         metavar="N|auto",
-        help="serve with so many processes, auto being as many as there are processors; "
-        "SIGHUP replaces them one after the other (default: serve with this process)",
+        help="serve with N processes, or with one for each processor (auto); quotas of "
+        "control groups count; SIGHUP replaces them one after the other "
+        "(default: serve with this process)",
     )
     common.add_argument(
         "--connections",
@@ -289,22 +291,18 @@ def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _workers(text: str) -> int:
-    number = _processors() if text == "auto" else _number(text)
+    most = WORKERS_FOR_EACH * processors()
+    number = processors() if text == "auto" else _number(text)
     if number > 1 and not CAN_HAVE_WORKERS:
         raise argparse.ArgumentTypeError("there can be but one on this system")
+    if number > most:
+        reason = f"more than {most}, {WORKERS_FOR_EACH} for each processor: {text}"
+        raise argparse.ArgumentTypeError(reason)
     return number
 
 
-def _processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "process_cpu_count"):  # since Python 3.13
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"not a number above 0: {text}")
+    # int() refuses thousands of digits, and whatever counts is smaller than this.
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"not a number from 1 to 999999999: {text}")
     return int(text)

@@ -83,8 +83,9 @@ async def open_queues(number: int, *addresses: str) -> list[list[trio.SocketList
             # Only now, or two servers could share one port by mistake.
             listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             family, address = listener.socket.family, listener.socket.getsockname()
-            for queue in queues[1:]:
-                queue.append(await _open_socket(family, address, socket.SO_REUSEPORT))
+            with _naming(address_text(address)):  # there may be no more descriptors
+                for queue in queues[1:]:
+                    queue.append(await _open_socket(family, address, socket.SO_REUSEPORT))
     except BaseException:
         close_queues(queues)
         raise
