@@ -85,7 +85,7 @@ class NotAccepting:
 
 Event: TypeAlias = Connected | Disconnected | Record | Failure | Crowded | NotAccepting
 Report: TypeAlias = Callable[[Event], None]
-"""Is called in the connection's task, so it must neither block nor raise."""
+"""Is called in the task of a connection or a listener, so it must neither block nor raise."""
 
 
 # As good as all that there is to tell; nobody wants to hear of it unless asked.
