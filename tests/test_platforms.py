@@ -1,0 +1,98 @@
+"""The package on systems that have less than Linux: it is imported, and it serves.
+
+What only some systems have is taken from an interpreter before the package is loaded.
+That is no other system, but shows what is used without having been asked for.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trio_http
+
+CHECKOUT = Path(trio_http.__file__).parents[1]
+
+# What Windows has not got, and what macOS has not got.
+WINDOWS = {
+    "modules": "fcntl grp pwd resource termios",
+    "signal": "SIGHUP SIGKILL SIGQUIT pthread_sigmask",
+    "os": "O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_PATH O_TMPFILE fchmod fchown fork "
+    "getpgid getuid geteuid getxattr listxattr setxattr pipe2 posix_fadvise posix_fallocate "
+    "preadv pwritev sched_getaffinity sendfile splice statvfs fstatvfs",
+    "select": "poll",
+    "socket": "MSG_DONTWAIT SO_REUSEPORT",  # AF_UNIX is what Trio needs on this system
+}
+MACOS = {
+    "os": "O_PATH O_TMPFILE getxattr listxattr setxattr pipe2 posix_fadvise posix_fallocate "
+    "sched_getaffinity splice",
+    "socket": "SOCK_CLOEXEC SOCK_NONBLOCK",
+}
+
+# Trio and what it needs come first: they know where they are.
+PROGRAM = """
+import argparse, os, pkgutil, select, signal, socket, ssl, subprocess, sys, tempfile
+import h11, trio, trio.testing
+
+platform, lacks = sys.argv[1], {LACKS}
+for name in lacks.pop("modules", "").split():
+    sys.modules[name] = None
+for name, attributes in lacks.items():
+    for attribute in attributes.split():
+        delattr(sys.modules[name], attribute)
+sys.platform = platform
+os.supports_dir_fd.clear() if platform == "win32" else None
+
+import trio_http
+from trio_http import running
+for module in pkgutil.walk_packages(trio_http.__path__, "trio_http."):
+    __import__(module.name)
+from trio_http.__main__ import main
+from trio_http.testing import Client
+
+open_listeners = running.open_listeners
+
+async def visit(port):
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        client = Client(stream)
+        answers = [
+            await client.request(method, target, {"Host": "127.0.0.1"}, body)
+            for method, target, body in [
+                ("GET", "/", b""),
+                ("PUT", "/new", b"x" * 100_000),
+                ("GET", "/new", b""),
+                ("DELETE", "/new", b""),
+            ]
+        ]
+        print([answer.status for answer in answers], len(answers[2].body))
+    signal.raise_signal(signal.SIGTERM)
+
+async def open_and_visit(*addresses):
+    listeners = await open_listeners(*addresses)
+    trio.lowlevel.spawn_system_task(visit, listeners[0].socket.getsockname()[1])
+    return listeners
+
+running.open_listeners = open_and_visit
+sys.argv = ["trio-http", "files", ".", "--writable", "--bind", "127.0.0.1:0"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("platform", "lacks"), [("win32", WINDOWS), ("darwin", MACOS)])
+def test_files_are_served_where_there_is_less(
+    tmp_path: Path, platform: str, lacks: dict[str, str]
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", PROGRAM.replace("{LACKS}", repr(lacks)), platform],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == "[200, 201, 200, 204] 100000\n"
