@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import trio
 
-from trio_http.apps.terms import Terms
+from trio_http.file_server.write_preconditions import Terms
 from trio_http.http1.exchange import Exchange
-from trio_http.observe import printable
+from trio_http.observe.access_log import printable
 from trio_http.semantics.conditional import State
 from trio_http.semantics.digests import wanted_algorithm
 from trio_http.semantics.errors import HTTPError

@@ -19,8 +19,8 @@ import pytest
 import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
-from trio_http.apps.directory import Allow
-from trio_http.apps.files import files
+from trio_http.file_server.app import files
+from trio_http.file_server.root import Allow
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import Server, serve
 

@@ -19,8 +19,21 @@ HOUSE = "trio_http"
 ROOT = Path(__file__).parent.parent / HOUSE
 
 # By folder; what lies in none is at the top.
-FLOORS = {"": 5, "semantics": 1, "http1": 2, "serving": 3, "apps": 4, "workshop": 5}
-TOP = 5
+FLOORS = {
+    "semantics": 1,
+    "transport": 2,
+    "http1": 3,
+    "websocket": 4,
+    "serving": 4,
+    "observe": 5,
+    "apps": 6,
+    "file_server": 6,
+    "workshop": 7,
+    "command": 8,
+    "examples": 8,
+    "": 8,
+}
+TOP = 8
 
 # Where bytes, files, tasks and threads come from. RFC 9110 is about values.
 DOES_IO = {"asyncio", "io", "os", "pathlib", "select", "selectors", "shutil", "socket", "ssl"}
@@ -123,7 +136,7 @@ def imports_never_point_up(house: House) -> Iterator[str]:
 def apps_know_no_server(house: House) -> Iterator[str]:
     for module in house.values():
         for name in needed(module, house):
-            if module.folder == "apps" and is_in(name, f"{HOUSE}.serving"):
+            if module.folder in {"apps", "file_server"} and is_in(name, f"{HOUSE}.serving"):
                 yield f"{module.name} imports {name}"
 
 
@@ -235,9 +248,11 @@ LAWS: list[Law] = [
 # One room on each floor, for others to import.
 SMALL_HOUSE = [
     Module("trio_http", "from trio_http.serving.server import serve", is_package=True),
-    Module("trio_http.cli", "from trio_http import serve"),
+    Module("trio_http.command.cli", "from trio_http import serve"),
+    Module("trio_http.command", "", is_package=True),
+    Module("trio_http.file_server", "", is_package=True),
     Module("trio_http.apps", "", is_package=True),
-    Module("trio_http.apps.files", "import trio"),
+    Module("trio_http.file_server.app", "import trio"),
     Module("trio_http.serving", "", is_package=True),
     Module("trio_http.serving.server", "import trio"),
     Module("trio_http.http1", "", is_package=True),
@@ -266,14 +281,14 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (imports_never_point_up, room("semantics", "from trio_http.http1 import wire")),
         (imports_never_point_up, room("semantics", "from ..http1.wire import Wire")),
         (imports_never_point_up, room("http1", "from trio_http.serving.server import serve")),
-        (imports_never_point_up, room("serving", "from trio_http.apps.files import files")),
-        (imports_never_point_up, room("apps", "from trio_http.cli import main")),
+        (imports_never_point_up, room("serving", "from trio_http.file_server.app import files")),
+        (imports_never_point_up, room("apps", "from trio_http.command.cli import main")),
         (imports_never_point_up, room("apps", "from trio_http import serve")),
         (imports_never_point_up, room("apps", "import trio_http")),
-        (imports_never_point_up, room("apps", "from .. import cli")),
+        (imports_never_point_up, room("apps", "from ..command import cli")),
         # Wherever it is written.
-        (imports_never_point_up, room("apps", "def f():\n    import trio_http.cli")),
-        (imports_never_point_up, room("apps", "if TYPE_CHECKING:\n    import trio_http.cli")),
+        (imports_never_point_up, room("apps", "def f():\n    import trio_http.command.cli")),
+        (imports_never_point_up, room("apps", "if TYPE_CHECKING:\n    from ..command import cli")),
         (imports_never_point_up, room("apps", "from trio_http.apps.nowhere import x")),
         (apps_know_no_server, room("apps", "from trio_http.serving.server import serve")),
         (apps_know_no_server, room("apps", "from trio_http import serving")),
@@ -294,7 +309,7 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (only_the_top_starts_programs, room("http1", "import sys\nprint(sys.argv)")),
         (only_the_top_starts_programs, room("serving", "trio.open_signal_receiver()")),
         (imports_make_no_circle, room("apps", "import trio_http.apps.room")),
-        (imports_make_no_circle, Module("trio_http.serving.server", "import trio_http.cli")),
+        (imports_make_no_circle, Module("trio_http.serving.server", "from ..command import cli")),
         (imports_make_no_circle, Module("trio_http.serving.server", "from trio_http import x")),
         (nobody_reaches_into_another_module, room("apps", "from x import _y")),
         (nobody_reaches_into_another_module, room("apps", "from x import _y as y")),
@@ -323,10 +338,13 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        room("", "import argparse, os, signal\nos.environ\nfrom trio_http.apps import files"),
-        room("workshop", "import os\nos.environ\nfrom trio_http.cli import main"),
-        room("apps", "from trio_http.apps import files\nfrom trio_http.apps.files import files"),
-        room("apps", "from . import files\nfrom .files import x\nfrom ..http1 import wire"),
+        room("", "import argparse, os, signal\nos.environ\nfrom trio_http.file_server import app"),
+        room("command", "import os\nos.environ\nfrom trio_http.command.cli import main"),
+        room(
+            "apps",
+            "from trio_http.file_server import app\nfrom trio_http.file_server.app import files",
+        ),
+        room("file_server", "from . import app\nfrom .app import x\nfrom ..http1 import wire"),
         room("serving", "from trio_http.http1.wire import Wire\nimport os\nos.listdir"),
         room("semantics", "import re\nfrom trio_http.semantics.headers import Headers\nre.open()"),
         room("apps", "import x\nfrom __future__ import annotations\nx.__name__\nself._own = 1"),
@@ -360,10 +378,14 @@ def test_the_whole_house_is_looked_at() -> None:
         "",
         "semantics",
         "http1",
+        "transport",
         "serving",
+        "observe",
         "apps",
+        "file_server",
+        "command",
     }
-    assert house[HOUSE].floor == house["trio_http.cli"].floor == TOP
+    assert house[HOUSE].floor == house["trio_http.command.cli"].floor == TOP
     assert house["trio_http.semantics.headers"].floor == 1
     assert "trio_http.semantics.headers" in needed(house["trio_http.semantics.messages"], house)
 

@@ -88,7 +88,7 @@ def test_version_is_told_before_anything_is_loaded() -> None:
     )
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "trio_http" in loaded
-    assert loaded.isdisjoint({"trio_http.cli", "trio", "h11"})
+    assert loaded.isdisjoint({"trio_http.command.cli", "trio", "h11"})
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,8 @@ def test_signal_that_comes_before_the_server_listens_is_not_lost(number: signal.
     # At the last moment before the server waits for signals itself.
     source = (
         "import signal, sys\n"
-        "from trio_http import __main__, running\n"
+        "from trio_http import __main__\n"
+        "from trio_http.command import running\n"
         "async def open_listeners(*addresses):\n"
         f"  signal.raise_signal({int(number)})\n"
         "running.open_listeners = open_listeners\n"

@@ -26,7 +26,7 @@ from typing import TypeAlias
 import httpx
 import pytest
 
-from trio_http.apps.directory import PART_PREFIX, PART_SUFFIX
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX
 
 CHECKOUT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from trio_http.http1.exchange import Exchange, answering
-from trio_http.http1.record import Disconnected, Ending, Event, Record
+from trio_http.http1.reports import Disconnected, Ending, Event, Record
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits, Timeouts

@@ -61,12 +61,12 @@ __all__ = [
 TYPE_CHECKING = False  # by this name they know it; the module "typing" takes its time to load
 if TYPE_CHECKING:
     from trio_http.apps.cross_site import only_hosts, only_same_origin
-    from trio_http.apps.directory import Allow
-    from trio_http.apps.files import files
     from trio_http.apps.routing import Router
+    from trio_http.file_server.app import files
+    from trio_http.file_server.root import Allow
     from trio_http.http1.connection import serve_stream
     from trio_http.http1.exchange import App, Exchange, Handler, answering
-    from trio_http.http1.record import (
+    from trio_http.http1.reports import (
         Connected,
         Crowded,
         Disconnected,
@@ -92,12 +92,12 @@ if TYPE_CHECKING:
 else:
     _NAMES = {
         "apps.cross_site": "only_hosts only_same_origin",
-        "apps.directory": "Allow",
-        "apps.files": "files",
+        "file_server.root": "Allow",
+        "file_server.app": "files",
         "apps.routing": "Router",
         "http1.connection": "serve_stream",
         "http1.exchange": "App Exchange Handler answering",
-        "http1.record": "Connected Crowded Disconnected Ending Event Failure NotAccepting Record "
+        "http1.reports": "Connected Crowded Disconnected Ending Event Failure NotAccepting Record "
         "Report",
         "semantics.bodies": "Body Chain Encoded FileSlice Pulse Send Stream",
         "semantics.cookies": "Cookie",

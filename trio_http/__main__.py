@@ -8,8 +8,8 @@ import sys
 from contextlib import nullcontext, suppress
 
 from trio_http import __version__
-from trio_http.signals import ending_at_once, outliving_hangups
-from trio_http.standard_streams import open_missing, tell
+from trio_http.command.signals import ending_at_once, outliving_hangups
+from trio_http.command.standard_streams import open_missing, tell
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def _main() -> int:
         with suppress(OSError):  # the command line can say why
             tell(f"trio-http {__version__}\n")
             return 0
-    from trio_http import cli  # noqa: PLC0415 - with it comes everything else
+    from trio_http.command import cli  # noqa: PLC0415 - with it comes everything else
 
     return cli.main()
 

@@ -19,7 +19,7 @@ import trio.testing
 
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App
-from trio_http.http1.record import Report, report_failures
+from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.headers import Fields, Headers, bytes_of
 from trio_http.semantics.limits import Limits, Timeouts
 

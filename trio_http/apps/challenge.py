@@ -11,12 +11,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trio_http.apps.cross_site import only_same_origin
-from trio_http.apps.directory import Allow, Directory
-from trio_http.apps.files import files
-from trio_http.apps.parts import clear_parts
 from trio_http.apps.routing import Router
-from trio_http.apps.terms import Terms
-from trio_http.apps.uploads import store
+from trio_http.file_server.app import files
+from trio_http.file_server.atomic_write import store
+from trio_http.file_server.partial_file import clear_parts
+from trio_http.file_server.root import Allow, Directory
+from trio_http.file_server.write_preconditions import Terms
 from trio_http.http1.exchange import App
 from trio_http.semantics.headers import bytes_of
 from trio_http.semantics.messages import Compress, Request, Response

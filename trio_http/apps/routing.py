@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any, TypeAlias, TypeVar
 
-from trio_http.apps.splitting import DIGITS, Extent, is_ambiguous, split
+from trio_http.apps.route_splitting import DIGITS, Extent, is_ambiguous, split
 from trio_http.http1.exchange import App, Exchange
 from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token

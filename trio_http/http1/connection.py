@@ -18,8 +18,8 @@ from trio_http.http1.exchange import (
     plain_request_of,
     request_of,
 )
-from trio_http.http1.idle import Idle
-from trio_http.http1.record import (
+from trio_http.http1.keep_alive import Idle
+from trio_http.http1.reports import (
     Connected,
     Disconnected,
     Ending,
@@ -28,13 +28,13 @@ from trio_http.http1.record import (
     Report,
     report_failures,
 )
-from trio_http.http1.stream import Transport, transport_of
 from trio_http.http1.wire import Wire
+from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.finish import frame
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Request
-from trio_http.semantics.refusals import error_response
+from trio_http.semantics.selection import frame
+from trio_http.transport.stream import Transport, transport_of
 
 # To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
 _COMPLETE = Ending.COMPLETE

@@ -9,18 +9,18 @@ from typing import TypeAlias
 
 import h11
 
-from trio_http.http1.body import RequestBody
-from trio_http.http1.idle import Idle
-from trio_http.http1.plain import PlainRequest
+from trio_http.http1.fast_path import PlainRequest
+from trio_http.http1.keep_alive import Idle
+from trio_http.http1.request_body import RequestBody
 from trio_http.http1.strict import authority_of, effective_version
 from trio_http.http1.wire import Wire
+from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import http_date
-from trio_http.semantics.finish import frame, select
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
-from trio_http.semantics.refusals import error_response
+from trio_http.semantics.selection import frame, select
 from trio_http.semantics.trailers import addressed
 
 date_of = lru_cache(maxsize=2)(http_date)

@@ -11,14 +11,12 @@ from __future__ import annotations
 import h11
 import trio
 
-from trio_http.http1 import plain
-from trio_http.http1.body import RequestBody
-from trio_http.http1.input import Input
-from trio_http.http1.interpreter import run
-from trio_http.http1.outgoing import end_of, final_head, interim_head
-from trio_http.http1.output import Output, rest_of
-from trio_http.http1.pages import read_cached
-from trio_http.http1.stream import Transport
+from trio_http.http1 import fast_path
+from trio_http.http1.h11_events import end_of, final_head, interim_head
+from trio_http.http1.receive_buffer import Input
+from trio_http.http1.request_body import RequestBody
+from trio_http.http1.response_body import run
+from trio_http.http1.send_buffer import Output, rest_of
 from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
@@ -26,6 +24,8 @@ from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
 from trio_http.semantics.trailers import asked_for
+from trio_http.transport.page_cache import read_cached
+from trio_http.transport.stream import Transport
 
 
 class Wire:
@@ -63,7 +63,7 @@ class Wire:
         self._limits = limits
         self._output = Output(transport, timeouts.send)
         self._state: h11.Connection | None = None
-        self._plain: plain.PlainRequest | None = None  # at hand, while h11 has not seen it
+        self._plain: fast_path.PlainRequest | None = None  # at hand, while h11 has not seen it
         self._finished = False  # whether all of the response is on its way
         self._is_last = False  # whether there shall be no request after the one at hand
         self._has_said_close = False  # whether the client has called its request the last
@@ -80,13 +80,13 @@ class Wire:
 
     # Reading
 
-    def plain_request(self) -> plain.PlainRequest | None:
+    def plain_request(self) -> fast_path.PlainRequest | None:
         """The request that begins with the bytes at hand, if it is there and a plain one."""
         self.status = self.sent = 0
         self._finished = False
-        request = plain.recognise(self.input.unread, self._limits) if self._limits.plain else None
-        self._plain = request
-        if request is not None:
+        limits = self._limits
+        self._plain = fast_path.recognise(self.input.unread, limits) if limits.plain else None
+        if (request := self._plain) is not None:
             self.input.pass_over(len(request.head), request.line)
             if request.length or not self.body.is_none:
                 self.body.begin_counted(request.length, self._go_on if request.expects else None)
@@ -123,7 +123,7 @@ class Wire:
         """
         if self._plain is not None:
             head, self._plain = self._plain.head, None
-            self._parsed(plain.without_length(head))
+            self._parsed(fast_path.without_length(head))
 
     def _parsed(self, head: bytes) -> h11.Request:
         self._h11.receive_data(head)
@@ -178,7 +178,7 @@ class Wire:
             return False
         if self._is_last or self._plain.length:
             lines += self._closing(self._plain)
-        if (answer := plain.answer_to(self._plain, response, lines)) is None:
+        if (answer := fast_path.answer_to(self._plain, response, lines)) is None:
             return False
         head, body = answer
         self.status = response.status
@@ -195,11 +195,11 @@ class Wire:
             self._output.last, self._output.behind = self.sent, 0
         return True
 
-    def _closing(self, request: plain.PlainRequest) -> bytes:
+    def _closing(self, request: fast_path.PlainRequest) -> bytes:
         """The line that says of a plain exchange that it is the last, if it is."""
         if request.length and self.must_close:
             self._is_last = True
-        return plain.CLOSING if self._is_last else b""
+        return fast_path.CLOSING if self._is_last else b""
 
     async def flush(self) -> None:
         """Send what is left of a plain response."""
@@ -210,22 +210,22 @@ class Wire:
         """Answer a plain request with a stream, in chunks; false where h11 has to do it."""
         if self._plain is None:
             return False
-        lines += plain.CHUNKED + self._closing(self._plain)
-        if (head := plain.streamed_head(self._plain, response, lines)) is None:
+        lines += fast_path.CHUNKED + self._closing(self._plain)
+        if (head := fast_path.streamed_head(self._plain, response, lines)) is None:
             return False
         self.status = response.status
-        self._output.last, self._output.behind = 0, len(plain.CHUNK_END)
+        self._output.last, self._output.behind = 0, len(fast_path.CHUNK_END)
         await self._output.send((head,))  # the client should not wait for it until a body exists
         await run(response.body, self._send_chunk)
-        self._output.behind += len(plain.LAST_CHUNK)
-        await self._output.send((plain.LAST_CHUNK,))
+        self._output.behind += len(fast_path.LAST_CHUNK)
+        await self._output.send((fast_path.LAST_CHUNK,))
         self._finished = True
         return True
 
     async def _send_chunk(self, data: bytes | FileSlice) -> None:
         self._output.last = size = len(data)
         self.sent += size
-        await self._output.send(plain.chunk_of(data))
+        await self._output.send(fast_path.chunk_of(data))
 
     async def _go_on(self) -> None:
         if not self.head_has_left:  # a client that has its answer is told nothing
@@ -254,7 +254,7 @@ class Wire:
             # file can go from the disk to the socket without being read here.
             written = self._write(h11.Data(data=data))  # type: ignore[arg-type]
             self._output.last = size = len(data)
-            self._output.behind = len(plain.CHUNK_END) if written > size else 0
+            self._output.behind = len(fast_path.CHUNK_END) if written > size else 0
             self.sent += size
             await self._output.send()
 

@@ -1,7 +1,7 @@
 """What a message carries, described but not yet read, made or sent.
 
 A body is plain data: it can be measured, cut, nested and compared without
-touching a file or a socket. ``http1/interpreter`` is the one place that runs it.
+touching a file or a socket. ``http1/response_body`` is the one place that runs it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from trio_http.semantics.dispositions import filename_of, unescaped
+from trio_http.semantics.content_disposition import filename_of, unescaped
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import media_type_of, parameter_of
 from trio_http.semantics.headers import text_of

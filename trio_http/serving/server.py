@@ -12,15 +12,15 @@ import trio
 
 from trio_http.http1.connection import Service
 from trio_http.http1.exchange import App
-from trio_http.http1.readiness import Readiness, readiness
-from trio_http.http1.record import Report, report_failures
-from trio_http.http1.sockets import SocketTransport
-from trio_http.http1.stream import transport_of
+from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.serving.accept_errors import Recovery, Spare
 from trio_http.serving.listeners import address_text
-from trio_http.serving.places import Places
-from trio_http.serving.recovery import Recovery, Spare
 from trio_http.serving.shutdown import Shutdown
+from trio_http.serving.slots import Places
+from trio_http.transport.readiness import Readiness, readiness
+from trio_http.transport.sockets import SocketTransport
+from trio_http.transport.stream import transport_of
 
 # So many connections are accepted before anybody else has a turn.
 ACCEPT_AT_ONCE = 64

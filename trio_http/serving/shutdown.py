@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from trio_http.http1.idle import Idle
+from trio_http.http1.keep_alive import Idle
 
 
 class Shutdown:

@@ -1,0 +1,727 @@
+"""Routes: what fits a path, which handler answers, what is said where none does."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_http.apps.routing import Pattern, RouteHandler, Router
+from trio_http.http1.exchange import Exchange
+from trio_http.http1.reports import Event, Record
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.messages import Request, Response, decoded
+from trio_http.testing import open_client
+
+
+def saying(text: str) -> RouteHandler:
+    async def handler(request: Request, **names: object) -> Response:
+        return Response.text(text)
+
+    return handler
+
+
+async def tell_names(request: Request, **names: object) -> Response:
+    return Response.json(names)
+
+
+async def tell_place(exchange: Exchange) -> None:
+    request = exchange.request
+    await exchange.respond(Response.text(f"{request.method} {request.mount} {request.path}"))
+
+
+# Patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "names"),
+    [
+        ("/", "/", {}),
+        ("/users/{name}", "/users/ada", {"name": "ada"}),
+        ("/users/{name}", "/users/", None),  # a name is never empty
+        ("/users/{name}", "/users/ada/", None),
+        ("/users/{name}", "/users/ada/notes", None),
+        ("/users/{name}", "/Users/ada", None),  # paths have case (RFC 3986 6.2.2.1)
+        ("/users/{name}", "/users/a%2Fb", {"name": "a/b"}),  # escaped, so no separator
+        ("/users/{name}", "/users/%00", {"name": "\0"}),
+        ("/users/{name}", "/users/%0A", {"name": "\n"}),
+        ("/users/{name}", "/users/%c3%a9", {"name": "é"}),
+        ("/users/{name}", "/users/%ff", {"name": "\udcff"}),  # no UTF-8, and not lost either
+        ("/users/{name}", "/users/100%", {"name": "100%"}),  # no escape at all
+        ("/users/{name}", "/users/a+b", {"name": "a+b"}),  # a blank in forms, not in paths
+        ("/{a}/{b}", "/1/2", {"a": "1", "b": "2"}),
+        ("/{a}-{b}", "/1-2", {"a": "1", "b": "2"}),
+        ("/{name}.txt", "/notes.txt", {"name": "notes"}),
+        ("/{name}.txt", "/notesAtxt", None),  # a dot stands for itself
+        ("/docs/{rest:path}", "/docs/a", {"rest": "a"}),
+        ("/docs/{rest:path}", "/docs/a/b//c/", {"rest": "a/b//c/"}),
+        ("/docs/{rest:path}", "/docs/a%20b/c", {"rest": "a b/c"}),
+        ("/docs/{rest:path}", "/docs/a\nb", {"rest": "a\nb"}),
+        ("/docs/{rest:path}", "/docs/", None),
+        ("/docs/{rest:path}", "/docs", None),
+        ("/{a:path}/edit", "/x/y/edit", {"a": "x/y"}),
+        ("/{name:str}", "/a%20b", {"name": "a b"}),  # what it is anyway
+        ("/{name:str}", "/a/b", None),
+        ("/users/{id:int}", "/users/42", {"id": 42}),
+        ("/users/{id:int}", "/users/007", {"id": 7}),
+        ("/users/{id:int}", "/users/", None),
+        ("/users/{id:int}", "/users/4a", None),
+        ("/users/{id:int}", "/users/4/2", None),
+        ("/users/{id:int}", "/users/-4", None),  # digits only
+        ("/users/{id:int}", "/users/+4", None),
+        ("/users/{id:int}", "/users/4_2", None),  # which Python would read
+        ("/users/{id:int}", "/users/%34", None),  # not a normal path
+        ("/users/{id:int}", "/users/\u0664", None),  # an Arabic four
+        ("/users/{id:int}", "/users/" + "9" * 39, {"id": 10**39 - 1}),
+        ("/users/{id:int}", "/users/" + "9" * 40, None),  # no number that means something
+        ("/{a:int}-{b}.{c:int}", "/1-2.3", {"a": 1, "b": "2", "c": 3}),
+        ("/{a:int}/{b:path}", "/1/2/3", {"a": 1, "b": "2/3"}),
+        ("/%7Eada", "/~ada", {}),
+        ("/caf%c3%a9", "/caf%C3%A9", {}),
+        ("/a/./b/../{name}", "/a/c", {"name": "c"}),
+        ("/.{name}", "/..a", {"name": ".a"}),
+        ("/a%2fb", "/a%2Fb", {}),
+        ("/a%2fb", "/a/b", None),
+        ("/a%7B{name}%7d", "/a%7Bb%7D", {"name": "b"}),  # escaped braces hold no name
+    ],
+)
+def test_what_the_names_in_a_pattern_stand_for(
+    pattern: str, path: str, names: dict[str, str] | None
+) -> None:
+    assert Pattern.parse(pattern).match(path) == names
+
+
+@pytest.mark.parametrize(
+    "pattern", ["/{y}-{m}-{d}", "/{a}{b}{c}", "/{a}.{b}/x", "/{a:path}/x/{b:path}/{c:path}/y"]
+)
+def test_no_path_takes_long_to_be_found_another(pattern: str) -> None:
+    # An expression that tries each way to share these between the names takes hours.
+    for unit in ("-", ".", "/x/", "a", "-."):
+        assert Pattern.parse(pattern).match("/" + unit * (8000 // len(unit)) + "/") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "names"),
+    [
+        ("/{year:int}-{month:int}", "/2026-11", {"year": 2026, "month": 11}),
+        ("/{name}.{ending}", "/caf%C3%A9.tar.gz", {"name": "café.tar", "ending": "gz"}),
+        ("/{name}{number:int}", "/v12", {"name": "v1", "number": 2}),
+        ("/{a:path}/x/{b:path}", "/a/x/b/x/c", {"a": "a/x/b", "b": "c"}),
+    ],
+)
+def test_several_names_in_a_segment(pattern: str, path: str, names: dict[str, object]) -> None:
+    assert Pattern.parse(pattern).match(path) == names
+
+
+@given(st.text(alphabet="ab/%2Fe.\n", max_size=12))
+def test_a_name_is_exactly_one_segment_decoded(path: str) -> None:
+    expected = None
+    match path.split("/"):
+        case ["", "a", name, "b"] if name:
+            expected = {"name": decoded(name)}
+    assert Pattern.parse("/a/{name}/b").match(path) == expected
+
+
+@given(st.binary(min_size=1))
+def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
+    name = raw.decode("utf-8", "surrogateescape")
+    assert Pattern.parse("/{name}").match("/" + quote(raw, safe="")) == {"name": name}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "users",
+        "{name}",
+        "/a b",
+        "/café",  # would have to be sent as caf%C3%A9
+        "/a?b=c",  # a query is no part of a path
+        "/a#b",  # nor a fragment
+        "/100%",  # no request has a malformed escape
+        "/%4{name}",
+        "/{",
+        "/}",
+        "/{}",
+        "/{{name}}",
+        "/{first name}",
+        "/{1st}",
+        "/{name:}",
+        "/{name:Int}",
+        "/{name:float}",  # no such kind
+        "/{name}/{name}",
+    ],
+)
+def test_a_malformed_pattern_raises(text: str) -> None:
+    message = r"a path begins|names stand in braces|one thing only|but not float"
+    with pytest.raises(ValueError, match=message):
+        Pattern.parse(text)
+
+
+patterns = st.lists(
+    st.tuples(st.sampled_from(["/", "-"]), st.sampled_from(["int", "str", "path"])), max_size=3
+).map(
+    lambda parts: Pattern.parse(
+        "/" + "".join(f"{literal}{{n{i}:{kind}}}" for i, (literal, kind) in enumerate(parts))
+    )
+)
+
+
+@given(patterns, patterns, st.text(alphabet="12a/-", max_size=8))
+def test_what_a_pattern_fits_is_fitted_by_what_covers_it(
+    wide: Pattern, narrow: Pattern, path: str
+) -> None:
+    assert wide.covers(wide)
+    if wide.covers(narrow) and narrow.match("/" + path) is not None:
+        assert wide.match("/" + path) is not None
+
+
+# Routes
+
+
+async def test_a_handler_is_given_the_names_by_name() -> None:
+    app = Router()
+
+    @app.get("/{first}/{second}")
+    async def handler(request: Request, second: str, first: str) -> Response:
+        return Response.text(f"{first} then {second}")
+
+    async with open_client(app) as client:
+        assert (await client.get("/1/2")).body == b"1 then 2"
+
+
+async def test_a_query_is_no_part_of_the_path() -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.get("/b/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a?/b")).body == b"a"
+        assert (await client.get("/b/c?d=/e")).body == b'{"name":"c"}'
+
+
+async def test_an_escaped_slash_is_not_the_slash_of_a_route() -> None:
+    app = Router()
+    app.get("/a/b")(saying("a/b"))
+    async with open_client(app) as client:
+        assert (await client.get("/a%2Fb")).status == 404
+
+
+@pytest.mark.parametrize("pattern", ["/~bob/{name}", "/%7Ebob/{name}", "/%7ebob/./{name}"])
+@pytest.mark.parametrize("fixed", ["/caf%c3%a9", "/caf%C3%A9", "/c%61f%C3%a9", "/x/../caf%C3%A9"])
+async def test_all_spellings_of_a_path_meet(pattern: str, fixed: str) -> None:
+    app = Router()
+    app.get(pattern)(tell_names)
+    app.get(fixed)(saying("coffee"))
+    async with open_client(app) as client:
+        for path in ("/~bob/a", "/%7Ebob/%61", "/%7ebob/./a", "/./~bob/x/../a"):
+            assert (await client.get(path)).body == b'{"name":"a"}'
+        for path in ("/caf%C3%A9", "/caf%c3%a9", "/%63af%c3%A9", "/a/../caf%C3%A9"):
+            assert (await client.get(path)).body == b"coffee"
+        assert (await client.get("/caf%C3%A9/")).status == 404
+
+
+# RFC 3986 leaves it to the server whether these are the same. To files they are, so a
+# route that guards some of them must not be passed by spelling its path otherwise.
+@pytest.mark.parametrize("spelling", ["/it's!", "/it%27s!", "/it's%21", "/%69t%27s%21"])
+async def test_all_spellings_of_what_separates_nothing_meet(spelling: str) -> None:
+    fixed, names, mounted = Router(), Router(), Router()
+    fixed.get(spelling)(saying("fixed"))
+    names.get(f"{spelling}/{{name}}")(tell_names)
+    mounted.mount(spelling, tell_place)
+    for sent in ("/it's!", "/it%27s!", "/it's%21", "/it%27s%21"):
+        async with open_client(fixed) as client:
+            assert (await client.get(sent)).body == b"fixed"
+        async with open_client(names) as client:
+            assert (await client.get(f"{sent}/a%21!")).body == b'{"name":"a!!"}'
+        async with open_client(mounted) as client:
+            # Below it, the app sees the path as far as it is its own.
+            assert (await client.get(f"{sent}/a%21!")).body == f"GET {sent} /a%21!".encode()
+            assert (await client.get(sent)).body == f"GET {sent} /".encode()
+            assert (await client.get(f"{sent}%21/a")).status == 404
+
+
+@pytest.mark.parametrize("sent", ['/a"b', "/a%22b"])
+async def test_characters_that_no_uri_has_are_what_their_escapes_are(sent: str) -> None:
+    app = Router()
+    app.get("/a%22b")(saying("quoted"))
+    async with open_client(app) as client:
+        assert (await client.get(sent)).body == b"quoted"
+        assert (await client.request("OPTIONS", "*")).status == 204
+
+
+async def test_what_is_told_of_a_request_is_as_it_was_sent() -> None:
+    events: list[Event] = []
+    app = Router()
+    app.get("/~bob")(saying("bob"))
+    async with open_client(app, report=events.append) as client:
+        assert (await client.get("/./%7ebob?%61")).status == 200
+    (record,) = [event for event in events if isinstance(event, Record)]
+    assert record.line == b"GET /./%7ebob?%61 HTTP/1.1"
+    assert record.request is not None
+    assert (record.request.target, record.request.path) == ("/./%7ebob?%61", "/~bob")
+
+
+async def test_of_patterns_the_first_that_fits_counts() -> None:
+    app = Router()
+    app.get("/a/{x}")(tell_names)
+    app.get("/{y}/b")(tell_names)
+    app.get("/a/{z:path}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).body == b'{"x":"b"}'
+        assert (await client.get("/c/b")).body == b'{"y":"c"}'
+        assert (await client.get("/a/b/c")).body == b'{"z":"b/c"}'
+
+
+async def test_a_path_without_names_counts_before_patterns() -> None:
+    app = Router()
+    app.get("/users/{name}")(saying("anybody"))
+    app.get("/users/me")(saying("me"))
+    async with open_client(app) as client:
+        assert (await client.get("/users/me")).body == b"me"
+        assert (await client.get("/users/you")).body == b"anybody"
+
+
+async def test_a_number_is_passed_as_one_or_the_path_is_another() -> None:
+    app = Router()
+
+    @app.get("/users/{id:int}")
+    async def handler(request: Request, id: int) -> Response:  # noqa: A002 - what users write
+        return Response.text(f"number {id + 1}")
+
+    async with open_client(app) as client:
+        assert (await client.get("/users/41")).body == b"number 42"
+        assert (await client.get("/users/me")).status == 404
+        app.get("/users/{name}")(tell_names)
+        assert (await client.get("/users/41")).body == b"number 42"
+        assert (await client.get("/users/me")).body == b'{"name":"me"}'
+
+
+@pytest.mark.parametrize("path", ["/a", "/{name}"])
+async def test_each_method_has_a_handler_of_its_own(path: str) -> None:
+    app = Router()
+
+    async def tell_method(request: Request, **names: str) -> Response:
+        return Response.text(request.method)
+
+    for add in (app.get, app.post, app.put, app.patch, app.delete):
+        assert add(path)(tell_method) is tell_method
+    app.route("PROPFIND", path)(tell_method)
+    app.get("/other")(saying("other"))
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"]
+    async with open_client(app) as client:
+        for method in methods:
+            assert (await client.request(method, "/a")).body == method.encode()
+        options = await client.request("OPTIONS", "/a")
+        assert options.headers["Allow"] == ", ".join(sorted([*methods, "HEAD", "OPTIONS"]))
+
+
+async def test_head_is_answered_by_the_handler_for_get() -> None:
+    app = Router()
+    app.get("/")(saying("hello"))
+    async with open_client(app) as client:
+        answer = await client.request("HEAD", "/")
+        assert (answer.status, answer.headers["Content-Length"], answer.body) == (200, "5", b"")
+        # Had a body been sent after all, it would stand before this answer.
+        assert (await client.get("/")).body == b"hello"
+
+
+async def test_head_can_have_a_handler_of_its_own() -> None:
+    app = Router()
+    app.get("/")(saying("hello"))
+
+    @app.route("HEAD", "/")
+    async def head(request: Request) -> Response:
+        return Response(204)
+
+    async with open_client(app) as client:
+        assert (await client.request("HEAD", "/")).status == 204
+
+
+async def test_options_tells_what_is_allowed() -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.post("/b/{name}")(tell_names)
+    async with open_client(app) as client:
+        answer = await client.request("OPTIONS", "/a")
+        assert (answer.status, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
+        answer = await client.request("OPTIONS", "/b/c")
+        assert (answer.status, answer.headers["Allow"]) == (204, "OPTIONS, POST")
+
+
+async def test_options_can_have_a_handler_of_its_own() -> None:
+    app = Router()
+    app.route("OPTIONS", "/")(saying("mine"))
+    async with open_client(app) as client:
+        assert (await client.request("OPTIONS", "/")).body == b"mine"
+
+
+async def test_options_of_the_server_as_a_whole_is_answered() -> None:
+    app = Router()
+    app.get("/{rest:path}")(tell_names)
+    async with open_client(app) as client:
+        answer = await client.request("OPTIONS", "*")  # RFC 9110 9.3.7
+        assert (answer.status, answer.body) == (204, b"")
+
+
+# TRACE would send back what only the client should know, cookies for one (RFC 9110 9.3.8).
+@pytest.mark.parametrize("method", ["DELETE", "TRACE"])
+async def test_another_method_is_refused_with_what_is_allowed(method: str) -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.put("/a")(saying("a"))
+    async with open_client(app) as client:
+        answer = await client.request(method, "/a")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
+        assert (await client.request(method, "/b")).status == 404
+
+
+async def test_a_method_that_nobody_knows_is_not_implemented() -> None:
+    # RFC 9110 9.1, whatever the path; and 405 is for those that are known.
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.route("PROPFIND", "/b/{name}")(tell_names)
+    app.mount("/c", tell_place, methods=["SEARCH"])
+    app.mount("/d", tell_place)
+    async with open_client(app) as client:
+        for path in ("/a", "/b/x", "/c", "/e"):
+            answer = await client.request("BREW", path)
+            assert (answer.status, "Allow" in answer.headers) == (501, False)
+        for method in ("PROPFIND", "SEARCH"):
+            assert (await client.request(method, "/a")).status == 405
+            assert (await client.request(method, "/e")).status == 404
+        assert (await client.request("BREW", "/d/x")).body == b"BREW /d /x"
+        assert (await client.request("get", "/a")).status == 501  # methods have case
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_an_unknown_path_is_not_found(method: str) -> None:
+    app = Router()
+    app.get("/a")(saying("a"))
+    app.get("/b/{name}")(tell_names)
+    async with open_client(app) as client:
+        answer = await client.request(method, "/c")
+        assert answer.status == 404
+        assert "Allow" not in answer.headers
+
+
+async def test_a_handler_can_refuse() -> None:
+    app = Router()
+
+    @app.get("/")
+    async def handler(request: Request) -> Response:
+        raise HTTPError(418, "short and stout")
+
+    async with open_client(app) as client:
+        answer = await client.get("/")
+        assert (answer.status, b"short and stout" in answer.body) == (418, True)
+
+
+# Mounts
+
+
+async def test_a_mounted_app_sees_paths_without_its_prefix() -> None:
+    app = Router()
+    app.mount("/in", tell_place)
+    async with open_client(app) as client:
+        for path, seen in {
+            "/in": b"GET /in /",
+            "/in/": b"GET /in /",
+            "/in/a": b"GET /in /a",
+            "/in/in/a": b"GET /in /in/a",  # once is enough
+            "/in//a": b"GET /in //a",
+            "/in/a%2Fb?c": b"GET /in /a%2Fb",
+        }.items():
+            assert (await client.get(path)).body == seen
+        assert (await client.request("BREW", "/in/a")).body == b"BREW /in /a"
+
+
+@pytest.mark.parametrize(
+    "path", ["/in/a", "/%69n/a", "/./in/./a", "/x/%2e%2e/in/b/../a", "/../in/a"]
+)
+async def test_a_mounted_app_sees_every_spelling_of_its_paths(path: str) -> None:
+    for prefix in ("/in", "/%69n", "/x/../in"):
+        app = Router()
+        app.mount(prefix, tell_place)
+        async with open_client(app) as client:
+            assert (await client.get(path)).body == b"GET /in /a"
+
+
+@pytest.mark.parametrize("path", ["/", "/inn", "/i", "/a/in", "/in%2Fa", "//in/a", "/in/../a"])
+async def test_a_mounted_app_sees_nothing_else(path: str) -> None:
+    app = Router()
+    app.mount("/in", tell_place)
+    async with open_client(app) as client:
+        assert (await client.get(path)).status == 404
+
+
+@pytest.mark.parametrize("prefixes", [("/a", "/a/b"), ("/a/b", "/a")])
+async def test_of_mounts_the_longest_prefix_counts(prefixes: tuple[str, str]) -> None:
+    app = Router()
+    for prefix in prefixes:
+        app.mount(prefix, tell_place)
+    async with open_client(app) as client:
+        assert (await client.get("/a/c")).body == b"GET /a /c"
+        assert (await client.get("/a/b/c")).body == b"GET /a/b /c"
+        assert (await client.get("/a/bc")).body == b"GET /a /bc"
+
+
+async def test_routers_nest() -> None:
+    inner, middle, outer = Router(), Router(), Router()
+
+    @inner.get("/{name}")
+    async def handler(request: Request, name: str) -> Response:
+        return Response.text(f"{request.mount} {request.path} {name} {request.target}")
+
+    middle.mount("/inner", inner)
+    outer.mount("/middle", middle)
+    async with open_client(outer) as client:
+        answer = await client.get("/middle/inner/a%20b?c")
+        assert answer.body == b"/middle/inner /a%20b a b /middle/inner/a%20b?c"
+        assert (await client.get("/middle/a")).status == 404
+        refusal = await client.request("POST", "/middle/inner/a")
+        assert (refusal.status, refusal.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_a_route_counts_before_a_mount() -> None:
+    app = Router()
+    app.mount("/a", tell_place)
+    app.get("/a/b")(saying("route"))
+    app.get("/a/c/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).body == b"route"
+        assert (await client.get("/a/c/d")).body == b'{"name":"d"}'
+        assert (await client.request("POST", "/a/b")).body == b"POST /a /b"
+        assert (await client.get("/a/x")).body == b"GET /a /x"
+
+
+async def test_a_mount_can_be_for_some_methods_only() -> None:
+    app = Router()
+    app.mount("/a", tell_place, methods=["GET"])
+    app.put("/a/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).body == b"GET /a /b"
+        assert (await client.request("HEAD", "/a/b")).status == 200
+        assert (await client.request("PUT", "/a/b")).body == b'{"name":"b"}'
+        answer = await client.request("POST", "/a/b")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
+        answer = await client.request("OPTIONS", "/a/b")
+        assert (answer.status, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, PUT")
+        answer = await client.request("PUT", "/a/b/c")  # only the mount has a place for it
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_a_mount_for_a_method_without_head_has_none() -> None:
+    app = Router()
+    app.mount("/a", tell_place, methods={"POST"})
+    async with open_client(app) as client:
+        answer = await client.request("HEAD", "/a/b")
+        assert (answer.status, answer.headers["Allow"]) == (405, "OPTIONS, POST")
+
+
+# Wrong use
+
+
+@pytest.mark.parametrize("method", ["", "GET POST", "G\u00c9T", "GET\n"])
+def test_a_route_for_what_is_no_method_raises(method: str) -> None:
+    with pytest.raises(ValueError, match="not a method"):
+        Router().route(method, "/")
+
+
+@pytest.mark.parametrize(
+    ("path", "again"),
+    [
+        ("/a", "/a"),
+        ("/{name}", "/{name}"),
+        ("/{rest:path}", "/{rest:path}"),
+        ("/~bob", "/%7Ebob"),
+        ("/~bob/{name}", "/x/../%7ebob/{name}"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/a!", "/a%21"),
+    ],
+)
+def test_a_route_that_is_there_already_raises(path: str, again: str) -> None:
+    app = Router()
+    app.get(path)(tell_names)
+    app.post(path)(tell_names)
+    with pytest.raises(ValueError, match="has a handler already"):
+        app.get(again)(tell_names)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/users/{name}", "/users/{id}"),  # the same under another name
+        ("/users/{id:int}", "/users/{number:int}"),
+        ("/users/{name}", "/users/{id:int}"),
+        ("/users/{name}", "/users/{name:int}"),
+        ("/users/{rest:path}", "/users/{name}"),
+        ("/users/{rest:path}", "/users/{id:int}"),
+        ("/{a}-{b:path}", "/{a:int}-{b}"),
+    ],
+)
+def test_a_pattern_that_would_never_be_asked_raises(first: str, second: str) -> None:
+    app = Router()
+    app.get(first)(tell_names)
+    for method in ("GET", "POST"):
+        with pytest.raises(ValueError, match=r"fits nothing that .* does not fit before"):
+            app.route(method, second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "path", "body"),
+    [
+        ("/users/{id:int}", "/users/{name}", "/users/me", b'{"name":"me"}'),
+        ("/users/{name}", "/users/{rest:path}", "/users/me/too", b'{"rest":"me/too"}'),
+        ("/{a:int}-{b}", "/{a}-{b:int}", "/me-2", b'{"a":"me","b":2}'),
+        ("/{name}", "/users/{id:int}", "/users/2", b'{"id":2}'),
+    ],
+)
+async def test_a_pattern_that_fits_something_more_is_asked(
+    first: str, second: str, path: str, body: bytes
+) -> None:
+    app = Router()
+    app.get(first)(saying("first"))
+    app.get(second)(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get(path)).body == body
+
+
+async def test_a_kind_that_is_said_is_the_same_pattern_as_before() -> None:
+    app = Router()
+    app.get("/{name}")(saying("got"))
+    app.put("/{name:str}")(saying("put"))
+    async with open_client(app) as client:
+        assert (await client.request("PUT", "/a")).body == b"put"
+    with pytest.raises(ValueError, match="has a handler already"):
+        app.get("/{name:str}")(tell_names)
+
+
+class Greeting:
+    async def __call__(self, _: Request, name: str) -> Response:
+        return Response.text(f"hello, {name}")
+
+
+async def greet(greeting: str, request: Request, name: str) -> Response:
+    return Response.text(f"{greeting}, {name}")
+
+
+@pytest.mark.parametrize("handler", [Greeting(), partial(greet, "hello")])
+async def test_whatever_is_called_like_an_async_function_can_handle(handler: RouteHandler) -> None:
+    app = Router()
+    app.get("/{name}")(handler)
+    async with open_client(app) as client:
+        assert (await client.get("/ada")).body == b"hello, ada"
+
+
+async def takes_no_request() -> Response:
+    raise NotImplementedError
+
+
+async def takes_no_name(request: Request) -> Response:
+    raise NotImplementedError
+
+
+async def takes_another(request: Request, title: str) -> Response:
+    raise NotImplementedError
+
+
+async def takes_more(request: Request, name: str, title: str) -> Response:
+    raise NotImplementedError
+
+
+async def takes_it_as_the_request(name: Request) -> Response:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [takes_no_request, takes_no_name, takes_another, takes_more, takes_it_as_the_request],
+)
+def test_a_handler_that_does_not_take_the_names_raises(handler: RouteHandler) -> None:
+    with pytest.raises(TypeError, match=r"/\{name\} does not fit its handler"):
+        Router().get("/{name}")(handler)
+
+
+class SupportsBrewing(Protocol):
+    def brew(self) -> None: ...
+
+
+class Name(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("path", "annotation"),
+    [
+        ("/{x:int}", int),
+        ("/{x:int}", "int"),  # as modules have it that postpone annotations
+        ("/{x:int}", object),
+        ("/{x}", str),
+        ("/{x:str}", str),
+        ("/{x:path}", "str"),
+        ("/{x}", Sequence),
+        # What cannot be told is let pass.
+        ("/{x:int}", Any),
+        ("/{x:int}", int | None),
+        ("/{x:int}", list[int]),
+        ("/{x:int}", "KnownToTypeCheckers"),
+        ("/{x:int}", SupportsBrewing),
+    ],
+)
+def test_a_handler_that_takes_what_the_names_stand_for(path: str, annotation: object) -> None:
+    async def handler(request: Request, x: object) -> Response:
+        raise NotImplementedError
+
+    handler.__annotations__["x"] = annotation
+    assert Router().get(path)(handler) is handler
+
+
+@pytest.mark.parametrize(
+    ("path", "annotation"),
+    [
+        ("/{x:int}", str),
+        ("/{x:int}", "str"),
+        ("/{x:int}", bool),
+        ("/{x}", int),
+        ("/{x:str}", "int"),
+        ("/{x:path}", bytes),
+        ("/{x}", Name),  # nobody makes one of it
+        ("/{y}/{x:int}", str),
+    ],
+)
+def test_a_handler_that_takes_something_else_raises(path: str, annotation: object) -> None:
+    async def handler(request: Request, x: object, y: str = "") -> Response:
+        raise NotImplementedError
+
+    handler.__annotations__["x"] = annotation
+    with pytest.raises(TypeError, match=r"does not fit its handler: x is of type (int|str), not x"):
+        Router().get(path)(handler)
+
+
+def not_async(request: Request) -> Response:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("handler", [not_async, "text", None])
+def test_a_handler_that_is_no_async_function_raises(handler: Any) -> None:
+    with pytest.raises(TypeError, match="a handler is an async function"):
+        Router().get("/")(handler)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "/", "a", "a/", "/a/", "/a b", "/a?b", "/é", "/a%", "/a/.", "/a/..", "/%2e%2E"]
+)
+def test_a_malformed_prefix_raises(prefix: str) -> None:
+    with pytest.raises(ValueError, match="a prefix begins with a slash"):
+        Router().mount(prefix, tell_place)
+
+
+def test_a_prefix_that_is_there_already_raises() -> None:
+    app = Router()
+    app.mount("/a", tell_place)
+    for prefix in ("/a", "/%61", "/./a"):
+        with pytest.raises(ValueError, match="has an app already"):
+            app.mount(prefix, tell_place, methods=["POST"])

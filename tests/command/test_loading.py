@@ -1,0 +1,124 @@
+"""Apps of the user's own, found by name."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trio_http.command.loading import WrongUseError, load_app
+from trio_http.testing import open_client
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a current folder of its own, and forget the modules that are imported from it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (
+            (
+                "from trio_http import Router\n"
+                "app = Router()\n"
+                "@app.get('/')\n"
+                "async def handler(request): return Response.text('hello')"
+            ),
+            "module:app",
+        ),
+        ("async def handler(request): return Response.text('hello')", "module:handler"),
+        ("async def handler(*all): return Response.text('hello')", "module:handler"),
+        ("async def app(exchange): await exchange.respond(Response.text('hello'))", "module:app"),
+        ("async def app(x: Exchange): await x.respond(Response.text('hello'))", "module:app"),
+        ("async def app(x: 'Exchange'): await x.respond(Response.text('hello'))", "module:app"),
+        (
+            (
+                "class App:\n"
+                "    text = 'hello'\n"
+                "    async def __call__(self, exchange):\n"
+                "        await exchange.respond(Response.text(self.text))\n"
+                "    async def handler(self, request):\n"
+                "        return Response.text(self.text)\n"
+                "app = App()"
+            ),
+            "module:app",
+        ),
+        (
+            (
+                "class Greeter:\n"
+                "    async def answer(self, request): return Response.text('hello')\n"
+                "class things:\n"
+                "    greeter = Greeter()"
+            ),
+            "module:things.greeter.answer",
+        ),
+        (
+            (
+                "from functools import partial\n"
+                "async def greet(text, request): return Response.text(text)\n"
+                "handler = partial(greet, 'hello')"
+            ),
+            "module:handler",
+        ),
+    ],
+)
+async def test_app_answers_whatever_kind_it_is_of(folder: Path, source: str, name: str) -> None:
+    (folder / "module.py").write_text(f"from trio_http import Exchange, Response\n{source}\n")
+    async with open_client(load_app(name)) as client:
+        answer = await client.get("/")
+        assert (answer.status, answer.body) == (200, b"hello")
+
+
+async def test_app_may_be_in_a_module_of_a_package(folder: Path) -> None:
+    (folder / "package").mkdir()
+    (folder / "package/module.py").write_text(
+        "from trio_http import Response\nasync def app(request): return Response.text(__name__)"
+    )
+    async with open_client(load_app("package.module:app")) as client:
+        assert (await client.get("/")).body == b"package.module"
+
+
+async def test_current_folder_is_searched_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "other").mkdir()
+    monkeypatch.syspath_prepend(folder / "other")
+    for place in (folder, folder / "other"):
+        (place / "module.py").write_text(
+            f"from trio_http import Response\n"
+            f"async def app(request): return Response.text({str(place)!r})"
+        )
+    async with open_client(load_app("module:app")) as client:
+        assert (await client.get("/")).body.decode() == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "said"),
+    [
+        ("", "module", "not MODULE:NAME"),
+        ("", ":app", "not MODULE:NAME"),
+        ("", "module:", "not MODULE:NAME"),
+        ("", "missing:app", "ModuleNotFoundError"),
+        ("", "module:app", "AttributeError"),
+        ("1 / 0", "module:app", "module.py, line 1)"),
+        ("import sys; sys.exit(3)", "module:app", "SystemExit"),
+        ("def app(:", "module:app", "SyntaxError"),
+        ("app = 3", "module:app", "neither a Router nor an async function"),
+        ("def app(request): pass", "module:app", "neither a Router nor an async function"),
+        ("async def app(): pass", "module:app", "one argument"),
+        ("async def app(a, b): pass", "module:app", "one argument"),
+    ],
+)
+def test_what_is_no_app_is_refused_with_its_reason(
+    folder: Path, source: str, name: str, said: str
+) -> None:
+    (folder / "module.py").write_text(f"{source}\n")
+    with pytest.raises(WrongUseError, match=said.replace(")", r"\)")):
+        load_app(name)

@@ -1,0 +1,145 @@
+"""Digests of files: right, remembered as long as they are, and not in anybody's way."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http.file_server import versions
+from trio_http.file_server.cache.digests_of_files import AT_ONCE, FileDigests, digest_of
+from trio_http.semantics.digests import Digest
+from trio_http.semantics.errors import HTTPError
+
+# Worker threads make the digests, so none of these tests has a clock that jumps.
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is open, and its status when it was opened."""
+
+    descriptor: int
+    status: os.stat_result
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    with path.open("rb") as file:
+        yield Opened(file.fileno(), os.fstat(file.fileno()))
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """Make a file of four terabytes of nothing, which takes an hour to read."""
+    path = tmp_path / "endless"
+    with path.open("wb") as file:
+        file.truncate(2**42)
+    return path
+
+
+@pytest.mark.parametrize("algorithm", ["sha-256", "sha-512"])
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 3_000_000])
+async def test_a_digest_is_of_every_byte(tmp_path: Path, algorithm: str, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data)
+    with opened(tmp_path / "file") as file:
+        digest = await FileDigests().of(file.descriptor, file.status, algorithm)
+        assert os.lseek(file.descriptor, 0, os.SEEK_CUR) == 0
+    assert digest == Digest(algorithm, hashlib.new(algorithm.replace("-", ""), data).digest())
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every file for one that was changed long ago."""
+    monkeypatch.setattr(versions, "SETTLED", -1)
+
+
+@pytest.mark.usefixtures("settled")
+async def test_a_digest_is_remembered_as_long_as_the_file_stays_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(0, 0))
+    digests = FileDigests()
+    with opened(path) as file:
+        first = await digests.of(file.descriptor, file.status, "sha-256")
+        # It is not read again: by the status it had when it was opened it is the same.
+        path.write_bytes(b"two")
+        os.utime(path, ns=(0, 0))
+        assert await digests.of(file.descriptor, file.status, "sha-256") is first
+        assert await digests.of(file.descriptor, file.status, "sha-512") is not first
+    with opened(path) as file:
+        second = await digests.of(file.descriptor, file.status, "sha-256")
+    assert second == Digest("sha-256", hashlib.sha256(b"two").digest())
+
+
+async def test_the_digest_of_a_file_that_was_changed_a_moment_ago_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It could be changed again without looking any newer.
+    monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
+    (tmp_path / "file").write_bytes(b"data")
+    digests = FileDigests()
+    with opened(tmp_path / "file") as file:
+        first = await digests.of(file.descriptor, file.status, "sha-256")
+        second = await digests.of(file.descriptor, file.status, "sha-256")
+    assert first == second
+    assert first is not second
+
+
+async def test_a_file_that_is_another_by_now_has_no_digest(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    digests = FileDigests()
+    with opened(path) as file:
+        with path.open("ab") as writing:
+            writing.write(b"er")
+        assert await digests.of(file.descriptor, file.status, "sha-256") is None
+    with opened(path) as file:
+        assert await digests.of(file.descriptor, file.status, "sha-256") is not None
+
+
+async def test_who_asks_for_many_digests_takes_few_threads_and_none_of_the_others(
+    endless: Path,
+) -> None:
+    digests = FileDigests()
+    with opened(endless) as file:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3 * AT_ONCE):
+                nursery.start_soon(digests.of, file.descriptor, file.status, "sha-256")
+            await trio.testing.wait_all_tasks_blocked()
+            assert digests._threads.limiter.borrowed_tokens == AT_ONCE
+            assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+            nursery.cancel_scope.cancel()
+
+
+async def test_who_goes_away_is_not_worked_for(endless: Path) -> None:
+    digests = FileDigests()
+    with opened(endless) as file:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(digests.of, file.descriptor, file.status, "sha-512")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        # The thread has ended: nothing else will be done with what is closed now.
+        assert digests._threads.limiter.borrowed_tokens == 0
+
+
+UNREADABLE = Path("/proc/self/mem")  # its first page is none
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux's own")
+async def test_a_file_that_cannot_be_read_is_not_there_for_now() -> None:
+    with opened(UNREADABLE) as file, pytest.raises(HTTPError) as refusal:
+        await FileDigests().of(file.descriptor, file.status, "sha-256")
+    assert refusal.value.status == 503
+
+
+async def test_a_digest_is_made_in_a_thread_of_trios(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"data")
+    with opened(tmp_path / "file") as file:
+        digest = await trio.to_thread.run_sync(digest_of, file.descriptor, file.status, "sha-256")
+    assert digest == Digest("sha-256", hashlib.sha256(b"data").digest())

@@ -1,0 +1,152 @@
+"""Folders that stay open for a second: no longer, not too many, and the right ones."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_http.file_server import root as served_root
+from trio_http.file_server.cache.open_directories import MOST, OpenFolders
+from trio_http.file_server.cache.recent import SECONDS
+from trio_http.file_server.root import Directory, Folder
+from trio_http.semantics.errors import HTTPError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with two in it, each with a file that bears its name."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    return tmp_path
+
+
+@pytest.fixture
+def folders(root: Path) -> OpenFolders:
+    return OpenFolders(Directory(root))
+
+
+def file_in(folder: Folder | None) -> str:
+    assert folder is not None
+    descriptor, _ = folder.open("file")
+    with os.fdopen(descriptor) as file:
+        return file.read()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_folder_is_opened_once_in_a_second(
+    folders: OpenFolders, autojump_clock: MockClock
+) -> None:
+    folder = folders.get(("a",))
+    assert file_in(folder) == "a"
+    assert file_in(folders.get(("b",))) == "b"
+    await trio.sleep(SECONDS * 0.99)
+    assert folders.get(("a",)) is folder
+    await trio.sleep(SECONDS * 0.02)
+    assert folders.get(("a",)) is not folder
+    assert file_in(folders.get(("a",))) == "a"
+
+
+def _rename(root: Path) -> None:
+    (root / "a").rename(root / "elsewhere")
+    (root / "b").rename(root / "a")
+
+
+def _make_a_link(root: Path) -> None:
+    (root / "a").rename(root / "elsewhere")
+    (root / "a").symlink_to("b")
+
+
+def _remove(root: Path) -> None:
+    (root / "a" / "file").unlink()
+    (root / "a").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [(_rename, "a", "b"), (_make_a_link, "a", None), (_remove, None, None)],
+)
+async def test_what_a_folder_was_is_forgotten_after_a_second(
+    root: Path,
+    autojump_clock: MockClock,
+    change: Callable[[Path], None],
+    before: str | None,
+    after: str | None,
+) -> None:
+    folders = OpenFolders(Directory(root))
+
+    def found() -> str | None:
+        with suppress(HTTPError):
+            return file_in(folders.get(("a",)))
+        return None
+
+    assert found() == "a"
+    change(root)
+    assert found() == before
+    await trio.sleep(SECONDS * 1.01)
+    assert found() == after
+
+
+async def test_no_more_than_some_are_open(tmp_path: Path, autojump_clock: MockClock) -> None:
+    folders = OpenFolders(Directory(tmp_path))
+    names = [(str(number),) for number in range(MOST + 1)]
+    for (name,) in names:
+        (tmp_path / name).mkdir()
+    before = open_descriptors()
+    assert None not in [folders.get(name) for name in names[:MOST]]
+    assert folders.get(names[MOST]) is None
+    assert folders.get(names[0]) is not None
+    assert open_descriptors() == before + MOST
+    await trio.sleep(SECONDS * 1.01)
+    assert open_descriptors() == before
+    assert folders.get(names[MOST]) is not None
+
+
+async def test_what_is_not_there_leaves_nothing_open(folders: OpenFolders) -> None:
+    before = open_descriptors()
+    for _ in range(2):
+        with pytest.raises(HTTPError):
+            folders.get(("nothing",))
+        with pytest.raises(HTTPError):
+            folders.get(("a", "nothing"))
+    assert open_descriptors() == before
+
+
+def test_all_are_closed_when_the_run_ends(folders: OpenFolders) -> None:
+    async def look() -> None:
+        assert file_in(folders.get(("a",))) == "a"
+
+    before = open_descriptors()
+    trio.run(look)
+    assert open_descriptors() == before
+    trio.run(look)  # what was closed is not taken for open
+
+
+def test_runs_at_the_same_time_have_folders_of_their_own(folders: OpenFolders) -> None:
+    async def look() -> None:
+        folder = folders.get(("a",))
+        await trio.to_thread.run_sync(trio.run, look_too)
+        assert folders.get(("a",)) is folder
+        assert file_in(folder) == "a"
+
+    async def look_too() -> None:
+        assert file_in(folders.get(("a",))) == "a"
+
+    trio.run(look)
+
+
+async def test_a_path_is_checked_each_time(
+    folders: OpenFolders, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_root, "RELATIVE", False)
+    assert file_in(folders.get(("a",))) == "a"
+    _make_a_link(root)
+    with pytest.raises(HTTPError):
+        folders.get(("a",))

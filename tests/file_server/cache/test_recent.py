@@ -1,0 +1,77 @@
+"""What was looked up a moment ago."""
+
+from trio_http.file_server.cache.recent import MOST, SECONDS, Recent
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_was_noted_is_held_for_a_second() -> None:
+    clock = Clock()
+    recent: Recent[str] = Recent(clock)
+    assert recent.get("a") is None
+    recent.note("a", "found")
+    clock.now += SECONDS * 0.99
+    assert recent.get("a") == "found"
+    assert recent.get("b") is None
+    clock.now += SECONDS * 0.02  # a look does not make it any newer
+    assert recent.get("a") is None
+    recent.note("a", "found again")
+    assert recent.get("a") == "found again"
+
+
+def test_the_oldest_are_forgotten_first() -> None:
+    recent: Recent[int] = Recent(Clock())
+    for number in range(MOST):
+        recent.note(str(number), number)
+    recent.note("0", 0)
+    recent.note("one more", -1)
+    assert recent.get("0") == 0
+    assert recent.get("1") is None
+    assert recent.get("2") == 2
+
+
+def test_there_may_be_fewer() -> None:
+    recent: Recent[int] = Recent(Clock(), most=2)
+    for number in range(3):
+        recent.note(str(number), number)
+    assert [recent.get(str(number)) for number in range(3)] == [None, 1, 2]
+
+
+def test_what_is_found_may_weigh_more_or_less() -> None:
+    recent: Recent[int] = Recent(Clock(), most=10, weigh=lambda found: found)
+
+    def left() -> list[int | None]:
+        return [recent.get(key) for key in "abc"]
+
+    recent.note("a", 4)
+    recent.note("b", 6)
+    assert left() == [4, 6, None]
+    recent.note("a", 3)  # in the place of what it was
+    recent.note("c", 1)
+    assert left() == [3, 6, 1]
+    recent.note("c", 2)
+    assert left() == [3, None, 2]
+    recent.note("b", 11)  # too much for ever
+    assert left() == [None, None, None]
+    recent.note("a", 10)
+    assert left() == [10, None, None]
+
+
+def test_only_what_was_noted_last_can_be_forgotten() -> None:
+    recent: Recent[list[int]] = Recent(Clock(), most=3, weigh=len)
+    first, second = [1, 1], [1, 1]
+    recent.note("a", first)
+    recent.note("a", second)
+    recent.forget("a", first)
+    recent.forget("b", first)
+    assert recent.get("a") is second
+    recent.forget("a", second)
+    assert recent.get("a") is None
+    recent.note("b", [1, 1, 1])  # there is room again
+    assert recent.get("b") is not None

@@ -1,0 +1,304 @@
+"""What was read of short files a moment ago, and when it is not sent again."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_http.file_server import versions
+from trio_http.file_server.cache import small_files
+from trio_http.file_server.cache.open_directories import MOST as MOST_FOLDERS
+from trio_http.file_server.cache.open_directories import OpenFolders
+from trio_http.file_server.cache.recent import SECONDS
+from trio_http.file_server.cache.small_files import BESIDE, COPIED, LONGEST, MOST_OPEN, Contents
+from trio_http.file_server.found_file import Opened, Place
+from trio_http.file_server.media_types import Kind
+from trio_http.file_server.root import Allow, Directory
+from trio_http.file_server.versions import version_of
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.incoming import IncomingBody
+from trio_http.semantics.messages import Request, Response
+from trio_http.transport import page_cache
+
+needs_pages = pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
+
+FIELDS = Headers({"ETag": '"x"'})
+LONG_AGO = 10**9
+
+
+class NoBody:
+    trailers = Headers()
+
+    def __aiter__(self) -> "NoBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+NO_BODY: IncomingBody = NoBody()
+
+
+def asking(target: str = "/file", **fields: str) -> Request:
+    headers = Headers({name.replace("_", "-"): value for name, value in fields.items()})
+    return Request("GET", target, "1.1", headers, NO_BODY)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "file").write_bytes(b"hello")
+    monkeypatch.setattr(versions, "SETTLED", -1)  # as if all that was long ago
+    return tmp_path
+
+
+TEXT = Kind("text/plain")
+
+
+def opened(
+    file: BinaryIO, name: str = "file", kind: Kind = TEXT, siblings: tuple[str, ...] = ()
+) -> Opened:
+    status = os.fstat(file.fileno())
+    version = version_of(status)
+    place = Place((), name, version, kind, dict.fromkeys(siblings, version))
+    return Opened(place, file.fileno(), status)
+
+
+def noted(
+    root: Path,
+    request: Request,
+    allow: Allow = Allow.LISTING,
+    kind: Kind = TEXT,
+    siblings: tuple[str, ...] = (),
+) -> Contents:
+    """What is known after a file was opened for a request."""
+    folders = OpenFolders(Directory(root, allow))
+    known = Contents(folders, allow)
+    with (root / "file").open("rb") as file:
+        known.note(request, opened(file, "file", kind, siblings), Response(200, FIELDS, b""))
+    return known
+
+
+@needs_pages
+async def test_what_was_read_is_sent_again(root: Path) -> None:
+    known = noted(root, asking())
+    kept = known.get(asking())
+    assert kept is not None
+    with kept as response:
+        assert response == Response(200, FIELDS, b"hello")
+        assert response.headers is FIELDS
+    assert known.get(asking()) is kept
+    assert known.get(asking("/other")) is None
+
+
+def _write(path: Path) -> None:
+    path.write_bytes(b"world")
+
+
+def _grow(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"!")
+
+
+def _replace(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"world")
+    status = path.stat()
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.rename(path)
+
+
+def _write_and_set_the_time_back(path: Path) -> None:
+    status = path.stat()
+    path.write_bytes(b"world")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _forbid(path: Path) -> None:
+    path.chmod(0)
+
+
+def _link(path: Path) -> None:
+    path.rename(path.with_name("other"))
+    path.symlink_to("other")
+
+
+@needs_pages
+@pytest.mark.parametrize(
+    "change", [_write, _write_and_set_the_time_back, _grow, _replace, _forbid, _link, Path.unlink]
+)
+async def test_a_file_that_is_not_as_it_was_is_for_others_to_send(
+    root: Path, change: Callable[[Path], None]
+) -> None:
+    known = noted(root, asking())
+    assert known.get(asking()) is not None
+    change(root / "file")
+    assert known.get(asking()) is None
+
+
+@needs_pages
+@pytest.mark.parametrize(
+    "request_for_more",
+    [asking("/file?download"), asking("/file/"), asking(Want_Repr_Digest="sha-256=1")],
+    ids=["query", "slash", "digest"],
+)
+async def test_who_asks_for_more_than_a_file_is_for_others(
+    root: Path, request_for_more: Request
+) -> None:
+    assert noted(root, asking()).get(request_for_more) is None
+    assert noted(root, request_for_more).get(asking(request_for_more.target)) is None
+
+
+@needs_pages
+async def test_what_is_long_is_not_kept(root: Path) -> None:
+    (root / "file").write_bytes(bytes(LONGEST))
+    assert noted(root, asking()).get(asking()) is not None
+    (root / "file").write_bytes(bytes(LONGEST + 1))
+    assert noted(root, asking()).get(asking()) is None
+
+
+async def test_what_others_may_get_in_another_coding_is_not_kept(root: Path) -> None:
+    assert noted(root, asking(), siblings=("gzip",)).get(asking()) is None
+    assert noted(root, asking(), kind=Kind("image/svg+xml", "gzip")).get(asking()) is None
+
+
+async def test_an_empty_file_is_not_kept(root: Path) -> None:
+    # It may have content all the same, as below /proc.
+    (root / "file").write_bytes(b"")
+    assert noted(root, asking()).get(asking()) is None
+
+
+async def test_what_was_changed_a_moment_ago_is_not_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It could be changed again without looking any newer.
+    monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
+    assert noted(root, asking()).get(asking()) is None
+
+
+async def test_what_the_disk_would_have_to_bring_is_not_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
+    assert noted(root, asking()).get(asking()) is None
+
+
+@needs_pages
+async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) -> None:
+    folders = OpenFolders(Directory(root))
+    known = Contents(folders, Allow.LISTING)
+    (root / "file").rename(root / "0")
+    for name in map(str, range(MOST_FOLDERS)):
+        (root / f"folder{name}").mkdir()
+    with (root / "0").open("rb") as file:
+        known.note(asking("/0"), opened(file, "0"), Response(200, FIELDS, b""))
+    for name in map(str, range(MOST_FOLDERS)):
+        assert folders.get((f"folder{name}",)) is not None
+    assert known.get(asking("/0")) is None
+    await trio.lowlevel.checkpoint()
+
+
+@needs_pages
+@pytest.mark.parametrize("allow", [Allow.LISTING, Allow.LISTING | Allow.LINKS])
+async def test_a_link_is_followed_where_that_is_allowed(root: Path, allow: Allow) -> None:
+    _link(root / "file")
+    assert (noted(root, asking(), allow).get(asking()) is not None) == (Allow.LINKS in allow)
+
+
+@needs_pages
+async def test_there_is_room_for_so_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_files, "MOST", BESIDE + 5)
+    assert noted(root, asking()).get(asking()) is not None
+    (root / "file").write_bytes(b"longer")
+    assert noted(root, asking()).get(asking()) is None
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@needs_pages
+@pytest.mark.parametrize(("length", "is_held"), [(COPIED, False), (COPIED + 1, True)])
+async def test_what_is_not_that_short_is_held_open_for_a_second(
+    root: Path,
+    length: int,
+    is_held: bool,  # noqa: FBT001 - an expected value
+    autojump_clock: MockClock,
+) -> None:
+    (root / "file").write_bytes(b"x" * length)
+    before = open_descriptors()
+    known = noted(root, asking())
+    assert open_descriptors() == before + is_held
+    kept = known.get(asking())
+    assert kept is not None
+    body = kept.response.body
+    assert isinstance(body, FileSlice) == is_held
+    if isinstance(body, FileSlice):
+        assert body.at_hand
+        assert os.pread(body.descriptor, length + 1, 0) == b"x" * length
+    await trio.sleep(SECONDS * 0.99)
+    assert open_descriptors() == before + 1 + is_held  # the folder is open as well
+    await trio.sleep(SECONDS * 0.02)
+    assert open_descriptors() == before
+    assert (known.get(asking()) is None) == is_held
+
+
+@needs_pages
+async def test_a_file_stays_open_for_those_who_are_sending_it(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    (root / "file").write_bytes(b"x" * LONGEST)
+    known = noted(root, asking())
+    before = open_descriptors()
+    kept = known.get(asking())
+    assert kept is not None
+    with kept as response, kept:
+        await trio.sleep(SECONDS * 1.01)
+        assert isinstance(response.body, FileSlice)
+        assert os.pread(response.body.descriptor, 1, 0) == b"x"
+    assert open_descriptors() == before - 1
+
+
+@needs_pages
+async def test_no_more_than_some_are_held_open(
+    root: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "file").write_bytes(b"x" * LONGEST)
+    known = Contents(OpenFolders(Directory(root)), Allow.LISTING)
+    before = open_descriptors()
+    with (root / "file").open("rb") as file:
+        here = opened(file)
+        for number in range(MOST_OPEN + 1):
+            known.note(asking(f"/{number}"), here, Response(200, FIELDS, b""))
+        assert open_descriptors() == before + 1 + MOST_OPEN
+        assert known.get(asking(f"/{MOST_OPEN - 1}")) is not None
+        assert known.get(asking(f"/{MOST_OPEN}")) is None
+        await trio.sleep(SECONDS * 1.01)
+        assert open_descriptors() == before + 1
+        known.note(asking("/file"), here, Response(200, FIELDS, b""))
+        assert known.get(asking()) is not None
+        await trio.sleep(SECONDS * 1.01)
+
+        def refuse(_: int) -> int:
+            raise OSError(errno.EMFILE, "too many open files")
+
+        monkeypatch.setattr(os, "dup", refuse)
+        known.note(asking("/file"), here, Response(200, FIELDS, b""))
+        assert known.get(asking()) is None
+
+
+@needs_pages
+def test_all_are_closed_when_the_run_ends(root: Path) -> None:
+    async def note() -> None:
+        (root / "file").write_bytes(b"x" * LONGEST)
+        assert noted(root, asking()).get(asking()) is not None
+
+    before = open_descriptors()
+    trio.run(note)
+    trio.run(note)
+    assert open_descriptors() == before

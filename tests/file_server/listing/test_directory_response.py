@@ -1,0 +1,288 @@
+"""What a folder's address is answered with: what is in it, as a page or as JSON."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from trio_http.file_server import root as served_root
+from trio_http.file_server.listing.directory_response import (
+    entries_of,
+    index_of,
+    is_folder,
+    listing,
+    moved,
+)
+from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
+from trio_http.file_server.root import (
+    NOTHING_MORE,
+    PART_PREFIX,
+    PART_SUFFIX,
+    Allow,
+    Directory,
+    Folder,
+)
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import NO_FIELDS
+from trio_http.semantics.messages import Request, Response
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to open what is in a folder, whatever this system offers."""
+    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
+    return str(request.param)
+
+
+class NoBody:
+    trailers = NO_FIELDS
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+def request_for(target: str, mount: str = "") -> Request:
+    return Request("GET", target, "1.1", NO_FIELDS, NoBody()).below(mount)
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("target", "mount", "expected"),
+    [
+        ("/", "", True),
+        ("/a/", "", True),
+        ("/a", "", False),
+        ("/a?b/", "", False),
+        ("/a/?b", "", True),
+        ("/%2F", "", False),
+        # The path in its normal form counts.
+        ("/a/.", "", True),
+        ("/a/b/..", "", True),
+        ("/a/b/%2e%2E", "", True),
+        ("/a/./b", "", False),
+        ("/a/b/../c?d/", "", False),
+        # The path of a server as a whole is the slash, said or not (RFC 9110 4.2.3).
+        ("http://test", "", True),
+        ("http://test?a", "", True),
+        ("http://test/", "", True),
+        ("http://test/a", "", False),
+        # Below a mount the path is a slash as well, but links are taken from the address.
+        ("/a", "/a", False),
+        ("/a?b/", "/a", False),
+        ("/a/", "/a", True),
+        ("/a/b", "/a", False),
+        ("/a/b/", "/a", True),
+        ("http://test/a", "/a", False),
+        ("http://test/a/", "/a", True),
+        ("/a/b/..", "/a", True),
+        ("/a/.", "/a", True),
+        ("/./a", "/a", False),
+    ],
+)
+def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: object) -> None:
+    assert is_folder(request_for(target, mount)) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "mount", "expected"),
+    [
+        ("/a", "", "./a/"),
+        ("/a/b", "", "./b/"),
+        ("/a%20b?c=d&e=/f?g", "", "./a%20b/?c=d&e=/f?g"),
+        ("/a?", "", "./a/"),
+        ("/%2E%2e/%C3%A9", "", "./%C3%A9/"),
+        ("/x/../a/./%62%c3%a9?%62", "", "./b%C3%A9/?%62"),
+        ("/x/../a", "/a", "./a/"),
+        ("/a", "/a", "./a/"),
+        ("/a/b?c", "/a/b", "./b/?c"),
+        ("http://test/a/b?c", "/a/b", "./b/?c"),
+        # Wherever it is taken from, it stays there: it begins with neither a
+        # scheme nor slashes, nor what browsers take for slashes.
+        ("//evil.test", "", "./evil.test/"),
+        ("/x:y", "", "./x:y/"),
+        ("/\\evil.test", "", "./%5Cevil.test/"),
+    ],
+)
+def test_the_right_address_is_relative(target: str, mount: str, expected: str) -> None:
+    response = moved(request_for(target, mount))
+    assert response.status == 301
+    assert response.headers["Location"] == expected
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.body == b""
+
+
+# The index
+
+
+@pytest.mark.parametrize("allow", [NOTHING_MORE, Allow.LINKS])
+def test_an_index_is_a_regular_file(tmp_path: Path, way: str, allow: Allow) -> None:
+    index = tmp_path / "index.html"
+
+    def found() -> os.stat_result | None:
+        with Directory(tmp_path, allow).folder() as folder:
+            return index_of(folder)
+
+    assert found() is None
+    index.write_bytes(b"<p>")
+    assert found() == index.stat()
+    index.rename(tmp_path / "other.html")
+    index.symlink_to("other.html")
+    assert found() == (index.stat() if allow else None)
+    index.unlink()
+    index.mkdir()
+    assert found() is None
+
+
+# What is in a folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with all that may be in one, next to a file that is none of its business."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / ".folder").mkdir()
+    (root / "file").write_bytes(b"four")
+    (root / ".file").touch()
+    (root / "link").symlink_to("file")
+    (root / "link-to-folder").symlink_to("folder")
+    (root / "link-out").symlink_to("../secret")
+    (root / "link-nowhere").symlink_to("nowhere")
+    (root / "link-to-itself").symlink_to("link-to-itself")
+    (root / f"{PART_PREFIX}0{PART_SUFFIX}").touch()
+    os.mkfifo(root / "fifo")
+    for path in root.iterdir():
+        os.utime(path, (1.5, 1.5), follow_symlinks=False)
+    os.utime(tmp_path / "secret", (1.5, 1.5))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("allow", "expected"),
+    [
+        (NOTHING_MORE, {"file": 4, "folder": None}),
+        (Allow.HIDDEN, {"file": 4, "folder": None, ".file": 0, ".folder": None}),
+        (
+            Allow.LINKS,
+            {"file": 4, "folder": None, "link": 4, "link-to-folder": None, "link-out": 6},
+        ),
+    ],
+)
+def test_what_clients_can_reach_is_listed(
+    root: Path, way: str, allow: Allow, expected: dict[str, int | None]
+) -> None:
+    with Directory(root, allow).folder() as folder:
+        entries = entries_of(folder)
+    assert set(entries) == {Entry(name, size, 1.5) for name, size in expected.items()}
+    assert len(entries) == len(expected)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", "日本語".encode(), b"a\nb", b'"<&>', b"\x7f", b"%"])
+def test_names_in_any_encoding_are_listed(tmp_path: Path, way: str, name: bytes) -> None:
+    (tmp_path / os.fsdecode(name)).touch()
+    with Directory(tmp_path).folder() as folder:
+        assert [os.fsencode(entry.name) for entry in entries_of(folder)] == [name]
+
+
+def test_a_folder_below_is_listed(root: Path, way: str) -> None:
+    (root / "folder" / "deep").touch()
+    with Directory(root).folder(["folder"]) as folder:
+        assert [entry.name for entry in entries_of(folder)] == ["deep"]
+
+
+def test_a_folder_that_is_gone_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        entries_of(Folder(tmp_path / "gone", NOTHING_MORE, None))
+    assert refusal.value.status == 404
+
+
+def test_no_descriptor_stays_open(root: Path, way: str) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with Directory(root).folder() as folder:
+        entries_of(folder)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_thousands_of_entries_are_listed(tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f"{number}").touch()
+    response = listed(tmp_path, accept="application/json")
+    assert isinstance(response.body, bytes)
+    assert [entry["name"] for entry in json.loads(response.body)["entries"]] == [
+        str(number) for number in range(2000)
+    ]
+
+
+# How it is shown
+
+
+def listed(
+    root: Path, allow: Allow = NOTHING_MORE, *, accept: str | None = None, below: str = ""
+) -> Response:
+    names = tuple(below.split())
+    with Directory(root, allow).folder(names) as folder:
+        return listing(folder, names, accept)
+
+
+def entries_in(root: Path) -> list[Entry]:
+    with Directory(root).folder() as folder:
+        return entries_of(folder)
+
+
+@pytest.mark.parametrize(
+    "accept", [None, "", "*/*", "text/html", "text/html, application/json", "image/png"]
+)
+def test_people_are_shown_a_page(root: Path, accept: str | None) -> None:
+    response = listed(root, accept=accept)
+    assert response.status == 200
+    assert response.body == page([], entries_in(root)).html.encode()
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Content-Security-Policy"] == policy(Uploads.OFF)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "application/*", "text/html;q=0.9, application/json"]
+)
+def test_programs_are_given_json(root: Path, accept: str) -> None:
+    response = listed(root, accept=accept)
+    assert response.status == 200
+    assert response.body == as_json([], entries_in(root)).encode()
+    assert response.headers["Content-Type"] == "application/json"
+    assert "Content-Security-Policy" not in response.headers
+
+
+def test_the_page_says_which_folder_it_is(root: Path) -> None:
+    assert listed(root, below="folder").body == page(["folder"], []).html.encode()
+    response = listed(root, below="folder", accept="application/json")
+    assert response.body == as_json(["folder"], []).encode()
+
+
+def test_where_files_can_be_stored_the_page_has_a_form(root: Path) -> None:
+    response = listed(root, Allow.WRITING)
+    assert response.body == page([], entries_in(root), Uploads.ON).html.encode()
+    assert response.headers["Content-Security-Policy"] == policy(Uploads.ON)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_a_listing_is_asked_for_again_but_sent_only_if_it_is_another(
+    root: Path, accept: str
+) -> None:
+    response = listed(root, accept=accept)
+    assert isinstance(response.body, bytes)
+    assert response.headers["Vary"] == "Accept"
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    tag = response.headers["ETag"]
+    assert tag == f'"{sha256(response.body).hexdigest()[:32]}"'
+    assert listed(root, accept=accept).headers["ETag"] == tag
+    (root / "new").touch()
+    assert listed(root, accept=accept).headers["ETag"] != tag

@@ -1,0 +1,1322 @@
+"""Files over HTTP: their bytes, their types, and nothing that is not below the root."""
+
+import fcntl
+import gzip
+import hashlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from json import loads
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http.apps.routing import Router
+from trio_http.file_server import (
+    lookup_pace,
+    mounts,
+    precompressed_siblings,
+    retries,
+    versions,
+    virtual_files,
+)
+from trio_http.file_server import root as served_root
+from trio_http.file_server.app import _Files, files
+from trio_http.file_server.cache import digests_of_files, recent
+from trio_http.file_server.cache.open_directories import MOST
+from trio_http.file_server.listing.page import Uploads, policy
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Allow
+from trio_http.http1.connection import serve_stream
+from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.reports import Ending, Event, Failure, Record
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.coding import encoded
+from trio_http.semantics.digests import Digest
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.validators import parse_date
+from trio_http.testing import Client, open_client
+from trio_http.transport import page_cache, threads
+from trio_http.transport.page_cache import read_slice
+from trio_http.transport.threads import Threads
+
+# Worker threads open and read the files, so none of these tests has a clock
+# that jumps.
+
+EVERY_BYTE = bytes(range(256))
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder to be served, next to a file that is not."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "file").write_bytes(EVERY_BYTE)
+    (root / "link").symlink_to("file")
+    (root / "link-out").symlink_to(tmp_path / "secret")
+    (root / "link-up").symlink_to(tmp_path)
+    return root
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to open what is in a folder, whatever this system offers."""
+    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
+    return str(request.param)
+
+
+@pytest.mark.parametrize(
+    "name", ["file", "a b", "é", "back\\slash", "%2e%2e", "q?x=y", "a...", "~"]
+)
+@pytest.mark.parametrize("data", [b"", b"\0", EVERY_BYTE], ids=["empty", "NUL", "every byte"])
+async def test_a_file_is_sent_byte_for_byte(root: Path, name: str, data: bytes) -> None:
+    (root / name).write_bytes(data)
+    async with open_client(files(root)) as client:
+        answer = await client.get("/" + quote(name, safe=""))
+        assert (answer.status, answer.reason, answer.body) == (200, "OK", data)
+        assert answer.headers["Content-Length"] == str(len(data))
+
+
+async def test_a_file_whose_name_is_no_text_is_sent(root: Path) -> None:
+    (root / os.fsdecode(b"caf\xe9")).write_bytes(b"latin")
+    async with open_client(files(root)) as client:
+        assert (await client.get("/caf%E9")).body == b"latin"
+
+
+async def test_folders_nest(root: Path, way: str) -> None:
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "a" / "b" / "c").write_bytes(b"deep")
+    async with open_client(files(root)) as client:
+        assert (await client.get("/a/b/c")).body == b"deep"
+        assert (await client.get("/%61/b/c?d")).body == b"deep"
+        assert (await client.get("http://test/a/b/c")).body == b"deep"
+
+
+async def test_the_root_may_be_given_as_a_text(root: Path) -> None:
+    async with open_client(files(str(root))) as client:
+        assert (await client.get("/file")).body == EVERY_BYTE
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/nothing",
+        "/file/",
+        "/file/x",
+        "//file",
+        "/file/.",
+        "/../secret",
+        "/../root/file",
+        "/%2e%2e/secret",
+        "/.%2E/secret",
+        "/..%2fsecret",
+        "/..%2Fsecret",
+        "/%2e%2e%2fsecret",
+        "/..%5csecret",
+        r"/..\secret",
+        "/%252e%252e/secret",  # escaped twice is decoded once
+        "/..;/secret",
+        "/..%00/secret",
+        "/%c0%ae%c0%ae/secret",  # dots in no UTF-8 that anybody may read (RFC 3629 10)
+        "/file%00",
+        "/file%00.txt",
+        "/%2Ffile",
+        "//etc/passwd",
+        "/%2Fetc%2Fpasswd",
+        "/C:%5csecret",
+        "http://test/../secret",
+        "http://test",
+        "/link",
+        "/link-out",
+        "/link-up/secret",
+        "/link-up/root/file",
+        "/" + "x" * 300,
+        "/" + "x/" * 3000,
+        "/.hidden",
+        "/.hidden/",
+        "/..",
+        "/../",
+        "/../root/",
+        "/link-up/",
+        "/link-up/root/",
+    ],
+    ids=lambda target: target[:30],
+)
+async def test_there_is_no_way_out(root: Path, way: str, target: str) -> None:
+    async with open_client(files(root)) as client:
+        answer = await client.get(target)
+        assert answer.status == 404
+        assert b"secret" not in answer.body
+        assert str(root).encode() not in answer.body
+
+
+async def test_only_regular_files_are_sent(root: Path, way: str) -> None:
+    (root / "folder").mkdir()
+    os.mkfifo(root / "fifo")
+    async with open_client(files(root)) as client:
+        assert (await client.get("/folder")).status == 404
+        assert (await client.get("/folder/")).status == 404
+        assert (await client.get("/fifo")).status == 404
+    async with open_client(files("/dev")) as client:
+        assert (await client.get("/zero")).status == 404
+
+
+async def test_head_tells_all_but_the_body(root: Path) -> None:
+    async with open_client(files(root)) as client:
+        head = await client.request("HEAD", "/file")
+        get = await client.get("/file")
+        assert (head.status, head.body, get.body) == (200, b"", EVERY_BYTE)
+        for name in ("Content-Length", "Content-Type"):
+            assert head.headers[name] == get.headers[name]
+        assert (await client.request("HEAD", "/nothing")).status == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_files_are_only_read(root: Path, method: str) -> None:
+    async with open_client(files(root)) as client:
+        answer = await client.request(method, "/file", body=b"x")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert (root / "file").read_bytes() == EVERY_BYTE
+
+
+async def test_methods_that_nobody_knows_are_not_implemented(root: Path) -> None:
+    async with open_client(files(root, allow=Allow.WRITING)) as client:
+        assert (await client.request("get", "/file")).status == 501
+
+
+@pytest.mark.parametrize(
+    ("target", "allow", "expected"),
+    [
+        ("/file", Allow(0), "GET, HEAD, OPTIONS"),
+        ("/", ~Allow.WRITING, "GET, HEAD, OPTIONS"),
+        ("/file", Allow.WRITING, "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/nothing", Allow.WRITING, "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/", Allow.WRITING, "GET, HEAD, OPTIONS, POST"),
+        ("/folder/", Allow.WRITING, "GET, HEAD, OPTIONS, POST"),
+    ],
+)
+async def test_what_an_address_supports_is_told(
+    root: Path, target: str, allow: Allow, expected: str
+) -> None:
+    async with open_client(files(root, allow=allow)) as client:
+        answer = await client.request("OPTIONS", target)
+        assert (answer.status, answer.headers["Allow"], answer.body) == (204, expected, b"")
+        answer = await client.request("PATCH", target, body=b"x")
+        assert (answer.status, answer.headers["Allow"]) == (405, expected)
+
+
+async def test_what_the_server_as_a_whole_supports_depends(root: Path) -> None:
+    async with open_client(files(root)) as client:
+        answer = await client.request("OPTIONS", "*")  # RFC 9110 9.3.7
+        assert (answer.status, "Allow" in answer.headers) == (204, False)
+
+
+async def test_files_can_be_mounted(root: Path) -> None:
+    app = Router()
+    app.mount("/in/here", files(root))
+    async with open_client(app) as client:
+        assert (await client.get("/in/here/file")).body == EVERY_BYTE
+        for target in ("/in/here", "/in/here/", "/in/here/../secret", "/in/here//file"):
+            assert (await client.get(target)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/site/private/x.txt", 403),
+        ("/site/%70rivate/x.txt", 403),
+        ("/%73ite/priv%61te/x%2Etxt", 403),
+        ("/site/./private/x.txt", 403),
+        ("/site/x/../private/x.txt", 403),
+        ("/site/x/%2e%2E/private/x.txt", 403),
+        ("/site/%2e%2e/site/private/..", 404),  # the site itself, which has no index
+        ("/../site/private/y/../x.txt", 403),
+        ("http://test/site/%70rivate/x.txt", 403),
+        ("/site/private%21/x.txt", 403),
+        ("/site/private!/x.txt", 403),
+        ("/site/%70rivate%21/./x.txt", 403),
+        # No file is reached by these, so nothing has to be refused.
+        ("/site//private/x.txt", 404),
+        ("//site/private/x.txt", 404),
+        ("/site/private%2Fx.txt", 404),
+        ("/site%2Fprivate/x.txt", 404),
+        ("/site/.%2Fprivate/x.txt", 404),
+        ("/site/\\private/x.txt", 404),
+        ("/site/private;/x.txt", 404),
+        ("/site/private%00/x.txt", 404),
+        ("/site/%2570rivate/x.txt", 404),
+        ("/site/public/x.txt", 200),
+        ("/site/private/../public/x.txt", 200),
+        ("/site/public/%2e/x.txt", 200),  # as apt spells it
+    ],
+)
+async def test_no_spelling_of_a_path_passes_the_route_that_guards_it(
+    root: Path, target: str, status: int
+) -> None:
+    for name in ("public", "private", "private!"):
+        (root / name).mkdir()
+        (root / name / "x.txt").write_bytes(name.encode())
+    app = Router()
+
+    async def forbid(request: Request, rest: str) -> Response:
+        raise HTTPError(403)
+
+    app.get("/site/private/{rest:path}")(forbid)
+    app.get("/site/private!/{rest:path}")(forbid)
+    app.mount("/site", files(root))
+    async with open_client(app) as client:
+        for _ in range(3):  # looked up, known, and kept
+            answer = await client.get(target)
+            assert answer.status == status
+            assert status != 200 or answer.body == b"public"
+
+
+async def test_a_large_file_goes_through_a_real_socket_whole(root: Path) -> None:
+    # More than the kernel takes at once, in pieces that all differ.
+    data = b"".join([number.to_bytes(4, "big") for number in range(1_000_000)])
+    (root / "large").write_bytes(data)
+    async with open_socket_client(files(root)) as client:
+        answer = await client.get("/large")
+        assert answer.headers["Content-Length"] == str(len(data))
+        assert answer.body == data
+        assert (await client.get("/file")).body == EVERY_BYTE
+
+
+@asynccontextmanager
+async def open_socket_client(app: App) -> AsyncIterator[Client]:
+    """A client whose connection is the kernel's."""
+    near, far = trio.socket.socketpair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_stream, app, trio.SocketStream(far))
+        async with trio.SocketStream(near) as connection:
+            yield Client(connection)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_breaks_off_when_its_file_becomes_shorter(root: Path) -> None:
+    # The length has been promised, and there are no bytes to keep the promise with.
+    path = root / "large"
+    path.write_bytes(bytes(10_000_000))
+    events: list[Event] = []
+    async with open_client(files(root), report=events.append) as client:
+        await client.send(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
+        begun = await client.stream.receive_some(100)
+        os.truncate(path, 100_000)
+        assert b"200 OK" in begun
+        assert len(await client.rest()) < 10_000_000
+    assert [event.ending for event in events if isinstance(event, Record)] == [Ending.ABORTED]
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_no_descriptor_stays_open(root: Path) -> None:
+    os.mkfifo(root / "fifo")
+    (root / "page").touch()
+    (root / "page.gz").touch()
+    async with open_client(files(root)) as client:
+        for _ in range(2):
+            await client.get("/file")
+        before = open_descriptors()  # with the folder itself, which stays open for a second
+        for target in ("/file", "/nothing", "/link", "/fifo", "/../secret", "/page"):
+            for accepted in ("identity", "gzip"):
+                await client.get(target, [("Accept-Encoding", accepted)])
+                await client.request("HEAD", target)
+        assert open_descriptors() <= before
+
+
+# How it is represented
+
+
+async def test_the_media_type_follows_the_name(root: Path) -> None:
+    (root / "page.html").write_bytes(b"<p>")
+    async with open_client(files(root)) as client:
+        answer = await client.get("/page.html")
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        answer = await client.get("/file")
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+
+
+async def test_the_media_type_can_be_given(root: Path) -> None:
+    (root / "page.html").write_bytes(b"<p>")
+    async with open_client(files(root, media_type="application/octet-stream")) as client:
+        answer = await client.get("/page.html")
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+
+
+async def test_what_is_worth_it_is_compressed_for_those_who_ask(root: Path) -> None:
+    text = b"the same over and over\n" * 1000
+    (root / "text.txt").write_bytes(text)
+    (root / "short.txt").write_bytes(b"short")
+    (root / "picture.png").write_bytes(text)
+    gzip = [("Accept-Encoding", "gzip")]
+    async with open_client(files(root)) as client:
+        answer = await client.get("/text.txt", gzip)
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.body == encoded(text, "gzip")
+        assert (await client.get("/text.txt")).body == text
+        for target in ("/short.txt", "/picture.png"):
+            assert "Content-Encoding" not in (await client.get(target, gzip)).headers
+
+
+@pytest.mark.parametrize(
+    ("compress", "coding"), [(Compress.ALWAYS, "gzip"), (Compress.NEVER, None)]
+)
+async def test_compression_can_be_chosen(
+    root: Path, compress: Compress, coding: str | None
+) -> None:
+    (root / "text.txt").write_bytes(b"the same over and over\n" * 1000)
+    async with open_client(files(root, compress=compress)) as client:
+        for target in ("/text.txt", "/file"):
+            answer = await client.get(target, [("Accept-Encoding", "gzip")])
+            assert answer.headers.get("Content-Encoding") == coding
+
+
+@pytest.mark.parametrize("value", ["no-cache", "public, max-age=31536000, immutable"])
+async def test_how_long_files_are_kept_can_be_given(root: Path, value: str) -> None:
+    (root / "index.html").write_bytes(b"<p>")
+    async with open_client(files(root, cache_control=value)) as client:
+        for target in ("/file", "/"):
+            assert (await client.get(target)).headers["Cache-Control"] == value
+            tag = (await client.get(target)).headers["ETag"]
+            answer = await client.get(target, [("If-None-Match", tag)])
+            assert (answer.status, answer.headers["Cache-Control"]) == (304, value)
+        assert "Cache-Control" not in (await client.get("/nothing")).headers
+    async with open_client(files(root)) as client:
+        assert "Cache-Control" not in (await client.get("/file")).headers
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("cache_control", "a\nb"), ("media_type", "a\0"), ("charset", "a b")]
+)
+def test_fields_that_cannot_be_are_refused_at_once(root: Path, name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=r"^not "):
+        files(root, **{name: value})  # type: ignore[arg-type]
+
+
+async def test_no_browser_is_to_guess_what_a_file_is(root: Path) -> None:
+    async with open_client(files(root)) as client:
+        assert (await client.get("/file")).headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/file", None),
+        ("/file?downloads", None),
+        ("/file?download", 'attachment; filename="file"'),
+        ("/file?a=b&download=1", 'attachment; filename="file"'),
+        ("/%C3%A9?download", "attachment; filename=\"_\"; filename*=UTF-8''%C3%A9"),
+        ("/folder/?download", 'attachment; filename="index.html"'),
+    ],
+)
+async def test_a_file_can_be_asked_for_to_be_saved(
+    root: Path, target: str, expected: str | None
+) -> None:
+    (root / "é").touch()
+    (root / "folder").mkdir()
+    (root / "folder" / "index.html").touch()
+    async with open_client(files(root)) as client:
+        answer = await client.get(target)
+        assert (answer.status, answer.headers.get("Content-Disposition")) == (200, expected)
+
+
+# Validators, and what they are for
+
+
+async def test_a_file_has_validators(root: Path) -> None:
+    os.utime(root / "file", ns=(0, 784111777_123456789))
+    status = (root / "file").stat()
+    async with open_client(files(root)) as client:
+        answer = await client.get("/file")
+        tag = f'"{784111777_123456789:x}-100-{status.st_ino:x}-{status.st_ctime_ns:x}"'
+        assert answer.headers["ETag"] == tag
+        assert answer.headers["Last-Modified"] == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+async def test_a_file_whose_time_was_set_back_is_another(root: Path) -> None:
+    async with open_client(files(root)) as client:
+        tag = (await client.get("/file")).headers["ETag"]
+        status = (root / "file").stat()
+        while (root / "file").stat().st_ctime_ns == status.st_ctime_ns:
+            (root / "file").write_bytes(EVERY_BYTE[::-1])
+            os.utime(root / "file", ns=(status.st_atime_ns, status.st_mtime_ns))
+        fields = [("Range", "bytes=200-"), ("If-Range", tag)]
+        for _ in range(3):  # from the disk, and from memory
+            answer = await client.get("/file", [("If-None-Match", tag)])
+            assert (answer.status, answer.body) == (200, EVERY_BYTE[::-1])
+            assert (await client.get("/file", fields)).status == 200
+
+
+async def test_a_file_from_the_future_is_not_dated_so(root: Path) -> None:
+    os.utime(root / "file", (0, 4_000_000_000))
+    async with open_client(files(root)) as client:
+        headers = (await client.get("/file")).headers
+    modified, date = (parse_date(headers[name], 0) for name in ("Last-Modified", "Date"))
+    assert modified is not None
+    assert date is not None
+    assert modified <= date  # RFC 9110 8.8.2.1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_what_a_client_has_is_not_sent_again(root: Path, method: str) -> None:
+    async with open_client(files(root)) as client:
+        headers = (await client.get("/file")).headers
+        for field in (
+            ("If-None-Match", headers["ETag"]),
+            ("If-Modified-Since", headers["Last-Modified"]),
+        ):
+            answer = await client.request(method, "/file", [field])
+            assert (answer.status, answer.body) == (304, b"")
+            assert answer.headers["ETag"] == headers["ETag"]
+        assert (await client.get("/file", [("If-Match", '"another"')])).status == 412
+
+
+async def test_parts_of_a_file_are_sent(root: Path) -> None:
+    async with open_client(files(root)) as client:
+        answer = await client.get("/file", [("Range", "bytes=10-19")])
+        assert (answer.status, answer.body) == (206, EVERY_BYTE[10:20])
+        assert answer.headers["Content-Range"] == "bytes 10-19/256"
+        fields = [("Range", "bytes=-6"), ("If-Range", answer.headers["ETag"])]
+        assert (await client.get("/file", fields)).body == EVERY_BYTE[-6:]
+        (root / "file").write_bytes(b"another")
+        assert (await client.get("/file", fields)).body == b"another"
+
+
+# Siblings
+
+PAGE = b"<p>the same over and over\n" * 100
+PICTURE = bytes(1000)
+
+
+@pytest.fixture
+def family(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A page and a picture with siblings, all of them as if made long ago."""
+    monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
+    for name, data in {"page.html": PAGE, "picture.png": PICTURE}.items():
+        (root / name).write_bytes(data)
+        (root / f"{name}.gz").write_bytes(gzip.compress(data, 9))
+    (root / "page.html.br").write_bytes(encoded(PAGE, "br"))
+    return root
+
+
+def precompressed(root: Path) -> App:
+    return files(root, allow=Allow.PRECOMPRESSED)
+
+
+async def test_what_was_coded_beforehand_is_sent_to_those_who_accept_it(family: Path) -> None:
+    async with open_client(precompressed(family)) as client:
+        plain = await client.get("/page.html")
+        coded = {
+            coding: await client.get("/page.html", [("Accept-Encoding", coding)])
+            for coding in ("gzip", "br")
+        }
+    assert plain.body == PAGE
+    assert coded["gzip"].body == (family / "page.html.gz").read_bytes()
+    assert coded["br"].body == (family / "page.html.br").read_bytes()
+    for coding, answer in coded.items():
+        assert answer.headers["Content-Encoding"] == coding
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    answers = [plain, *coded.values()]
+    assert {answer.headers["Vary"] for answer in answers} == {"Accept-Encoding"}
+    assert len({answer.headers["ETag"] for answer in answers}) == 3
+
+
+async def test_the_file_itself_varies_where_there_are_siblings(family: Path) -> None:
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/picture.png")
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        tag = ("If-None-Match", answer.headers["ETag"])
+        answer = await client.get("/picture.png", [tag])
+        assert (answer.status, answer.headers["Vary"]) == (304, "Accept-Encoding")
+    (family / "picture.png.gz").unlink()
+    async with open_client(precompressed(family)) as client:
+        assert "Vary" not in (await client.get("/picture.png")).headers
+
+
+@pytest.mark.parametrize("allow", [Allow(0), Allow.WRITING, ~(Allow.PRECOMPRESSED | Allow.WRITING)])
+async def test_siblings_are_not_looked_at_unless_that_is_allowed(
+    family: Path, allow: Allow
+) -> None:
+    async with open_client(files(family, allow=allow)) as client:
+        for _ in range(2):
+            answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
+            assert answer.body == PICTURE
+            assert "Content-Encoding" not in answer.headers
+            assert "Vary" not in answer.headers
+
+
+def test_what_a_client_stores_is_never_a_sibling(root: Path) -> None:
+    with pytest.raises(ValueError, match="that clients can write to"):
+        files(root, allow=Allow.PRECOMPRESSED | Allow.WRITING)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", gzip.compress(PICTURE)[:-1], gzip.compress(b"another"), b"no gzip at all"],
+    ids=["empty", "too short", "another", "something else"],
+)
+async def test_a_sibling_that_is_not_the_file_is_left_alone(family: Path, content: bytes) -> None:
+    (family / "picture.png.gz").write_bytes(content)
+    async with open_client(precompressed(family)) as client:
+        for _ in range(3):
+            answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
+            assert answer.body == PICTURE
+            assert "Content-Encoding" not in answer.headers
+        # It is a file of its own all the same.
+        assert (await client.get("/picture.png.gz")).body == content
+
+
+async def test_a_sibling_that_is_being_written_is_left_alone(
+    family: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precompressed_siblings, "SETTLED", 3600 * 10**9)
+    os.utime(family / "picture.png.gz", (1, 1))
+    async with open_client(precompressed(family)) as client:
+        for _ in range(3):
+            answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
+            assert answer.body == PICTURE
+
+
+async def test_a_sibling_that_changes_is_not_sent_before_it_was_decoded(family: Path) -> None:
+    gzip_field = [("Accept-Encoding", "gzip")]
+    async with open_client(precompressed(family)) as client:
+        for _ in range(2):
+            answer = await client.get("/picture.png", gzip_field)
+            assert answer.headers["Content-Encoding"] == "gzip"
+        (family / "picture.png.gz").write_bytes(b"half of it")
+        for _ in range(2):
+            answer = await client.get("/picture.png", gzip_field)
+            assert (answer.body, "Content-Encoding" in answer.headers) == (PICTURE, False)
+        (family / "picture.png").write_bytes(b"another picture")
+        for _ in range(2):
+            answer = await client.get("/picture.png", gzip_field)
+            assert (answer.body, "Content-Encoding" in answer.headers) == (
+                b"another picture",
+                False,
+            )
+
+
+@pytest.mark.parametrize("compress", Compress)
+async def test_parts_are_cut_from_the_file_itself(family: Path, compress: Compress) -> None:
+    coded = (family / "picture.png.gz").read_bytes()
+    accepting = ("Accept-Encoding", "gzip")
+    app = files(family, compress=compress, allow=Allow.PRECOMPRESSED)
+    async with open_client(app) as client:
+        tags = {
+            coding: (await client.get("/picture.png", [("Accept-Encoding", coding)])).headers[
+                "ETag"
+            ]
+            for coding in ("identity", "gzip")
+        }
+        # A download that broke off is resumed by clients that accept codings all the same.
+        assert len(coded) < 900
+        for fields in ([], [("If-Range", tags["identity"])]):
+            answer = await client.get("/picture.png", [accepting, ("Range", "bytes=900-"), *fields])
+            assert (answer.status, answer.body) == (206, PICTURE[900:])
+            assert answer.headers["Content-Range"] == "bytes 900-999/1000"
+            assert answer.headers["ETag"] == tags["identity"]
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert "Content-Encoding" not in answer.headers
+        fields = [accepting, ("Range", "bytes=3-"), ("If-Range", tags["gzip"])]
+        answer = await client.get("/picture.png", fields)
+        assert (answer.status, answer.body) == (206, coded[3:])
+        assert answer.headers["Content-Range"] == f"bytes 3-{len(coded) - 1}/{len(coded)}"
+        assert answer.headers["ETag"] == tags["gzip"]
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        assert answer.headers["Content-Encoding"] == "gzip"
+        tag = ("If-None-Match", tags["gzip"])
+        assert (await client.get("/picture.png", [accepting, tag])).status == 304
+        assert (await client.get("/picture.png", [tag])).status == 200
+
+
+async def test_an_index_has_siblings_too(family: Path) -> None:
+    for suffix in ("", ".gz"):
+        (family / f"page.html{suffix}").rename(family / f"index.html{suffix}")
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/", [("Accept-Encoding", "gzip")])
+        assert answer.body == (family / "index.html.gz").read_bytes()
+
+
+async def test_a_sibling_is_a_file_of_its_own(family: Path) -> None:
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/page.html.gz", [("Accept-Encoding", "gzip")])
+        assert answer.headers["Content-Type"] == "application/gzip"
+        assert "Content-Encoding" not in answer.headers
+        (family / "page.html").unlink()
+        assert (await client.get("/page.html", [("Accept-Encoding", "gzip")])).status == 404
+
+
+@pytest.mark.parametrize("compress", Compress)
+async def test_siblings_are_sent_whatever_is_compressed_on_its_way(
+    family: Path, compress: Compress
+) -> None:
+    app = files(family, compress=compress, allow=Allow.PRECOMPRESSED)
+    async with open_client(app) as client:
+        answer = await client.get("/page.html", [("Accept-Encoding", "br")])
+        assert answer.body == (family / "page.html.br").read_bytes()
+
+
+# What is in a coding itself, and what charset a text is in
+
+DRAWING = gzip.compress(b"<svg/>" * 100)
+
+
+async def test_a_drawing_in_gzip_is_shown_or_saved(root: Path) -> None:
+    (root / "a.svgz").write_bytes(DRAWING)
+    async with open_client(files(root)) as client:
+        for _ in range(3):
+            answer = await client.get("/a.svgz", [("Accept-Encoding", "gzip, br")])
+            assert answer.body == DRAWING
+            assert answer.headers["Content-Type"] == "image/svg+xml"
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            other = await client.get("/a.svgz", [("Accept-Encoding", "identity")])
+            assert other.body == DRAWING
+            assert other.headers["Content-Type"] == "application/gzip"
+            assert "Content-Encoding" not in other.headers
+            assert other.headers["Vary"] == "Accept-Encoding"
+            assert other.headers["ETag"] != answer.headers["ETag"]
+            saved = await client.get("/a.svgz?download", [("Accept-Encoding", "gzip")])
+            assert saved.body == DRAWING
+            assert "Content-Encoding" not in saved.headers
+        part = await client.get("/a.svgz", [("Accept-Encoding", "gzip"), ("Range", "bytes=5-")])
+        assert (part.status, part.body) == (206, DRAWING[5:])
+        assert part.headers["Content-Encoding"] == "gzip"
+
+
+async def test_a_drawing_in_gzip_has_no_siblings(family: Path) -> None:
+    (family / "a.svgz").write_bytes(DRAWING)
+    (family / "a.svgz.gz").write_bytes(gzip.compress(DRAWING))
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/a.svgz", [("Accept-Encoding", "gzip")])
+        assert (answer.body, answer.headers["Content-Encoding"]) == (DRAWING, "gzip")
+
+
+async def test_the_charset_of_a_text_is_told_where_it_is_known(root: Path) -> None:
+    (root / "utf8.html").write_bytes("<p>é".encode())
+    (root / "latin.html").write_bytes(b'<meta charset="windows-1252"><p>\xe9')
+    expected = {
+        None: ["text/html; charset=utf-8", "text/html"],
+        "windows-1252": ["text/html; charset=windows-1252"] * 2,
+        "none": ["text/html"] * 2,
+    }
+    for charset, types in expected.items():
+        async with open_client(files(root, charset=charset)) as client:
+            for _ in range(3):
+                answers = [await client.get(f"/{name}.html") for name in ("utf8", "latin")]
+                assert [answer.headers["Content-Type"] for answer in answers] == types
+
+
+# Files whose length lies
+
+LIMITS = Path("/proc/self/limits")
+needs_proc = pytest.mark.skipif(not LIMITS.exists(), reason="this system has no such files")
+
+
+def limits() -> bytes:
+    return LIMITS.read_bytes()
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    "types", [mounts.LOCAL_TYPES, mounts.LOCAL_TYPES | {"proc"}], ids=["as it is", "local"]
+)
+async def test_what_the_kernel_makes_while_it_is_read_is_sent_whole(
+    monkeypatch: pytest.MonkeyPatch, types: frozenset[str]
+) -> None:
+    monkeypatch.setattr(mounts, "LOCAL_TYPES", types)
+    async with open_client(files("/proc/self")) as client:
+        for _ in range(3):
+            answer = await client.get("/limits")
+            assert answer.body == limits()
+            assert answer.headers["Content-Length"] == str(len(answer.body))
+            assert "ETag" not in answer.headers
+            assert "Last-Modified" not in answer.headers
+            fields = [("Range", "bytes=0-9"), ("Want-Repr-Digest", "sha-256=1")]
+            part = await client.get("/limits", fields)
+            assert (part.status, part.body) == (200, answer.body)
+            assert "Repr-Digest" not in part.headers  # it would be that of another reading
+            head = await client.request("HEAD", "/limits")
+            assert (head.status, head.body) == (200, b"")
+        assert (await client.get("/sched/")).status == 404
+
+
+@needs_proc
+async def test_what_is_long_and_has_no_length_is_sent_in_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(virtual_files, "READ", 100)
+    async with open_client(files("/proc/self")) as client:
+        answer = await client.get("/limits")
+        assert answer.body == limits()
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+
+
+@needs_proc
+async def test_a_file_that_cannot_be_read_is_no_error_of_ours() -> None:
+    before = open_descriptors()
+    async with open_client(files("/proc/self")) as client:
+        assert (await client.get("/mem")).status == 503  # it has nothing at its start
+        assert (await client.get("/limits")).status == 200
+    while open_descriptors() > before:  # closed elsewhere
+        await trio.testing.wait_all_tasks_blocked(0.001)
+
+
+# Digests (RFC 9530)
+
+
+def digest_of(data: bytes, algorithm: str = "sha-256") -> str:
+    return str(Digest(algorithm, hashlib.new(algorithm.replace("-", ""), data).digest()))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "algorithm"),
+    [("sha-256=1", "sha-256"), ("sha-256=1, sha-512=9", "sha-512"), ("md5=9", None), ("?", None)],
+)
+async def test_a_digest_is_sent_to_those_who_want_one(
+    root: Path, wanted: str, algorithm: str | None
+) -> None:
+    expected = algorithm and digest_of(EVERY_BYTE, algorithm)
+    async with open_client(files(root)) as client:
+        for method in ("GET", "HEAD"):
+            answer = await client.request(method, "/file", [("Want-Repr-Digest", wanted)])
+            assert answer.headers.get("Repr-Digest") == expected
+        assert "Repr-Digest" not in (await client.get("/file")).headers
+
+
+async def test_the_digest_of_a_part_is_that_of_the_whole(root: Path) -> None:
+    fields = [("Want-Repr-Digest", "sha-256=1"), ("Range", "bytes=0-0")]
+    async with open_client(files(root)) as client:
+        answer = await client.get("/file", fields)
+        assert (answer.status, answer.body) == (206, b"\0")
+        assert answer.headers["Repr-Digest"] == digest_of(EVERY_BYTE)  # RFC 9530 3
+
+
+async def test_the_digest_is_of_the_bytes_that_are_sent(family: Path) -> None:
+    text = b"the same over and over\n" * 1000
+    (family / "text.txt").write_bytes(text)
+    wanted = ("Want-Repr-Digest", "sha-256=1")
+    async with open_client(precompressed(family)) as client:
+        # Of a sibling, if that is what is chosen.
+        answer = await client.get("/page.html", [wanted, ("Accept-Encoding", "gzip")])
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.headers["Repr-Digest"] == digest_of(answer.body)
+        # What would be coded on its way is sent as it is,
+        answer = await client.get("/text.txt", [wanted, ("Accept-Encoding", "gzip")])
+        assert answer.body == text
+        assert answer.headers["Repr-Digest"] == digest_of(text)
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        # but not to those who refuse that: they get no digest.
+        answer = await client.get("/text.txt", [wanted, ("Accept-Encoding", "gzip, identity;q=0")])
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "Repr-Digest" not in answer.headers
+    # What is never coded does not vary.
+    (family / "picture.png.gz").unlink()
+    async with open_client(precompressed(family)) as client:
+        answer = await client.get("/picture.png", [wanted, ("Accept-Encoding", "gzip")])
+        assert answer.headers["Repr-Digest"] == digest_of(answer.body)
+        assert "Vary" not in answer.headers
+
+
+async def test_a_file_that_changes_while_its_digest_is_made_is_sent_without(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_change(descriptor: int, offset: int, size: int) -> bytes:
+        data = read_slice(descriptor, offset, size)
+        os.utime(root / "file", (1, 1))
+        return data
+
+    monkeypatch.setattr(digests_of_files, "read_slice", read_and_change)
+    async with open_client(files(root)) as client:
+        answer = await client.get("/file", [("Want-Repr-Digest", "sha-256=1")])
+        assert (answer.status, answer.body) == (200, EVERY_BYTE)
+        assert "Repr-Digest" not in answer.headers
+
+
+# What was looked up a moment ago
+
+
+async def test_what_is_served_is_what_is_there_now(root: Path, way: str) -> None:
+    async with open_client(files(root)) as client:
+        tags = []
+        for content in (b"first", b"second", b"third"):
+            (root / "new").write_bytes(content)
+            (root / "new").replace(root / "file")
+            answer = await client.get("/file")
+            assert answer.body == content
+            tags.append(answer.headers["ETag"])
+        with (root / "file").open("ab") as file:
+            file.write(b" and last")
+        answer = await client.get("/file")
+        assert answer.body == b"third and last"
+        assert answer.headers["ETag"] not in tags
+        (root / "file").unlink()
+        assert (await client.get("/file")).status == 404
+        (root / "file").mkdir()
+        (root / "file" / "index.html").write_bytes(b"page")
+        assert (await client.get("/file")).status == 301
+        assert (await client.get("/file/")).body == b"page"
+
+
+@pytest.mark.parametrize("becomes", ["link", "fifo", "nothing"])
+async def test_what_comes_in_its_place_is_held_to_the_same_rules(
+    root: Path, way: str, becomes: str
+) -> None:
+    (root / "page.gz").touch()
+    for name in ("file", "page"):
+        path = root / name
+        path.write_bytes(b"")
+        async with open_client(files(root)) as client:
+            for _ in range(2):
+                assert (await client.get(f"/{name}")).status == 200
+            path.unlink()
+            match becomes:
+                case "link":
+                    path.symlink_to(root.parent / "secret")
+                case "fifo":
+                    os.mkfifo(path)
+            for _ in range(2):
+                assert (await client.get(f"/{name}")).status == 404
+
+
+async def test_the_second_look_finds_what_the_first_has_found(family: Path, way: str) -> None:
+    (family / "a" / "b").mkdir(parents=True)
+    (family / "a" / "b" / "c").write_bytes(b"deep")
+    (family / "a" / "index.html").write_bytes(b"index")
+    targets = ["/page.html", "/picture.png", "/file", "/file?download", "/a/b/c", "/a/"]
+    gzip = [("Accept-Encoding", "gzip")]
+    async with open_client(precompressed(family)) as client:
+        for target in targets:
+            for fields in ([], gzip):
+                first, *others = [await client.get(target, fields) for _ in range(3)]
+                for other in others:
+                    assert other.body == first.body
+                    assert other.headers["ETag"] == first.headers["ETag"]
+                    assert other.headers["Content-Type"] == first.headers["Content-Type"]
+                    assert other.headers.get("Content-Encoding") == first.headers.get(
+                        "Content-Encoding"
+                    )
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_what_was_read_a_moment_ago_is_sent_once_more(
+    root: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(versions, "SETTLED", -1)
+    (root / "file").write_bytes(b"x" * size)
+    async with open_client(files(root)) as client:
+        answers = [await client.get("/file") for _ in range(5)]
+        assert {answer.body for answer in answers} == {b"x" * size}
+        assert len({str(answer.headers.without("Date").raw) for answer in answers}) == 1
+        (root / "file").write_bytes(b"y" * size)
+        assert (await client.get("/file")).body == b"y" * size
+
+
+async def test_addresses_that_differ_by_a_slash_are_not_taken_for_each_other(root: Path) -> None:
+    (root / "index.html").write_bytes(b"index")
+    app = Router()
+    app.mount("/in/here", files(root))
+    async with open_client(app) as client:
+        for _ in range(2):
+            assert (await client.get("/in/here/")).body == b"index"
+            assert (await client.get("/in/here")).status == 301
+
+
+async def test_more_folders_are_served_than_can_be_kept_open(root: Path) -> None:
+    names = [str(number) for number in range(MOST + 3)]
+    for name in names:
+        (root / name).mkdir()
+        (root / name / "file").write_text(name)
+    async with open_client(files(root)) as client:
+        for _ in range(3):
+            for name in names:
+                assert (await client.get(f"/{name}/file")).body == name.encode()
+
+
+class Gate:
+    """An exchange, for an App whose responses are to be seen before they are finished."""
+
+    def __init__(self, exchange: Exchange, seen: list[Response]) -> None:
+        self.request = exchange.request
+        self._exchange = exchange
+        self._seen = seen
+
+    async def respond(self, response: Response) -> None:
+        self._seen.append(response)
+        await self._exchange.respond(response)
+
+
+async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root: Path) -> None:
+    # What is made of them on their way is remembered by their identity.
+    app = files(root)
+    seen: list[Response] = []
+
+    async def watched(exchange: Exchange) -> None:
+        await app(Gate(exchange, seen))  # type: ignore[arg-type]
+
+    async with open_client(watched) as client:
+        for _ in range(3):
+            await client.get("/file")
+        os.utime(root / "file", (1, 1))
+        await client.get("/file")
+    first, second, third, fourth = [response.headers for response in seen]
+    assert first is second is third
+    assert fourth is not first
+
+
+# A slow disk
+
+
+@asynccontextmanager
+async def no_thread_to_spare(*purposes: Threads) -> AsyncIterator[None]:
+    """Have every thread for these busy, as if all were waiting for a disk."""
+    limiters = [purpose.limiter for purpose in purposes]
+    borrowed = [
+        (limiter, object()) for limiter in limiters for _ in range(int(limiter.total_tokens))
+    ]
+    for limiter, borrower in borrowed:
+        await limiter.acquire_on_behalf_of(borrower)
+    try:
+        yield
+    finally:
+        for limiter, borrower in borrowed:
+            limiter.release_on_behalf_of(borrower)
+
+
+def waiting_for(*purposes: Threads) -> int:
+    return sum([purpose.limiter.statistics().tasks_waiting for purpose in purposes])
+
+
+@pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
+def test_what_a_disk_would_have_to_bring_is_not_in_memory(root: Path) -> None:
+    path = root / "cold"
+    for _ in range(100):  # a quick disk may have brought it again by the time we ask
+        path.write_bytes(EVERY_BYTE)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if page_cache.read_cached(FileSlice(file.fileno(), 0, len(EVERY_BYTE))) is None:
+                return
+    pytest.skip("this file system is in memory itself")
+
+
+@pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
+@pytest.mark.parametrize("size", [1000, 300_000])
+@pytest.mark.parametrize("looked_up", ["never", "before"])
+async def test_who_waits_for_a_disk_holds_up_nobody_else(
+    root: Path, monkeypatch: pytest.MonkeyPatch, size: int, looked_up: str
+) -> None:
+    monkeypatch.setattr(recent, "SECONDS", 1000)
+    for name in ("cold", "warm"):
+        (root / name).write_bytes(bytes(size))
+    app = files(root)
+    async with open_socket_client(app) as slow, open_socket_client(app) as quick:
+        await quick.get("/warm")
+        if looked_up == "before":
+            await slow.get("/cold")
+        async with trio.open_nursery() as nursery:
+            answered = trio.Event()
+
+            async def wait_for_the_disk() -> None:
+                assert (await slow.get("/cold")).body == bytes(size)
+                answered.set()
+
+            assert isinstance(app, _Files)
+            purposes = app._directory.look_ups, page_cache.READS
+            async with no_thread_to_spare(*purposes):
+                with monkeypatch.context() as patch:
+                    patch.setattr(page_cache, "CAN_TELL_CACHED", False)  # as if it were not there
+                    nursery.start_soon(wait_for_the_disk)
+                    await trio.testing.wait_all_tasks_blocked()
+                assert waiting_for(*purposes) == 1
+                # What is in memory takes neither a disk nor a thread.
+                with trio.fail_after(30):  # or it would be for ever
+                    for _ in range(3):
+                        assert (await quick.get("/warm")).body == bytes(size)
+                assert not answered.is_set()
+            await answered.wait()
+
+
+@pytest.mark.parametrize("why", ["mount", "pace"])
+async def test_what_may_be_slow_is_always_left_to_threads(
+    root: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    if why == "mount":  # as if it were on another machine
+        monkeypatch.setattr(mounts, "MOUNTINFO", root / "mountinfo")
+        (root / "mountinfo").touch()
+    else:
+        monkeypatch.setattr(lookup_pace, "SLOW", -1)
+    app = files(root)
+    assert isinstance(app, _Files)
+    look_ups = app._directory.look_ups
+    before = open_descriptors()
+    async with open_client(app) as client:
+        for _ in range(2):
+            assert (await client.get("/file")).body == EVERY_BYTE
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                assert (await client.get("/file")).body == EVERY_BYTE
+
+            async with no_thread_to_spare(look_ups):
+                nursery.start_soon(ask)
+                await trio.testing.wait_all_tasks_blocked()
+                assert waiting_for(look_ups) == 1
+    while why == "mount" and open_descriptors() > before:  # closed elsewhere, too
+        await trio.testing.wait_all_tasks_blocked(0.001)
+
+
+async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "PATIENCE", 0.01)
+    app = files(root, allow=~Allow.PRECOMPRESSED)
+    assert isinstance(app, _Files)
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
+    fields = [("Content-Type", "multipart/form-data; boundary=b")]
+    async with open_client(app) as client:
+        async with no_thread_to_spare(app._directory.look_ups):
+            assert (await client.get("/file")).status == 503
+            assert (await client.request("POST", "/", fields, form)).status == 503
+            # To change something takes other threads.
+            assert (await client.request("PUT", "/new", body=b"x")).status == 201
+        async with no_thread_to_spare(app._directory.changes):
+            assert (await client.request("PUT", "/newer", body=b"x")).status == 503
+            assert (await client.request("DELETE", "/new")).status == 503
+            assert (await client.get("/new")).body == b"x"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's own")
+async def test_a_file_that_cannot_be_read_ends_one_connection_and_is_told_to_us() -> None:
+    # Its first page is none, so to read it is an error, of which nobody knows before.
+    events: list[Event] = []
+
+    async def app(exchange: Exchange) -> None:
+        with Path("/proc/self/mem").open("rb") as file:  # noqa: ASYNC230 - nothing waits for it
+            await exchange.respond(Response(200, body=FileSlice(file.fileno(), 0, 100_000)))
+
+    near, far = trio.socket.socketpair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve_stream, app, trio.SocketStream(far), report=events.append))
+        async with trio.SocketStream(near) as connection:
+            client = Client(connection)
+            await client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert (await client.rest()).endswith(b"\r\n\r\n")
+    (record,) = [event for event in events if isinstance(event, Record)]
+    assert (record.status, record.ending) == (200, Ending.ABORTED)
+    (failure,) = [event for event in events if isinstance(event, Failure)]
+    assert isinstance(failure.error, OSError)
+
+
+async def test_a_folder_that_stays_locked_is_told_to_the_client(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PATIENCE", 0.01)
+    async with open_client(files(root, allow=Allow.WRITING)) as client:
+        descriptor = os.open(root, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for method in ("PUT", "DELETE"):
+            answer = await client.request(method, "/file", body=b"x")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert (await client.get("/file")).body == EVERY_BYTE
+        os.close(descriptor)
+        assert (await client.request("DELETE", "/file")).status == 204
+
+
+# Leases: what another program keeps in mind of a file, and writes back when it is asked to
+
+
+@contextmanager
+def leased(path: Path, asked: Callable[[int], None]) -> Iterator[None]:
+    """A lease, as Samba has for its clients; ``asked`` is called when it should be given back."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        pytest.skip("no leases on this system")
+    descriptor = os.open(path, os.O_RDWR)
+    before = signal.signal(signal.SIGIO, lambda *_: asked(descriptor))
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield
+    finally:
+        os.close(descriptor)
+        signal.signal(signal.SIGIO, before)
+
+
+@pytest.mark.parametrize("looked_up", ["never", "before"])
+async def test_a_lease_is_given_back_for_a_file_that_is_asked_for(
+    root: Path, looked_up: str
+) -> None:
+    asked = []
+
+    def give_back(descriptor: int) -> None:
+        os.write(descriptor, b"by Samba")
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        asked.append(descriptor)
+
+    async with open_client(files(root)) as client:
+        if looked_up == "before":
+            await client.get("/file")
+        with leased(root / "file", give_back):
+            answer = await client.get("/file")
+            assert answer.body == b"by Samba" + EVERY_BYTE[8:]
+        assert len(asked) == 1
+
+
+async def test_a_lease_that_is_kept_is_told_to_the_client(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PATIENCE", 0.01)
+    asked: list[int] = []
+    app = files(root)
+    assert isinstance(app, _Files)
+    async with open_client(app) as client:
+        with leased(root / "file", asked.append):
+            answer = await client.get("/file")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert app._directory.look_ups.limiter.borrowed_tokens == 0
+        assert len(asked) == 1
+        assert (await client.get("/file")).body == EVERY_BYTE
+
+
+# Folders
+
+
+@pytest.mark.parametrize("allow", [Allow(0), ~Allow.PRECOMPRESSED])
+async def test_a_folder_is_answered_with_its_index(root: Path, way: str, allow: Allow) -> None:
+    for folder in (root, root / "a b"):
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text(f"<p>{folder.name}")
+    async with open_client(files(root, allow=allow)) as client:
+        for target, name in {"/": b"root", "/a%20b/": b"a b", "/a%20b/?c": b"a b"}.items():
+            answer = await client.get(target)
+            assert (answer.status, answer.body) == (200, b"<p>" + name)
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert "ETag" in answer.headers
+        answer = await client.get("/a%20b?c=d")
+        assert (answer.status, answer.headers["Location"]) == (301, "./a%20b/?c=d")
+
+
+async def test_a_folder_without_an_index_is_not_there_unless_it_is_listed(
+    root: Path, way: str
+) -> None:
+    (root / "folder").mkdir()
+    for target in ("/", "/folder/", "/folder"):
+        async with open_client(files(root, allow=~(Allow.LISTING | Allow.PRECOMPRESSED))) as client:
+            assert (await client.get(target)).status == 404
+    async with open_client(files(root, allow=Allow.LISTING)) as client:
+        for target in ("/", "/folder/"):
+            assert (await client.get(target)).status == 200
+            assert (await client.request("HEAD", target)).status == 200
+        answer = await client.get("/folder")
+        assert (answer.status, answer.headers["Location"]) == (301, "./folder/")
+        for target in ("/nothing", "/nothing/", "/file/", "/.hidden/", "/link-up/", "//"):
+            assert (await client.get(target)).status == 404
+
+
+async def test_a_listing_is_a_page_or_json(root: Path) -> None:
+    (root / "folder").mkdir()
+    async with open_client(files(root, allow=Allow.LISTING)) as client:
+        page = await client.get("/folder/", [("Accept", "text/html,*/*;q=0.8")])
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert page.headers["Content-Security-Policy"] == policy(Uploads.OFF)
+        assert b"<bdi>folder</bdi>" in page.body
+        answer = await client.get("/", [("Accept", "application/json")])
+        assert answer.headers["Content-Type"] == "application/json"
+        assert {"folder", "file"} == {entry["name"] for entry in loads(answer.body)["entries"]}
+        for listing in (page, answer):
+            assert "Accept" in listing.headers["Vary"].split(", ")
+
+
+async def test_a_listing_that_a_client_has_is_not_sent_again(root: Path) -> None:
+    async with open_client(files(root, allow=Allow.LISTING)) as client:
+        tag = ("If-None-Match", (await client.get("/")).headers["ETag"])
+        assert (await client.get("/", [tag])).status == 304
+        (root / "new").touch()
+        assert (await client.get("/", [tag])).status == 200
+
+
+async def test_a_mount_without_a_slash_is_another_address(root: Path) -> None:
+    app = Router()
+    app.mount("/in/here", files(root, allow=Allow.LISTING | Allow.WRITING))
+    async with open_client(app) as client:
+        for target in ("/in/here?a=b", "http://test/in/here?a=b"):
+            answer = await client.get(target)
+            assert (answer.status, answer.headers["Location"]) == (301, "./here/?a=b")
+        assert (await client.get("/in/here/")).status == 200
+        for method in ("PUT", "DELETE"):
+            assert (await client.request(method, "/in/here", body=b"x")).status == 404
+        assert (await client.request("POST", "/in/here", body=b"x")).status == 405
+
+
+async def test_a_server_as_a_whole_may_be_named_without_a_slash(root: Path) -> None:
+    async with open_client(files(root, allow=Allow.LISTING)) as client:
+        assert (await client.get("http://test")).status == 200
+
+
+async def test_a_folder_that_may_be_passed_through_only_is_not_listed(
+    public: Path, as_somebody: AsSomebody
+) -> None:
+    (public / "folder" / "deep").mkdir(parents=True)
+    (public / "folder" / "deep" / "file").write_bytes(b"deep")
+    (public / "folder").chmod(0o311)
+    with as_somebody():
+        async with open_client(files(public, allow=Allow.LISTING)) as client:
+            for _ in range(3):
+                assert (await client.get("/folder/deep/file")).body == b"deep"
+            assert (await client.get("/folder/deep/")).status == 200
+            assert (await client.get("/folder/")).status == 403
+            assert (await client.get("/folder")).status == 301
+
+
+async def test_what_is_hidden_is_there_where_that_is_allowed(root: Path) -> None:
+    (root / ".hidden").mkdir()
+    (root / ".hidden" / ".file").write_bytes(b"found")
+    async with open_client(files(root, allow=Allow.HIDDEN)) as client:
+        assert (await client.get("/.hidden/.file")).body == b"found"
+
+
+async def test_links_lead_anywhere_where_that_is_allowed(root: Path) -> None:
+    async with open_client(files(root, allow=Allow.LINKS | Allow.LISTING)) as client:
+        assert (await client.get("/link")).body == EVERY_BYTE
+        assert (await client.get("/link-up/secret")).body == b"secret"
+        assert (await client.get("/link-up")).headers["Location"] == "./link-up/"
+        assert (await client.get("/link-up/")).status == 200
+
+
+# Where files can be stored; how is another test's matter
+
+
+async def test_a_page_lets_people_store_files_where_that_is_allowed(root: Path) -> None:
+    async with open_client(files(root, allow=Allow.LISTING | Allow.WRITING)) as client:
+        answer = await client.get("/")
+        assert answer.headers["Content-Security-Policy"] == policy(Uploads.ON)
+        assert b'<form id="upload"' in answer.body
+        form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
+        fields = [("Content-Type", "multipart/form-data; boundary=b")]
+        assert (await client.request("POST", "/", fields, form)).status == 303
+        assert (await client.request("PUT", "/y", body=b"2")).status == 201
+        assert (await client.request("PUT", "/folder/", body=b"2")).status == 409
+        assert (await client.get("/x")).body == b"1"
+        assert (await client.get("/y")).body == b"2"
+        assert (await client.request("DELETE", "/y")).status == 204
+        assert (await client.get("/y")).status == 404
+
+
+def test_what_a_killed_server_has_left_is_cleared_away_by_one_that_writes(root: Path) -> None:
+    part = root / f"{PART_PREFIX}0{PART_SUFFIX}"
+    part.touch()
+    files(root)
+    assert part.exists()
+    files(root, allow=Allow.WRITING)
+    assert not part.exists()

@@ -1,0 +1,1327 @@
+"""Uploads: whole or not at all, whatever comes in between, and nothing left over."""
+
+import fcntl
+import hashlib
+import os
+import resource
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event as ThreadEvent
+from typing import ClassVar
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http.apps.routing import Router
+from trio_http.file_server import partial_file as part_files
+from trio_http.file_server import retries
+from trio_http.file_server import root as served_root
+from trio_http.file_server.atomic_write import GATHERED, SHORT, UNCONDITIONAL, remove, store
+from trio_http.file_server.locks import alone_in
+from trio_http.file_server.partial_file import Stored, clear_parts
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Allow, Directory, is_part
+from trio_http.file_server.versions import tag_of
+from trio_http.file_server.write_preconditions import Terms
+from trio_http.http1.connection import serve_stream
+from trio_http.semantics.digests import Digest
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.messages import Request, Response
+from trio_http.serving.server import serve
+from trio_http.testing import Client, open_client
+from trio_http.transport import readiness, splice
+from trio_http.transport.splice import ROOM
+
+# Worker threads do the writing, so none of these tests has a clock that jumps.
+
+EVERY_BYTE = bytes(range(256))
+LARGE = b"".join([number.to_bytes(4, "big") for number in range(GATHERED)])  # four times that
+
+
+@pytest.fixture(params=["unnamed", "named", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All ways to write a file that is not there yet, whatever this system offers."""
+    if request.param != "unnamed":
+        monkeypatch.setattr(part_files, "UNNAMED", 0)
+    if request.param == "paths":
+        monkeypatch.setattr(served_root, "RELATIVE", False)
+    return str(request.param)
+
+
+@pytest.fixture
+def unnamed(tmp_path: Path) -> None:
+    """A need for files without a name, which not every system and file system has."""
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
+    except OSError as error:
+        pytest.skip(f"no files without names here: {error}")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def all_below(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def parts(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if is_part(path.name)]
+
+
+def without_parts(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(folder).items() if not is_part(name)}
+
+
+def descriptors() -> int:
+    """How many things this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def stored(
+    data: bytes, root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL
+) -> Stored:
+    send, receive = trio.open_memory_channel[bytes](inf)
+    with send, receive:
+        if data:
+            send.send_nowait(data)
+        send.close()
+        return await store(receive, Directory(root), names, terms)
+
+
+async def refusal_of(root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL) -> int:
+    """The status with which an upload is refused before its first byte has been asked for."""
+    send, receive = trio.open_memory_channel[bytes](1)
+    with send, receive:
+        send.send_nowait(b"never read")
+        send.close()  # or whoever reads it would wait for more
+        with pytest.raises(HTTPError) as refusal:
+            await store(receive, Directory(root), names, terms)
+        assert receive.statistics().current_buffer_used == 1
+    return refusal.value.status
+
+
+@asynccontextmanager
+async def uploading(
+    root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL
+) -> AsyncIterator[trio.MemorySendChannel[bytes]]:
+    """An upload under way: what is sent to it has been taken when sending returns.
+
+    The block's end is the body's, and waits until the upload is over.
+    """
+    send, receive = trio.open_memory_channel[bytes](0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store, receive, Directory(root), names, terms)
+        async with send:
+            yield send
+
+
+async def late_refusal_of(upload: Callable[[], Awaitable[None]]) -> int:
+    """The status with which an upload ends that was under way."""
+    with pytest.raises(ExceptionGroup) as failure:
+        await upload()
+    (error,) = failure.value.exceptions
+    assert isinstance(error, HTTPError)
+    return error.status
+
+
+class Breaking:
+    """A body that breaks off."""
+
+    def __init__(self, pieces: Sequence[bytes], error: Exception) -> None:
+        self._pieces = list(pieces)
+        self._error = error
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._pieces:
+            raise self._error
+        return self._pieces.pop(0)
+
+
+def storing(root: Path) -> Router:
+    app = Router()
+
+    @app.put("/{name}")
+    async def put(request: Request, name: str) -> Response:
+        stored = await store(request.body, Directory(root), [name], Terms.of(request))
+        return Response(201 if stored.is_new else 204)
+
+    return app
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """For a while, be a user whom files' modes mean something to, as they do not to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """An empty folder that everybody can reach."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+# What is stored
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", EVERY_BYTE, LARGE], ids=["empty", "NUL", "every byte", "large"]
+)
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_body_is_stored_byte_for_byte(
+    tmp_path: Path, way: str, data: bytes, framing: str
+) -> None:
+    if framing == "length":
+        fields = [("Content-Length", str(len(data)))]
+        sent = data
+    else:
+        fields = [("Transfer-Encoding", "chunked")]
+        pieces = [data[start : start + 70_000] for start in range(0, len(data), 70_000)]
+        sent = b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""]])
+    async with open_client(storing(tmp_path)) as client:
+        answer = await client.request("PUT", "/name", fields, sent)
+        assert (answer.status, answer.reason) == (201, "Created")
+    assert contents(tmp_path) == {"name": data}
+
+
+async def test_a_body_replaces_what_was_there(tmp_path: Path, way: str) -> None:
+    (tmp_path / "name").write_bytes(b"old and longer")
+    (tmp_path / "other").write_bytes(b"other")
+    async with open_client(storing(tmp_path)) as client:
+        assert (await client.request("PUT", "/name", body=b"new")).status == 204
+    assert contents(tmp_path) == {"name": b"new", "other": b"other"}
+
+
+async def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To one that has never heard of O_TMPFILE it is a wish to write to a folder.
+    monkeypatch.setattr(part_files, "UNNAMED", os.O_WRONLY)
+    async with uploading(tmp_path, ["name"]) as body:
+        await body.send(bytes(GATHERED))
+        await body.send(b"data")
+        assert len(parts(tmp_path)) == 1
+    assert contents(tmp_path) == {"name": bytes(GATHERED) + b"data"}
+
+
+async def test_it_is_told_whether_the_name_was_free(tmp_path: Path, way: str) -> None:
+    assert (await stored(b"1", tmp_path, ["name"])).is_new is True
+    assert (await stored(b"2", tmp_path, ["name"])).is_new is False
+
+
+async def test_a_file_can_be_stored_in_a_folder_below(tmp_path: Path, way: str) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert (await stored(b"deep", tmp_path, ["a", "b", "name"])).is_new
+    assert contents(tmp_path / "a" / "b") == {"name": b"deep"}
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "caf\udce9", "back\\slash", "%2e", "x" * 255])
+async def test_odd_names_are_names(tmp_path: Path, way: str, name: str) -> None:
+    assert (await stored(b"odd", tmp_path, [name])).is_new
+    assert not (await stored(b"again", tmp_path, [name])).is_new
+    assert contents(tmp_path) == {name: b"again"}
+
+
+async def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, way: str) -> None:
+    (tmp_path / "plain").touch()
+    await stored(b"1", tmp_path, ["name"])
+    assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    await stored(b"2", tmp_path, ["name"])
+    assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+async def test_who_may_read_a_file_may_read_what_replaces_it_and_nobody_else(
+    tmp_path: Path, way: str
+) -> None:
+    for mode in (0o600, 0o755, 0o444):
+        (tmp_path / "name").touch()
+        (tmp_path / "name").chmod(mode)
+        tag = (await stored(b"new", tmp_path, ["name"])).tag
+        assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == mode
+        assert str(tag) == tag_in(tmp_path)
+        (tmp_path / "name").unlink()
+
+
+async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
+    (tmp_path / "folder").mkdir()
+    before = descriptors()
+    await stored(b"1", tmp_path, ["name"])
+    await stored(b"2", tmp_path, ["name"])
+    await refusal_of(tmp_path, ["folder"])
+    await refusal_of(tmp_path, ["nothing", "name"])
+    assert descriptors() == before
+
+
+# What is asked for before the body is
+
+
+def with_length(length: int, *others: tuple[str, str]) -> Terms:
+    return Terms("PUT", Headers([("Content-Length", str(length)), *others]))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        UNCONDITIONAL,  # how long it is nobody knows
+        with_length(SHORT + 1),
+        with_length(10, ("Expect", "100-continue")),
+    ],
+    ids=["unknown", "long", "waiting"],
+)
+async def test_what_need_not_be_sent_is_refused_first(tmp_path: Path, terms: Terms) -> None:
+    assert await refusal_of(tmp_path, ["nothing", "name"], terms) == 404
+
+
+@pytest.mark.parametrize("length", [0, 10, SHORT])
+async def test_what_is_short_is_taken_first(tmp_path: Path, length: int) -> None:
+    terms, data = with_length(length), bytes(length)
+    assert (await stored(data, tmp_path, ["name"], terms)).is_new
+    assert contents(tmp_path) == {"name": data}
+    error = ConnectionError("asked for")
+    with pytest.raises(ConnectionError):
+        await store(Breaking([], error), Directory(tmp_path), ["nothing", "name"], terms)
+    with pytest.raises(HTTPError) as refusal:
+        await stored(data, tmp_path, ["nothing", "name"], terms)
+    assert refusal.value.status == 404
+    only_new = with_length(length, ("If-None-Match", "*"))
+    with pytest.raises(HTTPError) as refusal:
+        await stored(b"another", tmp_path, ["name"], only_new)
+    assert refusal.value.status == 412
+    assert contents(tmp_path) == {"name": data}
+
+
+@pytest.mark.parametrize("way", ["named"], indirect=True)
+async def test_many_small_pieces_are_not_gathered_for_long(tmp_path: Path, way: str) -> None:
+    # In memory each takes many times its length.
+    async with uploading(tmp_path, ["name"]) as body:
+        for _ in range(GATHERED // 30):
+            await body.send(b"x")
+        (part,) = parts(tmp_path)
+        assert part.stat().st_size > 0
+    assert contents(tmp_path) == {"name": b"x" * (GATHERED // 30)}
+
+
+# What others see meanwhile
+
+
+async def test_a_name_is_there_when_its_file_is_whole(tmp_path: Path, way: str) -> None:
+    async with uploading(tmp_path, ["name"]) as body:
+        for piece in (b"first", bytes(GATHERED), b"last"):
+            await body.send(piece)
+            assert without_parts(tmp_path) == {}
+    assert contents(tmp_path) == {"name": b"first" + bytes(GATHERED) + b"last"}
+
+
+async def test_the_old_file_is_there_until_the_new_one_is(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "name"
+    path.write_bytes(b"old")
+    with path.open("rb") as opened_before:
+        async with uploading(tmp_path, ["name"]) as body:
+            await body.send(bytes(GATHERED))
+            await body.send(b"rest")
+            assert without_parts(tmp_path) == {"name": b"old"}
+        # Who has opened the old file goes on to read the old file.
+        assert opened_before.read() == b"old"
+    assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+async def test_nothing_of_an_upload_can_be_seen(tmp_path: Path, unnamed: None, name: str) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    async with uploading(tmp_path, [name]) as body:
+        await body.send(bytes(GATHERED))
+        await body.send(b"rest")
+        assert contents(tmp_path) == {"old": b"old"}
+    assert contents(tmp_path) == {"old": b"old", name: bytes(GATHERED) + b"rest"}
+
+
+@pytest.mark.parametrize("way", ["named", "paths"], indirect=True)
+async def test_elsewhere_there_is_one_locked_part(tmp_path: Path, way: str) -> None:
+    async with uploading(tmp_path, ["name"]) as body:
+        await body.send(bytes(GATHERED))
+        await body.send(b"rest")
+        (part,) = parts(tmp_path)
+        with part.open("rb") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        clear_parts(tmp_path)
+        assert parts(tmp_path) == [part]
+        # Nobody else can read it over HTTP, or write to it.
+        assert await refusal_of(tmp_path, [part.name]) == 404
+    assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
+
+
+async def test_a_reader_sees_one_file_or_another_and_never_a_mixture(
+    tmp_path: Path, way: str
+) -> None:
+    path = tmp_path / "name"
+    versions = [bytes([number]) * 10_000 for number in range(30)]
+    path.write_bytes(versions[0])
+    done = ThreadEvent()
+    seen = set()
+
+    def read_on() -> None:
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, read_on)
+        try:
+            for version in versions:
+                await stored(version, tmp_path, ["name"])
+        finally:
+            done.set()
+    assert seen <= set(versions)
+
+
+async def test_of_two_uploads_to_one_name_the_last_is_there_whole(tmp_path: Path, way: str) -> None:
+    async with uploading(tmp_path, ["name"]) as first:
+        await first.send(b"first, ")
+        async with uploading(tmp_path, ["name"]) as second:
+            await second.send(b"second, ")
+            await first.send(bytes(GATHERED))
+            await second.send(b"whole")
+        assert without_parts(tmp_path) == {"name": b"second, whole"}
+        await first.send(b"whole")
+    assert contents(tmp_path) == {"name": b"first, " + bytes(GATHERED) + b"whole"}
+
+
+async def test_many_uploads_to_one_name_leave_one_of_them(tmp_path: Path, way: str) -> None:
+    versions = [bytes([number]) * 10_000 for number in range(20)]
+    async with trio.open_nursery() as nursery:
+        for version in versions:
+            nursery.start_soon(stored, version, tmp_path, ["name"])
+    ((name, data),) = contents(tmp_path).items()
+    assert name == "name"
+    assert data in versions
+
+
+async def test_of_many_uploads_one_is_told_that_the_name_was_free(tmp_path: Path, way: str) -> None:
+    told: list[bool] = []
+
+    async def upload(number: int) -> None:
+        told.append((await stored(bytes([number]), tmp_path, ["name"])).is_new)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(upload, number)
+    assert sorted(told) == [False] * 19 + [True]
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, way: str) -> None:
+    inside, outside = tmp_path / "root" / "folder", tmp_path / "outside"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    async with uploading(tmp_path / "root", ["folder", "name"]) as body:
+        await body.send(b"data")
+        inside.rename(tmp_path / "root" / "moved")
+        inside.symlink_to(outside)
+    assert contents(outside) == {}
+    assert contents(tmp_path / "root" / "moved") == {"name": b"data"}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["nothing", "name"],
+        ["file", "name"],
+        ["link-up", "name"],
+        ["link-up"],
+        ["."],
+        [".."],
+        ["..", "name"],
+        ["", "name"],
+        [""],
+        ["folder", ""],
+        ["folder", "..", "name"],
+        ["../name"],
+        ["folder/name"],
+        ["/tmp/name"],  # noqa: S108 - what a client might try
+        ["na\0me"],
+        ["\ud800"],
+        ["x" * 256],
+        ["x" * 256, "name"],
+        [f"{PART_PREFIX}0{PART_SUFFIX}"],
+        [".hidden"],
+    ],
+    ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
+)
+async def test_where_nothing_can_be_nothing_is_stored(
+    tmp_path: Path, way: str, names: Sequence[str]
+) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "file").touch()
+    (root / "link-up").symlink_to("..")
+    before = all_below(tmp_path)
+    # The link itself is something else of that name.
+    assert await refusal_of(root, names) == (409 if names == ["link-up"] else 404)
+    assert all_below(tmp_path) == before
+
+
+async def test_what_is_no_regular_file_stays(tmp_path: Path, way: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    before = all_below(tmp_path)
+    assert await refusal_of(tmp_path, ["folder"]) == 409
+    assert await refusal_of(tmp_path, ["fifo"]) == 409
+    assert all_below(tmp_path) == before
+    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+
+
+@pytest.mark.parametrize("target", ["file", "nowhere", "link"])
+async def test_a_link_stays_and_so_does_what_it_leads_to(
+    tmp_path: Path, way: str, target: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(target)
+    assert await refusal_of(tmp_path, ["link"]) == 409
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
+
+
+async def test_a_folder_that_appears_during_an_upload_stays(tmp_path: Path, way: str) -> None:
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"]) as body:
+            await body.send(b"data")
+            (tmp_path / "name").mkdir()
+
+    assert await late_refusal_of(upload) == 409
+    assert all_below(tmp_path) == [tmp_path / "name"]
+
+
+async def test_a_folder_that_disappears_during_an_upload_is_not_found(
+    tmp_path: Path, way: str
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    async def upload() -> None:
+        async with uploading(tmp_path, ["folder", "name"]) as body:
+            await body.send(b"data")
+            for part in parts(folder):
+                part.unlink()
+            folder.rmdir()
+
+    assert await late_refusal_of(upload) == 404
+    assert all_below(tmp_path) == []
+
+
+async def test_a_folder_that_we_may_not_write_to_is_forbidden(public: Path, way: str) -> None:
+    (public / "folder").mkdir(mode=0o555)
+    with as_somebody():
+        assert await refusal_of(public, ["folder", "name"]) == 403
+    assert contents(public / "folder") == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
+async def test_a_file_that_we_may_not_replace_stays_and_nothing_else(
+    public: Path, way: str
+) -> None:
+    folder = public / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)  # like /tmp, where everybody has files and nobody those of others
+    (folder / "name").write_bytes(b"old")
+    with as_somebody(), pytest.raises(HTTPError) as refusal:
+        await stored(b"new", folder, ["name"])
+    assert refusal.value.status == 403
+    assert contents(folder) == {"name": b"old"}
+
+
+async def test_a_refusal_comes_before_a_client_has_been_told_to_continue(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    fields = [("Expect", "100-continue"), ("Content-Length", "1000000000")]
+    async with open_client(storing(tmp_path)) as client:
+        assert (await client.request("PUT", "/folder", fields)).status == 409
+
+
+# On the client's terms
+
+
+def on(*fields: tuple[str, str]) -> Terms:
+    return Terms("PUT", Headers(fields))
+
+
+def tag_in(folder: Path) -> str:
+    return str(tag_of((folder / "name").stat()))
+
+
+@pytest.fixture(params=["/dev/shm", "/var/tmp"])  # noqa: S108 - what Linux has there
+def file_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system in memory, and one on a disk, where there are both."""
+    parent = request.param if Path(request.param).exists() else tmp_path
+    with TemporaryDirectory(dir=parent) as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("length", [3, SHORT + 1])
+async def test_an_upload_is_told_the_tag_of_what_it_has_stored(
+    file_system: Path, way: str, length: int
+) -> None:
+    # To link and to rename are changes of status, which is part of the tag.
+    for data in (b"a" * length, b"b" * length, b"c" * length):
+        tag = str((await stored(data, file_system, ["name"])).tag)
+        assert tag == tag_in(file_system)
+        assert await refusal_of(file_system, ["name"], on(("If-None-Match", tag))) == 412
+    assert without_parts(file_system) == {"name": b"c" * length}
+
+
+async def test_what_does_not_fit_the_terms_is_refused_before_it_is_sent(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    assert await refusal_of(tmp_path, ["name"], on(("If-None-Match", "*"))) == 412
+    assert await refusal_of(tmp_path, ["name"], on(("If-Match", '"another"'))) == 412
+    assert await refusal_of(tmp_path, ["nothing"], on(("If-Match", "*"))) == 412
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+async def test_what_fits_the_terms_is_stored(tmp_path: Path, way: str) -> None:
+    assert (await stored(b"1", tmp_path, ["name"], on(("If-None-Match", "*")))).is_new
+    assert not (await stored(b"2", tmp_path, ["name"], on(("If-Match", tag_in(tmp_path))))).is_new
+    assert not (await stored(b"3", tmp_path, ["name"], on(("If-Match", "*")))).is_new
+    assert contents(tmp_path) == {"name": b"3"}
+
+
+async def test_other_refusals_come_before_those_by_the_terms(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()  # RFC 9110 13.2.1
+    assert await refusal_of(tmp_path, ["folder"], on(("If-None-Match", "*"))) == 409
+    assert await refusal_of(tmp_path, ["nothing", "name"], on(("If-Match", "*"))) == 404
+
+
+async def test_what_was_changed_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"], on(("If-Match", tag_in(tmp_path)))) as body:
+            await body.send(b"mine")
+            await stored(b"theirs", tmp_path, ["name"])
+
+    (tmp_path / "name").write_bytes(b"old")
+    assert await late_refusal_of(upload) == 412
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+async def test_what_was_created_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"], on(("If-None-Match", "*"))) as body:
+            await body.send(b"mine")
+            await stored(b"theirs", tmp_path, ["name"])
+
+    assert await late_refusal_of(upload) == 412
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+async def test_of_many_that_create_only_one_does(tmp_path: Path, way: str) -> None:
+    created: list[bytes] = []
+
+    async def create(number: int) -> None:
+        data = bytes([number])
+        with suppress(HTTPError):
+            await stored(data, tmp_path, ["name"], on(("If-None-Match", "*")))
+            created.append(data)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(create, number)
+    assert contents(tmp_path) == {"name": created[0]}
+    assert len(created) == 1
+
+
+async def test_no_update_is_lost(tmp_path: Path, way: str) -> None:
+    # All versions have one length, so nothing but the time and the inode tell them apart.
+    path = tmp_path / "name"
+    path.write_bytes(b"000")
+
+    async def count() -> None:
+        for _ in range(10):
+            while True:
+                tag = tag_in(tmp_path)
+                data = b"%03d" % (int(path.read_bytes()) + 1)
+                with suppress(HTTPError):  # somebody else was first
+                    await stored(data, tmp_path, ["name"], on(("If-Match", tag)))
+                    break
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(count)
+    assert path.read_bytes() == b"050"
+
+
+async def test_versions_that_come_quickly_all_have_another_tag(tmp_path: Path, way: str) -> None:
+    tags = [(await stored(b"same", tmp_path, ["name"])).tag for _ in range(100)]
+    assert len(set(tags)) == len(tags)
+
+
+async def test_an_upload_has_its_time_from_a_clock_that_does_not_stand_still(
+    tmp_path: Path, way: str
+) -> None:
+    # A kernel's does, for some milliseconds, in which an inode may be used again.
+    for _ in range(20):
+        before = time.time_ns()
+        await stored(b"same", tmp_path, ["name"])
+        assert before <= (tmp_path / "name").stat().st_mtime_ns <= time.time_ns()
+
+
+async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    about_to_end = trio.Event()
+    order = []
+
+    class Body:
+        pieces: ClassVar = [b"mine"]
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            if self.pieces:
+                return self.pieces.pop()
+            about_to_end.set()
+            raise StopAsyncIteration
+
+    async def upload() -> None:
+        terms = on(("If-Match", tag_in(tmp_path)))
+        with pytest.raises(HTTPError) as refusal:
+            await store(Body(), Directory(tmp_path), ["name"], terms)
+        order.append(refusal.value.status)
+
+    def change(event: trio.Event) -> None:
+        with Directory(tmp_path).folder() as folder, alone_in(folder):
+            trio.from_thread.run_sync(event.set)
+            trio.from_thread.run(about_to_end.wait)
+            trio.from_thread.run(trio.testing.wait_all_tasks_blocked)
+            (tmp_path / "name").write_bytes(b"theirs")
+            order.append(0)
+
+    async with trio.open_nursery() as nursery:
+        locked = trio.Event()
+        nursery.start_soon(trio.to_thread.run_sync, change, locked)
+        await locked.wait()
+        nursery.start_soon(upload)
+    assert order == [0, 412]
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+async def test_who_asks_for_no_lock_is_seen_all_the_same(
+    tmp_path: Path, unnamed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Between the last look and the link there comes a file.
+    async def upload() -> None:
+        async with uploading(tmp_path, ["name"], on(("If-None-Match", "*"))) as body:
+            await body.send(b"mine")
+            monkeypatch.setattr(os, "link", create_then_link)
+
+    def create_then_link(source: str, name: str, *, dst_dir_fd: int) -> None:
+        (tmp_path / name).write_bytes(b"theirs")
+        link(source, name, dst_dir_fd=dst_dir_fd)
+
+    link = os.link
+    assert await late_refusal_of(upload) == 412
+    assert contents(tmp_path) == {"name": b"theirs"}
+
+
+# What others keep to themselves
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A lock that another program has and does not let go of."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+@pytest.mark.parametrize("terms", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
+async def test_a_folder_that_stays_locked_is_told_to_the_client(
+    tmp_path: Path, way: str, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PATIENCE", 0.01)
+    before = descriptors()
+    with locked(tmp_path):
+        with pytest.raises(HTTPError) as refusal:
+            await stored(b"new", tmp_path, ["name"], terms)
+        assert refusal.value.status == 503
+        assert int(refusal.value.headers["Retry-After"]) > 0
+        assert contents(tmp_path) == {}
+    assert descriptors() == before
+    assert (await stored(b"new", tmp_path, ["name"], terms)).is_new
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+@pytest.mark.parametrize("terms", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
+async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_thread(
+    tmp_path: Path, way: str, terms: Terms
+) -> None:
+    root = Directory(tmp_path)
+
+    async def upload(number: int) -> None:
+        body, end = trio.open_memory_channel[bytes](1)
+        await body.send(b"new")
+        await body.aclose()
+        await store(end, root, [str(number)], terms)
+
+    number = 2 * int(root.changes.limiter.total_tokens)
+    async with trio.open_nursery() as nursery:
+        with locked(tmp_path):
+            for name in range(number):
+                nursery.start_soon(upload, name)
+            # Those who look have threads, and those who would change something in turn, too.
+            for _ in range(10):
+                await trio.to_thread.run_sync(without_parts, tmp_path)
+                assert await root.look_ups.run(os.path.exists, tmp_path)
+                assert await root.changes.run(os.path.exists, tmp_path)
+            assert without_parts(tmp_path) == {}
+    assert contents(tmp_path) == {str(name): b"new" for name in range(number)}
+
+
+# What is promised of the content
+
+
+def promised(data: bytes, *algorithms: str) -> Terms:
+    digests = [
+        Digest(name, hashlib.new(name.replace("-", ""), data).digest()) for name in algorithms
+    ]
+    return Terms("PUT", digests=tuple(digests))
+
+
+@pytest.mark.parametrize("data", [b"", b"data", LARGE], ids=len)
+async def test_content_that_is_what_was_promised_is_stored(tmp_path: Path, data: bytes) -> None:
+    assert (await stored(data, tmp_path, ["name"], promised(data, "sha-256", "sha-512"))).is_new
+    assert contents(tmp_path) == {"name": data}
+
+
+@pytest.mark.parametrize("data", [b"", b"date", LARGE + b"\0"], ids=len)
+async def test_other_content_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str, data: bytes
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    for name in ("name", "another"):
+        for algorithm in ("sha-256", "sha-512"):
+            with pytest.raises(HTTPError) as refusal:
+                await stored(data, tmp_path, [name], promised(b"data", algorithm))
+            assert refusal.value.status == 400
+            assert contents(tmp_path) == {"name": b"old"}
+
+
+# Deleting
+
+
+def removal(root: Path, names: Sequence[str], *fields: tuple[str, str]) -> int | None:
+    """Delete a file; the status with which that is refused, if it is."""
+    try:
+        remove(Directory(root), names, Terms("DELETE", Headers(fields)))
+    except HTTPError as error:
+        return error.status
+    return None
+
+
+def test_a_file_is_deleted_and_nothing_else(tmp_path: Path, way: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "name", tmp_path / "other", tmp_path / "folder" / "name"):
+        path.touch()
+    assert removal(tmp_path, ["name"]) is None
+    assert all_below(tmp_path) == [
+        tmp_path / "folder",
+        tmp_path / "folder" / "name",
+        tmp_path / "other",
+    ]
+    assert removal(tmp_path, ["folder", "name"]) is None
+    assert all_below(tmp_path) == [tmp_path / "folder", tmp_path / "other"]
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        (["nothing"], 404),
+        (["nothing", "name"], 404),
+        (["file", "name"], 404),
+        (["folder"], 409),
+        (["fifo"], 409),
+        (["link"], 409),  # neither the link nor what it leads to
+        (["link-nowhere"], 409),
+        (["."], 404),
+        ([".."], 404),
+        (["..", "outside"], 404),
+        ([""], 404),
+        (["folder", ""], 404),
+        (["folder/file"], 404),
+        ([".hidden"], 404),
+        ([f"{PART_PREFIX}0{PART_SUFFIX}"], 404),
+        (["link-up", "outside"], 404),
+    ],
+    ids=str,
+)
+def test_what_is_no_file_for_clients_stays(
+    tmp_path: Path, way: str, names: Sequence[str], status: int
+) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    for path in ("file", "folder/file", ".hidden", f"{PART_PREFIX}0{PART_SUFFIX}", "../outside"):
+        (root / path).touch()
+    os.mkfifo(root / "fifo")
+    for name, target in {"link": "file", "link-nowhere": "nowhere", "link-up": ".."}.items():
+        (root / name).symlink_to(target)
+    before = all_below(tmp_path)
+    assert removal(root, names) == status
+    assert all_below(tmp_path) == before
+
+
+def test_a_link_stays_even_where_links_are_followed(tmp_path: Path, way: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(HTTPError) as refusal:
+        remove(Directory(tmp_path, Allow.LINKS), ["link"], Terms("DELETE"))
+    assert refusal.value.status == 409
+    assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
+
+
+def test_a_file_is_deleted_on_the_clients_terms(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "name"
+    path.touch()
+    tag = tag_in(tmp_path)
+    os.utime(path, ns=(1, 1))
+    assert removal(tmp_path, ["name"], ("If-Match", tag)) == 412
+    assert removal(tmp_path, ["name"], ("If-None-Match", "*")) == 412
+    assert path.exists()
+    assert removal(tmp_path, ["name"], ("If-Match", tag_in(tmp_path))) is None
+    assert not path.exists()
+    # RFC 9110 13.2.1: it would not be found without preconditions either.
+    assert removal(tmp_path, ["name"], ("If-Match", "*")) == 404
+
+
+async def test_a_deletion_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
+    (tmp_path / "name").touch()
+    comes = ThreadEvent()
+
+    def delete() -> int | None:
+        comes.set()
+        return removal(tmp_path, ["name"], ("If-Match", tag))
+
+    def change(event: trio.Event) -> None:
+        with Directory(tmp_path).folder() as folder, alone_in(folder):
+            trio.from_thread.run_sync(event.set)
+            comes.wait()
+            os.utime(tmp_path / "name", ns=(1, 1))
+
+    tag = tag_in(tmp_path)
+    async with trio.open_nursery() as nursery:
+        locked = trio.Event()
+        nursery.start_soon(trio.to_thread.run_sync, change, locked)
+        await locked.wait()
+        assert await trio.to_thread.run_sync(delete) == 412
+    assert (tmp_path / "name").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
+def test_a_file_that_we_may_not_delete_stays(public: Path, way: str) -> None:
+    folder = public / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "name").touch()
+    with as_somebody():
+        assert removal(folder, ["name"]) == 403
+    assert (folder / "name").exists()
+
+
+# Uploads that come to nothing
+
+
+async def test_a_cancelled_upload_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    for name in ("name", "another"):
+        with trio.CancelScope() as scope:
+            async with uploading(tmp_path, [name]) as body:
+                await body.send(bytes(GATHERED))
+                await body.send(b"rest")
+                scope.cancel()
+        assert scope.cancelled_caught
+        assert contents(tmp_path) == {"name": b"old"}
+
+
+async def test_a_body_that_breaks_off_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    for name in ("name", "another"):
+        for pieces in ([], [b"half"], [bytes(GATHERED), b"half"]):
+            with pytest.raises(ZeroDivisionError):
+                await store(Breaking(pieces, ZeroDivisionError()), Directory(tmp_path), [name])
+            assert contents(tmp_path) == {"name": b"old"}
+
+
+@pytest.mark.parametrize(
+    ("status", "framing", "body"),
+    [
+        (400, "Content-Length: 10", b"half"),  # and then the input ends
+        (400, "Transfer-Encoding: chunked", b"4\r\nhalf\r\n"),
+        (400, "Transfer-Encoding: chunked", b"4\r\nhalf\r\nno chunk\r\n"),
+        (413, "Transfer-Encoding: chunked", b"4\r\nhalf\r\n100\r\n" + bytes(256)),
+        (413, "Content-Length: 300", bytes(300)),
+    ],
+)
+async def test_a_request_that_is_wrong_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str, status: int, framing: str, body: bytes
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    async with open_client(storing(tmp_path), limits=Limits(body=100)) as client:
+        head = f"PUT /name HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n"
+        await client.send(head.encode() + body)
+        await client.send_eof()
+        assert (await client.answer()).status == status
+        assert contents(tmp_path) == {"name": b"old"}
+
+
+async def test_a_client_that_goes_away_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    near, far = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_stream, storing(tmp_path), far)
+        await near.send_all(b"PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf")
+        await near.aclose()
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+# Past Python, from the client's socket to the file
+
+RANDOM = os.urandom(3 * ROOM)  # no part of it could be taken for another
+HEAD = "PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n{}\r\n"
+
+
+@pytest.fixture(params=["moved", "no pipes", "bytes only"])
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All ways from a socket to a file, whatever this system offers."""
+    if request.param == "no pipes":
+        monkeypatch.setattr(splice, "CAN_SPLICE", False)
+    elif request.param == "bytes only":
+        # Nothing can be moved to the end of a file, wherever that is.
+        monkeypatch.setattr(
+            part_files, "UNNAMED", part_files.UNNAMED and part_files.UNNAMED | os.O_APPEND
+        )
+    return str(request.param)
+
+
+@asynccontextmanager
+async def connected(
+    root: Path,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+) -> AsyncIterator[tuple[Client, trio.SocketStream]]:
+    """A client of a server that stores; in the end, the server stops at once."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    host, port = listeners[0].socket.getsockname()
+    serving = partial(serve, timeouts=timeouts, limits=limits)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serving, storing(root), listeners)
+        async with await trio.open_tcp_stream(host, port) as stream:
+            yield Client(stream), stream
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("told", ["levels", "edges"])
+@pytest.mark.parametrize(
+    "length",
+    [SHORT + 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 3 * ROOM - 77],
+    ids=lambda length: f"{length - ROOM:+}",
+)
+async def test_what_a_socket_brings_is_stored_byte_for_byte_and_what_follows_is_answered(
+    tmp_path: Path, by: str, told: str, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FEW", 1000 if told == "levels" else 0)
+    first, second = RANDOM[:length], RANDOM[-length:]
+    async with connected(tmp_path) as (client, _):
+        # All at once, then each piece by itself, and no end between one and the next.
+        whole = HEAD.format(length, "").encode() + first + HEAD.format(length, "").encode()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                await client.send(whole)
+                for start in range(0, length, 70_001):
+                    await trio.testing.wait_all_tasks_blocked()
+                    await client.send(second[start : min(length, start + 70_001)])
+                await client.send(b"DELETE / HTTP/1.1\r\nHost: test\r\n\r\n")
+
+            assert (await client.answer()).status == 201
+            assert contents(tmp_path) == {"name": first}
+            assert (await client.answer()).status == 204
+            assert contents(tmp_path) == {"name": second}
+            assert (await client.answer()).status == 404
+
+
+async def test_what_a_socket_brings_byte_by_byte_is_stored_so(tmp_path: Path, by: str) -> None:
+    data = RANDOM[: SHORT + 1]
+    async with connected(tmp_path) as (client, stream):
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await client.send(HEAD.format(len(data), "").encode())
+        for number in range(1000):
+            await client.send(data[number : number + 1])
+            await trio.lowlevel.checkpoint()
+        await client.send(data[1000:])
+        assert (await client.answer()).status == 201
+    assert contents(tmp_path) == {"name": data}
+
+
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_there_is_a_pipe_as_long_as_there_is_something_to_move(
+    tmp_path: Path, by: str
+) -> None:
+    def count() -> int:
+        links = []
+        for path in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the listing itself
+                links.append(path.readlink())
+        return sum(str(link).startswith("pipe:") for link in links)
+
+    async with connected(tmp_path) as (client, _):
+        before = count()
+        await client.send(HEAD.format(len(RANDOM), "").encode() + RANDOM[:ROOM])
+        await trio.testing.wait_all_tasks_blocked()
+        assert count() == before + (2 if Limits().plain and by != "no pipes" else 0)
+        await client.send(RANDOM[ROOM:])
+        assert (await client.answer()).status == 201
+        assert count() == before
+
+
+def opened_beside(before: set[str]) -> list[str]:
+    """What this process has open that it had not, but for what lists it."""
+    return sorted([link for link in links() if link not in before])
+
+
+def links() -> set[str]:
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing itself
+            found.add(f"{path.name} {path.readlink()}")
+    return found
+
+
+@pytest.mark.parametrize("sent", [0, 1, SHORT // 2])
+async def test_a_slow_upload_holds_nothing_but_its_folder(
+    tmp_path: Path, by: str, sent: int
+) -> None:
+    async with connected(tmp_path) as (client, _):
+        await client.request("PUT", "/other", body=b"")  # the connection is there
+        before = links()
+        await client.send(HEAD.format(len(RANDOM), "Expect: 100-continue\r\n").encode())
+        assert (await client.answer()).status == 100
+        for _ in range(sent and 2):
+            await client.send(RANDOM[: sent // 2 or 1])
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        (folder,) = opened_beside(before)
+        assert folder.endswith(f" {tmp_path}")
+    assert contents(tmp_path) == {"other": b""}
+
+
+async def test_many_sockets_at_once_bring_each_their_own(tmp_path: Path, by: str) -> None:
+    async def upload(client: Client, data: bytes, target: str) -> None:
+        assert (await client.request("PUT", target, body=data)).status == 201
+
+    sent = {f"{number}": RANDOM[number * 1000 :][: 2 * ROOM] for number in range(5)}
+    async with AsyncExitStack() as servers:
+        clients = [await servers.enter_async_context(connected(tmp_path)) for _ in sent]
+        async with trio.open_nursery() as nursery:
+            for (client, _), (name, data) in zip(clients, sent.items(), strict=True):
+                nursery.start_soon(upload, client, data, f"/{name}")
+    assert contents(tmp_path) == sent
+
+
+@pytest.mark.parametrize(("promise", "status"), [(RANDOM, 201), (b"something else", 400)])
+async def test_content_of_a_socket_is_what_was_promised(
+    tmp_path: Path, by: str, promise: bytes, status: int
+) -> None:
+    digest = Digest("sha-256", hashlib.sha256(promise).digest())
+    async with connected(tmp_path) as (client, _):
+        answer = await client.request("PUT", "/name", [("Repr-Digest", str(digest))], RANDOM)
+        assert answer.status == status
+    assert contents(tmp_path) == ({"name": RANDOM} if status == 201 else {})
+
+
+@pytest.mark.parametrize("sent", [0, 1000, ROOM + 1000])
+@pytest.mark.parametrize("ending", ["half", "all", "reset", "slow", "large", "stop"])
+async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
+    tmp_path: Path, by: str, sent: int, ending: str
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    statuses = {"half": 400, "slow": 408, "large": 413}
+    timeouts = Timeouts(receive=0.01 if ending == "slow" else 30)
+    limits = Limits(body=3 * ROOM - 1 if ending == "large" else inf)
+    before = descriptors()
+    async with connected(tmp_path, timeouts, limits) as (client, stream):
+        # The last two leave it to the end of this block to end it.
+        await client.send(HEAD.format(3 * ROOM, "").encode() + RANDOM[:sent])
+        match ending:
+            case "half":
+                await client.send_eof()
+            case "all":
+                await stream.aclose()
+            case "reset":
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                await stream.aclose()
+        if ending in statuses:
+            assert (await client.answer()).status == statuses[ending]
+        else:
+            await trio.testing.wait_all_tasks_blocked()
+    assert contents(tmp_path) == {"name": b"old"}
+    assert descriptors() <= before
+
+
+async def test_a_disk_that_is_full_is_told_to_a_socket(tmp_path: Path, by: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "name").write_bytes(b"old")
+    before = descriptors()
+    async with connected(tmp_path) as (client, _):
+        # A limit does what a small disk would do, except for the status.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM + 1, hard))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.send, HEAD.format(len(RANDOM), "").encode() + RANDOM)
+                assert (await client.answer()).status == 413
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(tmp_path) == {"name": b"old"}
+    assert descriptors() <= before
+
+
+@pytest.mark.parametrize(
+    "fields", ["", "Expect: 100-continue\r\n", "Connection: close\r\n"], ids=repr
+)
+async def test_a_socket_brings_what_any_head_announces(
+    tmp_path: Path, by: str, fields: str
+) -> None:
+    async with connected(tmp_path) as (client, _):
+        await client.send(HEAD.format(len(RANDOM), fields).encode())
+        if "Expect" in fields:
+            assert (await client.answer()).status == 100
+        await client.send(RANDOM)
+        assert (await client.answer()).status == 201
+    assert contents(tmp_path) == {"name": RANDOM}
+
+
+# The rest is about whole processes: limits that hold for one, and its death.
+
+CHECKOUT = Path(__file__).parents[2]
+
+STORE = """
+import os, resource, signal, sys
+from pathlib import Path
+
+import trio
+
+from trio_http.file_server import partial_file
+from trio_http.file_server import atomic_write
+from trio_http.file_server.root import Directory
+from trio_http.semantics.errors import HTTPError
+
+root, way, ending = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+
+class Body:
+    pieces = 8
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.pieces:
+            if ending == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise StopAsyncIteration
+        self.pieces -= 1
+        return bytes(atomic_write.GATHERED)
+
+
+if way == "named":
+    partial_file.UNNAMED = 0
+if ending == "limit":
+    too_small = 8 * atomic_write.GATHERED - 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (too_small, too_small))
+(root / "name").write_bytes(b"old")
+try:
+    trio.run(atomic_write.store, Body(), Directory(root), ["name"])
+except HTTPError as error:
+    print(error.status, {path.name: path.read_bytes() for path in root.iterdir()})
+"""
+
+
+def run_store(
+    root: Path, way: str, ending: str, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, sys.executable, "-c", STORE, str(root), way, ending]
+    return subprocess.run(
+        command, cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"])
+def test_a_file_that_grows_too_large_is_refused_and_the_old_one_stays(
+    tmp_path: Path, way: str
+) -> None:
+    ended = run_store(tmp_path, way, "limit")
+    assert (ended.stdout, ended.stderr) == ("413 {'name': b'old'}\n", "")
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"])
+def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path, way: str) -> None:
+    # A file system of one megabyte, that nobody but the program under test sees.
+    mount = 'mount -t tmpfs -o size=1m tmpfs "$0"'
+    in_private = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    try:
+        subprocess.run([*in_private, mount, str(tmp_path)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    ended = run_store(tmp_path, way, "disk", [*in_private, f'{mount} && exec "$@"', str(tmp_path)])
+    assert (ended.stdout, ended.stderr) == ("507 {'name': b'old'}\n", "")
+
+
+def test_a_killed_server_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, unnamed: None
+) -> None:
+    ended = run_store(tmp_path, "unnamed", "kill")
+    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
+    assert contents(tmp_path) == {"name": b"old"}
+
+
+def test_what_a_killed_server_leaves_elsewhere_is_cleared_away(tmp_path: Path) -> None:
+    ended = run_store(tmp_path, "named", "kill")
+    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
+    assert without_parts(tmp_path) == {"name": b"old"}
+    assert len(parts(tmp_path)) == 1
+    clear_parts(tmp_path)
+    assert contents(tmp_path) == {"name": b"old"}

@@ -1,0 +1,158 @@
+"""What files are sent as: by name, by their first bytes, or as somebody says."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trio_http.file_server import content_sniffing, versions
+from trio_http.file_server.content_sniffing import JUDGED, Kinds, is_utf8
+from trio_http.file_server.media_types import Kind
+
+HTML, CSS, TEXT = "text/html", "text/css", "text/plain"
+
+
+def kind_of(path: Path, known: Kinds | None = None) -> Kind:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return (known or Kinds()).of(path.name, (descriptor, os.fstat(descriptor)))
+    finally:
+        os.close(descriptor)
+
+
+def content_type_of(path: Path, data: bytes, known: Kinds | None = None) -> str:
+    path.write_bytes(data)
+    return kind_of(path, known).content_type
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("page.html", b"<p>", "text/html; charset=utf-8"),
+        ("page.html", "<p>é".encode(), "text/html; charset=utf-8"),
+        ("page.html", "<p>é".encode("latin-1"), "text/html"),
+        ("notes.txt", "é".encode(), "text/plain; charset=utf-8"),
+        ("notes.txt", "é".encode("latin-1"), "text/plain"),
+        ("script.js", "é".encode("latin-1"), "text/javascript"),  # in that of the page
+        ("empty.txt", b"", "text/plain; charset=utf-8"),
+        ("feed.xml", b"<x/>", "application/xml"),  # it says itself what charset it is in
+        ("drawing.svg", b"<svg/>", "image/svg+xml"),
+        ("page.xhtml", b"<html/>", "application/xhtml+xml"),
+        ("data.json", b"{}", "application/json"),
+        ("unknown", b"text", "application/octet-stream"),
+    ],
+)
+def test_what_is_utf8_is_said_to_be(tmp_path: Path, name: str, data: bytes, expected: str) -> None:
+    path = tmp_path / name
+    assert content_type_of(path, data) == expected
+    assert kind_of(path).coding is None
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data", "expected"),
+    [
+        (TEXT, b"", True),
+        (TEXT, b"plain", True),
+        (TEXT, "\ufeffplain".encode(), True),
+        (TEXT, "caf\u00e9 \U0001f600".encode(), True),
+        (TEXT, b"caf\xe9", False),
+        (TEXT, b"caf\xc3", False),  # it ends within a character
+        (TEXT, b"\xed\xa0\x80", False),  # a surrogate (RFC 3629 3)
+        (TEXT, b"\xc0\x80", False),
+        (TEXT, "plain".encode("utf-16"), False),
+        (TEXT, "plain".encode("utf-16-le"), False),  # valid, but nobody means it
+        (TEXT, "plain".encode("utf-32-be"), False),
+        (TEXT, b'<meta charset="windows-1252">', True),  # in a text, it says nothing
+        (HTML, b"<p>page", True),
+        (HTML, b'<meta charset="utf-8">', True),
+        (HTML, b"<META CharSet = UTF8 >", True),
+        (HTML, b"<meta charset='utf-16le'>", True),  # which browsers take for UTF-8
+        (HTML, b'<meta charset="windows-1252">', False),
+        (HTML, b"<meta charset=iso-8859-1>", False),
+        (HTML, b"<meta charset=koi8-r/>", False),
+        (HTML, b"<meta charset=' Shift_JIS '>", False),
+        (HTML, b'<meta http-equiv="Content-Type" content="text/html; charset=gbk">', False),
+        (HTML, b'<meta http-equiv=Content-Type content="text/html;charset=utf-8">', True),
+        (HTML, b'<meta charset=""> ', True),  # it says nothing
+        (HTML, b'<?xml version="1.0" encoding="iso-8859-2"?><html>', False),
+        (HTML, b"<?xml version='1.0' encoding='UTF-8'?><html>", True),
+        (HTML, b"<p>the charset=koi8-r is old", True),
+        (HTML, b"<!-- " + b"x" * 1024 + b' --><meta charset="koi8-r">', True),  # too late
+        (CSS, b'@charset "windows-1252"; p {}', False),
+        (CSS, b'@charset "utf-8"; p {}', True),
+        (CSS, b'p {} @charset "windows-1252";', True),  # not where it counts
+        (CSS, b'@CHARSET "windows-1252";', True),  # nor as it counts
+        (TEXT, b"x" * JUDGED, True),
+        (TEXT, b"x" * (JUDGED - 1) + "é".encode(), True),  # which the end cuts in two
+        (TEXT, b"x" * (JUDGED - 1) + b"\xe9" + b"x", True),  # so it could go on like that
+        (TEXT, b"x" * (JUDGED - 1) + b"\xff", False),
+        (TEXT, b"x" * JUDGED + b"\xff", True),  # not looked at any more
+    ],
+)
+def test_what_is_utf8(media_type: str, data: bytes, expected: object) -> None:
+    assert is_utf8(data[: JUDGED + 1], media_type) is expected
+
+
+@pytest.mark.parametrize(
+    ("charset", "expected"),
+    [
+        ("windows-1252", "text/html; charset=windows-1252"),
+        ("UTF-8", "text/html; charset=UTF-8"),
+        ("none", "text/html"),
+        ("NONE", "text/html"),
+    ],
+)
+def test_a_charset_can_be_said_of_all_texts(tmp_path: Path, charset: str, expected: str) -> None:
+    known = Kinds(charset=charset)
+    for data in (b"<p>", b"\xff", b'<meta charset="koi8-r">'):
+        assert content_type_of(tmp_path / "page.html", data, known) == expected
+    for name in ("data.json", "drawing.svg", "feed.xml"):
+        assert "charset" not in content_type_of(tmp_path / name, b"", known)
+
+
+@pytest.mark.parametrize("charset", ["", " ", "a b", "utf-8;", '"utf-8"', "utf-8\n", "é", "a,b"])
+def test_what_cannot_be_a_charset_is_refused(charset: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a charset"):
+        Kinds(charset=charset)
+
+
+def test_a_media_type_can_be_said_of_all_files(tmp_path: Path) -> None:
+    known = Kinds("application/x-own", "utf-8")
+    for name in ("page.html", "drawing.svgz", "x"):
+        (tmp_path / name).write_bytes(b"\x1f\x8b\x08")
+        assert kind_of(tmp_path / name, known) == Kind("application/x-own")
+    with pytest.raises(ValueError, match="not a field value"):
+        Kinds("a\nb")
+
+
+def test_a_format_in_a_coding_has_to_be_in_that_coding(tmp_path: Path) -> None:
+    path = tmp_path / "drawing.svgz"
+    path.write_bytes(b"\x1f\x8b\x08\0\0")
+    assert kind_of(path) == Kind("image/svg+xml", "gzip")
+    for data in (b"<svg/>", b"", b"\x1f\x8b"):
+        path.write_bytes(data)
+        assert kind_of(path) == Kind("image/svg+xml")
+
+
+def test_what_was_read_is_remembered_once_it_is_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def watched(data: bytes, media_type: str) -> bool:
+        looks.append(data)
+        return is_utf8(data, media_type)
+
+    monkeypatch.setattr(content_sniffing, "is_utf8", watched)
+    (tmp_path / "a.txt").write_bytes(b"a")
+    known = Kinds()
+    monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
+    for _ in range(2):
+        assert kind_of(tmp_path / "a.txt", known).content_type == "text/plain; charset=utf-8"
+    monkeypatch.setattr(versions, "SETTLED", -1)
+    for _ in range(2):
+        assert kind_of(tmp_path / "a.txt", known).content_type == "text/plain; charset=utf-8"
+    (tmp_path / "a.txt").write_bytes(b"\xff!")
+    for _ in range(2):
+        assert kind_of(tmp_path / "a.txt", known).content_type == "text/plain"
+    assert looks == [b"a", b"a", b"a", b"\xff!"]

@@ -1,0 +1,212 @@
+"""Files that were found: opened again while they are the same, in the coding that suits."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trio_http.file_server import root as served_root
+from trio_http.file_server.found_file import Opened, Place
+from trio_http.file_server.media_types import Kind
+from trio_http.file_server.precompressed_siblings import SUFFIXES
+from trio_http.file_server.root import Directory, Folder
+from trio_http.file_server.versions import modified_of, tag_of, version_of
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import http_date
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.incoming import IncomingBody
+from trio_http.semantics.messages import Request
+
+
+class NoBody:
+    trailers = Headers()
+
+    def __aiter__(self) -> "NoBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+NO_BODY: IncomingBody = NoBody()
+
+
+def asking(method: str = "GET", **fields: str) -> Request:
+    headers = Headers({name.replace("_", "-"): value for name, value in fields.items()})
+    return Request(method, "/file", "1.1", headers, NO_BODY)
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to open what is in a folder, whatever this system offers."""
+    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
+    return str(request.param)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with a file, called ``file``, and its siblings, dated to a second long ago."""
+    (tmp_path / "file").write_bytes(b"plain")
+    for coding, suffix in SUFFIXES.items():
+        (tmp_path / f"file{suffix}").write_bytes(f"it is {coding}".encode())
+    for path in tmp_path.iterdir():
+        os.utime(path, (1, 1))
+    return tmp_path
+
+
+@pytest.fixture
+def folder(root: Path, way: str) -> Iterator[Folder]:
+    with Directory(root).folder() as folder:
+        yield folder
+
+
+def descriptors() -> int:
+    """How many things this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def place_of(root: Path, *codings: str) -> Place:
+    siblings = {coding: version_of((root / f"file{SUFFIXES[coding]}").stat()) for coding in codings}
+    return Place((), "file", version_of((root / "file").stat()), Kind("text/plain"), siblings)
+
+
+def read(file: Opened | None) -> tuple[bytes, str | None]:
+    """What is in the file that is open, and the coding that it is said to be in."""
+    assert file is not None
+    with os.fdopen(file.descriptor, "rb") as opened:
+        content = opened.read()
+    assert file.status.st_size == len(content)
+    return content, file.coding
+
+
+def sent(folder: Folder, place: Place, request: Request) -> tuple[bytes, str | None]:
+    return read(place.open_best(folder, request))
+
+
+def test_a_file_is_opened_again_while_it_is_the_same(root: Path, folder: Folder) -> None:
+    place = place_of(root)
+    file = place.open_best(folder, asking())
+    assert file is not None
+    assert file.place is place
+    assert read(file) == (b"plain", None)
+    before = descriptors()
+    (root / "file").chmod(0o600)
+    assert place.open_best(folder, asking()) is None
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("becomes", ["nothing", "link", "folder", "fifo"])
+def test_what_is_no_file_any_more_is_not_opened(root: Path, folder: Folder, becomes: str) -> None:
+    place = place_of(root)
+    path = root / "file"
+    path.unlink()
+    match becomes:
+        case "link":
+            path.symlink_to("file.gz")
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+    with pytest.raises((HTTPError, OSError)):
+        place.open_best(folder, asking())
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("", None),
+        ("identity", None),
+        ("deflate", None),  # nobody makes such files
+        ("gzip", "gzip"),
+        ("x-gzip", "gzip"),  # RFC 9110 8.4.1.3
+        ("GZIP", "gzip"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("gzip, br", "br"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("*", "zstd"),
+        ("gzip, br;q=0.9", "gzip"),
+        ("gzip;q=0.5, identity", None),
+        ("gzip;q=0.5, identity;q=0.2", "gzip"),
+        ("gzip;q=0", None),
+        ("*, zstd;q=0, br;q=0", "gzip"),
+        # Nothing that there is will do. That is for the gate to say.
+        ("identity;q=0, deflate", None),
+        ("*;q=0", None),
+    ],
+)
+def test_what_suits_the_client_best_is_sent(
+    root: Path, folder: Folder, accepted: str, coding: str | None
+) -> None:
+    place = place_of(root, *SUFFIXES)
+    expected = b"plain" if coding is None else f"it is {coding}".encode()
+    assert sent(folder, place, asking(Accept_Encoding=accepted)) == (expected, coding)
+    assert sent(folder, place, asking()) == (b"plain", None)
+
+
+def test_only_siblings_that_are_believed_are_chosen_from(root: Path, folder: Folder) -> None:
+    request = asking(Accept_Encoding="zstd, br, gzip;q=0.1")
+    assert sent(folder, place_of(root), request) == (b"plain", None)
+    assert sent(folder, place_of(root, "gzip"), request) == (b"it is gzip", "gzip")
+
+
+def test_a_sibling_that_is_another_by_now_or_gone_is_done_without(
+    root: Path, folder: Folder
+) -> None:
+    place, request = place_of(root, "gzip"), asking(Accept_Encoding="gzip")
+    assert sent(folder, place, request) == (b"it is gzip", "gzip")
+    before = descriptors()
+    (root / "file.gz").write_bytes(b"something else")
+    assert sent(folder, place, request) == (b"plain", None)
+    (root / "file.gz").unlink()
+    assert sent(folder, place, request) == (b"plain", None)
+    assert descriptors() == before
+
+
+# Parts
+
+
+def tag(path: Path) -> str:
+    return str(tag_of(path.stat()))
+
+
+@pytest.mark.parametrize(
+    ("field", "coding"),
+    [
+        ("bytes=3-", None),
+        ("bytes=0-0, 2-3", None),
+        ("bytes=5-", None),  # a download that is complete: 416 is for the plain file to say
+        ("bytes=9-8", "gzip"),  # malformed, and so ignored
+        ("lines=3-", "gzip"),
+    ],
+)
+def test_a_part_is_one_of_the_file_itself(
+    root: Path, folder: Folder, field: str, coding: str | None
+) -> None:
+    place = place_of(root, "gzip")
+    request = asking(Accept_Encoding="gzip", Range=field)
+    assert sent(folder, place, request)[1] == coding
+    assert sent(folder, place, asking("HEAD", Accept_Encoding="gzip", Range=field))[1] == "gzip"
+
+
+def test_a_part_is_one_of_the_sibling_that_if_range_names(root: Path, folder: Folder) -> None:
+    place = place_of(root, "gzip")
+    date = http_date(modified_of((root / "file").stat(), 10**9))
+    for value, coding in {
+        tag(root / "file"): None,
+        tag(root / "file.gz"): "gzip",
+        '"another"': "gzip",  # all of it is to be sent
+        f"W/{tag(root / 'file')}": "gzip",  # too weak (RFC 9110 13.1.5)
+        date: None,
+        http_date(0): "gzip",
+    }.items():
+        request = asking(Accept_Encoding="gzip", Range="bytes=3-", If_Range=value)
+        assert sent(folder, place, request)[1] == coding, value
+
+
+def test_a_client_that_refuses_the_plain_file_gets_parts_of_the_sibling(
+    root: Path, folder: Folder
+) -> None:
+    request = asking(Accept_Encoding="gzip, identity;q=0", Range="bytes=3-")
+    assert sent(folder, place_of(root, "gzip"), request)[1] == "gzip"

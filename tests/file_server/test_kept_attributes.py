@@ -1,0 +1,303 @@
+"""What a file keeps of the one that it replaces, and that it is never open to more people."""
+
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from trio_http.file_server import kept_attributes
+from trio_http.file_server.kept_attributes import ACL, keep_attributes, mode_for
+from trio_http.file_server.root import Directory
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+USERS, OTHER_USERS = 1234, 1235
+GROUP, OTHER_GROUP = 2345, 2346
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes files of other users")
+
+
+def acl(*named: tuple[int, int], group: int = 4, mask: int = 6, others: int = 0) -> bytes:
+    """An ACL as Linux keeps it (acl(5)): what users may do, by their numbers, and all others."""
+    nobody = 0xFFFFFFFF
+    entries = [(1, 6, nobody)]
+    entries += [(2, permissions, user) for user, permissions in named]
+    entries += [(4, group, nobody), (0x10, mask, nobody), (0x20, others, nobody)]
+    return struct.pack("<I", 2) + b"".join([struct.pack("<HHI", *entry) for entry in entries])
+
+
+def acl_of(path: Path) -> bytes | None:
+    return os.getxattr(path, ACL) if ACL in os.listxattr(path) else None
+
+
+@pytest.fixture
+def attributes_here(public: Path) -> None:
+    """A need for ACLs and attributes, which not every system and file system has."""
+    if not hasattr(os, "setxattr"):
+        pytest.skip("no attributes on this system")
+    path = public / "try"
+    path.touch()
+    try:
+        os.setxattr(path, "user.try", b"")
+        os.setxattr(path, ACL, acl((1, 1)))
+    except OSError as error:
+        pytest.skip(f"no attributes on this file system: {error}")
+    path.unlink()
+
+
+@contextmanager
+def made_new(folder: Path, mode: int = 0o600) -> Iterator[int]:
+    descriptor = os.open(folder / "new", os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def keep(folder: Path) -> os.stat_result:
+    """Make a new file like the old one, and tell how it is then."""
+    with made_new(folder) as file, Directory(folder).folder() as opened:
+        keep_attributes(opened, "old", file)
+    return (folder / "new").stat()
+
+
+@pytest.fixture(params=["places", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With what Linux has, and with what others have."""
+    if request.param == "paths":
+        monkeypatch.setattr(kept_attributes, "CAN_KEEP_ATTRIBUTES", False)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o755, 0o400, 0o000, 0o604, 0o777])
+def test_the_mode_is_kept(public: Path, way: str, mode: int) -> None:
+    (public / "old").touch()
+    (public / "old").chmod(mode)
+    assert stat.S_IMODE(keep(public).st_mode) == mode
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6755, 0o1755])
+def test_what_a_client_sends_never_runs_with_the_rights_of_others(
+    public: Path, way: str, mode: int
+) -> None:
+    (public / "old").touch()
+    (public / "old").chmod(mode)
+    assert stat.S_IMODE(keep(public).st_mode) == 0o755
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o4750])
+def test_owner_and_group_are_kept_by_one_who_may_give_files_away(
+    public: Path, way: str, mode: int
+) -> None:
+    (public / "old").touch()
+    os.chown(public / "old", USERS, GROUP)
+    (public / "old").chmod(mode)
+    status = keep(public)
+    assert (status.st_uid, status.st_gid) == (USERS, GROUP)
+    assert stat.S_IMODE(status.st_mode) == mode & 0o777
+
+
+@needs_root
+def test_where_only_the_owner_cannot_be_kept_the_group_is(
+    public: Path, way: str, as_somebody: AsSomebody
+) -> None:
+    (public / "old").touch()
+    os.chown(public / "old", USERS, GROUP)
+    (public / "old").chmod(0o640)
+    groups = os.getgroups()
+    os.setgroups([GROUP])
+    try:
+        with as_somebody():
+            status = keep(public)
+    finally:
+        os.setgroups(groups)
+    assert (status.st_uid, status.st_gid) == (65534, GROUP)
+    assert stat.S_IMODE(status.st_mode) == 0o640
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (0o640, 0o600),  # the group is another, to which the file was closed
+        (0o664, 0o644),
+        (0o604, 0o600),  # the old group, which had no right, is among all others now
+        (0o755, 0o755),
+    ],
+)
+def test_where_the_group_cannot_be_kept_nobody_can_do_more(
+    public: Path, way: str, mode: int, expected: int, as_somebody: AsSomebody
+) -> None:
+    (public / "old").touch()
+    os.chown(public / "old", USERS, GROUP)
+    (public / "old").chmod(mode)
+    with as_somebody():
+        assert stat.S_IMODE(keep(public).st_mode) == expected
+
+
+@pytest.mark.parametrize("mode", range(0o1000))
+def test_a_group_that_is_lost_gives_nobody_a_right(mode: int) -> None:
+    user, group, others = (
+        mode_for(mode, has_group=False, has_acl=True) >> n & 7 for n in (6, 3, 0)
+    )
+    assert user == mode >> 6
+    # Whoever is in the new group was in the old one, or among all others; likewise the others.
+    for right in (group, others):
+        assert right & ~(mode >> 3 & 7) == 0
+        assert right & ~(mode & 7) == 0
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o640, 0o4755])
+def test_an_acl_that_is_lost_leaves_the_file_to_its_owner(mode: int) -> None:
+    for has_group in (False, True):
+        assert mode_for(mode, has_group, has_acl=False) == mode & 0o700
+
+
+def test_an_acl_is_kept(public: Path, attributes_here: None) -> None:
+    (public / "old").touch()
+    os.setxattr(public / "old", ACL, acl((USERS, 6), (OTHER_USERS, 4)))
+    mode = (public / "old").stat().st_mode
+    assert keep(public).st_mode == mode
+    assert acl_of(public / "new") == acl((USERS, 6), (OTHER_USERS, 4))
+
+
+def test_what_a_folder_gives_to_new_files_is_not_given_to_one_that_replaces(
+    public: Path, attributes_here: None
+) -> None:
+    (public / "old").touch(0o600)
+    os.setxattr(public, "system.posix_acl_default", acl((USERS, 6)))
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600
+    assert acl_of(public / "new") is None
+
+
+@needs_root
+def test_an_acl_of_another_group_is_not_kept_and_leaves_the_file_to_its_owner(
+    public: Path, attributes_here: None, as_somebody: AsSomebody
+) -> None:
+    (public / "old").touch()
+    os.chown(public / "old", USERS, GROUP)
+    os.setxattr(public / "old", ACL, acl((OTHER_USERS, 4)))
+    with as_somebody():
+        assert stat.S_IMODE(keep(public).st_mode) == 0o600
+    assert acl_of(public / "new") is None
+
+
+class Failing:
+    """Calls of the system, some of which fail as they do on other file systems."""
+
+    def __init__(self, patching: pytest.MonkeyPatch) -> None:
+        self._patching = patching
+
+    def __call__(self, name: str, number: int, *, attribute: str = "") -> None:
+        call = getattr(os, name)
+
+        def fail(*arguments: object, **options: object) -> object:
+            if attribute and attribute not in arguments:
+                return call(*arguments, **options)
+            raise OSError(number, os.strerror(number))
+
+        self._patching.setattr(os, name, fail)
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
+    return Failing(monkeypatch)
+
+
+@pytest.mark.parametrize("call", ["getxattr", "setxattr"])
+def test_an_acl_that_cannot_be_kept_leaves_the_file_to_its_owner(
+    public: Path, attributes_here: None, failing: Failing, call: str
+) -> None:
+    (public / "old").touch()
+    os.setxattr(public / "old", ACL, acl((USERS, 6)))
+    failing(call, 5, attribute=ACL)
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600
+
+
+def test_an_acl_of_the_folder_that_stays_gives_nobody_a_right(
+    public: Path, attributes_here: None, failing: Failing
+) -> None:
+    (public / "old").touch(0o660)
+    os.setxattr(public, "system.posix_acl_default", acl((USERS, 6)))
+    failing("removexattr", 5)
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600  # the second figure is the ACL's mask
+
+
+def test_where_there_are_no_attributes_the_mode_is_all_there_is(
+    public: Path, attributes_here: None, failing: Failing
+) -> None:
+    (public / "old").touch()
+    (public / "old").chmod(0o640)
+    for call in ("getxattr", "setxattr", "removexattr", "listxattr"):
+        failing(call, 95)  # ENOTSUP
+    assert stat.S_IMODE(keep(public).st_mode) == 0o640
+
+
+def test_a_mode_that_cannot_be_set_is_missed_only_if_others_could_do_more(
+    public: Path, failing: Failing
+) -> None:
+    (public / "old").touch()
+    failing("fchmod", 1)
+    (public / "old").chmod(0o640)
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600
+    (public / "new").unlink()
+    (public / "old").chmod(0o400)
+    with pytest.raises(PermissionError):
+        keep(public)
+
+
+def test_attributes_are_kept(public: Path, attributes_here: None) -> None:
+    (public / "old").touch()
+    os.setxattr(public / "old", "user.mime_type", b"text/plain")
+    os.setxattr(public / "old", "user.empty", b"")
+    keep(public)
+    assert os.getxattr(public / "new", "user.mime_type") == b"text/plain"
+    assert sorted(os.listxattr(public / "new")) == ["user.empty", "user.mime_type"]
+
+
+@needs_root
+def test_capabilities_are_not_kept(public: Path, attributes_here: None) -> None:
+    (public / "old").touch()
+    # CAP_NET_BIND_SERVICE, effective and permitted, in version 2 of these.
+    capability = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
+    os.setxattr(public / "old", "security.capability", capability)
+    keep(public)
+    assert os.listxattr(public / "new") == []
+
+
+@needs_root
+def test_what_may_not_be_read_is_not_kept_and_the_rest_is(
+    public: Path, attributes_here: None, as_somebody: AsSomebody
+) -> None:
+    (public / "old").touch()
+    os.setxattr(public / "old", "user.secret", b"1")
+    (public / "old").chmod(0o600)
+    with as_somebody():
+        keep(public)
+    assert os.listxattr(public / "new") == []
+
+
+def test_what_is_no_file_gives_nobody_a_right(public: Path, way: str) -> None:
+    (public / "elsewhere").touch(0o666)
+    (public / "old").symlink_to("elsewhere")
+    with made_new(public, 0o640) as file, Directory(public).folder() as opened:
+        keep_attributes(opened, "old", file)
+        assert stat.S_IMODE(os.fstat(file).st_mode) == 0o600
+
+
+def test_what_is_gone_has_nothing_to_be_kept(public: Path, way: str) -> None:
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600
+
+
+def test_where_there_are_no_modes_nothing_is_done(
+    public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_attributes, "CAN_KEEP_MODES", False)
+    (public / "old").touch(0o644)
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600

@@ -1,0 +1,234 @@
+"""Locks: between threads, between processes, and where a system has none."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from threading import Event as ThreadEvent
+from typing import TypeAlias
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trio_http.file_server import locks
+from trio_http.file_server import root as served_root
+from trio_http.file_server.locks import alone_in, lock
+from trio_http.file_server.retries import patiently
+from trio_http.file_server.root import Directory, Folder
+from trio_http.semantics.errors import HTTPError
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+# Threads change what is locked here, so none of these tests has a clock that jumps.
+
+
+@pytest.fixture(params=["flock", "no fcntl", "no descriptors", "no locks of folders"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All ways to be alone in a folder, whatever this system offers."""
+    if request.param == "no fcntl":
+        monkeypatch.setattr(locks, "fcntl", None)
+    if request.param == "no descriptors":
+        monkeypatch.setattr(served_root, "RELATIVE", False)
+    if request.param == "no locks of folders":  # as some file systems have it
+        monkeypatch.setattr(locks, "fcntl", Unable)
+    return str(request.param)
+
+
+class Unable:
+    LOCK_EX = LOCK_NB = 0
+
+    @staticmethod
+    def flock(_: int, __: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def opened(path: Path) -> AbstractContextManager[Folder]:
+    return Directory(path).folder()
+
+
+async def in_turn(change: Callable[[], None]) -> None:
+    """Make a change in a thread, as soon as the lock for it is to be had."""
+    await patiently(lambda: trio.to_thread.run_sync(change))
+
+
+async def test_threads_change_a_folder_one_after_the_other(tmp_path: Path, way: str) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+
+    def count() -> None:
+        with opened(tmp_path) as folder, alone_in(folder):
+            number = int(counter.read_text())
+            counter.write_text(str(number + 1))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(in_turn, count)
+    assert counter.read_text() == "50"
+
+
+async def test_who_comes_second_waits(tmp_path: Path, way: str) -> None:
+    order = []
+    second_comes = ThreadEvent()
+
+    def be_first(has_it: trio.Event) -> None:
+        with opened(tmp_path) as folder, alone_in(folder):
+            trio.from_thread.run_sync(has_it.set)
+            second_comes.wait()
+            order.append("first")
+
+    def be_second() -> None:
+        with opened(tmp_path) as folder:
+            second_comes.set()
+            with alone_in(folder):
+                order.append("second")
+
+    async with trio.open_nursery() as nursery:
+        first_has_it = trio.Event()
+        nursery.start_soon(trio.to_thread.run_sync, be_first, first_has_it)
+        await first_has_it.wait()
+        await in_turn(be_second)
+    assert order == ["first", "second"]
+
+
+async def test_a_thread_waits_for_others_but_not_for_ever(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "TURN", 0.001)
+
+    def be_second() -> None:
+        with opened(tmp_path) as again, pytest.raises(BlockingIOError), alone_in(again):
+            pytest.fail("two are at work")
+
+    with opened(tmp_path) as folder, alone_in(folder):
+        await trio.to_thread.run_sync(be_second)
+
+
+def test_a_folder_is_free_again_whatever_happens(tmp_path: Path, way: str) -> None:
+    with opened(tmp_path) as folder, opened(tmp_path) as again:
+        with pytest.raises(ZeroDivisionError), alone_in(folder):
+            raise ZeroDivisionError
+        with alone_in(again):
+            pass
+
+
+def test_a_lock_is_for_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    with (
+        Directory(tmp_path).folder(["one"]) as one,
+        Directory(tmp_path).folder(["other"]) as other,
+        alone_in(one),
+        alone_in(other),
+    ):
+        pass
+
+
+LOCK = """
+import fcntl, os, sys
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
+os.write(1, b"locked")
+sys.stdin.read()
+"""
+
+
+async def test_another_process_is_not_waited_for_in_a_thread(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOCK, str(tmp_path)]
+    done = []
+
+    def change() -> None:
+        with opened(tmp_path) as folder, alone_in(folder):
+            done.append("we")
+
+    async with trio.open_nursery() as nursery:
+        start = partial(trio.run_process, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = await nursery.start(start)
+        assert await process.stdout.receive_some() == b"locked"
+        with pytest.raises(BlockingIOError):
+            change()
+        nursery.start_soon(in_turn, change)
+        await wait_all_tasks_blocked()
+        assert done == []
+        await process.stdin.aclose()
+    assert done == ["we"]
+
+
+def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(
+    public: Path, as_somebody: AsSomebody
+) -> None:
+    (public / "drop").mkdir()
+    (public / "drop").chmod(0o333)
+    with as_somebody(), opened(public / "drop") as folder:
+        with alone_in(folder), pytest.raises(BlockingIOError):
+            flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_where_nothing_above_may_be_read_threads_take_turns_all_the_same(
+    public: Path, as_somebody: AsSomebody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "TURN", 0.001)
+    monkeypatch.setattr(locks, "_LEVELS", 1)
+    public.chmod(0o333)
+    with (
+        as_somebody(),
+        opened(public) as folder,
+        alone_in(folder),
+        pytest.raises(BlockingIOError),
+        alone_in(folder),
+    ):
+        pytest.fail("two are at work")
+
+
+def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as one, path.open("rb") as other:
+        assert lock(one.fileno())
+        assert not lock(other.fileno())
+        one.close()
+        assert lock(other.fileno())
+
+
+def flock(path: Path, operation: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, operation)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_lock_of_ours_is_one_for_others(tmp_path: Path) -> None:
+    with opened(tmp_path) as folder:
+        with alone_in(folder), pytest.raises(BlockingIOError):
+            flock(tmp_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(tmp_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_folder_that_is_gone_cannot_be_locked(tmp_path: Path, way: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with opened(tmp_path / "folder") as folder:
+        (tmp_path / "folder").rmdir()
+        if way == "no descriptors":
+            with pytest.raises(HTTPError) as refusal, alone_in(folder):
+                pytest.fail("it is gone")
+            assert refusal.value.status == 404
+        else:
+            with alone_in(folder):  # where nothing can be stored, which is found out next
+                pass
+
+
+def test_where_there_are_no_locks_every_file_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "fcntl", None)
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as one, path.open("rb") as other:
+        assert lock(one.fileno())
+        assert lock(other.fileno())

@@ -1,0 +1,38 @@
+"""When look-ups are left to threads, and when they no longer are."""
+
+import pytest
+
+from trio_http.file_server.lookup_pace import DISTRUST, SLOW, Pace
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def is_trusted_after(clock: Clock, pace: Pace, seconds: float) -> bool:
+    begun = pace.begin()
+    assert begun == clock.now
+    clock.now += seconds
+    pace.end(begun)
+    return pace.begin() is not None
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, True), (SLOW / 2, True), (SLOW * 2, False)])
+def test_one_slow_look_up_is_enough(seconds: float, expected: object) -> None:
+    clock = Clock()
+    assert is_trusted_after(clock, Pace(clock), seconds) is expected
+
+
+def test_the_next_chance_comes_later() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for _ in range(2):
+        assert not is_trusted_after(clock, pace, SLOW * 2)
+        clock.now += DISTRUST - 1
+        assert pace.begin() is None
+        clock.now += 1
+        assert pace.begin() == clock.now
+    assert is_trusted_after(clock, pace, 0)

@@ -1,0 +1,130 @@
+"""What names say: media types, and what files are saved as."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_http.file_server.media_types import Kind, attachment, kind_of_name
+from trio_http.semantics.fields import parameter_of
+from trio_http.semantics.headers import Headers
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("notes.txt", "text/plain"),
+        ("page.html", "text/html"),
+        ("PAGE.HTML", "text/html"),
+        ("style.css", "text/css"),
+        ("script.js", "text/javascript"),  # RFC 9239
+        ("module.mjs", "text/javascript"),
+        ("notes.md", "text/markdown"),  # RFC 7763
+        ("data.json", "application/json"),
+        ("feed.xml", "application/xml"),  # it says itself what charset it is in (RFC 7303 3)
+        ("picture.png", "image/png"),
+        ("picture.webp", "image/webp"),
+        ("picture.avif", "image/avif"),
+        ("drawing.svg", "image/svg+xml"),
+        ("font.woff2", "font/woff2"),
+        ("film.mp4", "video/mp4"),
+        ("module.wasm", "application/wasm"),
+        (
+            "letter.docx",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ),
+        ("unknown", "application/octet-stream"),
+        ("unknown.zzz", "application/octet-stream"),
+        ("", "application/octet-stream"),
+        (".html", "application/octet-stream"),  # hidden, without a suffix
+        # A coding of the file itself is no Content-Encoding: who saves an
+        # archive wants the archive.
+        ("archive.tar.gz", "application/gzip"),
+        ("archive.tgz", "application/gzip"),
+        ("page.html.br", "application/x-brotli"),
+        ("page.html.zst", "application/zstd"),
+        ("archive.bz2", "application/x-bzip2"),
+        ("archive.tar.xz", "application/octet-stream"),
+        # Names that look like URLs are names.
+        ("data:,x.png", "image/png"),
+        ("a:b?c.html", "text/html"),
+        ("a#b.html", "text/html"),
+        ("caf\udce9.txt", "text/plain"),
+    ],
+)
+def test_the_media_type_that_a_name_suggests(name: str, expected: str) -> None:
+    assert kind_of_name(name) == Kind(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("drawing.svgz", "image/svg+xml"),
+        ("DRAWING.SVGZ", "image/svg+xml"),
+        ("data:,x.svgz", "image/svg+xml"),
+        ("scene.x3dz", "model/x3d+xml"),
+        ("scene.x3dvz", "model/x3d-vrml"),
+        ("scene.x3dbz", "model/x3d+fastinfoset"),
+        ("scene.wrz", "model/vrml"),
+    ],
+)
+def test_formats_that_are_another_one_in_a_coding(name: str, expected: str) -> None:
+    assert kind_of_name(name) == Kind(expected, "gzip")
+
+
+def test_what_is_in_a_coding_beside_its_format_is_an_archive() -> None:
+    assert kind_of_name("drawing.svg.gz") == Kind("application/gzip")
+    assert kind_of_name(".svgz") == Kind("application/octet-stream")  # hidden, without a suffix
+
+
+def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None:
+    # Python reads such a file, where there is one, for the functions of the module.
+    (tmp_path / "types").write_text("image/odd png\n")
+    code = (
+        "import mimetypes, sys\n"
+        "mimetypes.init([sys.argv[1]])\n"
+        "from trio_http.file_server.media_types import kind_of_name\n"
+        "print(mimetypes.guess_type('x.png')[0], kind_of_name('x.png').content_type)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "types")]
+    checkout = Path(__file__).parents[2]
+    ended = subprocess.run(command, check=True, cwd=checkout, capture_output=True, text=True)
+    assert ended.stdout == "image/odd image/png\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("notes.txt", 'attachment; filename="notes.txt"'),
+        ("a b;c=d,e.txt", 'attachment; filename="a b;c=d,e.txt"'),
+        ("", 'attachment; filename=""'),
+        # Beyond ASCII, and whatever some have read as an escape (RFC 6266 D).
+        ("é.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%A9.txt"),
+        ("€ rates", "attachment; filename=\"_ rates\"; filename*=UTF-8''%E2%82%AC%20rates"),
+        ('a"b', "attachment; filename=\"a_b\"; filename*=UTF-8''a%22b"),
+        ("a\\b", "attachment; filename=\"a_b\"; filename*=UTF-8''a%5Cb"),
+        ("100%.txt", "attachment; filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
+        ("a\r\nb", "attachment; filename=\"a__b\"; filename*=UTF-8''a%0D%0Ab"),
+        ("\x7f", "attachment; filename=\"_\"; filename*=UTF-8''%7F"),
+        ("'(*)é", "attachment; filename=\"'(*)_\"; filename*=UTF-8''%27%28%2A%29%C3%A9"),
+        # A name that is no text is saved under what can be read of it.
+        ("caf\udce9", "attachment; filename=\"caf_\"; filename*=UTF-8''caf%EF%BF%BD"),
+    ],
+)
+def test_what_a_file_is_to_be_saved_as(name: str, expected: str) -> None:
+    assert attachment(name) == expected
+
+
+@given(st.text().map(lambda text: text.encode("utf-8", "replace").decode()))
+def test_every_name_can_be_sent_and_read_again(name: str) -> None:
+    field = attachment(name)
+    Headers([("Content-Disposition", field)])
+    assert field.isascii()
+    # RFC 8187 3.2.1: nothing else stands in an extended value.
+    extended = re.search(r"; filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~%-]*)\Z", field)
+    assert (unquote(extended[1]) if extended else parameter_of(field, "filename")) == name

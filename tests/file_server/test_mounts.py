@@ -1,0 +1,102 @@
+"""Which file systems are taken for local."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trio_http.file_server import mounts
+from trio_http.file_server.mounts import BELIEVED, Mounts, local_mounts, mount_of
+
+# As Linux tells them: ID, parent, device, what of it is mounted, where, options, others, type.
+EXT4 = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard"
+BTRFS = "31 27 0:29 /@home /home rw,relatime shared:1 master:7 - btrfs /dev/sdb2 rw,subvol=/@home"
+TMPFS = "25 24 0:23 / /dev/shm rw - tmpfs tmpfs rw,size=24684096k"
+OVERLAY = "99 27 0:51 / /mnt/with\\040blank rw - overlay overlay rw,lowerdir=/a:/b"
+NFS = "41 27 0:44 / /srv/nfs rw,relatime shared:3 - nfs4 server:/export rw,vers=4.2"
+SSHFS = "42 27 0:45 / /srv/ssh rw,nosuid - fuse.sshfs me@there: rw,user_id=0"
+SMB = "43 27 0:46 / /srv/smb rw - cifs //there/share rw"
+HOST = "44 27 0:47 / /srv/host rw - 9p host rw"
+AUTO = "45 27 0:48 / /net rw - autofs /etc/auto.net rw"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], set()),
+        ([EXT4], {27}),
+        ([EXT4, BTRFS, TMPFS, OVERLAY], {27, 31, 25, 99}),
+        ([NFS, SSHFS, SMB, HOST, AUTO], set()),
+        ([NFS, EXT4, SSHFS], {27}),
+        (["46 27 0:49 / /srv/odd\u2028ext4 rw - nfs4 there:/ext4 rw"], set()),  # no end of a line
+        (["47 27 0:50 / /- rw - xfs /dev/sdc rw"], {47}),
+        (["48 27 0:50 / /no/type rw"], set()),
+    ],
+)
+def test_mounts_of_local_file_systems(lines: list[str], expected: set[int]) -> None:
+    assert local_mounts("".join([f"{line}\n" for line in lines])) == expected
+
+
+@pytest.mark.parametrize(
+    ("fdinfo", "expected"),
+    [
+        ("pos:\t0\nflags:\t012000000\nmnt_id:\t27\nino:\t2146769\n", 27),
+        ("pos:\t0\nflags:\t02\n", None),  # before Linux 3.15, and what only resembles it
+        ("", None),
+    ],
+)
+def test_the_mount_of_an_open_file(fdinfo: str, expected: int | None) -> None:
+    assert mount_of(fdinfo) == expected
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.skipif(not mounts.MOUNTINFO.exists(), reason="this system does not tell")
+def test_what_is_open_here_has_a_mount(folder: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = mounts.MOUNTINFO.read_text().splitlines()
+    types = [line.partition(" - ")[2].split(" ")[0] for line in lines]
+    monkeypatch.setattr(mounts, "LOCAL_TYPES", {*types})
+    assert Mounts().is_local(folder)
+    monkeypatch.setattr(mounts, "LOCAL_TYPES", set())
+    assert not Mounts().is_local(folder)
+
+
+def test_what_is_known_is_believed_for_a_while(
+    folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    known = Mounts(clock)
+    monkeypatch.setattr(mounts, "MOUNTINFO", tmp_path / "mountinfo")
+    (tmp_path / "mountinfo").write_text("")
+    assert not known.is_local(folder)
+    (tmp_path / "mountinfo").unlink()  # as on other systems: then all are local
+    clock.now = BELIEVED * 0.99
+    assert not known.is_local(folder)
+    clock.now = BELIEVED
+    assert known.is_local(folder)
+
+
+def test_what_is_reached_by_paths_is_on_a_system_that_does_not_tell() -> None:
+    assert Mounts().is_local(None)
+
+
+def test_what_cannot_be_asked_is_not_local() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    assert not Mounts().is_local(reading)

@@ -1,0 +1,338 @@
+"""Files that are being written: where they are, who sees them, and what becomes of them."""
+
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import trio
+
+from trio_http.file_server import kept_attributes, partial_file
+from trio_http.file_server import root as served_root
+from trio_http.file_server.locks import lock
+from trio_http.file_server.partial_file import Part, clear_parts
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Directory
+from trio_http.file_server.versions import tag_of
+from trio_http.file_server.write_preconditions import Terms
+from trio_http.semantics.digests import Digest
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
+from trio_http.transport import splice
+from trio_http.transport.readiness import Levels
+from trio_http.transport.splice import open_pipe
+
+AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
+PUT = Terms("PUT")
+
+
+@pytest.fixture(params=["unnamed", "named", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All ways to write a file that is not there yet, whatever this system offers."""
+    if request.param != "unnamed":
+        monkeypatch.setattr(partial_file, "UNNAMED", 0)
+    if request.param == "paths":
+        monkeypatch.setattr(served_root, "RELATIVE", False)
+        monkeypatch.setattr(kept_attributes, "CAN_KEEP_ATTRIBUTES", False)
+    return str(request.param)
+
+
+@pytest.fixture
+def frame() -> Iterator[ExitStack]:
+    with ExitStack() as frame:
+        yield frame
+
+
+def part_of(frame: ExitStack, root: Path, name: str = "name", terms: Terms = PUT) -> Part:
+    return Part(frame, Directory(root), [name], terms)
+
+
+def modes(folder: Path) -> list[int]:
+    return sorted([stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()])
+
+
+def refusal_of(act: Callable[[], object]) -> int:
+    with pytest.raises(HTTPError) as refusal:
+        act()
+    return refusal.value.status
+
+
+def only_new() -> Terms:
+    return Terms("PUT", Headers([("If-None-Match", "*")]))
+
+
+# Before anything is written
+
+
+def test_nothing_is_made_before_something_is_written(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    part = part_of(frame, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    part.write([b"1"])
+    assert len(list(tmp_path.iterdir())) == (0 if way == "unnamed" else 1)
+    frame.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_stored_is_refused_before_anything_is_written(
+    public: Path, way: str, frame: ExitStack, as_somebody: AsSomebody
+) -> None:
+    (public / "folder").mkdir()
+    (public / "file").touch()
+    (public / "closed").mkdir(mode=0o555)
+    assert refusal_of(lambda: part_of(frame, public, "folder")) == 409
+    assert refusal_of(lambda: part_of(frame, public, "file", only_new())) == 412
+    with as_somebody():
+        assert refusal_of(lambda: part_of(frame, public / "closed")) == 403
+
+
+def test_where_nobody_can_be_asked_the_attempt_tells(
+    public: Path,
+    way: str,
+    frame: ExitStack,
+    as_somebody: AsSomebody,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partial_file, "_CAN_ASK", False)
+    (public / "closed").mkdir(mode=0o555)
+    with as_somebody():
+        part = part_of(frame, public / "closed")
+        assert refusal_of(lambda: part.write([b"1"])) == 403
+
+
+def test_a_folder_may_be_one_to_drop_things_in(
+    public: Path, way: str, frame: ExitStack, as_somebody: AsSomebody
+) -> None:
+    (public / "drop").mkdir()
+    (public / "drop").chmod(0o333)
+    with as_somebody():
+        part = part_of(frame, public / "drop")
+        part.write([b"1"])
+        assert part.place().is_new
+        frame.close()
+    assert (public / "drop" / "name").read_bytes() == b"1"
+
+
+def test_a_folder_that_is_removed_is_not_found(tmp_path: Path, way: str, frame: ExitStack) -> None:
+    (tmp_path / "folder").mkdir()
+    part = part_of(frame, tmp_path / "folder")
+    (tmp_path / "folder").rmdir()
+    assert refusal_of(lambda: part.write([b"1"])) == 404
+
+
+# Who can read it
+
+
+def test_what_has_a_name_can_be_read_by_nobody_else(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    part_of(frame, tmp_path).write([b"secret"])
+    assert modes(tmp_path) == ([] if way == "unnamed" else [0o600])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_what_replaces_a_file_is_never_open_to_others(
+    tmp_path: Path, way: str, frame: ExitStack, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "name").touch()
+    (tmp_path / "name").chmod(mode)
+    seen = []
+
+    def replace(*arguments: object, **options: object) -> None:
+        seen.extend(modes(tmp_path))
+        really_replace(*arguments, **options)
+
+    really_replace: Callable[..., None] = os.replace
+    monkeypatch.setattr(os, "replace", replace)
+    part = part_of(frame, tmp_path)
+    part.write([b"new"])
+    assert not part.place().is_new
+    assert seen == [mode, mode]  # the old one, and the new one when it had a name first
+    assert modes(tmp_path) == [mode]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_file_is_as_open_as_the_umask_says(
+    tmp_path: Path, way: str, frame: ExitStack, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        part = part_of(frame, tmp_path)
+        part.write([b"new"])
+        part.place()
+    finally:
+        os.umask(before)
+    assert modes(tmp_path) == [0o666 & ~umask]
+
+
+@pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
+def test_a_new_file_is_as_open_as_its_folder_says(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    nobody, entries = 0xFFFFFFFF, [(1, 7), (2, 6), (4, 5), (0x10, 7), (0x20, 0)]
+    acl = [struct.pack("<HHI", tag, may, 1234 if tag == 2 else nobody) for tag, may in entries]
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_default", struct.pack("<I", 2) + b"".join(acl))
+    except (AttributeError, OSError) as error:
+        pytest.skip(f"no such thing here: {error}")
+    (tmp_path / "plain").touch()
+    part = part_of(frame, tmp_path)
+    part.write([b"new"])
+    part.place()
+    plain, new = tmp_path / "plain", tmp_path / "name"
+    assert new.stat().st_mode == plain.stat().st_mode
+    assert os.getxattr(new, kept_attributes.ACL) == os.getxattr(plain, kept_attributes.ACL)
+
+
+# What becomes of it
+
+
+def test_what_was_written_is_there_with_its_tag(tmp_path: Path, way: str, frame: ExitStack) -> None:
+    for data, is_new in ((b"first", True), (b"second", False)):
+        part = part_of(frame, tmp_path)
+        part.write([data[:2]])
+        part.write([data[2:]])
+        stored = part.place()
+        frame.close()
+        path = tmp_path / "name"
+        assert (stored.tag, stored.is_new) == (tag_of(path.stat()), is_new)
+        assert path.read_bytes() == data
+        assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_what_is_in_a_pipe_comes_last(
+    tmp_path: Path, way: str, frame: ExitStack, socket_pair: tuple[object, ...]
+) -> None:
+    ours, _ = socket_pair
+    part = part_of(frame, tmp_path)
+    part.pipe = open_pipe(0, Levels(ours))  # type: ignore[arg-type]
+    assert part.pipe is not None
+    frame.callback(part.pipe.close)
+    part.pipe.put(b"last")
+    part.write([b"first, "])
+    part.place()
+    assert (tmp_path / "name").read_bytes() == b"first, last"
+    await trio.lowlevel.checkpoint()
+
+
+def test_what_is_not_what_was_promised_is_refused(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    part = part_of(frame, tmp_path, terms=Terms("PUT", digests=(Digest("sha-256", b"x"),)))
+    part.write([b"1"])
+    assert refusal_of(part.place) == 400
+    frame.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_comes_meanwhile_is_replaced(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    part = part_of(frame, tmp_path)
+    part.write([b"mine"])
+    (tmp_path / "name").touch(0o600)
+    assert not part.place().is_new
+    frame.close()
+    assert modes(tmp_path) == [0o600]
+
+
+@pytest.mark.skipif(not partial_file.UNNAMED, reason="this system has no files without names")
+def test_so_is_one_that_comes_in_the_last_moment(
+    tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_then_link(source: str, name: str, *, dst_dir_fd: int) -> None:
+        monkeypatch.undo()
+        (tmp_path / name).touch(0o600)
+        os.link(source, name, dst_dir_fd=dst_dir_fd)
+
+    part = part_of(frame, tmp_path)
+    part.write([b"mine"])
+    monkeypatch.setattr(os, "link", create_then_link)
+    assert not part.place().is_new
+    frame.close()
+    assert modes(tmp_path) == [0o600]
+
+
+def test_where_times_cannot_be_set_they_are_the_kernels(
+    tmp_path: Path, way: str, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial_file, "TIMES", False)
+    part = part_of(frame, tmp_path)
+    part.write([b"1"])
+    assert part.place().tag == tag_of((tmp_path / "name").stat())
+
+
+def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
+    tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To one that has never heard of O_TMPFILE it is a wish to write to a folder.
+    monkeypatch.setattr(partial_file, "UNNAMED", os.O_WRONLY)
+    part_of(frame, tmp_path).write([b"1"])
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_that_is_another_by_terms_is_not_replaced(
+    tmp_path: Path, way: str, frame: ExitStack
+) -> None:
+    part = part_of(frame, tmp_path, terms=only_new())
+    part.write([b"mine"])
+    (tmp_path / "name").write_bytes(b"theirs")
+    assert refusal_of(part.place) == 412
+
+
+def test_to_delete_what_is_not_there_is_no_matter_of_terms(tmp_path: Path) -> None:
+    terms = Terms("DELETE", Headers([("If-Match", "*")]))  # RFC 9110 13.2.1
+    with Directory(tmp_path).folder() as folder:
+        assert partial_file.replaceable(folder, "name", terms) is None
+
+
+# Clearing away
+
+
+def part_in(folder: Path, middle: str) -> Path:
+    path = folder / f"{PART_PREFIX}{middle}{PART_SUFFIX}"
+    path.write_bytes(b"half of i")
+    return path
+
+
+def test_only_abandoned_parts_are_cleared_away(tmp_path: Path) -> None:
+    abandoned = [part_in(tmp_path, str(number)) for number in range(3)]
+    being_written = part_in(tmp_path, "locked")
+    others = [tmp_path / "name", tmp_path / f"name{PART_SUFFIX}", tmp_path / f"{PART_PREFIX}name"]
+    for other in others:
+        other.touch()
+    # Things that are no uploads, whatever they are called.
+    folder, link = (tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link"))
+    folder.mkdir()
+    link.symlink_to(others[0])
+    with being_written.open("rb") as file:
+        assert lock(file.fileno())
+        clear_parts(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([*others, being_written, folder, link])
+    clear_parts(tmp_path)
+    assert not being_written.exists()
+    assert not any(path.exists() for path in abandoned)
+
+
+def test_clearing_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> None:
+    clear_parts(tmp_path / "nothing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_are_not_ours_do_not_keep_the_others(
+    public: Path, as_somebody: AsSomebody
+) -> None:
+    ours = [part_in(public, f"{number}-ours") for number in range(8)]
+    theirs = [part_in(public, f"{number}-theirs") for number in range(8)]
+    for part in ours:
+        part.chmod(0o666)
+    for part in theirs:
+        part.chmod(0)
+    with as_somebody():
+        clear_parts(public)
+    assert sorted(public.iterdir()) == theirs

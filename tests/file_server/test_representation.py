@@ -1,0 +1,159 @@
+"""The response that sends a file: what its fields say, and what they depend on."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trio_http.file_server.found_file import Opened, Place
+from trio_http.file_server.media_types import Kind
+from trio_http.file_server.representation import Manner
+from trio_http.file_server.versions import tag_of, version_of
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.incoming import IncomingBody
+from trio_http.semantics.messages import Compress, Request, Response
+
+AS_IT_IS = Manner(Compress.WORTHWHILE, None)
+PAGE, DRAWING = Kind("text/html; charset=utf-8"), Kind("image/svg+xml", "gzip")
+
+
+class NoBody:
+    trailers = Headers()
+
+    def __aiter__(self) -> "NoBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+NO_BODY: IncomingBody = NoBody()
+
+
+def asking(target: str = "/file", accepted: str | None = None) -> Request:
+    headers = Headers({} if accepted is None else {"Accept-Encoding": accepted})
+    return Request("GET", target, "1.1", headers, NO_BODY)
+
+
+@pytest.fixture
+def file_of(tmp_path: Path) -> Callable[[Kind], Opened]:
+    """Make files of a kind that are as good as open."""
+    (tmp_path / "file").write_bytes(b"hello")
+    os.utime(tmp_path / "file", ns=(0, 784111777_123456789))
+
+    def made(kind: Kind) -> Opened:
+        status = (tmp_path / "file").stat()
+        return Opened(Place((), "file", version_of(status), kind, {}), 77, status)
+
+    return made
+
+
+FileOf = Callable[[Kind], Opened]
+
+
+def told(response: Response) -> dict[str, str]:
+    assert response.status == 200
+    return {name.decode().lower(): value.decode() for name, value in response.headers.raw}
+
+
+def test_a_file_is_sent_with_what_is_known_of_it(file_of: FileOf) -> None:
+    file = file_of(PAGE)
+    response = AS_IT_IS.response(asking(), file)
+    assert told(response) == {
+        "content-type": "text/html; charset=utf-8",
+        "x-content-type-options": "nosniff",
+        "etag": str(tag_of(file.status)),
+        "last-modified": "Sun, 06 Nov 1994 08:49:37 GMT",
+    }
+    assert response.body == FileSlice(77, 0, 5)
+    assert response.compress is Compress.WORTHWHILE
+    assert Manner(Compress.NEVER, None).response(asking(), file).compress is Compress.NEVER
+
+
+def test_the_fields_of_a_version_are_the_same_value(file_of: FileOf) -> None:
+    first, second = (AS_IT_IS.response(asking(), file_of(PAGE)) for _ in range(2))
+    assert first.headers is second.headers
+
+
+def test_how_long_it_is_kept_can_be_said(file_of: FileOf) -> None:
+    response = Manner(Compress.NEVER, "max-age=60").response(asking(), file_of(PAGE))
+    assert told(response)["cache-control"] == "max-age=60"
+    with pytest.raises(ValueError, match="not a field value"):
+        Manner(Compress.NEVER, "a\nb")
+
+
+def test_a_file_may_be_saved(file_of: FileOf) -> None:
+    for target, value in {
+        "/file?download": 'attachment; filename="file"',
+        "/file?a&download=1": 'attachment; filename="file"',
+        "/file?downloads": None,
+        "/file": None,
+    }.items():
+        response = AS_IT_IS.response(asking(target), file_of(PAGE))
+        assert told(response).get("content-disposition") == value
+
+
+def test_a_file_with_siblings_varies(file_of: FileOf) -> None:
+    file = file_of(PAGE)
+    file.place = replace(file.place, siblings={"gzip": file.place.version})
+    response = AS_IT_IS.response(asking(), file)
+    assert told(response)["vary"] == "Accept-Encoding"
+    assert "content-encoding" not in told(response)
+    file.coding = "gzip"
+    response = AS_IT_IS.response(asking(), file)
+    assert told(response)["vary"] == "Accept-Encoding"
+    assert told(response)["content-encoding"] == "gzip"
+    assert told(response)["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_shown"),
+    [
+        (None, True),  # RFC 9110 12.5.3: any will do
+        ("gzip, deflate, br", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("gzip;q=0.1, identity", True),  # it would rather have none, but there is no such
+        ("identity", False),
+        ("br", False),
+        ("", False),
+        ("gzip;q=0, *", False),
+    ],
+)
+def test_a_format_in_a_coding_is_shown_by_those_who_take_the_coding(
+    file_of: FileOf, accepted: str | None, is_shown: object
+) -> None:
+    file = file_of(DRAWING)
+    fields = told(AS_IT_IS.response(asking(accepted=accepted), file))
+    tag = tag_of(file.status)
+    if is_shown:
+        assert (fields["content-type"], fields["content-encoding"]) == ("image/svg+xml", "gzip")
+        assert fields["etag"] == str(tag)
+    else:
+        assert fields["content-type"] == "application/gzip"
+        assert "content-encoding" not in fields
+        assert fields["etag"] == str(tag.coded("identity"))  # another representation
+    assert fields["vary"] == "Accept-Encoding"
+
+
+def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
+    fields = told(AS_IT_IS.response(asking("/file?download", "gzip"), file_of(DRAWING)))
+    assert fields["content-type"] == "application/gzip"
+    assert "content-encoding" not in fields
+    assert "vary" not in fields
+    assert fields["content-disposition"] == 'attachment; filename="file"'
+
+
+def test_what_had_to_be_read_has_no_validators(file_of: FileOf) -> None:
+    file = file_of(Kind("application/octet-stream"))
+    file.read = b"processor: 0"
+    response = Manner(Compress.WORTHWHILE, "no-store").response(asking(), file)
+    assert response.body == b"processor: 0"
+    assert told(response) == {
+        "content-type": "application/octet-stream",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+    }

@@ -1,0 +1,623 @@
+"""Names below a directory: what is opened, and that nothing else ever is."""
+
+import errno
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.file_server import root as served_root
+from trio_http.file_server.root import (
+    NOTHING_MORE,
+    PART_PREFIX,
+    PART_SUFFIX,
+    Allow,
+    Directory,
+    check_name,
+    is_part,
+    is_shown,
+    refusing,
+)
+from trio_http.semantics.errors import HTTPError
+
+SECRET = b"outside"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder ``root`` with all that may be in one, next to a file that is none of its business.
+
+    No test changes it.
+    """
+    top = tmp_path_factory.mktemp("tree")
+    root = top / "root"
+    (root / "folder" / "deep").mkdir(parents=True)
+    (root / "file").write_bytes(b"file")
+    (root / "empty").touch()
+    (root / "folder" / "deep" / "file").write_bytes(b"deep")
+    (root / r"back\slash").write_bytes(b"backslash")
+    (root / "%2e%2e").write_bytes(b"percent")
+    (root / os.fsdecode(b"caf\xe9")).write_bytes(b"latin")
+    (root / ".hidden").mkdir()
+    (root / ".hidden" / "file").write_bytes(b"within")
+    (root / ".file").write_bytes(b"hidden")
+    (top / "outside").mkdir()
+    (top / "secret").write_bytes(SECRET)
+    (top / "outside" / "secret").write_bytes(SECRET)
+    (root / "link-to-file").symlink_to("file")
+    (root / "link-to-folder").symlink_to("folder")
+    (root / "link-out").symlink_to(top / "secret")
+    (root / "link-up").symlink_to("..")
+    (root / "link-aside").symlink_to(top / "outside")
+    (root / "link-nowhere").symlink_to("nowhere")
+    (root / "link-to-itself").symlink_to("link-to-itself")
+    (root / "folder" / "link-up").symlink_to("..")
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        # Its path may be longer than a socket's address can be.
+        descriptor = os.open(root, os.O_RDONLY)
+        listening.bind(f"/proc/self/fd/{descriptor}/socket")
+        os.close(descriptor)
+    assert (root / "socket").is_socket()
+    return root
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to open what is in a folder, whatever this system offers."""
+    if request.param == "paths":
+        monkeypatch.setattr(served_root, "RELATIVE", False)
+    return str(request.param)
+
+
+def open_regular(
+    root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE
+) -> tuple[int, os.stat_result]:
+    *above, name = names
+    with Directory(root, allow).folder(above) as folder:
+        return folder.open(name)
+
+
+def content(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> bytes:
+    descriptor, status = open_regular(root, names, allow)
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read()
+    assert status.st_size == len(data)
+    return data
+
+
+def status_of(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> int:
+    with pytest.raises(HTTPError) as refusal:
+        open_regular(root, names, allow)
+    return refusal.value.status
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """For a while, be a user whom files' modes mean something to, as they do not to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """An empty folder that everybody can reach."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def open_descriptors() -> list[str]:
+    return sorted([path.name for path in Path("/proc/self/fd").iterdir()])
+
+
+# What is opened
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["file"], b"file"),
+        (["empty"], b""),
+        (["folder", "deep", "file"], b"deep"),
+        ([r"back\slash"], b"backslash"),  # no separator on POSIX
+        (["%2e%2e"], b"percent"),  # decoded once, not twice
+        (["caf\udce9"], b"latin"),  # a name that is no UTF-8
+    ],
+)
+def test_a_regular_file_is_opened(
+    tree: Path, way: str, names: Sequence[str], expected: bytes
+) -> None:
+    assert content(tree, names) == expected
+
+
+def test_the_root_itself_may_be_reached_by_links(tree: Path, way: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tree)
+    assert content(tmp_path / "link", ["folder", "deep", "file"]) == b"deep"
+    assert content(tmp_path / "link" / "link-up" / "root", ["file"]) == b"file"
+
+
+def test_the_root_may_be_a_relative_path(
+    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree)
+    assert content(Path(), ["folder", "deep", "file"]) == b"deep"
+    assert content(Path("folder"), ["deep", "file"]) == b"deep"
+
+
+# What is not
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["nothing"],
+        ["nowhere", "file"],
+        ["folder", "nothing"],
+        ["file", "x"],  # a file is no folder
+        ["folder"],
+        ["folder", "deep"],
+        ["fifo"],  # neither opened for good nor waited for
+        ["socket"],
+        [""],  # a path's last slash
+        ["folder", ""],
+        ["", "file"],
+        ["folder", "", "file"],
+        ["."],
+        ["folder", ".", "deep", "file"],
+        [".."],
+        ["..", "secret"],
+        ["folder", "..", "file"],  # even where it stays inside
+        ["folder", "..", "..", "secret"],
+        ["../secret"],  # from ..%2Fsecret
+        ["folder/../../secret"],
+        ["folder/deep/file"],  # a slash in a name is never a separator
+        ["/", "file"],
+        ["/etc/passwd"],
+        ["", "etc", "passwd"],
+        [r"..\secret"],
+        [r"\etc\passwd"],
+        ["C:", "secret"],
+        ["file\0"],
+        ["file\0.txt"],
+        ["\0"],
+        ["link-to-file"],  # no link is followed, even one that stays inside
+        ["link-to-folder", "deep", "file"],
+        ["link-to-folder"],
+        ["link-out"],
+        ["link-up", "secret"],
+        ["link-up", "root", "file"],
+        ["link-aside", "secret"],
+        ["folder", "link-up", "file"],
+        ["folder", "link-up", "link-up", "secret"],
+        ["link-nowhere"],
+        ["link-nowhere", "file"],
+        ["link-to-itself"],
+        ["link-to-itself", "file"],
+        ["x" * 256],
+        ["x" * 256, "file"],
+        ["x" * 100_000],
+        ["folder"] * 10_000,
+        ["\ud800"],  # no bytes at all stand for it
+        ["\ud800", "file"],
+        [f"{PART_PREFIX}0{PART_SUFFIX}"],
+    ],
+    ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
+)
+def test_everything_else_is_not_found(tree: Path, way: str, names: Sequence[str]) -> None:
+    before = open_descriptors()
+    assert status_of(tree, names) == 404
+    assert open_descriptors() == before
+
+
+def test_no_file_is_opened_while_it_is_uploaded(tmp_path: Path, way: str) -> None:
+    name = f"{PART_PREFIX}1234{PART_SUFFIX}"
+    (tmp_path / name).write_bytes(b"half of i")
+    assert status_of(tmp_path, [name]) == 404
+
+
+def test_no_device_is_opened(way: str) -> None:
+    assert status_of(Path("/dev"), ["null"]) == 404
+
+
+def test_a_root_that_is_gone_holds_nothing(tree: Path, way: str) -> None:
+    assert status_of(tree / "gone", ["file"]) == 404
+    assert status_of(tree / "gone", ["folder", "file"]) == 404
+
+
+def test_a_root_that_is_a_file_holds_nothing(tree: Path, way: str) -> None:
+    assert status_of(tree / "file", ["file"]) == 404
+
+
+def test_a_file_that_we_may_not_read_is_forbidden(public: Path, way: str) -> None:
+    (public / "file").write_bytes(b"file")
+    (public / "file").chmod(0)
+    with as_somebody():
+        assert status_of(public, ["file"]) == 403
+
+
+def test_a_folder_that_we_may_not_look_into_is_forbidden(public: Path, way: str) -> None:
+    (public / "folder").mkdir()
+    (public / "folder" / "file").write_bytes(b"file")
+    (public / "folder").chmod(0)
+    with as_somebody():
+        assert status_of(public, ["folder", "file"]) == 403
+    (public / "folder").chmod(0o700)
+
+
+NAMES = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=8),  # surrogates, too
+    st.text("./\\%\0", max_size=4),
+    st.sampled_from(
+        ["file", "folder", "deep", "empty", "root", "secret", "link-up", "link-out", "link-aside"]
+    ),
+)
+
+
+@pytest.mark.parametrize("way", ["descriptors", "paths"])
+@settings(deadline=None)
+@given(names=st.lists(NAMES, min_size=1, max_size=6))
+def test_whatever_the_names_nothing_outside_is_opened(
+    tree: Path, way: str, names: list[str]
+) -> None:
+    inside = {
+        (entry.stat().st_dev, entry.stat().st_ino)
+        for entry in tree.rglob("*")
+        if stat.S_ISREG(entry.lstat().st_mode)
+    }
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(served_root, "RELATIVE", way == "descriptors")
+        try:
+            descriptor, _ = open_regular(tree, names)
+        except HTTPError:
+            return
+        opened = os.fstat(descriptor)
+        os.close(descriptor)
+        assert (opened.st_dev, opened.st_ino) in inside
+
+
+# Somebody else at work in the same directory
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "root" / "folder", tmp_path / "outside"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    (inside / "file").write_bytes(b"inside")
+    (outside / "file").write_bytes(SECRET)
+    with Directory(tmp_path / "root").folder(["folder"]) as folder:
+        inside.rename(tmp_path / "root" / "moved")
+        inside.symlink_to(outside)
+        descriptor, _ = folder.open("file")
+        with os.fdopen(descriptor, "rb") as file:
+            assert file.read() == b"inside"
+    assert status_of(tmp_path / "root", ["folder", "file"]) == 404
+
+
+def test_where_systems_have_no_flag_for_it_links_are_refused_all_the_same(
+    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_root, "RELATIVE", False)
+    monkeypatch.setattr(served_root, "_NO_LINK", 0)
+    for name in ("link-to-file", "link-nowhere", "link-out"):
+        assert status_of(tree, [name]) == 404
+
+
+def test_a_file_that_becomes_a_link_after_the_check_is_not_opened(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where paths are checked first, the link that comes in between is refused
+    # when the path is opened, if a system can do that.
+    monkeypatch.setattr(served_root, "RELATIVE", False)
+    monkeypatch.setattr(Path, "is_symlink", lambda _: False)
+    assert status_of(tree, ["link-out"]) == 404
+
+
+# Links, where they are followed
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["file"], b"file"),
+        (["folder", "deep", "file"], b"deep"),
+        (["link-to-file"], b"file"),
+        (["link-to-folder", "deep", "file"], b"deep"),
+        (["link-out"], SECRET),  # wherever they lead
+        (["link-up", "secret"], SECRET),
+        (["link-up", "root", "file"], b"file"),
+        (["link-aside", "secret"], SECRET),
+        (["folder", "link-up", "link-up", "secret"], SECRET),
+    ],
+)
+def test_links_are_followed_where_that_is_allowed(
+    tree: Path, way: str, names: Sequence[str], expected: bytes
+) -> None:
+    assert content(tree, names, Allow.LINKS) == expected
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["link-nowhere"],
+        ["link-nowhere", "file"],
+        ["link-to-itself"],
+        ["link-to-itself", "file"],
+        ["link-to-folder"],
+        ["link-to-file", "file"],
+        ["link-up", "nothing"],
+        ["link-up", "..", "secret"],
+        ["..", "secret"],
+        ["fifo"],
+        ["nothing"],
+        [".file"],
+    ],
+    ids="/".join,
+)
+def test_not_everything_is_there_where_links_are_followed(
+    tree: Path, way: str, names: Sequence[str]
+) -> None:
+    before = open_descriptors()
+    assert status_of(tree, names, Allow.LINKS) == 404
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize(
+    "names", [["file"], ["link-to-file"], ["nothing"], ["fifo"], ["folder", "x"]]
+)
+@pytest.mark.parametrize("allow", [NOTHING_MORE, Allow.LINKS])
+def test_what_is_no_folder_is_not_found(
+    tree: Path, way: str, names: Sequence[str], allow: Allow
+) -> None:
+    before = open_descriptors()
+    with pytest.raises(HTTPError) as refusal, Directory(tree, allow).folder(names):
+        pass
+    assert refusal.value.status == 404
+    assert open_descriptors() == before
+
+
+# Hidden names
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [([".file"], b"hidden"), ([".hidden", "file"], b"within")]
+)
+def test_hidden_names_are_not_found_unless_that_is_allowed(
+    tree: Path, way: str, names: Sequence[str], expected: bytes
+) -> None:
+    assert status_of(tree, names) == 404
+    assert content(tree, names, Allow.HIDDEN) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "allow", "expected"),
+    [
+        ("file", NOTHING_MORE, True),
+        (".file", NOTHING_MORE, False),
+        ("...", NOTHING_MORE, False),
+        (".file", ~Allow.HIDDEN, False),
+        (".file", Allow.HIDDEN, True),
+        ("a.file.", NOTHING_MORE, True),
+        (f"{PART_PREFIX}0{PART_SUFFIX}", ~NOTHING_MORE, False),
+    ],
+)
+def test_which_names_are_shown(name: str, allow: Allow, expected: object) -> None:
+    assert is_shown(name, allow) is expected
+
+
+# What there is
+
+
+def test_the_status_is_that_of_what_a_client_reaches(tree: Path, way: str) -> None:
+    file = (tree / "file").stat()
+    with Directory(tree).folder() as folder:
+        assert folder.status("file") == file
+        assert folder.status("nothing") is None
+        for name in ("link-to-file", "link-nowhere"):
+            status = folder.status(name)
+            assert status is not None
+            assert stat.S_ISLNK(status.st_mode)
+    with Directory(tree, Allow.LINKS).folder() as folder:
+        assert folder.status("link-to-file") == file
+        assert folder.status("link-nowhere") is None
+
+
+def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> None:
+    for allow in (NOTHING_MORE, Allow.LINKS):
+        with Directory(tree, allow).folder(["folder"]) as folder:
+            assert folder.own_status("link-up") == (tree / "folder" / "link-up").lstat()
+            assert folder.own_status("nothing") is None
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 256, ".file", "\ud800", "a\0"])
+def test_what_has_no_status_for_clients_is_not_found(tree: Path, way: str, name: str) -> None:
+    with Directory(tree).folder() as folder:
+        for ask in (folder.status, folder.own_status):
+            with pytest.raises(HTTPError) as refusal:
+                ask(name)
+            assert refusal.value.status == 404
+
+
+@pytest.mark.parametrize("way", ["descriptors", "paths"], indirect=True)
+def test_a_name_in_a_folder_can_be_given_to_the_system(tree: Path, way: str) -> None:
+    with Directory(tree).folder(["folder", "deep"]) as folder:
+        assert (folder.descriptor is None) == (way == "paths")
+        file = os.open(folder.at("file"), os.O_RDONLY, dir_fd=folder.descriptor)
+    with os.fdopen(file, "rb") as opened:
+        assert opened.read() == b"deep"
+
+
+# Descriptors
+
+
+def test_descriptors_are_preferred_to_paths() -> None:
+    assert served_root.RELATIVE is (sys.platform != "win32")
+
+
+def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
+    before = open_descriptors()
+    descriptor, _ = open_regular(tree, ["folder", "deep", "file"])
+    assert len(open_descriptors()) == len(before) + 1
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+    assert open_descriptors() == before
+
+
+def test_a_folder_is_closed_whatever_happens(tree: Path) -> None:
+    before = open_descriptors()
+    with pytest.raises(ZeroDivisionError), Directory(tree).folder(["folder", "deep"]) as folder:
+        raise ZeroDivisionError(folder)
+    assert open_descriptors() == before
+
+
+def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str) -> None:
+    (public / "folder" / "deep").mkdir(parents=True)
+    (public / "folder" / "deep" / "file").write_bytes(b"deep")
+    (public / "folder").chmod(0o311)
+    with as_somebody():
+        assert content(public, ["folder", "deep", "file"]) == b"deep"
+        assert content(public / "folder", ["deep", "file"]) == b"deep"
+        before = open_descriptors()
+        with Directory(public).folder(["folder"]) as folder:
+            if way == "descriptors":
+                with pytest.raises(HTTPError) as refusal, folder.readable():
+                    pytest.fail("it may not be read")
+                assert refusal.value.status == 403
+        assert open_descriptors() == before
+
+
+def test_a_folder_is_read_where_that_is_allowed(tree: Path, way: str) -> None:
+    before = open_descriptors()
+    with (
+        Directory(tree).folder(["folder"]) as folder,
+        folder.readable() as place,
+        os.scandir(place) as entries,
+    ):
+        assert sorted([entry.name for entry in entries]) == ["deep", "link-up"]
+    assert open_descriptors() == before
+
+
+def test_a_file_whose_status_cannot_be_had_does_not_stay_open(
+    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> os.stat_result:
+        raise OSError(errno.EIO, "broken")
+
+    before = open_descriptors()
+    with Directory(tree).folder() as folder, monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", fail)
+        with pytest.raises(HTTPError) as refusal:
+            folder.open("file")
+    assert refusal.value.status == 503
+    assert open_descriptors() == before
+
+
+def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
+    before = open_descriptors()
+    folder = Directory(tree).open(["folder", "deep"])
+    descriptor, _ = folder.open("file")
+    os.close(descriptor)
+    descriptor, _ = folder.reopen("file")
+    with os.fdopen(descriptor, "rb") as file:
+        assert file.read() == b"deep"
+    folder.close()
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("name", ["link-to-file", "link-out", "folder", "fifo", "gone"])
+def test_what_is_opened_again_has_to_be_a_regular_file_still(
+    tree: Path, way: str, name: str
+) -> None:
+    with Directory(tree).folder() as folder:
+        before = open_descriptors()
+        with pytest.raises((HTTPError, OSError)):
+            folder.reopen(name)
+        assert open_descriptors() == before
+
+
+# What the system says, and what clients hear of it
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (errno.ENOENT, 404),
+        (errno.ENOTDIR, 404),
+        (errno.ELOOP, 404),
+        (errno.ENAMETOOLONG, 404),
+        (errno.EISDIR, 404),
+        (errno.ENXIO, 404),
+        (errno.ENODEV, 404),
+        (errno.EINVAL, 404),
+        (errno.EACCES, 403),
+        (errno.EPERM, 403),
+        (errno.EROFS, 403),
+        (errno.EFBIG, 413),
+        (errno.EMFILE, 503),
+        (errno.ENFILE, 503),
+        (errno.ENOSPC, 507),
+        (errno.EDQUOT, 507),
+        (errno.EIO, 503),  # a broken disk
+        (errno.ESTALE, 503),  # a server that has forgotten what it served
+        (errno.ETIMEDOUT, 503),
+        (errno.EHOSTDOWN, 503),
+        (errno.ENOTCONN, 503),  # a program that was one, and has ended
+        (errno.ENOMEM, 503),
+    ],
+    ids=lambda value: errno.errorcode[value] if value < 200 else str(value),
+)
+def test_what_the_system_says_becomes_a_status(number: int, status: int) -> None:
+    error = OSError(number, os.strerror(number), "/a/path/of/ours")
+    with pytest.raises(HTTPError) as refusal, refusing():
+        raise error
+    assert refusal.value.status == status
+    assert refusal.value.__cause__ is error  # for the log
+    assert "/a/path/of/ours" not in refusal.value.detail  # and not for the client
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.EAGAIN, None])
+def test_a_fault_of_ours_is_no_refusal_and_nor_is_a_lease(number: int | None) -> None:
+    with pytest.raises(OSError, match="ours") as failure, refusing():
+        raise OSError(number, "ours") if number else OSError("ours")
+    assert failure.value.errno == number
+
+
+def test_a_refusal_goes_through_as_it_is() -> None:
+    refusal = HTTPError(409, "busy")
+    with pytest.raises(HTTPError) as passed, refusing():
+        raise refusal
+    assert passed.value is refusal
+
+
+# Names
+
+
+@pytest.mark.parametrize("middle", ["", "0123", "x.part"])
+def test_parts_are_known_by_their_names(middle: str) -> None:
+    assert is_part(f"{PART_PREFIX}{middle}{PART_SUFFIX}")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "0123", f"{PART_PREFIX}0123", f"0123{PART_SUFFIX}", f"x{PART_PREFIX}{PART_SUFFIX}"]
+)
+def test_other_names_are_no_parts(name: str) -> None:
+    assert not is_part(name)
+
+
+@pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
+def test_odd_names_are_names(name: str) -> None:
+    check_name(name, Allow.HIDDEN)

@@ -1,0 +1,558 @@
+"""The short way past h11: never another way than h11's."""
+
+from collections.abc import Sequence
+
+import h11
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.http1.exchange import closing
+from trio_http.http1.fast_path import (
+    CHUNKED,
+    CLOSING,
+    PlainRequest,
+    answer_to,
+    chunk_of,
+    head_of,
+    recognise,
+    streamed_head,
+    without_length,
+)
+from trio_http.http1.strict import check_head
+from trio_http.semantics.bodies import Body, FileSlice, Stream
+from trio_http.semantics.errors import reason_of
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Response
+from trio_http.semantics.selection import frame
+
+LIMITS = Limits()
+BROWSER = (
+    b"GET /a%20b/c?d=e&f HTTP/1.1\r\n"
+    b"Host: localhost:4221\r\n"
+    b"Connection: keep-alive\r\n"
+    b'sec-ch-ua: "Chromium";v="156"\r\n'
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
+    b"Accept: text/html,*/*;q=0.8\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\n"
+    b"Upgrade-Insecure-Requests: 1\r\n"
+    b"Cookie: a=b; c=d\r\n"
+    b'If-None-Match: "x"\r\n'
+    b"\r\n"
+)
+
+
+def head(line: bytes, *fields: bytes) -> bytes:
+    return b"\r\n".join((line, *fields, b"", b""))
+
+
+GET = b"GET / HTTP/1.1"
+HOST = b"Host: x"
+
+
+def recognised(sent: bytes | bytearray) -> PlainRequest:
+    request = recognise(sent, LIMITS)
+    assert request is not None
+    return request
+
+
+def test_a_plain_request_is_taken_apart() -> None:
+    request = recognised(BROWSER)
+    assert request.head == BROWSER
+    assert request.line == b"GET /a%20b/c?d=e&f HTTP/1.1"
+    assert (request.method, request.target) == (b"GET", b"/a%20b/c?d=e&f")
+    assert Headers.parse(request.fields)["accept-encoding"] == "gzip, deflate, br, zstd"
+    assert (request.length, request.closes, request.expects) == (0, False, False)
+
+
+@pytest.mark.parametrize("behind", [b"", b"G", BROWSER, b"\x00", b"\r\n"])
+def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
+    request, alone = recognised(bytearray(BROWSER + behind)), recognised(BROWSER)
+    for name in PlainRequest.__slots__:
+        assert getattr(request, name) == getattr(alone, name)
+
+
+@pytest.mark.parametrize(
+    ("sent", "closes"),
+    [
+        (head(GET, HOST), False),
+        (head(b"HEAD /x HTTP/1.1", b"Host: [::1]:80"), False),
+        (head(b"DELETE /x HTTP/1.1", b"Host: a.example:4221"), False),
+        (head(GET, b"Host: 127.0.0.1:54321"), False),  # as the tests of others have it
+        (head(GET, b"Host: 127.0.0.1:65000"), False),
+        (head(GET, b"Host: " + b"x" * 255), False),
+        (head(b"OPTIONS /x HTTP/1.1", HOST, b"Connection: close"), True),
+        (head(GET, HOST, b"connection: keep-alive"), False),
+        (head(GET, b"host:x", b"CONNECTION:close"), True),
+        (head(GET, b"Connection: close", b"X: y", HOST, b"Z: 1"), True),
+        (head(GET, HOST, b"X:"), False),
+        (head(GET, HOST, b"X:\t \xe9 "), False),
+    ],
+)
+def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an expected value
+    assert recognised(sent).closes == closes
+
+
+@pytest.mark.parametrize(
+    ("sent", "length"),
+    [
+        (head(b"POST / HTTP/1.1", HOST), 0),
+        (head(b"POST / HTTP/1.1", HOST, b"Content-Length: 0"), 0),
+        (head(b"PUT /x HTTP/1.1", HOST, b"content-length:5", b"Content-Type: text/plain"), 5),
+        (head(b"PATCH / HTTP/1.1", b"CONTENT-LENGTH: 12345678901234567", HOST), 12345678901234567),
+        (head(GET, HOST, b"Content-Length: 3"), 3),  # no meaning, but a length (RFC 9110 9.3.1)
+    ],
+)
+def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
+    request, bare = recognised(sent), recognised(without_length(sent))
+    assert request.length == length
+    assert (bare.line, bare.method, bare.target) == (request.line, request.method, request.target)
+    assert (bare.length, bare.expects) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expects"),
+    [
+        (head(b"PUT / HTTP/1.1", HOST, b"Content-Length: 5"), False),
+        (head(b"PUT / HTTP/1.1", HOST, b"Content-Length: 5", b"Expect: 100-continue"), True),
+        (head(b"PUT / HTTP/1.1", b"expect:100-CONTINUE", b"Content-Length: 5", HOST), True),
+        (head(b"PUT / HTTP/1.1", b"Expect: 100-continue", HOST, b"Content-Length: 5"), True),
+    ],
+)
+def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001 - an expected value
+    request = recognised(sent)
+    assert (request.length, request.expects) == (5, expects)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        # So many bytes, and no doubt how many: RFC 9112 6.
+        head(GET, HOST, b"Content-Length:"),
+        head(GET, HOST, b"Content-Length: 03"),
+        head(GET, HOST, b"Content-Length: +3"),
+        head(GET, HOST, b"Content-Length: 3 "),
+        head(GET, HOST, b"Content-Length: 3, 3"),
+        head(GET, HOST, b"Content-Length: 1234567890123456789"),
+        head(GET, HOST, b"Content-Length: 3", b"Content-Length: 3"),
+        head(GET, b"content-length: 3", HOST, b"Content-Length: 3"),
+        head(GET, HOST, b"Content-Length: 5", b"Content-Length: 0"),
+        head(GET, b"Content-Length: 5", b"content-length:0", HOST),
+        head(GET, b"Content-Length: 0", HOST, b"Content-Length: 5"),
+        head(GET, b"Content-Length: 5", b"Connection: close", HOST, b"Content-Length: 0"),
+        head(GET, HOST, b"Content-Length : 3"),
+        head(GET, HOST, b"Transfer-Encoding: chunked"),
+        head(GET, HOST, b"transfer-encoding: gzip"),
+        head(GET, HOST, b"Expect: 100-continue"),  # of what?
+        head(GET, HOST, b"Content-Length: 0", b"Expect: 100-continue"),
+        head(GET, HOST, b"Content-Length: 5", b"Expect: 100-continue, x"),
+        head(GET, HOST, b"Content-Length: 5", b"Expect: 100-continue "),
+        head(GET, HOST, b"Content-Length: 5", b"Expect: 200-ok"),
+        # Nothing expected (RFC 9110 10.1.1), as curl -H 'Expect;' says it, and what
+        # looks like a blank line behind it is the beginning of the body.
+        head(b"PUT / HTTP/1.1", HOST, b"Content-Length: 5", b"Expect:"),
+        head(b"PUT / HTTP/1.1", HOST, b"Expect:", b"Content-Length: 5"),
+        head(b"PUT / HTTP/1.1", b"Content-Length: 7", b"Expect:", HOST),
+        head(b"POST / HTTP/1.1", HOST, b"Content-Length: 7", b"Expect:") + b"helloXY",
+        head(GET, HOST, b"Connection:"),
+        head(GET, HOST, b"Connection:", b"X: y"),
+        head(GET, HOST, b"Trailer: x"),
+        head(GET, HOST, b"TE: trailers"),
+        # The connection's matters: RFC 9110 7.6 and 7.8.
+        head(GET, HOST, b"Upgrade: websocket"),
+        head(GET, HOST, b"Connection: upgrade"),
+        head(GET, HOST, b"Connection: close, x"),
+        head(GET, HOST, b"Connection: CLOSE"),
+        head(GET, HOST, b"HTTP2-Settings: x"),
+        head(GET, HOST, b"Proxy-Connection: keep-alive"),
+        # Other forms and versions: RFC 9112 2.3 and 3.2.
+        head(b"GET / HTTP/1.0", HOST),
+        head(b"GET / HTTP/2.0", HOST),
+        head(b"get / HTTP/1.1", HOST),
+        head(b"OPTIONS * HTTP/1.1", HOST),
+        head(b"GET http://x/ HTTP/1.1", HOST),
+        head(b"CONNECT x:1 HTTP/1.1", HOST),
+        head(b"GET /# HTTP/1.1", HOST),
+        head(b"GET /% HTTP/1.1", HOST),
+        head(b"GET /%4 HTTP/1.1", HOST),
+        head(b"GET /a%41b%4x HTTP/1.1", HOST),
+        head(b"GET /a%41%% HTTP/1.1", HOST),
+        head(b"GET  / HTTP/1.1", HOST),
+        head(b"GET /\xe9 HTTP/1.1", HOST),
+        # Exactly one Host, and that well-formed: RFC 9112 3.2.
+        head(GET),
+        head(GET, HOST, HOST),
+        head(GET, HOST, b"host: y"),
+        head(GET, HOST, b"X: y", HOST),
+        head(GET, b"Host:"),
+        head(GET, b"Host: a, b"),
+        head(GET, b"Host: a@b"),
+        head(GET, b"Host: a:99999"),
+        head(GET, b"Host : a"),
+        head(GET, b"Host: [::2]"),  # an address, but most things in brackets are none
+        head(GET, b"Host: [1::2::3]"),
+        head(GET, b"Host: [:]"),
+        head(GET, b"Host: []"),
+        head(GET, b"Host: [::1"),
+        head(GET, b"Host: [::1]x"),
+        head(GET, b"Host: [::1]:"),
+        # Lines that are none: RFC 9112 2.2, 5.1, 5.2.
+        head(GET, HOST, b"X : y"),
+        head(GET, HOST, b" folded"),
+        head(GET, HOST, b" folded: as a field"),
+        head(GET, b" X: y", HOST),
+        head(GET, HOST, b"X: y", b" X: y", b"Z: 1"),
+        head(GET, HOST, b"Connection: keep-alive", b"\tX: y"),
+        head(GET, HOST, b"X: a\nY: b"),
+        head(GET, HOST, b"X: a\rb"),
+        head(GET, HOST, b"X: \x00"),
+        head(GET, HOST, b"X: \x7f"),
+        head(GET, HOST, b"no colon"),
+        head(GET, HOST)[:-2],
+        # Sizes: 414 and 431 are said elsewhere.
+        head(b"GET /" + b"x" * LIMITS.target + b" HTTP/1.1", HOST),
+        head(GET, HOST, *[b"X: y"] * LIMITS.fields),
+        head(GET, HOST, b"X: " + b"y" * LIMITS.head),
+        head(GET, b"Host: " + b"x" * 256),
+    ],
+)
+def test_what_is_left_to_h11(sent: bytes) -> None:
+    assert recognise(sent, LIMITS) is None
+
+
+# As long as a head may be, and wrong where it ends: if the expression tried these in
+# more ways than one, the test would not come to an end.
+@pytest.mark.parametrize(
+    ("start", "repeated", "end"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"a:\r\n", b"\x00\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\n", b"a: b\r\n", b"Host: /\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\n", b"Connection: close\r\n", b"Host: x\r\nTE: x\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA:", b" ", b"\x00\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"a", b"\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: ", b"1", b"\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: ", b"a.", b"/\r\n\r\n"),
+        (b"GET /", b"%41", b"% HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (b"GET /", b"a%41", b" HTTP/1.2\r\nHost: x\r\n\r\n"),
+        (b"GET /", b"a", b"\x00 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ],
+)
+def test_no_head_is_read_in_more_ways_than_one(start: bytes, repeated: bytes, end: bytes) -> None:
+    times = LIMITS.head // len(repeated)
+    assert recognise(start + repeated * times + end, LIMITS) is None
+
+
+# Fields near the edges of the grammar, and anything else in between.
+_LINES = st.one_of(
+    st.sampled_from(
+        [
+            HOST,
+            b"Host: y:80",
+            b"Connection: close",
+            b"connection: keep-alive",
+            b"Connection: keep-alive, close",
+            b"Content-Length: 3",
+            b"Transfer-Encoding: chunked",
+            b"Expect: 100-continue",
+            b"Upgrade: h2c",
+            b"X:  a  ",
+            b"X:a\tb",
+            b"X: \xff",
+            b"X : a",
+            b" X: a",
+            b"X: a\r",
+            b"X: a\nY: b",
+            b"te: trailers",
+        ]
+    ),
+    st.binary(max_size=12),
+    st.from_regex(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,6}:[\t -~\x80-\xff]{0,8}", fullmatch=True),
+)
+_REQUEST_LINES = st.one_of(
+    st.sampled_from([GET, b"HEAD /?%41 HTTP/1.1", b"OPTIONS /x HTTP/1.1", b"TRACE / HTTP/1.1"]),
+    st.from_regex(rb"(GET|HEAD|DELETE|OPTIONS|get) /[!-~]{0,8} HTTP/1\.[0-9]", fullmatch=True),
+    st.binary(max_size=20),
+)
+
+
+def compare(sent: bytes, plain: PlainRequest) -> None:
+    """See that what was recognised is what the stricter rules take and h11 reads."""
+    whole, length = plain.head, plain.length
+    assert sent.startswith(whole)
+    assert whole.startswith(plain.line + b"\r\n")
+    check_head(whole, LIMITS)
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(whole)
+    request = connection.next_event()
+    assert isinstance(request, h11.Request)
+    assert (request.method, request.target) == (plain.method, plain.target)
+    assert request.http_version == b"1.1"
+    assert tuple(request.headers.raw_items()) == Headers.parse(plain.fields).raw
+    assert connection.they_are_waiting_for_100_continue == plain.expects
+    if 0 < length < 1000:  # the body is so many bytes, and the next request follows
+        connection.receive_data(b"x" * length + b"GET")
+        data = connection.next_event()
+        assert isinstance(data, h11.Data)
+        assert data.data == b"x" * length
+        assert isinstance(connection.next_event(), h11.EndOfMessage)
+        assert connection.trailing_data == (b"GET", False)
+    elif length:
+        assert connection.next_event() is h11.NEED_DATA
+        return
+    else:
+        assert isinstance(connection.next_event(), h11.EndOfMessage)
+    connection.send(h11.Response(status_code=204, headers=[]))
+    connection.send(h11.EndOfMessage())
+    assert (connection.our_state is h11.MUST_CLOSE) == plain.closes
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_REQUEST_LINES, st.just(HOST) | _LINES, st.lists(st.just(HOST) | _LINES, max_size=4))
+def test_whatever_is_plain_h11_and_the_stricter_rules_read_alike(
+    line: bytes, first: bytes, lines: Sequence[bytes]
+) -> None:
+    sent = head(line, first, *lines)
+    if (plain := recognise(sent, LIMITS)) is not None:
+        compare(sent, plain)
+
+
+_PLAIN_LINES = st.one_of(
+    st.from_regex(
+        rb"(X-[A-Za-z]{0,4}|accept|Cookie|Hos|Tea):[ \t]{0,2}[!-~\x80-\xff]{0,8}[ \t]?",
+        fullmatch=True,
+    ),
+    st.sampled_from(
+        [
+            b"Connection: keep-alive",
+            b"connection: close",
+            b"CONNECTION:close",
+            b"Content-Type: text/plain",
+        ]
+    ),
+)
+_PLAIN_LENGTHS = st.builds(
+    b"%b%d".__mod__,
+    st.tuples(st.sampled_from([b"Content-Length: ", b"content-length:"]), st.integers(0, 10**17)),
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.from_regex(
+        rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /([!-\"$&-~]|%[0-9A-Fa-f]{2}){0,8} HTTP/1\.1",
+        fullmatch=True,
+    ),
+    st.lists(_PLAIN_LINES, max_size=3),
+    st.from_regex(rb"(?i:host): ?([a-z.]{1,9}|\[::1\])(:[0-9]{1,4})?", fullmatch=True),
+    st.one_of(
+        st.lists(_PLAIN_LENGTHS, max_size=1),
+        st.permutations([b"Content-Length: 9", b"Expect: 100-continue"]),
+    ),
+    st.lists(_PLAIN_LINES, max_size=3),
+    st.binary(max_size=20),
+)
+def test_what_clients_usually_send_is_plain_and_read_alike(  # noqa: PLR0917 - parts of a request
+    line: bytes,
+    before: list[bytes],
+    host: bytes,
+    length: list[bytes],
+    after: list[bytes],
+    behind: bytes,
+) -> None:
+    sent = head(line, *before, host, *length, *after) + behind
+    compare(sent, recognised(sent))
+
+
+UPLOAD = head(
+    b"PUT /files/%C3%A4?x HTTP/1.1",
+    b"Host: [::1]:4221",
+    b"Content-Length: 12",
+    b"Expect: 100-continue",
+    b"Connection: close",
+    b"If-Match: *",
+)
+
+
+SLIPS = (
+    *(b"", b"\r", b"\n", b"\r\n", b"\r\n ", b" ", b"\t", b":", b"%", b"a", b"0"),
+    *(b"\x00", b"\x7f", b"\xe9"),
+    *(b"Host: y\r\n", b"Connection: close\r\n", b"Content-Length: 12\r\n", b"Te: x\r\n"),
+)
+
+
+@pytest.mark.parametrize("sent", [BROWSER, UPLOAD], ids=["browser", "upload"])
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_plain_head_with_a_slip_in_it_is_read_alike_or_left_to_h11(
+    sent: bytes, slip: bytes
+) -> None:
+    for position in range(len(sent)):
+        for left_out in (0, 1, 2):
+            slipped = sent[:position] + slip + sent[position + left_out :]
+            if (plain := recognise(slipped, LIMITS)) is not None:
+                compare(slipped, plain)
+
+
+_FIELDS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                (b"Content-Length", b"5"),
+                (b"content-length", b"0"),
+                (b"Content-Length", b"05"),
+                (b"Connection", b"close"),
+                (b"Connection", b"keep-alive"),
+                (b"Transfer-Encoding", b"chunked"),
+                (b"Host", b"x"),
+                (b"Date", b"Fri, 20 Nov 2026 15:00:00 GMT"),
+            ]
+        ),
+        st.tuples(
+            st.from_regex(rb"[A-Za-z-]{1,8}", fullmatch=True),
+            st.from_regex(rb"([!-~\x80-\xff]([\t -~]{0,5}[!-~])?)?", fullmatch=True),
+        ),
+    ),
+    max_size=4,
+)
+
+
+async def _nothing(_send: object) -> None: ...
+
+
+_BODIES: st.SearchStrategy[Body] = st.one_of(
+    st.binary(max_size=300),
+    st.builds(FileSlice, st.just(3), st.integers(0, 9), st.integers(0, 2**50)),
+    st.just(Stream(_nothing)),
+)
+
+
+def h11_says(method: bytes, response: Response) -> tuple[bytes, bool]:
+    """The head of a framed response as h11 writes it, and whether it is the last."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(method + b" / HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.next_event()
+    connection.next_event()
+    reason = reason_of(response.status).encode()
+    fields = list(response.headers.raw)
+    head = connection.send(h11.Response(status_code=response.status, headers=fields, reason=reason))
+    assert head is not None
+    assert isinstance(response.body, bytes | FileSlice)
+    if length := len(response.body):
+        connection.send_with_data_passthrough(h11.Data(data=Sized(length)))  # type: ignore[arg-type]
+    assert connection.send(h11.EndOfMessage()) == b""
+    return head, connection.our_state is h11.MUST_CLOSE
+
+
+class Sized:
+    """Something of a length, which is all that h11 wants to know of data."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.sampled_from([b"GET", b"HEAD"]),
+    st.sampled_from([200, 201, 204, 205, 206, 304, 404]) | st.integers(100, 1100),
+    _FIELDS,
+    _BODIES,
+    st.booleans(),
+)
+def test_whatever_is_answered_plainly_is_what_framing_and_h11_make_of_it(
+    method: bytes,
+    status: int,
+    fields: list[tuple[bytes, bytes]],
+    body: Body,
+    is_last: bool,  # noqa: FBT001 - a generated value
+) -> None:
+    request = recognised(head(method + b" / HTTP/1.1", HOST))
+    response = Response(status, Headers.received(fields), body)
+    date = "Fri, 20 Nov 2026 15:00:00 GMT"
+    lines = b"Date: %b\r\n%b" % (date.encode(), CLOSING if is_last else b"")
+    answer = answer_to(request, response, lines)
+    if answer is None:
+        return
+    framed = frame(response, method.decode())
+    framed = framed.with_headers(framed.headers.defaulting("Date", date))
+    written, closes = h11_says(method, closing(framed) if is_last else framed)
+    assert answer == (written, framed.body)
+    assert closes == is_last
+
+
+def plain_get(method: bytes = b"GET") -> PlainRequest:
+    return recognised(head(method + b" / HTTP/1.1", HOST))
+
+
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        (101, {}),  # no final response
+        (1000, {}),  # no status
+        (200, {"Content-Length": "1"}),  # has to be looked at
+        (200, {"Transfer-Encoding": "chunked"}),
+        (200, {"Host": "x"}),  # h11 would put it first
+        (200, {"Connection": "close"}),  # and this last
+        (200, {"connection": "x"}),
+        (200, {"Date": "Fri, 20 Nov 2026 15:00:00 GMT"}),  # which there should be only once
+    ],
+)
+def test_heads_that_are_left_to_h11(status: int, fields: dict[str, str]) -> None:
+    response = Response(status, fields, b"1")
+    assert head_of(status, response.headers.raw, 1, b"") is None
+    assert answer_to(plain_get(), response, b"") is None
+
+
+def test_an_answer_says_what_it_was_told() -> None:
+    response = Response(200, {"Content-Type": "text/plain"}, b"hello")
+    written = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nX: y\r\n\r\n"
+    assert answer_to(plain_get(), response, b"X: y\r\n") == (written, b"hello")
+    assert answer_to(plain_get(b"HEAD"), response, b"X: y\r\n") == (written, b"")
+
+
+@pytest.mark.parametrize(
+    ("status", "written"),
+    [
+        (204, b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (205, b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"),
+        (304, b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+    ],
+)
+def test_what_has_no_content_has_none(status: int, written: bytes) -> None:
+    assert answer_to(plain_get(), Response(status, (), b"hello"), b"") == (written, b"")
+
+
+def test_a_body_of_unknown_length_is_left_to_h11() -> None:
+    assert answer_to(plain_get(), Response(200, (), Stream(_nothing)), b"") is None
+
+
+async def _some(_send: object) -> None: ...
+
+
+def test_a_streamed_answer_is_in_chunks() -> None:
+    response = Response(200, {"A": "b"}, Stream(_some))
+    lines = b"X: y\r\n" + CHUNKED
+    assert streamed_head(plain_get(), response, lines) == (
+        b"HTTP/1.1 200 OK\r\nA: b\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    assert chunk_of(b"x" * 26) == (b"1a\r\n", b"x" * 26, b"\r\n")
+    assert chunk_of(b"") == ()
+    assert chunk_of(FileSlice(3, 0, 16)) == (b"10\r\n", FileSlice(3, 0, 16), b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "response"),
+    [
+        (b"HEAD", Response(200, (), Stream(_some))),
+        (b"GET", Response(204, (), Stream(_some))),
+        (b"GET", Response(304, (), Stream(_some))),
+        (b"GET", Response(200, (), Stream(_some), trailers=dict)),
+        (b"GET", Response(200, (), Stream(_some, length=3))),
+        (b"GET", Response(200, (), b"hello")),
+        (b"GET", Response(200, {"Transfer-Encoding": "chunked"}, Stream(_some))),
+    ],
+)
+def test_streams_that_are_left_to_h11(method: bytes, response: Response) -> None:
+    assert streamed_head(plain_get(method), response, b"") is None

@@ -1,0 +1,342 @@
+"""Waiting for a next request: for how long, until when, and in whose favour no longer."""
+
+from collections.abc import Iterable
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from trio_http.http1.keep_alive import SETTLED, Idle
+
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 30
+
+
+class Waiting:
+    """A connection that notes when it was told to wait no longer."""
+
+    def __init__(self) -> None:
+        self.unread = False
+        self.interrupted: list[float] = []
+
+    def interrupt(self) -> None:
+        self.interrupted.append(trio.current_time())
+
+    def has_unread(self) -> bool:
+        return self.unread
+
+
+def waiting(number: int) -> list[Waiting]:
+    return [Waiting() for _ in range(number)]
+
+
+def times(connections: Iterable[Waiting]) -> list[list[float]]:
+    return [connection.interrupted for connection in connections]
+
+
+async def test_nobody_waits_longer_than_they_have_time(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    first, second, third = connections = waiting(3)
+    assert idle.join(first, trio.current_time())
+    await trio.sleep(3)
+    assert idle.join(second, trio.current_time())
+    assert idle.join(third, trio.current_time())
+    await trio.sleep(100)
+    assert times(connections) == [[10], [13], [13]]
+
+
+class StandingClock(trio.abc.Clock):
+    """A clock that shows what it is set to, to the last digit."""
+
+    now = 0.0
+
+    def start_clock(self) -> None:
+        """Nothing to do."""
+
+    def current_time(self) -> float:
+        return self.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        return 0 if deadline <= self.now else PATIENCE
+
+
+@pytest.fixture
+def standing_clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.mark.parametrize("patience", [75, 0.1, 1 / 3])
+async def test_wait_ends_at_the_very_moment_for_which_the_watch_sleeps(
+    standing_clock: StandingClock, patience: float
+) -> None:
+    # Sums of binary fractions are rounded: half of these starts show another end
+    # to whoever subtracts than to whoever adds.
+    for hundredths in range(1, 1000):
+        idle, (connection,) = Idle(patience), waiting(1)
+        async with trio.open_nursery() as nursery:
+            standing_clock.now = hundredths / 100
+            idle.join(connection, standing_clock.now)
+            nursery.start_soon(idle.watch)
+            await trio.lowlevel.checkpoint()
+            standing_clock.now = due = hundredths / 100 + patience
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert connection.interrupted == [due]
+
+
+async def test_whoever_has_left_is_left_alone(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    connections = waiting(2)
+    for connection in connections:
+        idle.join(connection, trio.current_time())
+    await trio.sleep(9)
+    idle.leave(connections[0])
+    idle.leave(connections[0])  # as at the end of a connection, whether it waits or not
+    await trio.sleep(100)
+    assert times(connections) == [[], [10]]
+
+
+async def test_time_begins_anew_with_each_wait(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    busy, other = connections = waiting(2)
+    idle.join(busy, trio.current_time())
+    idle.join(other, trio.current_time())
+    for _ in range(5):
+        await trio.sleep(9)
+        idle.leave(busy)
+        await trio.sleep(100)  # an exchange has all the time that it needs
+        idle.join(busy, trio.current_time())
+    await trio.sleep(100)
+    assert times(connections) == [[5 * 109 + 10], [10]]
+
+
+async def test_who_comes_while_nobody_waits_is_not_forgotten(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(10)
+    nursery.start_soon(idle.watch)
+    await trio.sleep(25)
+    (late,) = waiting(1)
+    idle.join(late, trio.current_time())
+    await trio.sleep(100)
+    assert late.interrupted == [35]
+
+
+async def test_patience_may_be_without_end(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(float("inf"))
+    nursery.start_soon(idle.watch)
+    (patient,) = waiting(1)
+    idle.join(patient, trio.current_time())
+    await trio.sleep(10**6)
+    assert patient.interrupted == []
+
+
+async def test_ending_wakes_all_who_wait(autojump_clock: MockClock) -> None:
+    idle = Idle(10)
+    first, second, gone = connections = waiting(3)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(idle.watch)
+        await wait_all_tasks_blocked()
+        for connection in connections:
+            idle.join(connection, trio.current_time())
+        idle.leave(gone)
+        idle.end()
+    # The nursery has ended, so nobody watches any more.
+    assert times([first, second, gone]) == [[0], [0], []]
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+async def test_after_the_end_nobody_should_wait(
+    is_watched: bool,  # noqa: FBT001 - one of two cases
+    autojump_clock: MockClock,
+) -> None:
+    idle = Idle(10)
+    before = idle.ending
+    idle.end()
+    if is_watched:
+        await idle.watch()  # which returns at once
+    assert (before, idle.ending) == (False, True)
+    assert not idle.join(Waiting(), trio.current_time())
+    assert trio.current_time() == 0
+
+
+# Newcomers
+
+
+def joined(idle: Idle, number: int) -> list[Waiting]:
+    """Connections that begin to wait now, one after the other."""
+    connections = waiting(number)
+    for connection in connections:
+        idle.join(connection, trio.current_time())
+    return connections
+
+
+async def test_newcomers_take_the_places_of_those_who_have_waited_longest(
+    autojump_clock: MockClock,
+) -> None:
+    idle = Idle(75)
+    connections = joined(idle, 1)
+    await trio.sleep(3)
+    connections += joined(idle, 2)
+    await trio.sleep(SETTLED)
+    now = trio.current_time()
+    for number in (1, 2):
+        with trio.move_on_after(0):
+            await idle.make_room(now)
+        assert times(connections) == [[now]] * number + [[]] * (3 - number)
+
+
+async def test_whoever_was_answered_a_moment_ago_is_left_alone_for_another(
+    autojump_clock: MockClock,
+) -> None:
+    idle = Idle(75)
+    (connection,) = joined(idle, 1)
+    await trio.sleep(SETTLED / 4)
+    start = trio.current_time()
+    await idle.make_room(start)  # it says when to call again
+    assert trio.current_time() == SETTLED
+    assert connection.interrupted == []
+    await idle.make_room(start)
+    assert connection.interrupted == [SETTLED]
+
+
+async def test_whoever_has_sent_something_is_passed_over(autojump_clock: MockClock) -> None:
+    idle = Idle(75)
+    connections = joined(idle, 3)
+    connections[0].unread = connections[2].unread = True
+    await trio.sleep(SETTLED)
+    with trio.move_on_after(1):
+        while True:
+            await idle.make_room(SETTLED)
+    assert times(connections) == [[], [SETTLED], []]
+
+
+async def test_a_newcomer_is_told_when_a_connection_has_ended(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(75)
+    (connection,) = joined(idle, 1)
+    await trio.sleep(10)
+    told = []
+
+    async def make_room() -> None:
+        await idle.make_room(10)
+        told.append(trio.current_time())
+
+    idle.room_made()  # nobody waits for that yet
+    nursery.start_soon(make_room)
+    await wait_all_tasks_blocked()
+    assert (connection.interrupted, told) == ([10], [])
+    idle.room_made()
+    await wait_all_tasks_blocked()
+    assert told == [10]
+
+
+async def test_a_newcomer_need_not_wait_for_whoever_has_begun_a_request_after_all(
+    autojump_clock: MockClock,
+) -> None:
+    idle = Idle(75)
+    connections = joined(idle, 2)
+    await trio.sleep(10)
+    await idle.make_room(10)  # nobody ends
+    await idle.make_room(10)
+    assert times(connections) == [[10], [10 + SETTLED]]
+
+
+async def test_where_nobody_is_idle_responses_are_the_last_after_a_while(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle, endings = Idle(75), []
+
+    async def wait_for_room() -> None:
+        for _ in range(2):
+            await idle.make_room(0)
+        endings.append(idle.ending)
+
+    nursery.start_soon(wait_for_room)
+    for seconds in (SETTLED * 0.9, SETTLED, 1000):
+        await trio.sleep(seconds)
+        endings.append(idle.ending)
+    idle.room_made()
+    await wait_all_tasks_blocked()
+    assert endings == [False, True, True, False]
+
+
+async def test_whoever_becomes_idle_while_a_newcomer_waits_is_the_next_to_go(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle, (connection,) = Idle(75), waiting(1)
+
+    async def wait_for_room() -> None:
+        while True:
+            await idle.make_room(0)
+
+    nursery.start_soon(wait_for_room)
+    await trio.sleep(100)
+    # Its last response had left before it could say that it was the last.
+    assert idle.join(connection, trio.current_time())
+    await trio.sleep(100)
+    assert connection.interrupted == [100 + SETTLED]
+
+
+async def test_responses_are_the_last_until_no_newcomer_waits(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle = Idle(75)
+    await trio.sleep(SETTLED)
+
+    async def make_room(scope: trio.CancelScope) -> None:
+        with scope:
+            await idle.make_room(0)
+
+    scopes = [trio.CancelScope(), trio.CancelScope()]
+    for scope in scopes:
+        nursery.start_soon(make_room, scope)
+    await wait_all_tasks_blocked()
+    endings = [idle.ending]
+    for scope in scopes:
+        scope.cancel()
+        await wait_all_tasks_blocked()
+        endings.append(idle.ending)
+    assert endings == [True, True, False]
+
+
+async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: MockClock) -> None:
+    idle = Idle(75)
+    await trio.sleep(SETTLED)
+    idle.retire()
+    with trio.move_on_after(1):
+        await idle.make_room(0)
+    assert idle.ending
+    assert not idle.join(Waiting(), trio.current_time())
+
+
+async def test_room_can_be_waited_for_without_ending_a_wait(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    idle, made = Idle(75), trio.Event()
+    (connection,) = joined(idle, 1)
+    await trio.sleep(10)
+
+    async def wait_for_room() -> None:
+        await idle.wait_for_room()
+        made.set()
+
+    nursery.start_soon(wait_for_room)
+    await wait_all_tasks_blocked()
+    assert not made.is_set()
+    idle.room_made()
+    await made.wait()
+    assert connection.interrupted == []

@@ -1,0 +1,170 @@
+"""Bytes that were received, and heads cut out of them."""
+
+import socket
+from contextlib import closing
+
+import pytest
+import trio
+from trio.testing import (
+    MemoryReceiveStream,
+    memory_stream_one_way_pair,
+    wait_all_tasks_blocked,
+)
+
+from trio_http.http1.receive_buffer import Input
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.transport import splice
+from trio_http.transport.readiness import Levels
+from trio_http.transport.sockets import SocketTransport
+from trio_http.transport.splice import ROOM
+from trio_http.transport.stream import Transport, transport_of
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Nowhere(trio.abc.SendStream):
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        raise AssertionError(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        raise AssertionError
+
+
+def reading(stream: MemoryReceiveStream) -> Transport:
+    return transport_of(trio.StapledStream(Nowhere(), stream), Timeouts())
+
+
+def connect(limits: Limits = Limits()) -> tuple[Input, trio.testing.MemorySendStream]:  # noqa: B008
+    near, far = memory_stream_one_way_pair()
+    return Input(reading(far), limits), near
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n"])  # RFC 9112 2.2: one empty line is skipped
+async def test_a_request_begins_with_its_first_byte(before: bytes) -> None:
+    received, client = connect()
+    await client.send_all(before + b"G")
+    assert await received.wait_for_request()
+    assert received.unread == b"G"
+
+
+async def test_a_request_may_begin_byte_by_byte() -> None:
+    received, client = connect()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for byte in b"\r\n" + GET:
+                await client.send_all(bytes([byte]))
+                await trio.testing.wait_all_tasks_blocked()
+
+        assert await received.wait_for_request()
+        assert await received.next_head() == GET
+    assert received.line == b"GET / HTTP/1.1"
+    assert received.unread == b""
+
+
+async def test_a_second_empty_line_is_a_malformed_request() -> None:
+    received, client = connect()
+    await client.send_all(b"\r\n\r\n" + GET)
+    assert await received.wait_for_request()
+    assert received.unread.startswith(b"\r\nGET")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r"])
+async def test_an_end_before_a_request_is_no_request(sent: bytes) -> None:
+    received, client = connect()
+    await client.send_all(sent)
+    await client.aclose()
+    assert not await received.wait_for_request()
+    assert received.ended
+    assert not await received.receive_more()
+
+
+async def test_what_is_pipelined_begins_at_once_but_gives_others_their_turn() -> None:
+    received, client = connect()
+    await client.send_all(GET + GET)
+    assert await received.wait_for_request()
+    assert await received.next_head() == GET
+    with trio.testing.assert_checkpoints():
+        assert await received.wait_for_request()
+    assert await received.next_head() == GET
+
+
+async def test_a_head_that_ends_early_is_refused() -> None:
+    received, client = connect()
+    await client.send_all(GET[:-2])
+    await client.aclose()
+    assert await received.wait_for_request()
+    with pytest.raises(HTTPError) as refusal:
+        await received.next_head()
+    assert refusal.value.status == 400
+    assert received.line == b"GET / HTTP/1.1"
+
+
+async def test_the_line_of_what_is_refused_is_kept_for_the_record() -> None:
+    received, client = connect(Limits(target=10))
+    await client.send_all(b"nonsense\x00and more of it")
+    assert await received.wait_for_request()
+    with pytest.raises(HTTPError):
+        await received.next_head()
+    assert received.line == b"nonsense\x00a"
+
+
+async def test_a_false_alarm_is_no_request(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
+    rival = ours.dup()
+    begun = []
+
+    async def wait(connected: socket.socket) -> None:
+        connected.settimeout(0)
+        received = Input(SocketTransport(connected, Levels(connected)), Limits())
+        begun.append((await received.wait_for_request(), bytes(received.unread)))
+
+    with rival:
+        # Both are told of the one byte, and one of them comes too late for it.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, ours)
+            nursery.start_soon(wait, rival)
+            await wait_all_tasks_blocked()
+            theirs.send(b"1")
+            await wait_all_tasks_blocked()
+            assert begun == [(True, b"1")]
+            theirs.send(b"2")
+        assert begun == [(True, b"1"), (True, b"2")]
+
+
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_what_has_been_received_is_moved_before_what_has_not(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
+    received = Input(SocketTransport(ours, Levels(ours)), Limits())
+    pipe = received.open_pipe()
+    assert pipe is not None
+    with closing(pipe):
+        received.unread += b"hello"
+        theirs.send(b" world")
+        assert [received.move(pipe, size) for size in (3, ROOM, ROOM)] == [3, 2, 6]
+        assert received.move(pipe, ROOM) is None
+        theirs.send(b"!")
+        await received.readable()
+        assert received.move(pipe, ROOM) == 1
+        assert pipe.held == len(b"hello world!")
+        # Each piece has its places, so what is there already takes more than its bytes.
+        received.unread += bytes(ROOM)
+        moved = received.move(pipe, ROOM)
+        assert moved is not None
+        assert len(received.unread) == ROOM - moved > 0
+        assert received.move(pipe, ROOM) is None
+        assert len(received.unread) == ROOM - moved
+
+
+async def test_there_may_be_no_way_to_move_anything() -> None:
+    received, _ = connect()
+    assert received.open_pipe() is None

@@ -1,0 +1,67 @@
+"""What a connection tells, and what becomes of it unless somebody listens."""
+
+import logging
+
+import pytest
+
+from trio_http.http1.reports import (
+    Connected,
+    Crowded,
+    Disconnected,
+    Ending,
+    Event,
+    Failure,
+    NotAccepting,
+    Record,
+    report_failures,
+)
+
+
+def test_a_failure_goes_to_the_log_with_its_exception(caplog: pytest.LogCaptureFixture) -> None:
+    event = Failure("127.0.0.1:80", b"GET /caf\xe9 HTTP/1.1", ValueError("the app's own text"))
+    report_failures(event)
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("trio_http", logging.ERROR)
+    # The line is a client's: quoted, it can do nothing to a terminal or a log's format.
+    assert record.getMessage() == "127.0.0.1:80 'GET /café HTTP/1.1' failed"
+    assert record.exc_info is not None
+    assert record.exc_info[1] is event.error
+    assert "the app's own text" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Crowded(50), "all 50 connections are taken"),
+        (
+            NotAccepting(OSError(24, "Too many open files")),
+            "clients cannot be accepted: [Errno 24] Too many open files",
+        ),
+    ],
+)
+def test_a_lack_is_a_warning(event: Event, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    report_failures(event)
+    assert caplog.record_tuples == [("trio_http", logging.WARNING, text)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Connected("local"),
+        Record("local", b"GET / HTTP/1.1", None, 400, 0, 0.0, Ending.COMPLETE),
+        Record("local", b"GET / HTTP/1.1", None, 200, 5, 1.5, Ending.ABORTED),
+        Disconnected("local"),
+    ],
+)
+def test_whatever_else_happens_is_not_logged(
+    event: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    report_failures(event)
+    assert not caplog.records
+
+
+def test_events_are_values() -> None:
+    assert Connected("local") == Connected("local") != Connected("127.0.0.1:80")
+    with pytest.raises(AttributeError):
+        Connected("local").client = "somebody else"  # type: ignore[misc]

@@ -1,0 +1,160 @@
+"""What is gathered, and how it leaves."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from trio_http.http1.send_buffer import Output, rest_of
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import ClientDisconnected
+from trio_http.transport import page_cache
+from trio_http.transport.page_cache import read_slice
+
+
+class Calls:
+    """A transport that notes what it is told to send, and with how much patience."""
+
+    def __init__(self, room: float = math.inf) -> None:
+        self.made: list[tuple[str, bytes, float]] = []
+        self.room = room  # for so many bytes, after which the client is gone
+        self.passed = 0
+
+    async def readable(self) -> None:
+        raise AssertionError
+
+    def receive_now(self, size: int) -> bytes:
+        raise AssertionError(size)
+
+    @property
+    def scheme(self) -> str:
+        raise AssertionError
+
+    async def receive(self, size: int) -> bytes:
+        raise AssertionError(size)
+
+    def open_pipe(self) -> None:
+        raise AssertionError
+
+    def interrupt(self) -> None:
+        raise AssertionError
+
+    def has_unread(self) -> bool:
+        raise AssertionError
+
+    def send_at_once(self, data: bytes, behind: bytes = b"") -> int:
+        raise AssertionError(data, behind)
+
+    def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
+        raise AssertionError(head, piece)
+
+    async def send(self, data: bytes, patience: float) -> None:
+        self._take("send", data, patience)
+
+    async def send_file(self, piece: FileSlice, patience: float) -> None:
+        data = read_slice(piece.descriptor, piece.offset, piece.length)
+        self._take("send_file", data, patience)
+
+    def _take(self, how: str, data: bytes, patience: float) -> None:
+        taken = data[: int(min(self.room - self.passed, len(data)))]
+        self.passed += len(taken)
+        self.made.append((how, taken, patience))
+        if len(taken) < len(data):
+            raise ClientDisconnected
+
+    async def send_eof(self) -> bool:
+        raise AssertionError
+
+    def abort(self) -> None:
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        raise AssertionError
+
+
+async def test_what_is_gathered_leaves_at_once_and_once() -> None:
+    calls = Calls()
+    output = Output(calls, 3)
+    output.add((b"one ", b"two "))
+    output.add((b"three",))
+    assert calls.made == []
+    await output.flush()
+    await output.flush()
+    assert calls.made == [("send", b"one two three", 3)]
+
+
+async def test_a_short_part_of_a_file_that_is_in_memory_leaves_with_the_rest(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    calls = Calls()
+    output = Output(calls, 3)
+    with path.open("rb") as file:
+        output.add((b"one", FileSlice(file.fileno(), 5, 2), b"two"))
+        await output.flush()
+    expected: list[tuple[str, bytes, float]] = [("send", b"onea two", 3)]
+    if not page_cache.CAN_TELL_CACHED:
+        expected = [("send", b"one", 3), ("send_file", b"a ", 3), ("send", b"two", 3)]
+    assert calls.made == expected
+
+
+async def test_a_part_of_a_file_leaves_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    calls = Calls()
+    output = Output(calls, 3)
+    with path.open("rb") as file:
+        piece = FileSlice(file.fileno(), 5, 2)
+        output.add((b"one", piece, b"two", b"three", piece))
+        await output.flush()
+    assert calls.made == [
+        ("send", b"one", 3),
+        ("send_file", b"a ", 3),
+        ("send", b"twothree", 3),
+        ("send_file", b"a ", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "rest"),
+    [
+        (b"hello", 0, (b"head", b"hello")),
+        (b"hello", 3, (b"d", b"hello")),
+        (b"hello", 4, (b"hello",)),
+        (b"hello", 6, (b"llo",)),
+        (FileSlice(3, 10, 5), 1, (b"ead", FileSlice(3, 10, 5))),
+        (FileSlice(3, 10, 5), 4, (FileSlice(3, 10, 5),)),
+        (FileSlice(3, 10, 5), 7, (FileSlice(3, 13, 2),)),
+        (FileSlice(3, 10, 5), 9, ()),
+    ],
+)
+def test_what_is_left_follows_what_was_sent(
+    body: bytes | FileSlice, sent: int, rest: tuple[bytes | FileSlice, ...]
+) -> None:
+    assert rest_of((b"head", body), sent) == list(rest)
+
+
+@pytest.mark.parametrize("room", range(12))
+async def test_what_was_cut_off_stays_gathered(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    calls = Calls(room)
+    output = Output(calls, 3)
+    with path.open("rb") as file:
+        output.add((b"one", FileSlice(file.fileno(), 0, 4), b"two", b"", b"six"))
+        assert output.unsent == 13
+        with pytest.raises(ClientDisconnected):
+            await output.flush()
+        assert (calls.passed, output.unsent) == (room, 13 - room)
+        output.add((b"!",))
+        calls.room = math.inf
+        await output.flush()
+    assert b"".join([data for _, data, _ in calls.made]) == b"onefromtwosix!"
+    assert output.unsent == 0

@@ -1,0 +1,1226 @@
+"""Requests out of bytes, responses into bytes, and what is left between them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import h11
+import pytest
+import trio
+from trio.testing import (
+    MemoryReceiveStream,
+    MemorySendStream,
+    MockClock,
+    assert_checkpoints,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
+
+from trio_http.http1.exchange import closing
+from trio_http.http1.receive_buffer import PORTION
+from trio_http.http1.wire import Wire
+from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.messages import Response
+from trio_http.semantics.selection import frame
+from trio_http.testing import Client
+from trio_http.transport.page_cache import PIECE
+from trio_http.transport.stream import Transport, transport_of
+
+MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+PUT = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECTING = PUT.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+class Peer(Client):
+    """A client that can have the other end closed, too."""
+
+    def __init__(self, near: MemoryStream, transport: Transport) -> None:
+        super().__init__(near)
+        self.transport = transport
+
+
+def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple[Wire, Peer]:  # noqa: B008
+    near, far = memory_stream_pair()
+    transport = transport_of(far, Timeouts())
+    return Wire(transport, timeouts, limits), Peer(near, transport)
+
+
+def empty(status: int = 200) -> Response:
+    return Response(status, {"Content-Length": "0"})
+
+
+def stream_of(*pieces: bytes, length: int | None = None) -> Stream:
+    async def produce(send: Send) -> None:
+        for piece in pieces:
+            await send(piece)
+
+    return Stream(produce, length)
+
+
+async def read_body(wire: Wire) -> bytes:
+    pieces = []
+    while piece := await wire.body.receive():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def answered(wire: Wire) -> bool:
+    """Answer the request that comes next; whether there can be another after it."""
+    assert await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(empty())
+    return await wire.next_cycle()
+
+
+async def refusal_of(wire: Wire) -> HTTPError:
+    """Why the next request, or the rest of its body, is not taken."""
+    with pytest.raises(HTTPError) as refusal:
+        await wire.next_request()
+    return refusal.value
+
+
+async def all_sent(wire: Wire, client: Peer) -> bytes:
+    """Everything that the client is sent until the connection ends."""
+    await client.send_eof()
+    await wire.hang_up()
+    await client.transport.aclose()
+    return await client.rest()
+
+
+# A request begins
+
+
+async def test_a_request_begins_with_its_first_byte() -> None:
+    wire, client = connect()
+    await client.send(GET[:1])
+    assert await wire.input.wait_for_request()
+    await client.send(GET[1:])
+    assert (await wire.next_request()).method == b"GET"
+
+
+@pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
+async def test_an_empty_line_before_a_request_is_skipped(pieces: list[bytes]) -> None:
+    # RFC 9112 2.2, for clients that end a body with a line break too many.
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for piece in (*pieces, GET):
+                await wait_all_tasks_blocked()
+                await client.send(piece)
+
+        assert await wire.input.wait_for_request()
+    assert (await wire.next_request()).method == b"GET"
+
+
+async def test_only_one_empty_line_is_skipped() -> None:
+    wire, client = connect()
+    await client.send(b"\r\n\r\n" + GET)
+    assert await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == 400
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r"])
+async def test_there_is_no_request_where_the_input_ends(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    assert not await wire.input.wait_for_request()
+    assert not await wire.input.wait_for_request()
+
+
+async def test_requests_that_are_there_already_let_others_run() -> None:
+    wire, client = connect()
+    await client.send(GET * 2)
+    assert await answered(wire)
+    with assert_checkpoints():
+        assert await wire.input.wait_for_request()
+    assert (await wire.next_request()).method == b"GET"
+
+
+# Its head
+
+
+async def test_a_head_may_arrive_in_single_bytes() -> None:
+    wire, client = connect(limits=Limits(plain=False))
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for byte in GET:
+                await wait_all_tasks_blocked()
+                await client.send(bytes([byte]))
+
+        assert await wire.input.wait_for_request()
+        request = await wire.next_request()
+    assert (request.method, request.target, request.http_version) == (b"GET", b"/", b"1.1")
+    assert isinstance(request, h11.Request)
+    assert request.headers == [(b"host", b"x")]
+    assert wire.input.line == b"GET / HTTP/1.1"
+
+
+async def test_a_head_has_its_time(autojump_clock: MockClock) -> None:
+    wire, client = connect(Timeouts(head=10))
+    await client.send(b"GET / HTTP/1.1\r\nHost")
+    assert await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == 408
+    assert trio.current_time() == 10
+    assert wire.input.line == b"GET / HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", 400),  # ends before its blank line
+        (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host (RFC 9112 3.2)
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", 400),  # RFC 9112 5.1
+        (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 32768 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100 + b"\r\n", 431),
+        # RFC 9112 6.3: where this body ends, nobody can tell.
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        # RFC 9110 9.3.6: whatever we said, 2xx would begin a tunnel.
+        (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
+    ],
+)
+async def test_a_head_is_refused_and_nothing_after_it_is_read(sent: bytes, status: int) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    assert await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == status
+    assert wire.must_close
+    # It can be answered all the same, though there was never a request.
+    await wire.respond(empty(status))
+    assert not await wire.next_cycle()
+    assert (await client.answer()).status == status
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (b"GET", b"GET"),
+        (b"GET / HTTP/1.1\r\nHost", b"GET / HTTP/1.1"),
+        (b"\n", b""),
+        (b"\x16\x03\x01", b"\x16\x03\x01"),
+        (b"x" * 40000, b"x" * Limits().target),  # as much as a target may have
+    ],
+)
+async def test_the_line_tells_what_there_was_of_it(sent: bytes, line: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    await wire.input.wait_for_request()
+    await refusal_of(wire)
+    assert wire.input.line == line
+
+
+async def test_what_is_told_of_one_request_is_not_told_of_the_next() -> None:
+    wire, client = connect()
+    await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n\r\n" + b"?")
+    await client.send_eof()
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await read_body(wire)
+    await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
+    assert (wire.status, wire.sent, wire.body.trailers) == (200, 5, Headers({"A": "b"}))
+    assert await wire.next_cycle()
+    await wire.input.wait_for_request()
+    await refusal_of(wire)
+    assert (wire.input.line, wire.status, wire.sent, wire.body.trailers) == (b"?", 0, 0, Headers())
+
+
+# Its body
+
+
+@pytest.mark.parametrize("head", [GET, PUT % 0])
+async def test_no_body_is_an_empty_one(head: bytes) -> None:
+    wire, client = connect()
+    await client.send(head + GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.body.receive() == b""
+    assert await wire.body.receive() == b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [PUT % 11 + b"hello world", CHUNKED + b"6;a=b\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int) -> None:
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for start in range(0, len(sent), size):
+                await wait_all_tasks_blocked()
+                await client.send(sent[start : start + size])
+
+        await wire.input.wait_for_request()
+        await wire.next_request()
+        assert await read_body(wire) == b"hello world"
+        assert await wire.body.receive() == b""
+
+
+async def test_trailers_are_kept_unless_they_come_too_late() -> None:
+    # RFC 9110 6.5.1: what decides about the message has to come before it.
+    wire, client = connect()
+    await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nX-Sum: 1\r\nHOST: y\r\nX-Sum: 2\r\n\r\n")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await read_body(wire) == b"hi"
+    assert wire.body.trailers.raw == ((b"X-Sum", b"1"), (b"X-Sum", b"2"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        PUT % 11 + b"hello",  # breaks off
+        CHUNKED + b"5\r\nhello",
+        CHUNKED + b"5\r\nhello\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\n",
+        CHUNKED + b"5\r\nhelloo\r\n0\r\n\r\n",  # longer than it says
+        CHUNKED + b"5\r\nhello\r\nx\r\n\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\nA b\r\n\r\n",
+        CHUNKED + b"5\r\nhello\r\n5;" + b"x" * 40000,  # extensions without an end
+    ],
+)
+async def test_a_body_that_is_broken_never_looks_whole(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await client.send_eof()
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.body.receive() == b"hello"
+    for _ in range(2):  # nor does it for who asks again
+        with pytest.raises(HTTPError) as refusal:
+            await wire.body.receive()
+        assert refusal.value.status == 400
+    assert wire.must_close
+    await wire.respond(empty(400))
+    assert not await wire.next_cycle()
+
+
+async def test_a_body_has_its_time_for_each_piece(autojump_clock: MockClock) -> None:
+    wire, client = connect(Timeouts(receive=30))
+    await client.send(PUT % 11 + b"he")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.body.receive() == b"he"
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            await trio.sleep(29)
+            await client.send(b"llo")
+
+        assert await wire.body.receive() == b"llo"
+    with pytest.raises(HTTPError) as refusal:
+        await wire.body.receive()
+    assert refusal.value.status == 408
+    assert wire.must_close
+    assert trio.current_time() == 59
+    # Nor is it waited for again once its time is up.
+    await wire.respond(empty(408))
+    assert not await wire.next_cycle()
+    assert trio.current_time() == 59
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    wire, client = connect(limits=Limits(body=10))
+    await client.send(EXPECTING % 11)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    for _ in range(2):
+        with pytest.raises(HTTPError) as refusal:
+            await wire.body.receive()
+        assert (refusal.value.status, refusal.value.detail) == (413, "at most 10 bytes are taken")
+    await wire.respond(empty(413))
+    assert (await client.answer()).status == 413  # and no 100 before it
+
+
+async def test_each_body_may_be_as_large_as_the_limit() -> None:
+    wire, client = connect(limits=Limits(body=10))
+    await client.send((PUT % 10 + b"0123456789") * 2)
+    for _ in range(2):
+        await wire.input.wait_for_request()
+        await wire.next_request()
+        assert await read_body(wire) == b"0123456789"
+        await wire.respond(empty())
+        assert await wire.next_cycle()
+
+
+async def test_a_body_that_becomes_too_large_is_given_up() -> None:
+    wire, client = connect(limits=Limits(body=10))
+    await client.send(CHUNKED + b"a\r\n0123456789\r\n")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert await wire.body.receive() == b"0123456789"
+    await client.send(b"1\r\n0\r\n0\r\n\r\n")
+    with pytest.raises(HTTPError) as refusal:
+        await wire.body.receive()
+    assert refusal.value.status == 413
+    assert wire.must_close
+    await wire.respond(empty(413))
+    assert not await wire.next_cycle()
+
+
+# Whether the client is to continue
+
+
+async def test_a_client_is_told_to_continue_by_the_first_read() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    last = [wire.must_close]  # as long as it is not told
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            answer = await client.answer()
+            assert (answer.status, answer.reason) == (100, "Continue")
+            await client.send(b"hel")
+            await wait_all_tasks_blocked()
+            await client.send(b"lo")
+
+        assert await read_body(wire) == b"hello"
+    last.append(wire.must_close)
+    assert last == [True, False]
+    await wire.respond(empty())
+    assert (await client.answer()).status == 200
+    assert await wire.next_cycle()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        PUT % 5 + b"hello",  # has not asked
+        b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",  # has no body
+        # RFC 9110 10.1.1: in a request of HTTP/1.0 it is to be ignored.
+        (EXPECTING % 5).replace(b"HTTP/1.1", b"HTTP/1.0") + b"hello",
+    ],
+)
+async def test_not_every_client_is_told_to_continue(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert not wire.must_close
+    await read_body(wire)
+    await wire.respond(empty())
+    assert (await client.answer()).status == 200
+
+
+async def test_a_client_is_told_to_continue_by_nothing_but_that() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5 + b"hello")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.inform(103, ((b"Link", b"</a.css>"),))
+    assert wire.must_close
+    await read_body(wire)
+    assert [(await client.answer()).status for _ in range(2)] == [103, 100]
+
+
+async def test_a_client_is_told_to_continue_once() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5 + b"hello")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.inform(100, ())
+    assert not wire.must_close
+    await read_body(wire)
+    await wire.respond(empty())
+    assert [(await client.answer()).status for _ in range(2)] == [100, 200]
+
+
+async def test_a_client_that_has_its_answer_is_not_told_to_continue() -> None:
+    wire, client = connect()
+    await client.send(EXPECTING % 5 + b"hello")
+    await wire.input.wait_for_request()
+    await wire.next_request()
+
+    async def produce(send: Send) -> None:
+        await send(await wire.body.receive())
+
+    await wire.respond(Response(200, {"Connection": "close"}, Stream(produce)))
+    answer = await client.answer()
+    assert (answer.status, answer.body) == (200, b"hello")
+
+
+# The response
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def sent_for(response: Response, request: bytes = GET) -> tuple[bytes, int]:
+    """The bytes of a response to a request, and how many of them are said to be its body."""
+    wire, client = connect()
+    await client.send(request)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(response)
+    assert wire.head_has_left
+    assert wire.response_has_left
+    assert wire.status == response.status
+    return await all_sent(wire, client), wire.sent
+
+
+@pytest.mark.parametrize(
+    ("response", "sent"),
+    [
+        (empty(), EMPTY),
+        (Response(204), b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (Response(304, {"ETag": '"a"'}), b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'),
+        (
+            Response(200, {"Content-Length": "5"}, b"hello"),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        ),
+        # RFC 9112 4: a phrase may be missing, the blank before it may not.
+        (Response(299, {"Content-Length": "0"}), b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"),
+        (
+            Response(200, {"Content-Length": "10"}, stream_of(b"hello", b"", b"world")),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhelloworld",
+        ),
+        (
+            # An empty piece would end the body (RFC 9112 7.1), so it is left out.
+            Response(200, body=stream_of(b"hello", b"", b"world!")),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"5\r\nhello\r\n6\r\nworld!\r\n0\r\n\r\n"
+            ),
+        ),
+        (
+            Response(200, body=stream_of()),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+    ],
+)
+async def test_a_response_is_sent_as_it_is_framed(response: Response, sent: bytes) -> None:
+    assert (await sent_for(response))[0] == sent
+
+
+async def test_trailers_stand_behind_the_last_chunk() -> None:
+    response = Response(200, body=stream_of(b"hi"), trailers=lambda: [("A", "1"), ("A", "2")])
+    sent, size = await sent_for(response)
+    assert sent == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nA: 1\r\nA: 2\r\n\r\n"
+    )
+    assert size == 2
+
+
+async def test_a_response_whose_trailers_cannot_be_sent_is_not_whole() -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    with pytest.raises(ValueError, match="not a field value"):
+        await wire.respond(Response(200, body=stream_of(b"hi"), trailers=lambda: {"A": "\r\n"}))
+    assert not wire.response_has_left
+    assert not await wire.next_cycle()
+    assert (await all_sent(wire, client)).endswith(b"\r\n2\r\nhi\r\n")
+
+
+async def test_the_bytes_of_a_body_are_counted_without_their_framing() -> None:
+    assert (await sent_for(Response(200, body=stream_of(b"hello", b"", b"world!"))))[1] == 11
+    assert (await sent_for(Response(200, {"Content-Length": "5"}, b"hello")))[1] == 5
+    assert (await sent_for(empty()))[1] == 0
+
+
+async def test_a_body_of_unknown_length_ends_with_a_connection_of_http_1_0() -> None:
+    response = Response(200, body=stream_of(b"hello", b"world"))
+    sent, _ = await sent_for(response, b"GET / HTTP/1.0\r\n\r\n")
+    assert sent == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhelloworld"
+
+
+async def test_files_are_sent_between_other_bytes(file: int) -> None:
+    body = Chain((b"<", FileSlice(file, 1, 3), b"|", FileSlice(file, 7, 3), b">"))
+    response = Response(200, {"Content-Length": "9"}, body)
+    assert await sent_for(response) == (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<123|789>", 9)
+    # In chunks a file stands between the framing of its own.
+    sent, size = await sent_for(Response(200, body=Chain((*body.parts, stream_of(b"!")))))
+    assert sent == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\n<\r\n3\r\n123\r\n1\r\n|\r\n3\r\n789\r\n1\r\n>\r\n1\r\n!\r\n0\r\n\r\n"
+    )
+    assert size == 10
+
+
+async def test_a_head_does_not_wait_for_its_body() -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    head_seen = trio.Event()
+
+    async def produce(send: Send) -> None:
+        await head_seen.wait()
+        await send(b"hello")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.respond, Response(200, body=Stream(produce)))
+        assert (await client.stream.receive_some()).endswith(b"\r\n\r\n")
+        assert wire.head_has_left
+        head_seen.set()
+        assert await client.stream.receive_some() == b"5\r\nhello\r\n"
+
+
+async def test_head_and_body_leave_together_where_both_are_there() -> None:
+    near, far = memory_stream_pair()
+    sends = 0
+
+    async def count() -> None:
+        nonlocal sends
+        await trio.lowlevel.checkpoint()
+        sends += 1
+
+    far.send_stream.send_all_hook = count
+    wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
+    assert sends == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "arrived"),
+    [
+        (stream_of(b"hell", length=5), b"hell"),  # too little
+        (stream_of(b"hello", b"!", length=5), b"hello"),  # too much
+        (stream_of(b"hello!", length=5), b""),
+        (Chain((b"hello", stream_of(b"!", length=0))), b"hello"),
+    ],
+)
+async def test_a_length_that_is_not_kept_ends_the_connection(body: Body, arrived: bytes) -> None:
+    wire, client = connect()
+    await client.send(GET * 2)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    with pytest.raises(h11.LocalProtocolError):
+        await wire.respond(Response(200, {"Content-Length": "5"}, body))
+    assert wire.head_has_left
+    assert not wire.response_has_left
+    assert not await wire.next_cycle()
+    # Nothing leaves that could be taken for the next response.
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    assert await all_sent(wire, client) == head + arrived
+    assert wire.sent == len(arrived)
+
+
+async def test_a_response_that_cannot_be_written_leaves_room_for_another() -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    with pytest.raises(h11.LocalProtocolError):
+        await wire.respond(empty(99))
+    assert not wire.head_has_left
+    assert wire.status == 0
+    await wire.respond(empty(500))
+    assert (await client.answer()).status == 500
+    assert await wire.next_cycle()
+
+
+async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
+    near, far = memory_stream_pair()
+    wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
+    await client.send(GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    far.send_stream.send_all_hook = trio.sleep_forever
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wire.respond, empty())
+            await wait_all_tasks_blocked()
+            scope.cancel()
+    assert wire.head_has_left
+    assert not wire.response_has_left
+    assert not await wire.next_cycle()
+
+
+# Between requests
+
+
+async def test_one_request_follows_the_other() -> None:
+    wire, client = connect()
+    for _ in range(3):
+        await client.send(GET)
+        assert await answered(wire)
+    await client.send_eof()
+    assert not await wire.input.wait_for_request()
+    assert await client.stream.receive_some() == EMPTY * 3
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        PUT % 5 + b"hello",
+        CHUNKED + b"5\r\nhello\r\n0\r\n\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\nA: b\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("read", ["read", "unread"])
+async def test_what_comes_behind_a_body_is_the_next_request(first: bytes, read: str) -> None:
+    wire, client = connect()
+    await client.send(first + GET + first + GET)
+    await client.send_eof()
+    for method in (b"PUT", b"GET", b"PUT", b"GET"):
+        assert await wire.input.wait_for_request()
+        assert (await wire.next_request()).method == method
+        if read == "read":
+            assert await read_body(wire) == (b"hello" if method == b"PUT" else b"")
+        await wire.respond(empty())
+        assert await wire.next_cycle()
+    assert not await wire.input.wait_for_request()
+
+
+async def test_a_body_that_is_not_read_is_skipped_as_it_arrives() -> None:
+    wire, client = connect(limits=Limits(skip=10))
+    await client.send(PUT % 10)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            await client.answer()
+            await client.send(b"hello" * 2 + GET)
+
+        assert await answered(wire)
+    assert await answered(wire)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(skip=10),
+        Limits(skip=20, body=10),  # it would be refused even if it was wanted
+    ],
+)
+async def test_a_large_body_that_is_not_read_ends_the_connection(limits: Limits) -> None:
+    last = []
+    for size in (10, 11):
+        wire, client = connect(limits=limits)
+        await client.send(PUT % size)
+        await wire.input.wait_for_request()
+        await wire.next_request()
+        last.append(wire.must_close)
+    assert last == [False, True]
+
+
+@pytest.mark.parametrize("size", [10, 11])
+async def test_a_body_of_unknown_size_is_skipped_up_to_the_limit(size: int) -> None:
+    wire, client = connect(limits=Limits(skip=10))
+    await client.send(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size) + GET)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    assert not wire.must_close
+    await wire.respond(empty())
+    assert await wire.next_cycle() is (size == 10)
+
+
+async def test_what_was_read_of_a_large_body_need_not_be_skipped() -> None:
+    wire, client = connect(limits=Limits(skip=10))
+    await client.send(PUT % 25 + b"x" * 15)
+    await wire.input.wait_for_request()
+    await wire.next_request()
+    last = [wire.must_close]
+    await wire.body.receive()
+    last.append(wire.must_close)
+    assert last == [True, False]
+    await client.send(b"x" * 10)
+    await wire.respond(empty())
+    assert await wire.next_cycle()
+
+
+async def test_a_skipped_body_that_stops_coming_ends_the_connection(
+    autojump_clock: MockClock,
+) -> None:
+    wire, client = connect(Timeouts(receive=30))
+    await client.send(PUT % 11 + b"hello")
+    assert not await answered(wire)
+    assert trio.current_time() == 30
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: TE, Close\r\n\r\n",
+    ],
+)
+async def test_some_clients_want_one_answer_only(sent: bytes) -> None:
+    wire, client = connect()
+    await client.send(sent)
+    assert not await answered(wire)
+    assert (await client.answer()).headers["Connection"] == "close"
+
+
+async def test_an_upgrade_that_is_not_made_changes_nothing() -> None:
+    wire, client = connect()
+    upgrade = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    await client.send(upgrade + GET)
+    assert await answered(wire)
+    assert await answered(wire)
+
+
+# The end
+
+
+class WithoutHalves(trio.abc.Stream):
+    """A stream that can only be closed altogether, as those of TLS."""
+
+    def __init__(self, inner: MemoryStream) -> None:
+        self._inner = inner
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._inner.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def test_hanging_up_says_so_and_waits_for_the_client() -> None:
+    wire, client = connect()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.hang_up)
+        assert await client.rest() == b""
+        await client.send(b"not read any more")
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        await client.send_eof()
+
+
+async def test_hanging_up_is_for_closing_where_the_client_has_done_so() -> None:
+    near, far = memory_stream_pair()
+    wire = Wire(transport_of(far, Timeouts()), Timeouts(), Limits())
+    await near.send_eof()
+    assert not await wire.input.wait_for_request()
+    await wire.hang_up()
+    await far.send_all(b"still open")
+
+
+async def test_hanging_up_has_its_time(autojump_clock: MockClock) -> None:
+    wire, _client = connect(Timeouts(linger=2))
+    await wire.hang_up()
+    assert trio.current_time() == 2
+
+
+async def test_hanging_up_drops_no_more_than_its_limit(autojump_clock: MockClock) -> None:
+    wire, client = connect(limits=Limits(linger=2 * PIECE))
+    await client.send(bytes(10 * PIECE))
+    await wire.hang_up()
+    assert trio.current_time() == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"),
+    [
+        (PORTION, 15),  # slow, but it gets there
+        (PORTION // 2, 15),
+        (PORTION // 3, 2.75),  # less than a portion in two seconds after the first bytes
+        (1, 2.75),
+    ],
+)
+async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
+    size: int, seconds: float, autojump_clock: MockClock
+) -> None:
+    wire, client = connect(Timeouts(linger=2))
+
+    async def send_on() -> None:
+        for _ in range(20):
+            await trio.sleep(0.75)
+            await client.send(bytes(size))
+        await client.send_eof()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_on)
+        await wire.hang_up()
+        assert trio.current_time() == seconds
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [
+        (GET, 2),
+        (CLOSE, 0),
+        (CLOSE + b"!", 2),  # which it should not have said
+    ],
+)
+async def test_a_client_that_has_said_close_is_not_waited_for(
+    sent: bytes, seconds: float, is_plain: object, autojump_clock: MockClock
+) -> None:
+    wire, client = connect(Timeouts(linger=2), Limits(plain=bool(is_plain)))
+    await client.send(sent)
+    assert await begin(wire) == is_plain
+    await answer(wire, empty())
+    assert await wire.next_cycle() == (sent == GET)
+    await wire.hang_up()
+    assert trio.current_time() == seconds
+
+
+@pytest.mark.parametrize(
+    ("sent", "reads", "seconds"),
+    [
+        (GET, 0, 0),
+        (PUT % 5 + b"hello", 2, 0),  # its bytes, and its end
+        (GET + b"GET /", 0, 2),  # a request that is not going to be read
+        (PUT % 5 + b"hell", 0, 2),  # nor is a body
+        (PUT % 5 + b"hell", 1, 2),  # nor the rest of it
+        (b"?\r\n\r\n", 0, 2),  # what follows, nobody knows
+    ],
+)
+async def test_a_client_that_only_closing_tells_waits_for_nothing(
+    sent: bytes, reads: int, seconds: float, autojump_clock: MockClock
+) -> None:
+    near, far = memory_stream_pair()
+    wire = Wire(transport_of(WithoutHalves(far), Timeouts()), Timeouts(linger=2), Limits())
+    client = Client(near)
+    await client.send(sent)
+    await wire.input.wait_for_request()
+    with suppress(HTTPError):
+        await wire.next_request()
+        for _ in range(reads):
+            await wire.body.receive()
+    await wire.hang_up()
+    assert trio.current_time() == seconds
+
+
+async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock) -> None:
+    near, far = memory_stream_pair()
+    wire = Wire(transport_of(WithoutHalves(far), Timeouts()), Timeouts(linger=2), Limits())
+    client = Client(near)
+    await client.send(GET)
+    assert await answered(wire)
+    await wire.hang_up()
+    assert trio.current_time() == 0
+
+
+# The short way, and how it is left
+
+
+async def begin(wire: Wire) -> bool:
+    """Read the request that comes next, as a connection does; whether it is plain."""
+    assert await wire.input.wait_for_request()
+    if wire.plain_request() is not None:
+        return True
+    await wire.next_request()
+    return False
+
+
+async def answer(wire: Wire, response: Response) -> None:
+    """Answer it as a connection does."""
+    if wire.respond_plain(response, b""):
+        if not wire.response_has_left:
+            await wire.flush()
+    elif not await wire.stream_plain(response, b""):
+        response = frame(response, "HEAD" if wire.input.line.startswith(b"HEAD") else "GET")
+        await wire.respond(closing(response) if wire.must_close else response)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_both_ways_say_the_same(plain: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET * 5)
+    with path.open("rb") as file:
+        bodies: list[bytes | FileSlice] = [b"hello", FileSlice(file.fileno(), 5, 6), b""]
+        for body in bodies:
+            assert await begin(wire) == plain
+            assert await wire.body.receive() == b""
+            assert not wire.must_close
+            await answer(wire, Response(200, (), body))
+            assert wire.head_has_left
+            assert wire.response_has_left
+            assert wire.sent == len(body)
+            assert wire.is_ready == plain
+            assert await wire.next_cycle()
+    for status in (204, 205):
+        assert await begin(wire) == plain
+        await answer(wire, Response(status, (), b"dropped"))
+        assert await wire.next_cycle()
+    for expected in (b"hello", b"a file", b"", b"", b""):
+        assert (await client.answer()).body == expected
+
+
+@pytest.mark.parametrize("request_line", [b"GET / ", b"HEAD / ", b"POST / "])
+@pytest.mark.parametrize("said", [b"", b"Connection: close\r\n"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, {"A": "b"}, stream_of(b"hello", b"", b"world" * 1000)),
+        Response(200, (), stream_of()),
+        Response(404, (), stream_of(b"hello")),
+        Response(204, (), stream_of(b"hello")),
+        Response(200, (), Chain((b"hello", stream_of(b"world")))),
+        Response(200, (), Encoded(b"hello" * 100, "gzip")),
+        Response(200, (), stream_of(b"hello", length=5)),
+        Response(200, {"Connection": "close"}, stream_of(b"hello")),
+        Response(200, {"Date": "now"}, stream_of(b"hello")),
+    ],
+)
+async def test_both_ways_stream_the_same_bytes(
+    response: Response, said: bytes, request_line: bytes
+) -> None:
+    conversations = []
+    for is_plain in (True, False):
+        wire, client = connect(limits=Limits(plain=is_plain))
+        await client.send(request_line + b"HTTP/1.1\r\nHost: x\r\n" + said + b"\r\n")
+        assert await begin(wire) == is_plain
+        await answer(wire, response)
+        goes_on = await wire.next_cycle()
+        conversations.append((wire.status, wire.sent, goes_on, await all_sent(wire, client)))
+    assert conversations[0] == conversations[1]
+
+
+async def test_a_stream_that_fails_is_not_whole() -> None:
+    async def produce(send: Send) -> None:
+        await send(b"hello")
+        raise ValueError("out of ideas")
+
+    wire, client = connect(limits=Limits(plain=True))
+    await client.send(GET)
+    assert await begin(wire)
+    with pytest.raises(ValueError, match="out of ideas"):
+        await answer(wire, Response(200, (), Stream(produce)))
+    assert (wire.status, wire.sent, wire.response_has_left) == (200, 5, False)
+    assert not await wire.next_cycle()
+    assert await all_sent(wire, client) == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    )
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_needs_more_than_the_short_way_gets_it(plain: bool) -> None:  # noqa: FBT001
+    async def produce(send: Send) -> None:
+        await send(b"hello")
+
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET + GET + GET)
+    assert await begin(wire) == plain
+    await wire.inform(103, ((b"Link", b"</x>"),))
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, {"Content-Length": "5"}, b"hello"))
+    assert await wire.next_cycle()
+    assert (await client.answer()).status == 103
+    for _ in range(3):
+        assert (await client.answer()).body == b"hello"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("said", [{}, {"Connection": "close"}])
+async def test_a_client_that_wants_to_close_is_told_so_either_way(
+    said: dict[str, str],
+    plain: bool,  # noqa: FBT001
+) -> None:
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, said))
+    assert not wire.is_ready
+    assert not await wire.next_cycle()
+    assert (await client.answer()).headers.values("Connection") == ["close"]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_response_that_says_it_is_the_last_is_the_last(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET)
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, {"Connection": "close"}))
+    assert not await wire.next_cycle()
+    assert (await client.answer()).headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_the_server_may_make_it_the_last(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET)
+    assert await begin(wire) == plain
+    wire.end_with_this()
+    assert wire.must_close
+    await answer(wire, Response())
+    assert not await wire.next_cycle()
+    assert (await client.answer()).headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    ("body", "skip", "goes_on"),
+    [(b"hello", 5, True), (b"hello", 4, False), (b"hell", 5, False)],
+)
+async def test_a_body_that_nobody_wanted_is_skipped_either_way(
+    body: bytes,
+    skip: int,
+    goes_on: bool,  # noqa: FBT001 - an expected value
+    plain: bool,  # noqa: FBT001
+) -> None:
+    wire, client = connect(limits=Limits(plain=plain, skip=skip))
+    await client.send(PUT % 5 + body)
+    await client.send_eof()
+    assert await begin(wire) == plain
+    await answer(wire, Response())
+    assert not wire.is_ready
+    assert await wire.next_cycle() == goes_on
+    said = (await client.answer()).headers.get("Connection")
+    assert said == (None if skip == 5 else "close")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("read", [0, 1, 2])
+async def test_a_streamed_answer_to_a_body_goes_on_after_it(plain: bool, read: int) -> None:  # noqa: FBT001
+    async def produce(send: Send) -> None:
+        await send(b"hello")
+        await send(await wire.body.receive() or b"!")  # also of what is still to come
+
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(PUT % 5 + b"hello")
+    await client.send(GET)
+    assert await begin(wire) == plain
+    for _ in range(read):
+        await wire.body.receive()
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert await wire.next_cycle()
+    assert (await client.answer()).body == (b"hello!" if read else b"hellohello")
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), b"next"))
+    assert (await client.answer()).body == b"next"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_after_a_refusal_nothing_is_read_whatever_came_before(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(GET + b"nonsense\r\n\r\n" + GET)
+    assert await begin(wire) == plain
+    await answer(wire, Response())
+    assert await wire.next_cycle()
+    await wire.input.wait_for_request()
+    assert wire.plain_request() is None
+    assert (await refusal_of(wire)).status == 400
+    assert wire.must_close
+    await wire.respond(empty(400))
+    assert not await wire.next_cycle()
+
+
+@pytest.mark.parametrize("kind", ["bytes", "file"])
+@pytest.mark.parametrize("size", [2**17, 2**21])  # what there is room for, and what not
+async def test_what_a_client_has_no_room_for_leaves_later(
+    size: int, kind: str, tmp_path: Path
+) -> None:
+    much = os.urandom(size)
+    path = tmp_path / "file"
+    path.write_bytes(much)
+    received = bytearray()
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    with path.open("rb") as file:
+        async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
+            transport = transport_of(await listener.accept(), Timeouts())
+            wire = Wire(transport, Timeouts(), Limits(plain=True))
+            await client.send_all(GET)
+            assert await begin(wire)
+            body = much if kind == "bytes" else FileSlice(file.fileno(), 0, size)
+            assert wire.respond_plain(Response(200, (), body), b"X: y\r\n")
+            assert wire.head_has_left
+            async with trio.open_nursery() as nursery:
+                if not wire.response_has_left:
+                    nursery.start_soon(wire.flush)
+                while len(received) < size or not received.endswith(much[-1024:]):
+                    received += await client.receive_some()
+            assert wire.response_has_left
+            await transport.aclose()
+    head, _, sent = bytes(received).partition(b"\r\n\r\n")
+    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y" % size
+    assert sent == much
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_client_that_waits_to_go_on_is_told_so_either_way(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(EXPECTING % 5)
+    assert await begin(wire) == plain
+    last = [wire.must_close]  # as long as it is not told
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            assert (await client.answer()).status == 100
+            await client.send(b"hello" + GET)
+
+        assert await read_body(wire) == b"hello"
+    last.append(wire.must_close)
+    assert last == [True, False]
+    await answer(wire, Response())
+    assert await wire.next_cycle()
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), b"next"))
+    assert [(await client.answer()).body for _ in range(2)] == [b"", b"next"]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_client_that_is_not_to_go_on_is_answered_either_way(plain: bool) -> None:  # noqa: FBT001
+    wire, client = connect(limits=Limits(plain=plain, body=4))
+    await client.send(EXPECTING % 5)
+    assert await begin(wire) == plain
+    with pytest.raises(HTTPError) as refusal:
+        await wire.body.receive()
+    assert refusal.value.status == 413
+    await answer(wire, Response(413))
+    assert not await wire.next_cycle()
+    reply = await client.answer()
+    assert (reply.status, reply.headers["Connection"]) == (413, "close")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_client_that_is_being_answered_is_not_told_to_go_on_either_way(
+    plain: bool,  # noqa: FBT001
+) -> None:
+    async def produce(send: Send) -> None:
+        await send(await wire.body.receive())
+
+    wire, client = connect(limits=Limits(plain=plain))
+    await client.send(EXPECTING % 5 + b"hello")
+    assert await begin(wire) == plain
+    await answer(wire, Response(200, (), Stream(produce)))
+    assert not await wire.next_cycle()
+    reply = await client.answer()
+    assert (reply.status, reply.body, reply.headers["Connection"]) == (200, b"hello", "close")

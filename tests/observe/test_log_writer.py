@@ -1,0 +1,206 @@
+"""Text for streams that take it, take it late, take a part of it, or never take it."""
+
+import errno
+import io
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from trio_http.observe import log_writer as room
+from trio_http.observe.log_writer import Spool
+
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 30
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested by its result shall not be cut off on a busy machine."""
+    monkeypatch.setattr(room, "PATIENCE", PATIENCE)
+
+
+def notice(lines: int) -> str:
+    return f"lost {lines}\n"
+
+
+def numbered(count: int) -> list[str]:
+    return [f"line {number}\n" for number in range(count)]
+
+
+@contextmanager
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """Give both ends of a pipe, the writing one as Python has its standard error."""
+    reading, writing = os.pipe()
+    with closing(os.fdopen(reading, "rb", 0)), os.fdopen(writing, "w") as stream:
+        yield reading, stream
+
+
+def read_all(descriptor: int) -> str:
+    """Everything that is still to come from a pipe."""
+    data = b""
+    while piece := os.read(descriptor, 65536):
+        data += piece
+    return data.decode()
+
+
+def in_thread(descriptor: int) -> tuple[threading.Thread, list[str]]:
+    """Begin to read everything from a pipe."""
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(read_all(descriptor)))
+    reader.start()
+    return reader, found
+
+
+def test_text_arrives_whole_and_in_its_order(tmp_path: Path) -> None:
+    lines = numbered(1000)
+    with (tmp_path / "log").open("w") as stream, Spool(stream, notice) as spool:
+        for line in lines:
+            spool.write(line)
+    assert (tmp_path / "log").read_text() == "".join(lines)
+
+
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_text_is_there_before_the_end(unbuffered: object) -> None:
+    reading, writing = os.pipe()
+    # As Python has the standard error with and without the option -u.
+    buffer = os.fdopen(writing, "wb", 0) if unbuffered else os.fdopen(writing, "wb")
+    with (
+        closing(os.fdopen(reading, "rb", 0)) as reader,
+        io.TextIOWrapper(buffer) as stream,
+        Spool(stream, notice) as spool,
+    ):
+        spool.write("hello\n")
+        assert reader.read(100) == b"hello\n"
+
+
+def test_lines_that_nobody_reads_are_lost_and_counted_where_they_are_missing() -> None:
+    total, lines = 20_000, numbered(20_000)  # more than a pipe takes
+    with pipe() as (reading, stream):
+        with Spool(stream, notice, capacity=10_000) as spool:
+            for line in lines:
+                spool.write(line)  # and returns, with nobody who reads
+            reader, found = in_thread(reading)
+        stream.close()
+        reader.join(PATIENCE)
+    expected, losses = 0, 0
+    for line in found[0].splitlines():
+        if lost := re.fullmatch(r"lost (\d+)", line):
+            expected += int(lost[1])
+            losses += 1
+        else:
+            assert line == f"line {expected}"
+            expected += 1
+    assert expected == total
+    assert losses > 0
+
+
+def test_end_does_not_wait_for_somebody_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PATIENCE", 0.01)
+    before = threading.active_count()
+    with pipe() as (_, stream):
+        with Spool(stream, notice) as spool:
+            for line in numbered(20_000):
+                spool.write(line)
+        assert threading.active_count() == before + 1  # it still waits
+        (waiting,) = (each for each in threading.enumerate() if each.name == "log")
+    waiting.join(PATIENCE)  # it has heard that there is no reader any more
+    assert threading.active_count() == before
+
+
+class Disk(io.RawIOBase):
+    """A file system on which there is room for so many bytes at each attempt, or for none."""
+
+    def __init__(self, *room: int | None) -> None:
+        self.room = list(room)
+        self.content = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int | None:
+        room = self.room.pop(0) if self.room else len(data)
+        if room is None:  # a pipe that was full
+            return None
+        if room == 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        self.content += bytes(data[:room])
+        return min(room, len(data))
+
+
+@pytest.mark.parametrize(
+    ("room", "texts", "expected"),
+    [
+        ([], ["a\n", "b\n"], "a\nb\n"),
+        ([1, 1, 1], ["a\n", "b\n"], "a\nb\n"),  # in pieces
+        ([0], ["a\n", "b\n"], "lost 1\nb\n"),
+        ([0], ["a\n  x\n", "b\n"], "lost 2\nb\n"),
+        ([0, 0, 0], ["a\n", "b\n", "c\n"], "lost 2\nc\n"),  # the notice was refused once
+        ([0, 0, 9], ["a\n", "b\n"], "b\nlost 1\n"),  # told in the end
+        # What was begun is ended before something else begins, and is lost.
+        ([1, 0], ["abc\n", "b\n"], "a\nlost 1\nb\n"),
+        ([2, 0], ["a\nb\n", "c\n"], "a\nlost 1\nc\n"),
+        ([3, 0], ["a\nbc\n", "d\n"], "a\nb\nlost 1\nd\n"),
+        ([1, 0, 0, 0], ["abc\n", "b\n"], "a\nlost 2\n"),  # nor is the end of it to be had
+    ],
+)
+def test_lines_that_a_stream_refuses_are_counted(
+    room: list[int | None], texts: list[str], expected: str
+) -> None:
+    disk = Disk(*room)
+    stream = io.TextIOWrapper(io.BufferedWriter(disk))
+    with Spool(stream, notice) as spool:
+        for text in texts:
+            spool.write(text)
+    assert disk.content.decode() == expected
+
+
+def test_stream_that_another_process_made_non_blocking_is_waited_for() -> None:
+    with pipe() as (_, writable):
+
+        class Pipe(Disk):
+            def fileno(self) -> int:
+                return writable.fileno()
+
+        stream = Pipe(None, 2, None, None)
+        with Spool(io.TextIOWrapper(io.BufferedWriter(stream)), notice) as spool:
+            spool.write("hello\n")
+    assert stream.content == b"hello\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_device_that_is_full_is_no_error() -> None:
+    with open("/dev/full", "w") as stream, Spool(stream, notice) as spool:  # noqa: PTH123
+        spool.write("hello\n")
+
+
+def test_stream_that_is_closed_is_no_error(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream:
+        pass
+    with Spool(stream, notice) as spool:
+        spool.write("hello\n")
+
+
+def test_no_stream_takes_everything_to_nowhere() -> None:
+    # Python has none for the standard error where that was closed when it started.
+    with Spool(None, notice) as spool:
+        spool.write("hello\n")
+
+
+def test_stream_may_be_of_text_alone() -> None:
+    stream = io.StringIO()
+    with Spool(stream, notice) as spool:
+        spool.write("caf\xe9\n")
+    assert stream.getvalue() == "caf\xe9\n"
+
+
+def test_text_that_has_no_encoding_is_written_escaped() -> None:
+    disk = Disk()
+    with Spool(io.TextIOWrapper(io.BufferedWriter(disk)), notice) as spool:
+        spool.write("caf\xe9 \udc80\n")  # as names of files may have it
+    assert disk.content == "caf\xe9 \\udc80\n".encode()

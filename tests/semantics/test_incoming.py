@@ -1,0 +1,147 @@
+"""A request's body, on its way in."""
+
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import pytest
+
+from trio_http.semantics.errors import ClientDisconnected, HTTPError
+from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.incoming import (
+    READ_LIMIT,
+    IncomingBody,
+    give_way_of,
+    read_all,
+    text_in,
+)
+
+
+class Pieces:
+    """A body that has arrived already, or breaks off."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces = iter(pieces)
+        self.trailers = NO_FIELDS
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            return piece
+        raise StopAsyncIteration
+
+
+# Reading all of it
+
+
+async def test_all_pieces_are_one() -> None:
+    assert await read_all(Pieces(b"first ", b"line"), 100) == b"first line"
+    assert await read_all(Pieces(), 100) == b""
+
+
+async def test_as_many_bytes_as_the_limit_are_not_too_many() -> None:
+    assert await read_all(Pieces(b"12", b"34"), 4) == b"1234"
+    assert await read_all(Pieces(), 0) == b""
+
+
+async def test_what_is_more_than_the_limit_is_read_no_further() -> None:
+    unread = AssertionError("read further")
+    with pytest.raises(HTTPError, match="at most 3 bytes") as caught:
+        await read_all(Pieces(b"12", b"34", unread), 3)
+    assert caught.value.status == 413
+
+
+async def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> None:
+    class Trickle(Pieces):
+        left = 50_000
+
+        async def __anext__(self) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise StopAsyncIteration
+            return b"%03d" % (self.left % 1000)
+
+    tracemalloc.start()
+    try:
+        assert len(await read_all(Trickle(), 150_000)) == 150_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 150_000
+
+
+async def test_a_body_that_breaks_off_is_not_half_a_body() -> None:
+    with pytest.raises(ClientDisconnected):
+        await read_all(Pieces(b"half", ClientDisconnected()), 100)
+
+
+def test_the_usual_limit_holds_a_form_but_no_film() -> None:
+    assert 64 * 1024 <= READ_LIMIT <= 16 * 1024 * 1024
+
+
+def test_a_body_is_its_pieces_and_its_trailers() -> None:
+    body: IncomingBody = Pieces()
+    assert body.trailers == Headers()
+
+
+async def test_a_body_gives_way_if_it_can() -> None:
+    class Shared(Pieces):
+        turns = 0
+
+        async def give_way(self) -> None:
+            self.turns += 1
+
+    body = Shared()
+    await give_way_of(body)()
+    await give_way_of(Pieces())()
+    assert body.turns == 1
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "expected"),
+    [
+        (b"", "utf-8", ""),
+        (b"caf\xc3\xa9", "utf-8", "café"),
+        (b"caf\xc3\xa9", "UTF-8", "café"),  # RFC 9110 8.3.2: charsets have no case
+        (b"caf\xe9", "ISO-8859-1", "café"),
+        (b"\x80", "windows-1252", "€"),
+        (b"abc", "us-ascii", "abc"),
+        (b"\xff\xfea\x00", "utf-16", "a"),
+        (b"\x82\xa0", "Shift_JIS", "あ"),
+        (b"\xc4\xe3", "gbk", "你"),
+        (b"\xcd", "koi8-u", "м"),
+    ],
+)
+def test_texts(raw: bytes, charset: str, expected: str) -> None:
+    assert text_in(raw, charset) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset"),
+    [
+        (b"caf\xe9", "utf-8"),
+        (b"\xed\xa0\x80", "utf-8"),  # a surrogate (RFC 3629 3)
+        (b"\xc0\xaf", "utf-8"),  # longer than it need be
+        (b"a", "utf-16le"),  # half of something
+    ],
+)
+def test_what_is_no_text_in_its_charset_is_refused(raw: bytes, charset: str) -> None:
+    with pytest.raises(HTTPError, match=f"^.*the body is not valid {charset}") as caught:
+        text_in(raw, charset)
+    assert caught.value.status == 400
+    with pytest.raises(HTTPError, match="the field a is not valid"):
+        text_in(raw, charset, "the field a")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "", "\udcff", "base64", "punycode", "utf-7"])
+@pytest.mark.parametrize("raw", [b"", b"abc"])
+def test_what_is_no_charset_is_refused(charset: str, raw: bytes) -> None:
+    with pytest.raises(HTTPError, match="unknown here") as caught:
+        text_in(raw, charset)
+    assert caught.value.status == 415

@@ -1,0 +1,1001 @@
+"""What becomes of a response before it leaves."""
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.message import Message
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream, length_of
+from trio_http.semantics.coding import ENCODERS, QUICK, encoded
+from trio_http.semantics.events import SendEvent
+from trio_http.semantics.headers import NO_FIELDS, Fields, Headers
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.selection import (
+    SETTLED,
+    condition,
+    finish,
+    frame,
+    may_be_coded,
+    offer,
+    partition,
+    represent,
+    settle,
+    worth_coding,
+)
+
+LIMITS = Limits(compress=100)
+NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
+TEXT = {"Content-Type": "text/plain"}
+LONG = b"again and " * 10
+CODINGS = pytest.mark.parametrize("coding", ENCODERS)
+
+
+class NoBody:
+    trailers = NO_FIELDS
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+async def produce(send: Send) -> None:
+    raise AssertionError("nothing is made before it is sent")
+
+
+def asking(fields: Fields = (), method: str = "GET") -> Request:
+    return Request(method, "/", "1.1", Headers(fields), NoBody())
+
+
+def asked(accepted: str | None = None, method: str = "GET") -> Request:
+    return asking({} if accepted is None else {"Accept-Encoding": accepted}, method)
+
+
+def sent(body: Body) -> bytes:
+    """The bytes of a body that is at hand."""
+    if isinstance(body, Chain):
+        return b"".join(map(sent, body.parts))
+    assert isinstance(body, bytes)
+    return body
+
+
+def decoded(response: Response) -> bytes:
+    """What a client makes of a body that is settled."""
+    match response.headers.get("Content-Encoding"):
+        case "gzip":
+            return gzip.decompress(sent(response.body))
+        case "deflate":
+            return zlib.decompress(sent(response.body))
+        case coding:
+            assert coding is None
+            return sent(response.body)
+
+
+# Which responses may be coded
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        ("text/plain", True),
+        ("text/anything", True),
+        ("application/json", True),
+        ("application/javascript", True),
+        ("application/problem+json", True),  # RFC 6839: what the suffix says, it is
+        ("application/atom+xml", True),
+        ("image/svg+xml", True),
+        ("application/manifest+json", True),
+        ("application/wasm", True),
+        ("application/x-ndjson", True),
+        ("application/xml", True),
+        ("font/otf", True),
+        ("font/ttf", True),
+        ("image/bmp", True),
+        ("image/x-icon", True),
+        ("image/png", False),
+        ("video/mp4", False),
+        ("font/woff2", False),  # compressed already
+        ("application/zip", False),
+        ("application/octet-stream", False),  # it could be anything
+        ("application/x-json", False),
+        ("", False),
+        ("text", False),
+    ],
+)
+def test_types_worth_coding(media_type: str, expected: bool) -> None:  # noqa: FBT001 - the outcome
+    assert worth_coding(media_type) is expected
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, TEXT, LONG),
+        Response(404, TEXT, LONG),
+        Response(200, {"Content-Type": "Text/HTML; charset=utf-8"}, LONG),
+        Response(200, TEXT, FileSlice(3, 0, 100)),
+        Response(200, TEXT, Stream(produce)),  # nobody knows that it is short
+        Response(200, TEXT, Stream(produce, 100)),
+        Response(200, TEXT, Chain((LONG[:50], LONG[50:]))),
+        Response(200, [*TEXT.items(), ("Cache-Control", "max-age=0, private")], LONG),
+        # Whoever says so knows better than types and sizes do.
+        Response(200, {}, b"abc", Compress.ALWAYS),
+        Response(200, {"Content-Type": "image/png"}, b"abc", Compress.ALWAYS),
+    ],
+)
+def test_may_be_coded(response: Response) -> None:
+    assert may_be_coded(response, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, TEXT, LONG[:99]),  # too short to gain anything
+        Response(200, TEXT, FileSlice(3, 0, 99)),
+        Response(200, {}, LONG),
+        Response(200, {"Content-Type": "image/png"}, LONG),
+        Response(200, {"Content-Type": "image/png"}, Stream(produce)),
+        Response(200, TEXT, LONG, Compress.NEVER),
+        Response(200, [*TEXT.items(), ("Content-Encoding", "br")], LONG),
+        Response(200, [*TEXT.items(), ("Content-Encoding", "br")], LONG, Compress.ALWAYS),
+        # A range is of bytes that have been chosen already (RFC 9110 14.4).
+        Response(206, TEXT, LONG, Compress.ALWAYS),
+        Response(200, [*TEXT.items(), ("Content-Range", "bytes 0-99/200")], LONG),
+        # RFC 9111 5.2.2.6, which is for those between us and the client; but who
+        # asks it of them wants the bytes as they are.
+        Response(200, [*TEXT.items(), ("Cache-Control", "no-transform")], LONG),
+        Response(200, [*TEXT.items(), ("Cache-Control", "private, No-Transform")], LONG),
+        Response(
+            200,
+            [*TEXT.items(), ("Cache-Control", "private"), ("Cache-Control", "no-transform")],
+            LONG,
+            Compress.ALWAYS,
+        ),
+        # Nothing is not worth a gzip header, whatever it is the nothing of.
+        Response(200, TEXT, b"", Compress.ALWAYS),
+        Response(200, TEXT, FileSlice(3, 0, 0), Compress.ALWAYS),
+        Response(200, TEXT, Chain((b"",)), Compress.ALWAYS),
+        Response(204, {}, b"", Compress.ALWAYS),
+        Response(205, TEXT, LONG, Compress.ALWAYS),
+        Response(304, TEXT, LONG, Compress.ALWAYS),
+    ],
+)
+def test_may_not_be_coded(response: Response) -> None:
+    assert not may_be_coded(response, LIMITS)
+    assert represent(asked("gzip"), response, LIMITS, NOW) == response
+
+
+def test_the_limit_says_what_is_too_short() -> None:
+    response = Response(200, TEXT, b"abc")
+    assert may_be_coded(response, Limits(compress=3))
+    assert not may_be_coded(response, Limits(compress=4))
+
+
+# Coding them
+
+MOST = SETTLED * max(QUICK.values())
+
+
+@CODINGS
+@pytest.mark.parametrize(
+    "body",
+    [LONG, bytes(MOST + 1), FileSlice(3, 0, 100), Stream(produce), Chain((LONG,))],
+    ids=["short", "long", "file", "stream", "chain"],
+)
+def test_the_representation_is_in_the_coding_that_is_liked(coding: str, body: Body) -> None:
+    response = represent(asked(coding), Response(200, TEXT, body), LIMITS, NOW)
+    assert response.body == Encoded(body, coding)
+    assert response.headers == Headers(
+        {**TEXT, "Vary": "Accept-Encoding", "Content-Encoding": coding}
+    )
+
+
+@CODINGS
+def test_a_short_body_is_coded_at_once(coding: str) -> None:
+    response = settle(Response(200, TEXT, Encoded(LONG, coding)))
+    assert response == Response(200, TEXT, encoded(LONG, coding))
+    longest = bytes(SETTLED * QUICK[coding])
+    assert settle(Response(200, TEXT, Encoded(longest, coding))).body == encoded(longest, coding)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Encoded(bytes(SETTLED * QUICK["gzip"] + 1), "gzip"),
+        Encoded(FileSlice(3, 0, 100), "gzip"),
+        Encoded(Stream(produce), "gzip"),
+        Encoded(Chain((LONG,)), "gzip"),
+        LONG,
+        FileSlice(3, 0, 100),
+    ],
+    ids=["long", "file", "stream", "chain", "plain", "plain file"],
+)
+def test_other_bodies_are_coded_while_they_are_sent(body: Body) -> None:
+    assert settle(Response(200, TEXT, body)) == Response(200, TEXT, body)
+
+
+def test_the_length_of_the_body_that_was_is_not_that_of_the_coded_one() -> None:
+    fields = {**TEXT, "Content-Length": str(len(LONG))}
+    response = represent(asked("gzip"), Response(200, fields, LONG), LIMITS, NOW)
+    assert "Content-Length" not in response.headers
+
+
+@pytest.mark.parametrize("accepted", [None, "", "identity", "compress", "gzip;q=0", "gzip;q=2"])
+def test_clients_that_do_not_ask_get_it_uncoded(accepted: str | None) -> None:
+    response = represent(asked(accepted), Response(200, TEXT, LONG), LIMITS, NOW)
+    assert response == Response(200, {**TEXT, "Vary": "Accept-Encoding"}, LONG)
+
+
+@pytest.mark.parametrize("accepted", [None, "identity", "gzip", "identity;q=0"])
+def test_every_answer_says_that_another_client_may_get_another(accepted: str | None) -> None:
+    response = represent(asked(accepted), Response(200, TEXT, LONG), LIMITS, NOW)
+    assert "Accept-Encoding" in response.headers["Vary"].split(", ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([("Vary", "Cookie")], ["Cookie", "Accept-Encoding"]),
+        ([("Vary", "accept-encoding")], ["accept-encoding"]),  # it is said already
+        ([("Vary", "Cookie, Accept-Encoding")], ["Cookie, Accept-Encoding"]),
+        ([("Vary", "Cookie"), ("Vary", "Accept-Encoding")], ["Cookie", "Accept-Encoding"]),
+        ([("Vary", "X-Accept-Encoding")], ["X-Accept-Encoding", "Accept-Encoding"]),
+        ([("Vary", "*")], ["*"]),  # RFC 9110 12.5.5: whatever it was, it had its part
+    ],
+)
+def test_vary_names_it_once(fields: list[tuple[str, str]], expected: list[str]) -> None:
+    response = represent(asked(), Response(200, [*TEXT.items(), *fields], LONG), LIMITS, NOW)
+    assert response.headers.values("Vary") == expected
+
+
+# RFC 9110 8.8.3.3: other bytes, another tag.
+@CODINGS
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ('"v1"', '"v1-{coding}"'),
+        ('W/"v1"', 'W/"v1-{coding}"'),
+        ("v1", "v1"),  # no tag by 8.8.3, whatever it is
+        ('"v1", "v2"', '"v1", "v2"'),
+    ],
+)
+def test_each_coding_has_a_tag_of_its_own(coding: str, tag: str, expected: str) -> None:
+    tagged = Response(200, {**TEXT, "ETag": tag}, LONG)
+    response = represent(asked(coding), tagged, LIMITS, NOW)
+    assert response.headers.values("ETag") == [expected.format(coding=coding)]
+    assert represent(asked(), tagged, LIMITS, NOW).headers.values("ETag") == [tag]
+
+
+# Refusing them
+
+NOTHING = "identity;q=0, compress"  # all that this client takes is what nobody makes
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("accepted", [NOTHING, "*;q=0", "identity;q=0"])
+def test_who_refuses_all_that_we_could_send_is_told_so(method: str, accepted: str) -> None:
+    response = finish(asked(accepted, method), Response(200, TEXT, LONG), LIMITS, NOW)
+    text = b"406 Not Acceptable: no acceptable content coding\n"
+    assert response.status == 406
+    assert response.body == (text if method == "GET" else b"")
+    assert response.headers.values("Content-Length") == [str(len(text))]
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+
+
+def test_the_refusal_is_told_in_the_format_that_is_liked() -> None:
+    request = asking({"Accept-Encoding": NOTHING, "Accept": "text/html"})
+    response = finish(request, Response(200, TEXT, LONG), LIMITS, NOW)
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("POST", 200), ("DELETE", 200), ("PUT", 201), ("GET", 300), ("HEAD", 404), ("GET", 500)],
+)
+def test_what_is_done_or_has_failed_is_told_in_any_case(method: str, status: int) -> None:
+    response = finish(asked(NOTHING, method), Response(status, TEXT, LONG), LIMITS, NOW)
+    assert response.status == status
+    assert response.body == (b"" if method == "HEAD" else LONG)
+    assert "Content-Encoding" not in response.headers
+
+
+def test_what_has_no_other_representation_is_sent_as_it_is() -> None:
+    image = Response(200, {"Content-Type": "image/png"}, LONG)
+    assert finish(asked(NOTHING), image, LIMITS, NOW).body == LONG
+
+
+# Framing
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (Response(200), {"Content-Length": "0"}),
+        (Response(200, TEXT, b"abc"), {**TEXT, "Content-Length": "3"}),
+        (Response(200, {}, FileSlice(3, 5, 7)), {"Content-Length": "7"}),
+        (Response(200, {}, Stream(produce, 7)), {"Content-Length": "7"}),
+        (Response(200, {}, Chain((b"abc", FileSlice(3, 5, 7)))), {"Content-Length": "10"}),
+        (Response(200, {"Content-Length": "3"}, b"abc"), {"Content-Length": "3"}),
+        (Response(200, {}, Stream(produce)), {}),
+        (Response(200, {}, Encoded(b"abc", "gzip")), {}),
+        # RFC 9112 6.1: how a message is framed is the connection's part.
+        (Response(200, {"Transfer-Encoding": "chunked"}, b"abc"), {"Content-Length": "3"}),
+        (Response(200, {"Transfer-Encoding": "chunked"}, Stream(produce)), {}),
+    ],
+)
+def test_frame(response: Response, expected: Fields) -> None:
+    assert frame(response) == response.with_headers(Headers(expected))
+
+
+# RFC 9110 8.6, 15.3.5, 15.4.5
+@pytest.mark.parametrize("status", [204, 304])
+def test_some_responses_have_no_body_and_no_length(status: int) -> None:
+    response = Response(status, {"Content-Length": "3", "Allow": "GET"}, b"abc")
+    assert frame(response) == Response(status, {"Allow": "GET"}, b"")
+    assert frame(response, "HEAD") == Response(status, {"Allow": "GET"}, b"")
+
+
+# RFC 9110 15.3.6: and says so, since clients would wait for one.
+@pytest.mark.parametrize("body", [b"", b"abc", Stream(produce)])
+@pytest.mark.parametrize("fields", [{}, {"Content-Length": "3"}])
+def test_a_reset_has_a_body_of_no_bytes(body: Body, fields: Fields) -> None:
+    assert frame(Response(205, fields, body)) == Response(205, {"Content-Length": "0"}, b"")
+
+
+@pytest.mark.parametrize("promised", [["4"], ["2"], ["three"], ["3", "3"], ["3, 3"], ["03"], [""]])
+def test_a_promise_that_is_not_the_bodys_length_is_a_mistake(promised: list[str]) -> None:
+    fields = [("Content-Length", length) for length in promised]
+    with pytest.raises(ValueError, match="on a body of 3 bytes"):
+        frame(Response(200, fields, b"abc"))
+
+
+# RFC 9110 9.3.2: the length that GET would have told.
+@pytest.mark.parametrize("body", [b"", FileSlice(3, 0, 0)])
+def test_who_answers_head_without_a_body_tells_the_length_of_the_one_for_get(body: Body) -> None:
+    fields = {"Content-Length": "12345", "Transfer-Encoding": "chunked"}
+    response = finish(asked(None, "HEAD"), Response(200, fields, body), LIMITS, NOW)
+    assert response == Response(200, {"Content-Length": "12345"}, b"")
+    with pytest.raises(ValueError, match="on a body of 0 bytes"):
+        finish(asked(None, "GET"), Response(200, fields, body), LIMITS, NOW)
+
+
+def test_a_wrong_length_is_a_mistake_for_head_too() -> None:
+    with pytest.raises(ValueError, match="on a body of 3 bytes"):
+        finish(asked(None, "HEAD"), Response(200, {"Content-Length": "4"}, b"abc"), LIMITS, NOW)
+
+
+# Preconditions. What there is:
+
+DIGITS = b"0123456789" * 10
+BEFORE = "Mon, 13 Nov 2023 00:00:00 GMT"
+MODIFIED = "Tue, 14 Nov 2023 00:00:00 GMT"
+AFTER = "Tue, 14 Nov 2023 12:00:00 GMT"
+VALIDATORS = {"ETag": '"v1"', "Last-Modified": MODIFIED}
+TAGGED = Response(200, {**TEXT, **VALIDATORS}, DIGITS)
+
+
+def got(fields: Fields, method: str = "GET", response: Response = TAGGED) -> Response:
+    return finish(asking(fields, method), response, LIMITS, NOW)
+
+
+GZIP = ("Accept-Encoding", "gzip")
+
+CONDITIONS = [
+    ([], 200),
+    ([("If-None-Match", '"v1"')], 304),
+    ([("If-None-Match", 'W/"v1"')], 304),  # RFC 9110 13.1.2: compared weakly
+    ([("If-None-Match", '"v0"')], 200),
+    ([("If-None-Match", '"v0", "v1"')], 304),
+    ([("If-None-Match", '"v0"'), ("If-None-Match", '"v1"')], 304),
+    ([("If-None-Match", "*")], 304),
+    ([("If-None-Match", "v1")], 200),
+    ([("If-Modified-Since", MODIFIED)], 304),
+    ([("If-Modified-Since", AFTER)], 304),
+    ([("If-Modified-Since", BEFORE)], 200),
+    ([("If-Modified-Since", "yesterday")], 200),
+    ([("If-None-Match", '"v0"'), ("If-Modified-Since", AFTER)], 200),  # 13.1.3: the tag counts
+    ([("If-None-Match", '"v1"'), ("If-Modified-Since", BEFORE)], 304),
+    ([("If-Match", '"v1"')], 200),
+    ([("If-Match", '"v0", "v1"')], 200),
+    ([("If-Match", "*")], 200),
+    ([("If-Match", '"v0"')], 412),
+    ([("If-Match", 'W/"v1"')], 412),  # 13.1.1: compared strongly
+    ([("If-Unmodified-Since", MODIFIED)], 200),
+    ([("If-Unmodified-Since", BEFORE)], 412),
+    ([("If-Match", '"v1"'), ("If-Unmodified-Since", BEFORE)], 200),  # 13.1.4: the tag counts
+    ([("If-Match", '"v0"'), ("If-None-Match", '"v1"')], 412),  # 13.2.2: in this order
+    ([("If-Match", '"v1"'), ("If-None-Match", '"v1"')], 304),
+    ([("If-Unmodified-Since", BEFORE), ("If-Modified-Since", AFTER)], 412),
+    # They are about the representation that this client would get: another
+    # coding has another tag, and the same date.
+    ([("If-None-Match", '"v1-gzip"')], 200),
+    ([GZIP, ("If-None-Match", '"v1"')], 200),
+    ([GZIP, ("If-None-Match", '"v1-gzip"')], 304),
+    ([GZIP, ("If-None-Match", '"v1-deflate", "v1-gzip"')], 304),
+    ([GZIP, ("If-None-Match", '"v1-deflate"')], 200),
+    ([GZIP, ("If-Modified-Since", MODIFIED)], 304),
+    ([GZIP, ("If-Match", '"v1"')], 412),
+    ([GZIP, ("If-Match", '"v1-gzip"')], 200),
+    ([GZIP, ("If-Match", '"v1", "v1-gzip"')], 200),
+    ([GZIP, ("If-Unmodified-Since", MODIFIED)], 200),
+    # What cannot be sent at all cannot be compared.
+    ([("Accept-Encoding", NOTHING), ("If-None-Match", '"v1"')], 406),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("fields", "status"), CONDITIONS)
+def test_preconditions(method: str, fields: list[tuple[str, str]], status: int) -> None:
+    assert got(fields, method).status == status
+
+
+@CODINGS
+def test_what_a_client_has_it_has_in_one_coding(coding: str) -> None:
+    first = got({"Accept-Encoding": coding})
+    assert (first.status, first.body) == (200, encoded(DIGITS, coding))
+    assert first.headers["ETag"] == f'"v1-{coding}"'
+    again = {"Accept-Encoding": coding, "If-None-Match": first.headers["ETag"]}
+    assert got(again).status == 304
+    assert got(again).headers["ETag"] == f'"v1-{coding}"'
+    # A cache that asks for a client without codings is not told to use it.
+    assert got({"If-None-Match": first.headers["ETag"]}).status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize(("fields", "status"), CONDITIONS)
+def test_what_has_been_done_already_has_no_conditions(
+    method: str, fields: list[tuple[str, str]], status: int
+) -> None:
+    response = got([*fields, ("Range", "bytes=0-9")], method)
+    assert (response.status, decoded(response)) == (200, DIGITS)
+    assert "Accept-Ranges" not in response.headers
+
+
+@pytest.mark.parametrize("status", [201, 203, 301, 404, 412, 500])
+@pytest.mark.parametrize(("fields", "_"), CONDITIONS[:-1])
+def test_what_is_no_success_has_no_conditions(
+    status: int, fields: list[tuple[str, str]], _: int
+) -> None:
+    failed = Response(status, {**TEXT, **VALIDATORS}, DIGITS)
+    response = got([*fields, ("Range", "bytes=0-9")], "GET", failed)
+    assert (response.status, decoded(response)) == (status, DIGITS)
+
+
+@pytest.mark.parametrize("field", ["If-None-Match", "If-Match", "If-Range"])
+def test_what_cannot_be_compared_is_not(field: str) -> None:
+    plain = Response(200, TEXT, DIGITS)
+    response = got({field: '"v1"', "Range": "bytes=0-9"}, "GET", plain)
+    assert response == Response(
+        200, {**TEXT, "Vary": "Accept-Encoding", "Content-Length": "100"}, DIGITS
+    )
+
+
+# RFC 9110 15.4.5
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("accepted", ["identity", "gzip"])
+def test_a_304_tells_what_a_cache_has_to_know_and_no_more(method: str, accepted: str) -> None:
+    kept = {
+        "Cache-Control": "max-age=60",
+        "Content-Location": "/en",
+        "Content-Security-Policy": "default-src 'self'",
+        "Date": AFTER,
+        "Expires": AFTER,
+        "Last-Modified": MODIFIED,
+        "Set-Cookie": "a=1",
+    }
+    dropped = {
+        "Content-Disposition": "inline",
+        "Content-Language": "en",
+        "Content-Length": "100",
+        "Content-Type": "text/plain",
+        "Accept-Ranges": "bytes",
+    }
+    response = Response(200, {**kept, **dropped, "ETag": '"v1"', "Vary": "Cookie"}, DIGITS)
+    fields = {"Accept-Encoding": accepted, "If-None-Match": '"v1", "v1-gzip"'}
+    known = got(fields, method, response)
+    assert (known.status, known.body) == (304, b"")
+    tag = '"v1-gzip"' if accepted == "gzip" else '"v1"'
+    expected = {*kept.items(), ("Vary", "Cookie"), ("Vary", "Accept-Encoding"), ("ETag", tag)}
+    assert set(known.headers) == expected
+
+
+def test_what_the_client_has_is_not_coded_once_more() -> None:
+    # Were it made, it would fail: there is no such coding.
+    coded = Response(200, {**VALIDATORS, "Content-Encoding": "x"}, Encoded(DIGITS, "x"))
+    assert got({"If-None-Match": '"v1"'}, "GET", coded).status == 304
+
+
+def test_a_failed_condition_is_told_in_the_format_that_is_liked() -> None:
+    response = got({"If-Match": '"v0"', "Accept": "application/json"})
+    assert response.headers == Headers(
+        {
+            "Content-Type": "application/problem+json",
+            "Vary": "Accept",
+            "Content-Length": str(length_of(response.body)),
+        }
+    )
+    assert got({"If-Match": '"v0"'}).body == b"412 Precondition Failed\n"
+
+
+# Ranges
+
+
+def ranged(value: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
+    return [("Range", value), *more]
+
+
+FIRST = ranged("bytes=0-9")
+
+
+@pytest.mark.parametrize(
+    ("value", "part", "content_range"),
+    [
+        ("bytes=0-9", DIGITS[:10], "bytes 0-9/100"),
+        ("bytes=5-", DIGITS[5:], "bytes 5-99/100"),
+        ("bytes=-5", DIGITS[-5:], "bytes 95-99/100"),
+        ("bytes=90-1000", DIGITS[90:], "bytes 90-99/100"),
+        ("bytes=0-", DIGITS, "bytes 0-99/100"),
+        ("bytes=0-4, 5-9", DIGITS[:10], "bytes 0-9/100"),  # they touch
+        ("bytes=0-4, 200-", DIGITS[:5], "bytes 0-4/100"),  # one of them is there
+    ],
+)
+@pytest.mark.parametrize("accepted", [None, "gzip", "*", "gzip;q=0.1, identity;q=0.05"])
+def test_a_range_is_of_the_plain_bytes(
+    value: str, part: bytes, content_range: str, accepted: str | None
+) -> None:
+    more = [] if accepted is None else [("Accept-Encoding", accepted)]
+    assert got(ranged(value, *more)) == Response(
+        206,
+        [
+            *TEXT.items(),
+            *VALIDATORS.items(),  # of the identity, and so of all its parts
+            ("Vary", "Accept-Encoding"),
+            ("Accept-Ranges", "bytes"),
+            ("Content-Range", content_range),
+            ("Content-Length", str(len(part))),
+        ],
+        part,
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [("bytes=100-", "identity"), ("bytes=100-", "gzip"), ("bytes=-0", "gzip")],
+)
+def test_a_range_that_is_not_there_is_refused_with_the_length(value: str, accepted: str) -> None:
+    response = got(ranged(value, ("Accept-Encoding", accepted), ("Accept", "text/html")))
+    assert response.status == 416
+    assert response.headers.values("Content-Range") == ["bytes */100"]  # RFC 9110 15.5.17
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "ETag" not in response.headers
+    assert b"416 Range Not Satisfiable" in sent(response.body)
+
+
+@pytest.mark.parametrize(
+    "value", ["bytes=9-5", "bytes=", "bytes", "items=0-9", "bytes=a-b", "", "bytes=0-1,x"]
+)
+def test_a_range_that_is_malformed_or_unknown_is_as_good_as_none(value: str) -> None:
+    assert got(ranged(value)) == got([])
+    assert got(ranged(value, GZIP)) == got([GZIP])
+
+
+def test_a_whole_answer_says_that_there_are_parts_to_be_had() -> None:
+    assert got([]).headers["Accept-Ranges"] == "bytes"
+    assert got([], "HEAD").headers["Accept-Ranges"] == "bytes"
+
+
+def test_of_a_coded_answer_there_are_none() -> None:
+    assert "Accept-Ranges" not in got([GZIP]).headers
+    assert "Accept-Ranges" not in got([GZIP], "HEAD").headers
+
+
+# RFC 9110 14.2: Range is for GET.
+@pytest.mark.parametrize("more", [[], [GZIP]])
+def test_head_tells_of_the_whole(more: list[tuple[str, str]]) -> None:
+    assert got([*FIRST, *more], "HEAD") == got(more, "HEAD")
+    assert got(FIRST, "HEAD").headers["Content-Length"] == "100"
+
+
+@pytest.mark.parametrize(
+    ("if_range", "more", "status"),
+    [
+        ('"v1"', [], 206),
+        ('"v1"', [GZIP], 206),
+        ('"v0"', [], 200),
+        ('W/"v1"', [], 200),  # RFC 9110 13.1.5: compared strongly
+        ('"v1-gzip"', [], 200),
+        ('"v1-gzip"', [GZIP], 200),  # what is coded on the fly has no parts
+        (MODIFIED, [], 206),
+        (MODIFIED, [GZIP], 206),
+        (BEFORE, [], 200),
+        (AFTER, [], 200),  # not the same, so another
+        ("v1", [], 200),
+        ("*", [], 200),
+    ],
+)
+def test_if_range_asks_for_a_part_of_this_or_all_of_another(
+    if_range: str, more: list[tuple[str, str]], status: int
+) -> None:
+    response = got([*FIRST, *more, ("If-Range", if_range)])
+    assert response == (got([*FIRST, *more]) if status == 206 else got(more))
+
+
+def test_a_date_of_this_very_second_is_no_proof() -> None:
+    now = "Tue, 14 Nov 2023 22:13:20 GMT"  # it may have changed again since (8.8.2.2)
+    fresh = Response(200, {**TEXT, "Last-Modified": now}, DIGITS)
+    assert got([*FIRST, ("If-Range", now)], "GET", fresh).status == 200
+    assert got(FIRST, "GET", fresh).status == 206
+
+
+def test_if_range_without_a_range_asks_for_nothing() -> None:
+    assert got({"If-Range": '"v0"'}) == got([])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "status"),
+    [
+        ([("If-None-Match", '"v1"')], 304),
+        ([("If-None-Match", '"v0"')], 206),
+        ([("If-Match", '"v1"')], 206),
+        ([("If-Match", '"v0"')], 412),
+        ([("If-Modified-Since", MODIFIED)], 304),
+        ([("If-Unmodified-Since", BEFORE)], 412),
+        ([("If-Match", '"v1"'), ("If-Range", '"v0"')], 200),
+        # 13.2.2: Range comes last, so what it could not satisfy is not looked at
+        ([("If-None-Match", '"v1"'), ("Range", "bytes=100-")], 304),
+    ],
+)
+def test_preconditions_come_before_ranges(conditions: list[tuple[str, str]], status: int) -> None:
+    fields = conditions if "Range" in dict(conditions) else [*FIRST, *conditions]
+    assert got(fields).status == status
+    if status != 200:  # or else it is the coded whole, which has another tag
+        assert got([*fields, GZIP]).status == status
+
+
+def test_who_refuses_plain_bytes_gets_no_part_of_them() -> None:
+    fields = {"Accept-Encoding": "gzip, identity;q=0"}
+    response = got({**fields, "Range": "bytes=0-9"})
+    assert response == got(fields)
+    assert (response.status, response.headers["Content-Encoding"]) == (200, "gzip")
+    nothing = got({"Accept-Encoding": NOTHING, "Range": "bytes=0-9"})
+    assert nothing.status == 406
+
+
+@pytest.mark.parametrize(
+    "compress", [Compress.ALWAYS, Compress.NEVER, Compress.WORTHWHILE], ids=lambda c: c.name
+)
+def test_whether_it_may_be_coded_does_not_matter_to_a_part(compress: Compress) -> None:
+    response = Response(200, {**TEXT, **VALIDATORS}, DIGITS, compress)
+    assert got([*FIRST, GZIP], "GET", response).body == DIGITS[:10]
+
+
+def test_what_may_not_be_transformed_may_be_cut() -> None:
+    fixed = TAGGED.with_headers(TAGGED.headers.adding("Cache-Control", "no-transform"))
+    response = got([*FIRST, GZIP], "GET", fixed)
+    assert (response.status, response.body) == (206, DIGITS[:10])
+    assert "Vary" not in response.headers
+
+
+def test_what_came_coded_is_cut_as_it_came() -> None:
+    data = encoded(DIGITS, "gzip")
+    coded = Response(200, {**TEXT, **VALIDATORS, "Content-Encoding": "gzip"}, data)
+    response = got([*FIRST, GZIP], "GET", coded)
+    assert (response.status, response.body) == (206, data[:10])
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.headers["ETag"] == '"v1"'
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        (FileSlice(3, 7, 100), FileSlice(3, 12, 10)),
+        (Chain((DIGITS[:9], FileSlice(3, 7, 91))), Chain((DIGITS[5:9], FileSlice(3, 7, 6)))),
+    ],
+)
+def test_what_can_be_cut_is_cut_unread(body: Body, part: Body) -> None:
+    response = got(ranged("bytes=5-14"), "GET", Response(200, VALIDATORS, body))
+    assert (response.status, response.body) == (206, part)
+    assert response.headers["Content-Length"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        (VALIDATORS, Stream(produce, 100)),
+        (VALIDATORS, Stream(produce)),
+        (VALIDATORS, Encoded(FileSlice(3, 0, 100), "gzip")),
+        (VALIDATORS, Chain((b"abc", Stream(produce, 97)))),
+        # Nothing says whether two parts would be parts of the same.
+        ({}, DIGITS),
+        ({}, FileSlice(3, 0, 100)),
+        # RFC 9110 14.3: whoever made it says that there are no parts.
+        ({**VALIDATORS, "Accept-Ranges": "none"}, DIGITS),
+        ({**VALIDATORS, "Accept-Ranges": "None"}, FileSlice(3, 0, 100)),
+    ],
+)
+@pytest.mark.parametrize("value", ["bytes=0-9", "bytes=100-", "bytes=0-1,5-6"])
+def test_what_has_no_parts_is_sent_whole(fields: Fields, body: Body, value: str) -> None:
+    response = Response(200, fields, body)
+    finished = got(ranged(value), "GET", response)
+    assert (finished.status, finished.body) == (200, body)
+    assert finished.headers.get("Accept-Ranges") == response.headers.get("Accept-Ranges")
+
+
+def test_one_validator_is_enough() -> None:
+    for name, value in VALIDATORS.items():
+        assert got(FIRST, "GET", Response(200, {name: value}, DIGITS)).status == 206
+
+
+def test_of_nothing_there_are_no_parts() -> None:
+    response = got(ranged("bytes=0-"), "GET", Response(200, VALIDATORS, b""))
+    assert (response.status, response.body) == (200, b"")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_part_that_a_handler_has_cut_is_left_alone(method: str) -> None:
+    fields = {**TEXT, **VALIDATORS, "Content-Range": "bytes 0-49/100"}
+    response = got([*FIRST, GZIP, ("If-None-Match", '"v1"')], method, Response(206, fields, LONG))
+    assert response.headers == Headers({**fields, "Content-Length": "100"})
+    assert response.status == 206
+
+
+# Several of them (RFC 9110 14.6)
+
+
+def parts_of(response: Response) -> list[Message]:
+    head = f"Content-Type: {response.headers['Content-Type']}\r\n\r\n".encode()
+    message = message_from_bytes(head + sent(response.body))
+    assert message.get_content_type() == "multipart/byteranges"
+    assert not message.defects
+    payload = message.get_payload()
+    assert isinstance(payload, list)
+    return [part for part in payload if isinstance(part, Message)]
+
+
+@pytest.mark.parametrize("more", [[], [GZIP]])
+def test_several_ranges_are_parts_of_one_body(more: list[tuple[str, str]]) -> None:
+    response = got(ranged("bytes=0-1, 50-54, -3", *more))
+    assert response.status == 206
+    assert "Content-Range" not in response.headers  # RFC 9110 15.3.7.2
+    assert response.headers["Content-Length"] == str(len(sent(response.body)))
+    assert response.headers["ETag"] == '"v1"'
+    assert [
+        (part["Content-Type"], part["Content-Range"], part.get_payload(decode=True))
+        for part in parts_of(response)
+    ] == [
+        ("text/plain", "bytes 0-1/100", b"01"),
+        ("text/plain", "bytes 50-54/100", b"01234"),
+        ("text/plain", "bytes 97-99/100", b"789"),
+    ]
+
+
+def test_parts_of_what_has_no_type_have_none() -> None:
+    response = got(ranged("bytes=0-1,5-6"), "GET", Response(200, VALIDATORS, DIGITS))
+    assert [part["Content-Type"] for part in parts_of(response)] == [None, None]
+
+
+def test_nobody_can_know_what_will_separate_the_parts() -> None:
+    one, other = (got(ranged("bytes=0-1,5-6")).headers["Content-Type"] for _ in range(2))
+    assert one != other
+
+
+# Events
+
+
+async def nothing_happens(send: SendEvent) -> None:
+    raise AssertionError("nothing is made before it is sent")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_events_are_coded_as_they_come_and_have_no_parts(method: str) -> None:
+    events = Response.events(nothing_happens)
+    plain = got(FIRST, method, events)
+    assert plain.headers == events.headers.adding("Vary", "Accept-Encoding")
+    coded = got([*FIRST, GZIP], method, events)
+    assert coded.headers == plain.headers.adding("Content-Encoding", "gzip")
+    if method == "GET":
+        assert plain.body == events.body
+        assert coded.body == Encoded(events.body, "gzip")
+
+
+# All of it
+
+
+def test_an_answer_is_represented_and_then_framed() -> None:
+    response = finish(asked("gzip"), Response(200, TEXT, LONG), LIMITS, NOW)
+    assert decoded(response) == LONG
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.headers["Content-Length"] == str(length_of(response.body))
+
+
+def test_three_bytes_are_coded_where_that_is_asked_for() -> None:
+    response = finish(asked("gzip"), Response(200, TEXT, b"abc", Compress.ALWAYS), Limits(), NOW)
+    assert decoded(response) == b"abc"
+
+
+BODIES = st.recursive(
+    st.one_of(
+        st.binary(max_size=200),
+        st.builds(FileSlice, st.just(3), st.integers(0), st.integers(0, 200)),
+        st.builds(Stream, st.just(produce), st.none() | st.integers(0, 200)),
+    ),
+    lambda bodies: st.one_of(
+        st.builds(Encoded, bodies, st.just("gzip")),
+        st.lists(bodies, max_size=3).map(lambda parts: Chain(tuple(parts))),
+    ),
+    max_leaves=4,
+)
+RESPONSES = st.builds(
+    Response,
+    st.sampled_from([200, 201, 204, 206, 304, 404, 500]),
+    st.lists(
+        st.sampled_from(
+            [
+                ("Content-Type", "text/html"),
+                ("Content-Encoding", "br"),
+                ("Cache-Control", "no-transform"),
+                ("Transfer-Encoding", "chunked"),
+                ("Vary", "Cookie"),
+            ]
+        ),
+        unique=True,
+    ),
+    BODIES,
+    st.sampled_from(Compress),
+)
+ACCEPTED = st.none() | st.sampled_from(
+    ["gzip", "deflate", "identity", "*;q=0", "compress", "", "gzip, identity;q=0"]
+)
+
+
+@settings(deadline=None)
+@given(RESPONSES, ACCEPTED)
+def test_a_length_is_always_that_of_the_body(response: Response, accepted: str | None) -> None:
+    finished = finish(asked(accepted), response, LIMITS, NOW)
+    assert "Transfer-Encoding" not in finished.headers
+    length = None if finished.status in {204, 304} else length_of(finished.body)
+    expected = [] if length is None else [str(length)]
+    assert finished.headers.values("Content-Length") == expected
+    if finished.status in {204, 304}:
+        assert finished.body == b""
+
+
+@settings(deadline=None)
+@given(RESPONSES, ACCEPTED)
+def test_head_is_answered_like_get_without_the_body(
+    response: Response, accepted: str | None
+) -> None:
+    got = finish(asked(accepted, "GET"), response, LIMITS, NOW)
+    headed = finish(asked(accepted, "HEAD"), response, LIMITS, NOW)
+    assert headed.body == b""
+    assert (headed.status, headed.headers) == (got.status, got.headers)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), ACCEPTED, st.sampled_from(Compress))
+def test_clients_get_the_body_that_the_handler_gave(
+    body: bytes, accepted: str | None, compress: Compress
+) -> None:
+    response = finish(asked(accepted), Response(200, TEXT, body, compress), LIMITS, NOW)
+    if response.status != 406:
+        assert decoded(response) == body
+        assert response.headers.get("Content-Encoding") in {None, *(accepted or "").split(", ")}
+
+
+REQUESTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("Accept-Encoding"), ACCEPTED.map(lambda value: value or "identity")),
+        st.tuples(
+            st.sampled_from(["If-Match", "If-None-Match", "If-Range"]),
+            st.sampled_from(['"v1"', '"v1-gzip"', 'W/"v1"', '"v0"', "*", "x"]),
+        ),
+        st.tuples(
+            st.sampled_from(["If-Modified-Since", "If-Unmodified-Since", "If-Range"]),
+            st.sampled_from([BEFORE, MODIFIED, AFTER]),
+        ),
+        st.tuples(
+            st.just("Range"),
+            st.sampled_from(["bytes=0-9", "bytes=7-", "bytes=-3", "bytes=100-", "bytes=0-1,9-"]),
+        ),
+    ),
+    unique_by=lambda field: field[0],
+)
+
+
+@settings(deadline=None)
+@given(REQUESTS, st.booleans(), st.sampled_from(Compress))
+def test_whatever_is_asked_the_answer_is_true(
+    fields: list[tuple[str, str]],
+    dated: bool,  # noqa: FBT001 - one of two cases
+    compress: Compress,
+) -> None:
+    validators = {"Last-Modified": MODIFIED} if dated else VALIDATORS
+    response = got(fields, "GET", Response(200, {**TEXT, **validators}, DIGITS, compress))
+    headers = response.headers
+    asked_for = dict(fields)
+    match response.status:
+        case 200:
+            assert decoded(response) == DIGITS
+            if "ETag" in headers:
+                coding = headers.get("Content-Encoding")
+                assert headers["ETag"] == (f'"v1-{coding}"' if coding else '"v1"')
+        case 206:
+            assert "Range" in asked_for
+            assert "Content-Encoding" not in headers
+            ranges = (
+                [(headers["Content-Range"], sent(response.body))]
+                if "Content-Range" in headers
+                else [
+                    (part["Content-Range"], part.get_payload(decode=True))
+                    for part in parts_of(response)
+                ]
+            )
+            for content_range, data in ranges:
+                first, last = content_range.removeprefix("bytes ").split("/")[0].split("-")
+                assert data == DIGITS[int(first) : int(last) + 1]
+        case 304:
+            assert {"If-None-Match", "If-Modified-Since"} & set(asked_for)
+        case 412:
+            assert {"If-Match", "If-Unmodified-Since"} & set(asked_for)
+        case 416:
+            assert asked_for["Range"] == "bytes=100-"
+        case _:
+            assert response.status == 406
+            assert asked_for["Accept-Encoding"] == "*;q=0"
+    if compress is not Compress.NEVER and response.status in {200, 206, 304}:
+        assert "Accept-Encoding" in headers["Vary"]
+    if "Range" not in asked_for:
+        headed = got(fields, "HEAD", Response(200, {**TEXT, **validators}, DIGITS, compress))
+        assert (headed.status, headed.headers, headed.body) == (response.status, headers, b"")
+
+
+# What becomes of a response that nobody asks anything of
+
+_STATUSES = st.sampled_from([200, 201, 204, 206, 304, 404])
+_BODIES = st.sampled_from(
+    [b"", LONG, FileSlice(3, 0, 1000), Stream(produce), Stream(produce, 1000), Chain((LONG, LONG))]
+)
+_SAID = st.lists(
+    st.sampled_from(
+        [
+            ("Content-Type", "text/html"),
+            ("Content-Type", "image/png"),
+            ("ETag", '"a"'),
+            ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT"),
+            ("Accept-Ranges", "none"),
+            ("Accept-Ranges", "bytes"),
+            ("Vary", "Accept-Encoding"),
+            ("Vary", "Cookie"),
+            ("Cache-Control", "no-transform"),
+            ("Content-Encoding", "gzip"),
+            ("Content-Range", "bytes 0-1/2"),
+        ]
+    ),
+    unique=True,
+    max_size=5,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["GET", "HEAD", "POST"]),
+    st.builds(Response, _STATUSES, _SAID, _BODIES, st.sampled_from(Compress)),
+)
+def test_who_asks_for_nothing_gets_what_the_long_way_would_give(
+    method: str, response: Response
+) -> None:
+    request = asking({"Accept": "text/html"}, method)
+    expected = represent(request, response, LIMITS, NOW)
+    if method != "POST":
+        expected = partition(request, condition(request, expected, NOW), NOW)
+    found = offer(request, response, LIMITS)
+    assert found == expected
+    assert finish(request, response, LIMITS, NOW) == finish(
+        asking({"Accept-Encoding": "identity"}, method), response, LIMITS, NOW
+    )

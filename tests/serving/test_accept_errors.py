@@ -1,0 +1,238 @@
+"""What becomes of a listener that cannot accept, and of the clients that wait there."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeAlias
+
+import pytest
+import trio
+import trio.testing
+
+from trio_http.http1.connection import Service
+from trio_http.http1.exchange import Exchange
+from trio_http.http1.keep_alive import SETTLED
+from trio_http.http1.reports import Event, NotAccepting
+from trio_http.semantics.messages import Response
+from trio_http.serving.accept_errors import GIVE_UP, MANY, RETRY, Recovery, Spare
+from trio_http.serving.slots import TOLD, Places
+from trio_http.transport.readiness import TrioLevels
+
+LACKS = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS]
+LACK = OSError(errno.EMFILE, "Too many open files")
+
+NoDescriptorsLeft: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+class Waiting:
+    """A connection that waits, and may end when it is interrupted."""
+
+    def __init__(self, end: Callable[[], None] = lambda: None) -> None:
+        self.interrupted: list[float] = []
+        self._end = end
+
+    def interrupt(self) -> None:
+        self.interrupted.append(trio.current_time())
+        self._end()
+
+    def has_unread(self) -> bool:
+        return False
+
+
+async def hello(exchange: Exchange) -> None:
+    await exchange.respond(Response.text("hello\n"))
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def places(nursery: trio.Nursery, events: list[Event]) -> Places:
+    return Places(Service(hello, report=events.append), TrioLevels(), nursery)
+
+
+@pytest.fixture
+def recovery(places: Places) -> Recovery:
+    return Recovery(places, Spare(), None)
+
+
+async def passed_until(recovery: Recovery, error: Exception = LACK, number: int = 1) -> float:
+    """Seconds until so many failures are over."""
+    start = trio.current_time()
+    for _ in range(number):
+        assert isinstance(error, OSError | trio.BrokenResourceError)
+        await recovery.failed(error)
+    return trio.current_time() - start
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ECONNABORTED, "it has gone again"),
+        OSError(errno.EPERM, "a firewall"),
+        OSError("without a number"),
+        trio.BrokenResourceError("TLS, or what else a listener of somebody's own may speak"),
+    ],
+)
+async def test_what_is_one_clients_delays_nobody(
+    recovery: Recovery,
+    events: list[Event],
+    error: OSError | trio.BrokenResourceError,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    for _ in range(3):
+        assert await passed_until(recovery, error, MANY - 1) == 0
+        recovery.accepted()
+    with trio.testing.assert_checkpoints():  # a listener may fail without any
+        await recovery.failed(error)
+    assert events == []
+    # In the end it is not the clients.
+    assert await passed_until(recovery, error, MANY + 1) == 3 * RETRY
+    assert events == [NotAccepting(error)]
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP])
+async def test_what_will_never_accept_is_an_error(recovery: Recovery, number: int) -> None:
+    with pytest.raises(OSError, match="never") as caught:
+        await recovery.failed(OSError(number, "never"))
+    assert caught.value.errno == number
+
+
+@pytest.mark.parametrize("number", LACKS)
+async def test_a_lack_is_told_once_a_minute_and_waited_out(
+    recovery: Recovery,
+    events: list[Event],
+    number: int,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    error = OSError(number, "not now")
+    # Once, it looks a moment later whether somebody can be asked to give way.
+    assert await passed_until(recovery, error, TOLD) == (TOLD - 1) * RETRY + SETTLED
+    assert events == [NotAccepting(error)]
+    await passed_until(recovery, error, 2)
+    assert events == [NotAccepting(error)] * 2
+
+
+async def test_a_connection_that_ends_gives_something_back(
+    recovery: Recovery,
+    places: Places,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def end_later() -> None:
+        await trio.sleep(RETRY / 8)
+        places.service.idle.room_made()
+
+    for _ in range(3):
+        nursery.start_soon(end_later)
+        assert await passed_until(recovery) == RETRY / 8
+
+
+async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
+    recovery: Recovery, places: Places, autojump_clock: trio.testing.MockClock
+) -> None:
+    idle = places.service.idle
+    connections = [Waiting(), Waiting(), Waiting()]
+    for connection in connections:
+        idle.join(connection, trio.current_time())
+    await trio.sleep(10)
+    # It takes its time to end, but another attempt does no harm.
+    assert await passed_until(recovery) == SETTLED
+    recovery.accepted()
+    assert [each.interrupted for each in connections] == [[10], [], []]
+    assert await passed_until(recovery) == SETTLED
+    assert [each.interrupted for each in connections] == [[10], [10 + SETTLED], []]
+
+
+async def test_not_all_who_are_idle_go_where_that_does_not_help(
+    recovery: Recovery,
+    places: Places,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    idle = places.service.idle
+
+    async def end() -> None:
+        idle.room_made()
+
+    connections = [Waiting(lambda: nursery.start_soon(end)) for _ in range(100)]
+    for connection in connections:
+        idle.join(connection, trio.current_time())
+    await trio.sleep(10)
+    while trio.current_time() < 15:
+        await recovery.failed(LACK)
+    times = [time for each in connections for time in each.interrupted]
+    assert times == [10, 11, 12, 13, 14]
+
+
+# Those who wait too long
+
+
+@pytest.fixture
+def queue() -> socket.socket:
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2 * MANY)
+    listening.settimeout(0)
+    return listening
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(0)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+async def test_who_has_waited_too_long_is_turned_away(
+    places: Places, queue: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    recovery = Recovery(places, Spare(), queue)
+    with queue, socket.create_connection(queue.getsockname()) as client:
+        while trio.current_time() < GIVE_UP:
+            assert not is_closed(client)
+            await recovery.failed(LACK)
+        assert is_closed(client)
+
+
+async def test_where_some_are_served_nobody_is_turned_away(
+    places: Places, queue: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    recovery = Recovery(places, Spare(), queue)
+    with queue, socket.create_connection(queue.getsockname()) as client:
+        for _ in range(5):
+            while trio.current_time() % GIVE_UP < GIVE_UP - RETRY:
+                await recovery.failed(LACK)
+            recovery.accepted()
+            await trio.sleep(RETRY)
+        assert not is_closed(client)
+
+
+def test_a_spare_descriptor_is_there_when_there_are_no_others(
+    queue: socket.socket, no_descriptors_left: NoDescriptorsLeft
+) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(queue)
+        spare = stack.enter_context(Spare())
+        clients = [
+            stack.enter_context(socket.create_connection(queue.getsockname()))
+            for _ in range(MANY + 1)
+        ]
+        with no_descriptors_left():
+            with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+                queue.accept()
+            for closed in (MANY, MANY + 1, MANY + 1):  # at last, nobody is there any more
+                spare.turn_away(queue)
+                assert sum(map(is_closed, clients)) == closed
+            with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+                os.open(os.devnull, os.O_RDONLY)  # the spare one has been taken again
+
+
+def test_without_a_spare_descriptor_to_begin_with_nothing_is_different(
+    no_descriptors_left: NoDescriptorsLeft,
+) -> None:
+    with no_descriptors_left(), Spare():
+        pass

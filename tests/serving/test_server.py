@@ -1,0 +1,919 @@
+"""Many connections at once, how they are accepted, and how a server ends.
+
+What kernels do is tested with real sockets; what clocks do, over memory streams.
+"""
+
+import errno
+import math
+import os
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    suppress,
+)
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+import pytest
+import trio
+import trio.testing
+import trustme
+
+from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.keep_alive import SETTLED
+from trio_http.http1.reports import (
+    Connected,
+    Crowded,
+    Disconnected,
+    Ending,
+    Event,
+    Failure,
+    NotAccepting,
+    Record,
+    Report,
+    report_failures,
+)
+from trio_http.semantics.bodies import Send, Stream
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.messages import Response
+from trio_http.serving.listeners import open_listeners
+from trio_http.serving.server import ACCEPT_AT_ONCE, Server, address_of, client_of, serve
+from trio_http.testing import Client
+
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+
+# Seconds within which everything here happens, however slow the machine.
+PATIENCE = 30
+
+AnyListener = trio.abc.Listener[trio.abc.Stream]
+_Accepted: TypeAlias = trio.abc.Stream | OSError | trio.BrokenResourceError
+NoDescriptorsLeft: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
+    """A listener of somebody's own: what is put into it is accepted or raised."""
+
+    def __init__(self) -> None:
+        self._queue, self._accepted = trio.open_memory_channel[_Accepted](math.inf)
+        self.closed = False
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.statistics().current_buffer_used
+
+    def put(self, item: _Accepted) -> None:
+        self._queue.send_nowait(item)
+
+    def connect(self) -> Client:
+        near, far = trio.testing.memory_stream_pair()
+        self.put(far)
+        return Client(near)
+
+    async def accept(self) -> trio.abc.Stream:
+        item = await self._accepted.receive()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await trio.lowlevel.checkpoint()
+
+
+async def hello(exchange: Exchange) -> None:
+    await exchange.respond(Response.text("hello\n"))
+
+
+async def name_client(exchange: Exchange) -> None:
+    await exchange.respond(Response.text(exchange.request.client))
+
+
+async def send_endlessly(exchange: Exchange) -> None:
+    async def produce(send: Send) -> None:
+        while True:
+            await send(bytes(65536))
+
+    await exchange.respond(Response(200, {}, Stream(produce)))
+
+
+class Slow:
+    """An App that answers when it is told to, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.begun = trio.Event()
+        self.go_on = trio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self.begun.set()
+        await self.go_on.wait()
+        await hello(exchange)
+
+
+@asynccontextmanager
+async def draining(
+    app: App,
+    *listeners: AnyListener,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    report: Report = report_failures,
+) -> AsyncIterator[Server]:
+    """Run a server, on 127.0.0.1 unless told otherwise; leaving waits until it has ended."""
+    found = listeners or await open_listeners("127.0.0.1:0")
+    start = partial(serve, app, found, timeouts=timeouts, limits=limits, report=report)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            yield await nursery.start(start)
+
+
+@asynccontextmanager
+async def serving(
+    app: App, *listeners: AnyListener, report: Report = report_failures
+) -> AsyncIterator[Server]:
+    """Run a server, on 127.0.0.1 unless told otherwise; leaving stops it at once."""
+    with trio.CancelScope() as scope:
+        async with draining(app, *listeners, report=report) as server:
+            yield server
+            scope.cancel()
+
+
+def place_of(server: Server) -> tuple[str, int]:
+    host, _, port = server.addresses[0].rpartition(":")
+    return host, int(port)
+
+
+@asynccontextmanager
+async def connected(server: Server) -> AsyncIterator[Client]:
+    async with await trio.open_tcp_stream(*place_of(server)) as stream:
+        yield Client(stream)
+
+
+def is_refused(server: Server) -> bool:
+    try:
+        socket.create_connection(place_of(server)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+# Many connections
+
+
+async def test_whoever_connects_is_answered_again_and_again() -> None:
+    async with serving(hello) as server, connected(server) as client:
+        for _ in range(3):
+            assert (await client.get("/")).body == b"hello\n"
+
+
+async def test_serve_needs_no_nursery_start() -> None:
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, hello, [listener])
+        assert (await listener.connect().get("/")).status == 200
+        nursery.cancel_scope.cancel()
+
+
+async def test_every_listener_is_served() -> None:
+    memory = MemoryListener()
+    tcp = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
+    async with serving(hello, memory, *tcp) as server:
+        for address in server.addresses[1:]:
+            host, _, port = address.rpartition(":")
+            async with await trio.open_tcp_stream(host, int(port)) as stream:
+                assert (await Client(stream).get("/")).status == 200
+        assert (await memory.connect().get("/")).status == 200
+
+
+async def test_connections_opened_first_are_answered_in_any_order() -> None:
+    async with serving(hello) as server, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(5)]
+        for place in (3, 0, 4, 2, 1, 3):
+            assert (await clients[place].get("/")).body == b"hello\n"
+
+
+async def test_no_connection_waits_for_another() -> None:
+    met = trio.Event()
+
+    async def meet(exchange: Exchange) -> None:
+        if exchange.request.target == "/second":
+            met.set()
+        await met.wait()
+        await hello(exchange)
+
+    async with serving(meet) as server, connected(server) as first, connected(server) as second:
+        await first.send(GET)
+        assert (await second.get("/second")).status == 200
+        assert (await first.answer()).status == 200
+
+
+async def test_three_hundred_connections_wait_and_are_all_answered() -> None:
+    number = 300
+    assert number > 2 * ACCEPT_AT_ONCE
+    async with serving(hello) as server, AsyncExitStack() as stack:
+        # Connecting without Trio, nobody else has a turn: all of them are waiting
+        # when the server looks.
+        sockets = [socket.create_connection(place_of(server)) for _ in range(number)]
+        clients = []
+        for each in sockets:
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(each))
+            clients.append(Client(await stack.enter_async_context(stream)))
+        for client in clients:
+            await client.send(GET)
+        for client in reversed(clients):
+            assert (await client.answer()).body == b"hello\n"
+
+
+async def test_default_timeout_of_sockets_has_nobody_wait() -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(60)
+    try:
+        async with serving(hello) as server, connected(server) as client:
+            with trio.fail_after(20):
+                assert (await client.get("/")).status == 200
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+async def test_answers_are_not_held_back_for_more_to_come() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    async with serving(hello, listener) as server, connected(server) as client:
+        assert (await client.get("/")).status == 200
+        # Linux and the BSDs have what is accepted inherit it.
+        assert listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_failing_app_ends_its_exchange_and_nothing_else() -> None:
+    events: list[Event] = []
+
+    async def fail(exchange: Exchange) -> None:
+        if exchange.request.target == "/fail":
+            raise RuntimeError("a mistake")
+        await hello(exchange)
+
+    async with (
+        serving(fail, report=events.append) as server,
+        connected(server) as client,
+        connected(server) as other,
+    ):
+        assert (await client.get("/fail")).status == 500
+        assert (await client.get("/")).status == 200
+        assert (await other.get("/")).status == 200
+    (failure,) = [event for event in events if isinstance(event, Failure)]
+    assert str(failure.error) == "a mistake"
+
+
+async def test_connections_are_reported_with_their_clients_address() -> None:
+    events: list[Event] = []
+    async with serving(name_client, report=events.append) as server:
+        async with connected(server) as client:
+            assert isinstance(client.stream, trio.SocketStream)
+            host, port = client.stream.socket.getsockname()
+            answer = await client.get("/")
+        await trio.testing.wait_all_tasks_blocked()
+    assert answer.body.decode() == f"{host}:{port}"
+    begin, record, end = events
+    assert (begin, end) == (Connected(f"{host}:{port}"), Disconnected(f"{host}:{port}"))
+    assert isinstance(record, Record)
+    assert record.ending is Ending.COMPLETE
+
+
+async def test_limits_are_those_that_are_given() -> None:
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await serve(hello, [listener], limits=Limits(target=10, date=False))
+
+        nursery.start_soon(run)
+        assert "Date" not in (await listener.connect().get("/")).headers
+        assert (await listener.connect().get("/longer-than-ten")).status == 414
+        nursery.cancel_scope.cancel()
+
+
+async def test_timeouts_are_those_that_are_given(autojump_clock: trio.testing.MockClock) -> None:
+    listener = MemoryListener()
+    async with draining(hello, listener, timeouts=Timeouts(idle=3)) as server:
+        async with listener.connect().stream as stream:
+            assert await stream.receive_some() == b""
+        assert trio.current_time() == 3
+        server.shutdown()
+
+
+# Kinds of listeners
+
+
+async def test_listeners_of_trios_own() -> None:
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with serving(hello, *listeners) as server, connected(server) as client:
+        assert (await client.get("/")).status == 200
+
+
+async def test_unix_sockets(tmp_path: Path) -> None:
+    path = str(tmp_path / "http")
+    listening = trio.socket.socket(socket.AF_UNIX)
+    await listening.bind(path)
+    listening.listen()
+    async with serving(name_client, trio.SocketListener(listening)) as server:
+        assert server.addresses == (path,)
+        async with await trio.open_unix_socket(path) as stream:
+            assert (await Client(stream).get("/")).body == b"local"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What the server and its clients need for TLS."""
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("test.example").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    return ours, theirs
+
+
+async def test_tls(authority: trustme.CA) -> None:
+    ours, theirs = contexts(authority)
+    (listener,) = await open_listeners("127.0.0.1:0")
+    async with serving(name_client, trio.SSLListener(listener, ours)) as server:
+        tcp = await trio.open_tcp_stream(*place_of(server))
+        host, port = tcp.socket.getsockname()
+        async with trio.SSLStream(tcp, theirs, server_hostname="test.example") as stream:
+            await stream.send_all(GET)
+            head, _, body = (await stream.receive_some()).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert body.decode() == f"{host}:{port}"
+
+
+async def test_listener_of_somebodys_own() -> None:
+    listener = MemoryListener()
+    async with serving(name_client, listener) as server:
+        assert server.addresses == ("local",)
+        first, second = listener.connect(), listener.connect()
+        assert (await second.get("/")).body == b"local"
+        assert (await first.get("/")).body == b"local"
+
+
+async def test_listener_of_somebodys_own_that_gives_sockets() -> None:
+    (tcp,) = await open_listeners("127.0.0.1:0")
+    listener = MemoryListener()
+    async with (
+        serving(name_client, listener),
+        tcp,
+        await trio.open_tcp_stream(*tcp.socket.getsockname()) as stream,
+    ):
+        host, port = stream.socket.getsockname()
+        listener.put(await tcp.accept())
+        assert (await Client(stream).get("/")).body.decode() == f"{host}:{port}"
+
+
+class Polite(trio.abc.Stream):
+    """A stream on which nothing comes, and that takes a second to say goodbye."""
+
+    has_said_goodbye = False
+
+    async def receive_some(self, _: object = None) -> bytes:
+        return b""
+
+    async def send_all(self, _: object) -> None:
+        raise trio.BrokenResourceError
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        await trio.sleep(1)
+        self.has_said_goodbye = True
+
+
+async def test_stream_of_somebodys_own_may_take_its_time_to_close(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener, stream = MemoryListener(), Polite()
+    async with draining(hello, listener) as server:
+        listener.put(stream)
+        await trio.testing.wait_all_tasks_blocked()
+        server.shutdown()
+    assert stream.has_said_goodbye
+
+
+async def test_address_of_ipv6_is_in_brackets() -> None:
+    listening = trio.socket.socket(socket.AF_INET6)
+    try:
+        await listening.bind(("::1", 0))
+    except OSError:
+        listening.close()
+        pytest.skip("this machine has no IPv6")
+    listening.listen()
+    async with trio.SocketListener(listening) as listener:
+        port = listening.getsockname()[1]
+        assert address_of(listener) == f"[::1]:{port}"
+
+
+async def test_client_that_is_gone_already_has_no_name() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    async with listener:
+        with closing(socket.create_connection(listener.socket.getsockname())) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream = await listener.accept()
+        async with stream:
+            assert client_of(stream) == "unknown"
+
+
+# No more than so many
+
+
+async def test_who_is_beyond_the_limit_waits_until_a_connection_ends() -> None:
+    events: list[Event] = []
+    limits = Limits(connections=2)
+    async with draining(hello, limits=limits, report=events.append) as server:
+        async with connected(server) as first, connected(server), connected(server) as third:
+            await third.send(GET)
+            await trio.testing.wait_all_tasks_blocked()
+            assert sum(isinstance(event, Connected) for event in events) == 2
+            await first.stream.aclose()
+            assert (await third.answer()).status == 200
+        server.shutdown()
+
+
+async def test_all_who_wait_for_a_place_are_served_one_after_the_other() -> None:
+    async with draining(hello, limits=Limits(connections=3)) as server, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(20)]
+        for client in clients:
+            assert (await client.get("/", {"Connection": "close"})).status == 200
+            await client.stream.aclose()  # or the server waits for that
+        server.shutdown()
+
+
+async def test_limit_is_that_of_all_listeners_together() -> None:
+    found = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
+    events: list[Event] = []
+    limits = Limits(connections=3)
+    async with (
+        draining(hello, *found, limits=limits, report=events.append) as server,
+        AsyncExitStack() as stack,
+    ):
+        # All are waiting when the server looks, at either place.
+        clients = [
+            trio.SocketStream(
+                trio.socket.from_stdlib_socket(
+                    socket.create_connection(listener.socket.getsockname())
+                )
+            )
+            for listener in found
+            for _ in range(4)
+        ]
+        for stream in clients:
+            await stack.enter_async_context(stream)
+            await stream.send_all(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sum(isinstance(event, Connected) for event in events) == 3
+        server.shutdown()
+        await stack.aclose()
+
+
+async def test_listener_that_gives_streams_waits_for_a_place_as_well() -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=1)) as server:
+        clients = [listener.connect() for _ in range(3)]
+        for client in clients:
+            await client.send(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        assert listener.waiting == 1  # only by accepting it can tell that there is one
+        slow.go_on.set()
+        for client in clients:
+            assert (await client.answer()).status == 200
+            await client.stream.aclose()
+        server.shutdown()
+
+
+async def test_client_that_waits_for_a_place_at_a_shutdown_is_let_go() -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=1)) as server:
+        served, waiting = listener.connect(), listener.connect()
+        await served.send(GET)
+        await slow.begun.wait()
+        await waiting.send(GET)
+        server.shutdown()
+        assert await waiting.rest() == b""
+        slow.go_on.set()
+        assert (await served.answer()).status == 200
+        await served.stream.aclose()
+
+
+async def test_client_that_waits_for_a_place_is_answered_when_the_server_retires() -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=1)) as server:
+        served, waiting = listener.connect(), listener.connect()
+        await served.send(GET)
+        await slow.begun.wait()
+        await waiting.send(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        server.retire()
+        await trio.testing.wait_all_tasks_blocked()
+        slow.go_on.set()
+        for client in (served, waiting):
+            assert (await client.answer()).headers["Connection"] == "close"
+            await client.stream.aclose()
+
+
+async def test_listener_without_clients_takes_no_place_from_another() -> None:
+    silent, busy = MemoryListener(), MemoryListener()
+    async with draining(hello, silent, busy, limits=Limits(connections=1)) as server:
+        for _ in range(3):
+            client = busy.connect()
+            assert (await client.get("/")).status == 200
+            await client.stream.aclose()
+        server.shutdown()
+
+
+async def test_shutdown_at_the_limit_serves_who_is_there_and_nobody_else() -> None:
+    slow, memory = Slow(), MemoryListener()
+    tcp = await open_listeners("127.0.0.1:0")
+    async with (
+        draining(slow, *tcp, memory, limits=Limits(connections=1)) as server,
+        connected(server) as client,
+        connected(server) as waiting,
+    ):
+        await client.send(GET)
+        await slow.begun.wait()
+        server.shutdown()
+        await trio.testing.wait_all_tasks_blocked()
+        assert is_refused(server)
+        slow.go_on.set()
+        assert (await client.answer()).headers["Connection"] == "close"
+        assert await client.rest() == b""
+        with suppress(trio.BrokenResourceError):  # a reset: nobody has looked at it
+            assert await waiting.rest() == b""
+
+
+# Those who are idle give way
+
+
+async def test_newcomer_need_not_wait_for_whoever_is_idle(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    number, events = 50, list[Event]()
+    limits = Limits(connections=number)
+    async with (
+        draining(hello, limits=limits, report=events.append) as server,
+        AsyncExitStack() as stack,
+    ):
+        clients = [await stack.enter_async_context(connected(server)) for _ in range(number)]
+        for client in reversed(clients):
+            assert (await client.get("/")).status == 200
+        mock_clock.jump(SETTLED)
+        newcomer = await stack.enter_async_context(connected(server))
+        assert (await newcomer.get("/")).status == 200
+        assert await clients.pop().rest() == b""  # which was the first to have its answer
+        for client in clients:
+            assert (await client.get("/")).status == 200
+        assert [event for event in events if isinstance(event, Crowded)] == [Crowded(number)]
+        server.shutdown()
+
+
+async def test_request_that_has_just_come_is_answered_before_its_client_gives_way(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    async with (
+        draining(hello, limits=Limits(connections=1)) as server,
+        connected(server) as client,
+    ):
+        await client.get("/")
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(SETTLED)
+        assert isinstance(client.stream, trio.SocketStream)
+        # Without Trio, nobody else has a turn: the server hears of both at once.
+        with (
+            closing(socket.socket(fileno=os.dup(client.stream.socket.fileno()))) as same,
+            closing(socket.create_connection(place_of(server))),
+        ):
+            same.send(GET)
+        assert (await client.answer()).status == 200
+        server.shutdown()
+
+
+async def test_client_in_the_middle_of_a_request_never_gives_way(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    slow, listener = Slow(), MemoryListener()
+    async with draining(slow, listener, limits=Limits(connections=2)) as server:
+        sending, answered, newcomer = (listener.connect() for _ in range(3))
+        await sending.send(GET[:-2])
+        await answered.send(GET)
+        await newcomer.send(GET)
+        await trio.sleep(9)  # a head may take ten
+        slow.go_on.set()
+        assert (await answered.answer()).headers["Connection"] == "close"
+        await answered.stream.aclose()
+        assert (await newcomer.answer()).status == 200
+        await sending.send(b"\r\n")
+        assert (await sending.answer()).status == 200
+        server.shutdown()
+
+
+async def test_idle_clients_give_way_on_every_kind_of_listener(
+    autojump_clock: trio.testing.MockClock, authority: trustme.CA
+) -> None:
+    ours, theirs = contexts(authority)
+    tls, tcp = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
+    memory = MemoryListener()
+    listeners = trio.SSLListener(tls, ours), tcp, memory
+
+    async def connect() -> AsyncIterator[trio.abc.Stream]:
+        for _ in range(2):
+            stream = await trio.open_tcp_stream(*tls.socket.getsockname())
+            yield trio.SSLStream(stream, theirs, server_hostname="test.example")
+            yield await trio.open_tcp_stream(*tcp.socket.getsockname())
+            yield memory.connect().stream
+
+    async with (
+        draining(hello, *listeners, limits=Limits(connections=1)) as server,
+        AsyncExitStack() as stack,
+    ):
+        async for stream in connect():
+            await stack.enter_async_context(stream)
+            await stream.send_all(GET)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+            await trio.sleep(SETTLED)
+        server.shutdown()
+
+
+# Accepting goes wrong
+
+
+async def test_server_without_descriptors_goes_on_when_a_connection_ends(
+    no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
+) -> None:
+    events: list[Event] = []
+    async with serving(hello, report=events.append) as server, connected(server) as client:
+        await client.get("/")
+        waiting = socket.socket()
+        with no_descriptors_left():
+            waiting.connect(place_of(server))
+            await trio.testing.wait_all_tasks_blocked()
+            (event,) = [event for event in events if isinstance(event, NotAccepting)]
+            assert isinstance(event.error, OSError)
+            assert event.error.errno == errno.EMFILE
+            await client.stream.aclose()  # which gives two back, as the other end is ours, too
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(waiting)) as stream:
+                assert (await Client(stream).get("/")).status == 200
+    assert sum(isinstance(event, NotAccepting) for event in events) == 1
+
+
+async def test_server_without_descriptors_takes_that_of_an_idle_connection(
+    no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
+) -> None:
+    async with serving(hello) as server, connected(server) as client:
+        await client.get("/")
+        waiting = socket.socket()
+        mock_clock.jump(SETTLED)
+        with no_descriptors_left():
+            waiting.connect(place_of(server))
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(waiting)) as stream:
+                assert (await Client(stream).get("/")).status == 200
+        assert await client.rest() == b""
+
+
+class Failing(trio.abc.Listener[trio.abc.Stream]):
+    """A listener whose clients fail, one after the other, at once."""
+
+    async def accept(self) -> NoReturn:
+        raise OSError("not this one, either")
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_listener_on_which_all_fail_holds_up_no_other(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener = MemoryListener()
+    async with serving(hello, Failing(), listener):
+        assert (await listener.connect().get("/")).status == 200
+        await trio.sleep(PATIENCE / 2)
+        assert (await listener.connect().get("/")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (OSError(errno.EMFILE, "not now"), True),
+        (OSError(errno.ECONNABORTED, "not this one"), False),
+        (trio.BrokenResourceError(), False),  # by a listener that begins to talk
+    ],
+)
+async def test_clients_that_come_after_a_failure_are_served(
+    autojump_clock: trio.testing.MockClock,
+    error: OSError | trio.BrokenResourceError,
+    is_told: object,
+) -> None:
+    listener, events = MemoryListener(), list[Event]()
+    listener.put(error)
+    async with serving(hello, listener, report=events.append):
+        assert (await listener.connect().get("/")).status == 200
+    assert (NotAccepting(error) in events) is is_told
+
+
+async def test_listener_that_will_never_accept_ends_the_server() -> None:
+    broken, other = MemoryListener(), MemoryListener()
+    broken.put(OSError(errno.EBADF, "not a listener"))
+    with pytest.raises(ExceptionGroup) as caught, trio.fail_after(PATIENCE):
+        await serve(hello, [broken, other])
+    assert caught.group_contains(OSError, match="not a listener")
+    assert broken.closed
+    assert other.closed
+
+
+async def test_socket_that_listens_no_more_ends_the_server() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    listener.socket.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(ExceptionGroup) as caught, trio.fail_after(PATIENCE):
+        await serve(hello, [listener])
+    assert caught.group_contains(OSError, match=os.strerror(errno.EINVAL))
+
+
+# Draining
+
+
+async def test_shutdown_finishes_what_is_running_and_nothing_else() -> None:
+    slow = Slow()
+
+    async def app(exchange: Exchange) -> None:
+        await (slow(exchange) if exchange.request.target == "/slow" else hello(exchange))
+
+    async with (
+        serving(app) as server,
+        connected(server) as busy,
+        connected(server) as kept,
+        connected(server) as fresh,
+    ):
+        assert "Connection" not in (await kept.get("/")).headers
+        await busy.send(GET.replace(b"/", b"/slow", 1) + GET)
+        await slow.begun.wait()
+        server.shutdown()
+        assert await kept.rest() == b""
+        assert await fresh.rest() == b""
+        await trio.testing.wait_all_tasks_blocked()
+        assert is_refused(server)
+        slow.go_on.set()
+        answer = await busy.answer()
+        assert answer.body == b"hello\n"
+        assert answer.headers["Connection"] == "close"
+        assert await busy.rest() == b""  # the other request should be sent to somebody else
+
+
+async def test_listeners_are_closed_before_the_drain_is_over() -> None:
+    listener, slow = MemoryListener(), Slow()
+    async with draining(slow, listener) as server:
+        client = listener.connect()
+        await client.send(GET)
+        await slow.begun.wait()
+        server.shutdown()
+        await trio.testing.wait_all_tasks_blocked()
+        assert listener.closed
+        slow.go_on.set()
+        assert (await client.answer()).status == 200
+        await client.stream.aclose()
+
+
+async def test_shutdown_of_an_idle_server_takes_no_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener = MemoryListener()
+    async with draining(hello, listener) as server, listener.connect().stream:
+        await trio.testing.wait_all_tasks_blocked()
+        server.shutdown()
+        server.shutdown()  # in case the first was not heard
+    assert trio.current_time() == 0
+
+
+async def test_after_the_grace_the_rest_is_cancelled(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener, slow, events = MemoryListener(), Slow(), list[Event]()
+    timeouts = Timeouts(grace=3)
+    async with draining(slow, listener, timeouts=timeouts, report=events.append) as server:
+        client = listener.connect()
+        await client.send(GET)
+        await slow.begun.wait()
+        server.shutdown()
+    assert trio.current_time() == 3
+    assert await client.rest() == b""
+    assert [event.ending for event in events if isinstance(event, Record)] == [Ending.CANCELLED]
+
+
+async def test_client_that_does_not_read_delays_a_shutdown_by_the_grace_at_most() -> None:
+    timeouts = Timeouts(send=math.inf, linger=math.inf, grace=0.1)
+    async with AsyncExitStack() as stack, draining(send_endlessly, timeouts=timeouts) as server:
+        client = await stack.enter_async_context(connected(server))
+        await client.send(GET)
+        await trio.testing.wait_all_tasks_blocked()  # until nothing goes into the socket
+        server.shutdown()
+
+
+# Retiring
+
+
+async def test_retiring_server_answers_all_its_clients_once_more() -> None:
+    async with (
+        draining(hello) as server,
+        connected(server) as kept,
+        connected(server) as fresh,
+    ):
+        assert "Connection" not in (await kept.get("/")).headers
+        server.retire()
+        await trio.testing.wait_all_tasks_blocked()
+        assert is_refused(server)
+        for client in (kept, fresh):
+            answer = await client.get("/")
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert await client.rest() == b""
+            await client.stream.aclose()
+    # It has ended, as its clients have.
+
+
+async def test_whoever_is_accepted_while_a_server_retires_is_answered() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    retired, met = trio.Event(), []
+
+    def report(event: Event) -> None:
+        met.append(event)
+        if isinstance(event, Connected) and not retired.is_set():
+            server.retire()  # before any of those accepted with it has had a turn
+            retired.set()
+
+    async with draining(hello, listener, report=report) as server, AsyncExitStack() as stack:
+        clients = []
+        for _ in range(10):
+            connected = socket.create_connection(place_of(server))
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+            clients.append(Client(await stack.enter_async_context(stream)))
+        await retired.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        for client in clients:
+            assert (await client.get("/")).status == 200
+        await stack.aclose()
+    assert sum(isinstance(event, Connected) for event in met) == 10
+
+
+async def test_shutdown_ends_those_a_retiring_server_waits_for() -> None:
+    async with draining(hello) as server, connected(server) as idle:
+        server.retire()
+        await trio.testing.wait_all_tasks_blocked()
+        server.shutdown()
+        assert await idle.rest() == b""
+
+
+# Stopping
+
+
+async def test_cancelled_server_stops_at_once_whatever_its_clients_do() -> None:
+    (listener,) = await open_listeners("127.0.0.1:0")
+    timeouts = Timeouts(send=math.inf, linger=math.inf, grace=math.inf)
+    async with AsyncExitStack() as stack:
+        with trio.CancelScope() as scope:
+            async with draining(send_endlessly, listener, timeouts=timeouts) as server:
+                idle = await stack.enter_async_context(connected(server))
+                stuck = await stack.enter_async_context(connected(server))
+                await stuck.send(GET)
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+        assert await idle.rest() == b""
+        assert is_refused(server)
+        assert listener.socket.fileno() == -1
+
+
+async def test_cancelling_during_a_drain_stops_it() -> None:
+    listener, slow = MemoryListener(), Slow()
+    timeouts = Timeouts(grace=math.inf)
+    with trio.CancelScope() as scope:
+        async with draining(slow, listener, timeouts=timeouts) as server:
+            client = listener.connect()
+            await client.send(GET)
+            await slow.begun.wait()
+            server.shutdown()
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+    assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("end", [Server.shutdown, None])
+async def test_port_can_be_listened_on_again_at_once(
+    end: Callable[[Server], None] | None,
+) -> None:
+    with trio.CancelScope() as scope:
+        async with draining(hello) as server, connected(server) as client:
+            # We close first, so it is our side on which the kernel remembers the connection.
+            assert (await client.get("/", {"Connection": "close"})).status == 200
+            assert await client.rest() == b""
+            end(server) if end else scope.cancel()
+    (listener,) = await open_listeners(server.addresses[0])
+    await listener.aclose()

@@ -1,0 +1,598 @@
+"""How bytes get to a client and from it over a socket."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from threading import Event as ThreadEvent
+
+import pytest
+import trio
+from trio.testing import (
+    MockClock,
+    assert_checkpoints,
+    assert_no_checkpoints,
+    wait_all_tasks_blocked,
+)
+
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import ClientDisconnected
+from trio_http.transport import page_cache, sockets, splice
+from trio_http.transport.page_cache import PIECE
+from trio_http.transport.readiness import Levels
+from trio_http.transport.sockets import JOINED, NEAR_UNSENT, SENDFILE_PIECE, SocketTransport
+
+PATIENCE = 30
+# More than a socket and its peer hold between them.
+MUCH = os.urandom(1024) * 2048
+
+Pair = tuple[SocketTransport, socket.socket]
+
+
+@pytest.fixture
+def pair(socket_pair: tuple[socket.socket, socket.socket]) -> Pair:
+    """Our end and the client's, with as little room between them as there can be."""
+    ours, theirs = socket_pair
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    return SocketTransport(ours, Levels(ours)), theirs
+
+
+@pytest.fixture
+def tcp(tcp_pair: tuple[socket.socket, socket.socket]) -> Pair:
+    ours, theirs = tcp_pair
+    return SocketTransport(ours, Levels(ours)), theirs
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def read_all(theirs: socket.socket) -> bytes:
+    """What the client receives until the other end closes."""
+    pieces: list[bytes] = []
+    while True:
+        await trio.lowlevel.wait_readable(theirs)
+        piece = theirs.recv(PIECE)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+
+
+async def received_by(
+    theirs: socket.socket, transport: SocketTransport, send: Callable[[], Awaitable[None]]
+) -> bytes:
+    """What a client receives that reads while we send, and then close."""
+    received = b""
+
+    async def read() -> None:
+        nonlocal received
+        received = await read_all(theirs)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await send()
+        await transport.aclose()
+    return received
+
+
+def read_now(theirs: socket.socket) -> bytes:
+    """What has arrived at the client."""
+    pieces: list[bytes] = []
+    with suppress(BlockingIOError):
+        while True:
+            pieces.append(theirs.recv(PIECE))
+    return b"".join(pieces)
+
+
+def reset(end: socket.socket) -> None:
+    """Close a socket as an application does that crashes."""
+    SocketTransport(end, Levels(end)).abort()
+    end.close()
+
+
+# Receiving from a socket
+
+
+async def test_receiving_waits_for_bytes_and_ends_with_the_input(
+    pair: Pair,
+) -> None:
+    transport, theirs = pair
+    theirs.send(b"hello")
+    with assert_checkpoints():
+        assert await transport.receive(3) == b"hel"
+    assert await transport.receive(3) == b"lo"
+
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send_later() -> None:
+            await wait_all_tasks_blocked()
+            theirs.send(b"later")
+            theirs.close()
+
+        assert await transport.receive(10) == b"later"
+        assert await transport.receive(10) == b""
+        assert await transport.receive(10) == b""
+
+
+async def test_readiness_may_be_a_false_alarm(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
+    received = []
+
+    async def receive(transport: SocketTransport) -> None:
+        received.append(await transport.receive(10))
+
+    # Both are told of the one byte, and one of them comes too late for it.
+    rival = ours.dup()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive, SocketTransport(ours, Levels(ours)))
+        nursery.start_soon(receive, SocketTransport(rival, Levels(rival)))
+        await wait_all_tasks_blocked()
+        theirs.send(b"1")
+        await wait_all_tasks_blocked()
+        assert received == [b"1"]
+        theirs.send(b"2")
+    assert received == [b"1", b"2"]
+    rival.close()
+
+
+async def test_a_client_that_resets_is_gone(
+    tcp: Pair,
+) -> None:
+    transport, theirs = tcp
+    reset(theirs)
+    with pytest.raises(ClientDisconnected) as gone:
+        await transport.receive(10)
+    assert isinstance(gone.value.__cause__, ConnectionResetError)
+    # It stays gone, whatever else is tried.
+    with pytest.raises(ClientDisconnected):
+        await transport.send(b"hello", PATIENCE)
+    with pytest.raises(ClientDisconnected):
+        await transport.send_eof()
+
+
+# What can be moved without being received
+
+
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
+async def test_a_socket_can_be_moved_into_a_pipe(
+    pair: Pair,
+) -> None:
+    transport, theirs = pair
+    theirs.send(b"hello")
+    pipe = transport.open_pipe()
+    assert pipe is not None
+    with closing(pipe):
+        assert pipe.fill(3) == 3
+    assert await transport.receive(10) == b"lo"
+
+
+# Sending to a socket
+
+
+async def test_what_there_is_room_for_leaves_without_a_checkpoint(
+    tcp: Pair,
+) -> None:
+    transport, theirs = tcp
+    with assert_no_checkpoints():
+        await transport.send(b"hello", PATIENCE)
+    await trio.lowlevel.wait_readable(theirs)
+    assert theirs.recv(10) == b"hello"
+
+
+@pytest.mark.parametrize("length", [0, 1, JOINED - 1, JOINED, 10 * JOINED])
+@pytest.mark.parametrize("joined", [JOINED, sys.maxsize])
+async def test_a_head_and_what_is_behind_it_leave_in_this_order(
+    pair: Pair,
+    length: int,
+    joined: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "JOINED", joined)
+    transport, theirs = pair
+    behind = MUCH[:length]
+
+    async def send() -> None:
+        sent = transport.send_at_once(b"head", behind)
+        await transport.send((b"head" + behind)[sent:], PATIENCE)
+
+    received = await received_by(theirs, transport, send)
+    assert received == b"head" + behind
+
+
+async def test_what_there_is_no_room_for_leaves_as_the_client_reads(
+    pair: Pair,
+) -> None:
+    transport, theirs = pair
+    received = await received_by(theirs, transport, lambda: transport.send(MUCH, PATIENCE))
+    assert received == MUCH
+
+
+async def test_what_there_is_no_room_for_at_all_waits_for_it(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = socket_pair
+    filled = 0
+    with suppress(BlockingIOError):
+        while True:
+            filled += ours.send(MUCH)
+    transport = SocketTransport(ours, Levels(ours))
+    received = await received_by(theirs, transport, lambda: transport.send(b"hello", PATIENCE))
+    assert len(received) == filled + len(b"hello")
+    assert received.endswith(b"hello")
+
+
+async def test_a_client_that_does_not_read_is_given_up(
+    pair: Pair, autojump_clock: MockClock
+) -> None:
+    transport, theirs = pair
+    with pytest.raises(ClientDisconnected, match="stopped reading"):
+        await transport.send(MUCH, PATIENCE)
+    assert trio.current_time() == PATIENCE
+    assert 0 < transport.passed == len(read_now(theirs)) < len(MUCH)
+
+
+async def test_a_client_that_reads_slowly_is_not_given_up(
+    pair: Pair, autojump_clock: MockClock
+) -> None:
+    transport, theirs = pair
+    received = bytearray()
+
+    async def read_slowly() -> None:
+        while len(received) < len(MUCH):
+            await trio.sleep(PATIENCE - 1)
+            received.extend(theirs.recv(PIECE))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_slowly)
+        await transport.send(MUCH, PATIENCE)
+    assert received == MUCH
+    assert trio.current_time() > 2 * PATIENCE
+
+
+async def test_sending_to_a_client_that_has_left(
+    pair: Pair,
+) -> None:
+    transport, theirs = pair
+    theirs.close()
+    with pytest.raises(ClientDisconnected):
+        await transport.send(b"hello", PATIENCE)
+
+
+# Files to a socket
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    """A file of which one sendfile cannot take all."""
+    assert len(MUCH) > SENDFILE_PIECE
+    path = tmp_path / "file"
+    path.write_bytes(MUCH)
+    with opened(path) as descriptor:
+        yield descriptor
+
+
+@pytest.fixture
+def sendfile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's way to send files, which not every system has."""
+    if request.param == "missing":
+        monkeypatch.delattr(os, "sendfile")
+
+
+both_ways = pytest.mark.parametrize("sendfile", ["here", "missing"], indirect=True)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [(0, len(MUCH)), (1000, len(MUCH) - 2000), (5, 1), (5, 0)],
+)
+async def test_a_part_of_a_file_arrives(
+    offset: int,
+    length: int,
+    file: int,
+    sendfile: None,
+    pair: Pair,
+) -> None:
+    transport, theirs = pair
+    piece = FileSlice(file, offset, length)
+    received = await received_by(theirs, transport, lambda: transport.send_file(piece, PATIENCE))
+    assert received == MUCH[offset : offset + length]
+
+
+@both_ways
+async def test_a_file_for_a_client_that_does_not_read(
+    file: int,
+    sendfile: None,
+    pair: Pair,
+    autojump_clock: MockClock,
+) -> None:
+    # While a file is read, no deadline is set that the clock could jump to.
+    transport, theirs = pair
+    with pytest.raises(ClientDisconnected, match="stopped reading"):
+        await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+    assert trio.current_time() == PATIENCE
+    assert 0 < transport.passed == len(read_now(theirs)) < len(MUCH)
+
+
+@both_ways
+async def test_a_file_for_a_client_that_has_left(file: int, sendfile: None, pair: Pair) -> None:
+    transport, theirs = pair
+    theirs.close()
+    with pytest.raises(ClientDisconnected):
+        await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+
+
+@both_ways
+async def test_a_file_for_a_client_that_has_reset(file: int, sendfile: None, tcp: Pair) -> None:
+    transport, theirs = tcp
+    reset(theirs)
+    with pytest.raises(ClientDisconnected):
+        await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+
+
+@both_ways
+async def test_a_file_that_becomes_shorter_is_an_error(
+    sendfile: None, tmp_path: Path, tcp: Pair
+) -> None:
+    transport, theirs = tcp
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+    with opened(path) as descriptor, pytest.raises(EOFError, match="shorter"):
+        await transport.send_file(FileSlice(descriptor, 0, 6), PATIENCE)
+    assert theirs.recv(10) == b"hello"
+
+
+@both_ways
+async def test_a_file_that_cannot_be_read_is_no_fault_of_the_client(
+    sendfile: None, tmp_path: Path, pair: Pair
+) -> None:
+    transport, _ = pair
+    write_only = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            await transport.send_file(FileSlice(write_only, 0, 10), PATIENCE)
+    finally:
+        os.close(write_only)
+
+
+UNREADABLE = Path("/proc/self/mem")  # its first page is none
+
+
+@both_ways
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux's own")
+async def test_a_disk_that_is_broken_is_no_fault_of_the_client(sendfile: None, pair: Pair) -> None:
+    transport, _ = pair
+    with opened(UNREADABLE) as descriptor, pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        await transport.send_file(FileSlice(descriptor, 0, 10), PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no such call")
+async def test_a_thread_that_hangs_keeps_no_client(
+    tcp: Pair, file: int, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, theirs = tcp
+    begun, go_on = trio.Event(), ThreadEvent()
+    token = trio.lowlevel.current_trio_token()
+
+    def hang(ours: int, descriptor: int, offset: int, count: int) -> int:
+        token.run_sync_soon(begun.set)
+        go_on.wait()
+        return really_send(ours, descriptor, offset, count)
+
+    really_send: Callable[[int, int, int, int], int] = os.sendfile
+    monkeypatch.setattr(os, "sendfile", hang)
+    monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(transport.send_file, FileSlice(file, 0, 10), PATIENCE)
+            await begun.wait()
+            nursery.cancel_scope.cancel()
+        await transport.aclose()
+        assert await read_all(theirs) == b""
+    finally:
+        go_on.set()
+    while page_cache.READS.limiter.borrowed_tokens:
+        await wait_all_tasks_blocked(0.001)
+    assert await read_all(theirs) == b""  # it is too late for the thread to send anything
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a file of Linux's own")
+async def test_a_file_that_the_kernel_cannot_send_is_read(
+    tcp: Pair,
+) -> None:
+    # Its contents are made when they are read, so sendfile says EINVAL.
+    transport, theirs = tcp
+    with opened(Path("/proc/self/status")) as descriptor:
+        piece = FileSlice(descriptor, 0, 5)
+        received = await received_by(
+            theirs, transport, lambda: transport.send_file(piece, PATIENCE)
+        )
+    assert received == b"Name:"
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_NOTSENT_LOWAT") or sys.platform != "linux",
+    reason="this system has no such option, or fewer addresses",
+)
+@pytest.mark.parametrize(("client", "unsent"), [("127.0.0.1", NEAR_UNSENT), ("127.0.0.2", None)])
+async def test_little_of_a_file_waits_in_the_kernel_for_a_client_on_this_machine(
+    client: str, unsent: int | None, file: int
+) -> None:
+    def limit_of(connected: socket.socket) -> int:
+        return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)  # not for all of it
+        address = listening.getsockname()
+        with socket.create_connection(address, source_address=(client, 0)) as theirs:
+            ours, _ = listening.accept()
+            ours.settimeout(0)
+            theirs.settimeout(0)
+            before = limit_of(ours)
+            assert before != NEAR_UNSENT
+            transport = SocketTransport(ours, Levels(ours))
+            limits = []
+
+            async def read() -> None:
+                await wait_all_tasks_blocked()  # so now it is being sent
+                limits.append(limit_of(ours))
+                assert await read_all(theirs) == MUCH
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read)
+                await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+                limits.append(limit_of(ours))
+                await transport.aclose()
+    assert limits == [before if unsent is None else unsent, before]
+
+
+async def test_where_nothing_limits_it_files_arrive_all_the_same(
+    tcp: Pair, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "TCP_NOTSENT_LOWAT", raising=False)
+    transport, theirs = tcp
+    piece = FileSlice(file, 0, len(MUCH))
+    assert (
+        await received_by(theirs, transport, lambda: transport.send_file(piece, PATIENCE)) == MUCH
+    )
+
+
+# A head and a file, without waiting
+
+
+async def test_a_head_and_a_file_leave_together(tcp: Pair, file: int) -> None:
+    transport, theirs = tcp
+    piece = FileSlice(file, 10, 100_000)
+
+    async def send() -> None:
+        sent = transport.send_file_at_once(b"head", piece)
+        if not page_cache.CAN_TELL_CACHED:
+            assert sent == 0
+            await transport.send(b"head", PATIENCE)
+            sent = 4
+        rest = FileSlice(file, 10 + sent - 4, 100_000 - sent + 4)
+        await transport.send_file(rest, PATIENCE)
+
+    received = await received_by(theirs, transport, send)
+    assert received == b"head" + MUCH[10:100_010]
+
+
+async def test_a_file_goes_as_far_as_there_is_room(pair: Pair, file: int) -> None:
+    transport, _ = pair
+    piece = FileSlice(file, 0, len(MUCH))
+    sent = transport.send_file_at_once(b"head", piece)
+    assert sent < len(MUCH)
+    assert transport.send_file_at_once(MUCH, piece) < len(MUCH)  # not even the head
+
+
+async def test_what_is_not_in_memory_does_not_leave_at_once(
+    pair: Pair, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, _ = pair
+    piece = FileSlice(file, 0, 10)
+    monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
+    assert transport.send_file_at_once(b"head", piece) == 0
+    monkeypatch.undo()
+    monkeypatch.delattr(os, "sendfile", raising=False)
+    assert transport.send_file_at_once(b"head", piece) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no such call")
+async def test_what_is_said_to_be_in_memory_leaves_at_once(
+    pair: Pair, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, theirs = pair
+    monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
+    assert transport.send_file_at_once(b"head", FileSlice(file, 5, 10, at_hand=True)) == 14
+    await trio.lowlevel.wait_readable(theirs)
+    assert theirs.recv(20) == b"head" + MUCH[5:15]
+
+
+# Waiting no longer
+
+
+async def test_an_interrupted_socket_seems_to_end(
+    tcp: Pair,
+) -> None:
+    transport, theirs = tcp
+    received = []
+
+    async def receive() -> None:
+        received.append(await transport.receive(10))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        transport.interrupt()
+    assert received == [b""]
+    assert transport.send_at_once(b"hello") == 5
+    assert await received_by(theirs, transport, transport.aclose) == b"hello"
+
+
+async def test_what_has_come_and_was_not_received_can_be_told(tcp: Pair) -> None:
+    transport, theirs = tcp
+    told = [transport.has_unread()]
+    theirs.send(b"hello")
+    await transport.readable()
+    told.append(transport.has_unread())
+    assert transport.receive_now(10) == b"hello"
+    told.append(transport.has_unread())
+    theirs.shutdown(socket.SHUT_WR)
+    await transport.readable()
+    assert [*told, transport.has_unread()] == [False, True, False, False]
+
+
+async def test_nothing_is_unread_on_a_broken_connection(tcp: Pair) -> None:
+    transport, theirs = tcp
+    reset(theirs)
+    await transport.readable()
+    assert not transport.has_unread()
+
+
+# The end of a socket
+
+
+async def test_after_our_end_the_client_may_go_on(
+    pair: Pair,
+) -> None:
+    transport, theirs = pair
+    assert await transport.send_eof()
+    assert theirs.recv(10) == b""
+    theirs.send(b"still here")
+    assert await transport.receive(10) == b"still here"
+
+
+async def test_closing_is_no_reset(tcp: Pair) -> None:
+    transport, theirs = tcp
+    await transport.send(b"hello", PATIENCE)
+    await transport.aclose()
+    assert await read_all(theirs) == b"hello"
+
+
+async def test_aborting_is_a_reset(tcp: Pair) -> None:
+    transport, theirs = tcp
+    transport.abort()
+    await transport.aclose()
+    with pytest.raises(ConnectionResetError):
+        await read_all(theirs)
+
+
+async def test_aborting_what_is_closed_changes_nothing(
+    tcp: Pair,
+) -> None:
+    transport, theirs = tcp
+    await transport.aclose()
+    transport.abort()
+    await transport.aclose()
+    assert await read_all(theirs) == b""

@@ -1,0 +1,407 @@
+"""How bytes get to a client and from it over TLS, memory and whatever else there is."""
+
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+from trio.testing import (
+    MemoryReceiveStream,
+    MemorySendStream,
+    MockClock,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
+
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import ClientDisconnected
+from trio_http.semantics.limits import Timeouts
+from trio_http.transport.page_cache import PIECE
+from trio_http.transport.sockets import SocketTransport
+from trio_http.transport.stream import StreamTransport, transport_of
+
+MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
+
+PATIENCE = 30
+# It is sent in many pieces.
+MUCH = os.urandom(1024) * 2048
+
+
+@pytest.fixture
+def memory_pair() -> tuple[StreamTransport, MemoryStream]:
+    ours, theirs = memory_stream_pair()
+    return StreamTransport(ours, 2), theirs
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    path = tmp_path / "file"
+    path.write_bytes(MUCH)
+    with path.open("rb") as opened:
+        yield opened.fileno()
+
+
+# Trio's streams
+
+
+async def test_a_stream_is_read_until_its_end(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, theirs = memory_pair
+    await theirs.send_all(b"hello")
+    received = await transport.receive(3)
+    assert (received, type(received)) == (b"hel", bytes)
+    assert await transport.receive(3) == b"lo"
+    await theirs.send_eof()
+    assert await transport.receive(3) == b""
+
+
+async def test_what_is_sent_over_a_stream_arrives(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, theirs = memory_pair
+    await transport.send(MUCH, PATIENCE)
+    await transport.send(b"", PATIENCE)
+    assert transport.passed == len(MUCH)
+    assert await theirs.receive_some() == MUCH
+
+
+async def test_a_file_over_a_stream_arrives(
+    file: int, memory_pair: tuple[StreamTransport, MemoryStream]
+) -> None:
+    transport, theirs = memory_pair
+    await transport.send_file(FileSlice(file, 1, len(MUCH) - 2), PATIENCE)
+    assert await theirs.receive_some() == MUCH[1:-1]
+
+
+async def test_a_stream_whose_client_does_not_read_is_given_up(autojump_clock: MockClock) -> None:
+    ours, _ = memory_stream_pair()
+    transport = StreamTransport(ours, 2)
+    ours.send_stream.send_all_hook = trio.sleep_forever
+    with pytest.raises(ClientDisconnected, match="stopped reading"):
+        await transport.send(b"hello", PATIENCE)
+    assert trio.current_time() == PATIENCE
+    assert transport.passed == 0
+
+
+async def test_nothing_follows_a_piece_of_which_nobody_knows_how_much_has_left(
+    autojump_clock: MockClock,
+) -> None:
+    ours, _ = memory_stream_pair()
+    transport = StreamTransport(ours, 2)
+
+    async def stop_after_the_first() -> None:
+        ours.send_stream.send_all_hook = trio.sleep_forever
+
+    ours.send_stream.send_all_hook = stop_after_the_first
+    with trio.move_on_after(1):
+        await transport.send(bytes(3 * PIECE), PATIENCE)
+    assert transport.passed == PIECE
+    ours.send_stream.send_all_hook = None
+    with pytest.raises(ClientDisconnected, match="broken off"):
+        await transport.send(b"hello", PATIENCE)
+    assert len(ours.send_stream.get_data_nowait()) == 2 * PIECE
+
+
+async def test_each_piece_over_a_stream_has_its_own_time(autojump_clock: MockClock) -> None:
+    ours, _ = memory_stream_pair()
+    transport = StreamTransport(ours, 2)
+
+    async def read_slowly() -> None:
+        await trio.sleep(PATIENCE - 1)
+
+    ours.send_stream.send_all_hook = read_slowly
+    await transport.send(bytes(3 * PIECE), PATIENCE)
+    assert trio.current_time() == 3 * (PATIENCE - 1)
+
+
+async def test_a_broken_stream_has_no_client() -> None:
+    def break_down() -> None:
+        raise trio.BrokenResourceError
+
+    async def break_down_soon() -> None:
+        await trio.lowlevel.checkpoint()
+        break_down()
+
+    ours, _ = memory_stream_pair()
+    transport = StreamTransport(ours, 2)
+    ours.receive_stream.receive_some_hook = break_down_soon
+    ours.send_stream.send_all_hook = break_down_soon
+    ours.send_stream.close_hook = break_down
+    with pytest.raises(ClientDisconnected):
+        await transport.receive(10)
+    with pytest.raises(ClientDisconnected):
+        await transport.send(b"hello", PATIENCE)
+    with pytest.raises(ClientDisconnected):
+        await transport.send_eof()
+    await transport.aclose()
+
+
+async def test_the_end_of_a_stream_is_told_where_there_is_a_way(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, theirs = memory_pair
+    assert await transport.send_eof()
+    assert await theirs.receive_some() == b""
+
+
+class Polite(trio.abc.Stream):
+    """A stream that waits for its peer's goodbye, as TLS may, and notes how it ended."""
+
+    def __init__(self) -> None:
+        self.ended = ""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        raise NotImplementedError
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        raise NotImplementedError
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        try:
+            await trio.sleep(1.5)
+            self.ended = "politely"
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            self.ended = self.ended or "abruptly"
+            raise
+
+
+async def test_not_every_stream_can_tell_its_end() -> None:
+    assert not await StreamTransport(Polite(), 2).send_eof()
+
+
+async def test_a_goodbye_has_its_time_and_no_more(autojump_clock: MockClock) -> None:
+    stream = Polite()
+    await StreamTransport(stream, 2).aclose()
+    assert stream.ended == "politely"
+    assert trio.current_time() == 2
+
+
+async def test_a_goodbye_is_said_also_while_cancelled(autojump_clock: MockClock) -> None:
+    stream = Polite()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await StreamTransport(stream, 2).aclose()
+    assert stream.ended == "politely"
+    assert trio.current_time() == 2
+
+
+async def test_an_aborted_stream_says_no_goodbye(autojump_clock: MockClock) -> None:
+    stream = Polite()
+    transport = StreamTransport(stream, 2)
+    transport.abort()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await transport.aclose()  # and lets its caller finish
+    assert not scope.cancelled_caught
+    assert stream.ended == "abruptly"
+    assert trio.current_time() == 0
+
+
+async def test_other_streams_are_not_moved_into_a_pipe(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, _ = memory_pair
+    assert transport.open_pipe() is None
+
+
+async def test_streams_have_no_way_to_send_a_file_at_once(
+    memory_pair: tuple[StreamTransport, MemoryStream], file: int
+) -> None:
+    transport, _ = memory_pair
+    assert transport.send_file_at_once(b"head", FileSlice(file, 0, 10)) == 0
+
+
+async def test_an_interrupted_stream_seems_to_end(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, theirs = memory_pair
+    transport.interrupt()  # nobody waits, so nobody is told
+    await theirs.send_all(b"hello")
+    await transport.readable()
+    assert transport.receive_now(3) == b"hel"
+    assert transport.receive_now(3) == b"lo"
+    received = []
+
+    async def receive() -> None:
+        received.append(await transport.receive(10))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        transport.interrupt()
+    assert received == [b""]
+    assert transport.send_at_once(b"hello") == 0  # streams have no way to
+    await transport.send(b"hello", PATIENCE)  # what we say is another matter
+    assert await theirs.receive_some() == b"hello"
+
+
+async def test_of_a_stream_in_memory_nobody_can_tell_what_has_come(
+    memory_pair: tuple[StreamTransport, MemoryStream],
+) -> None:
+    transport, theirs = memory_pair
+    await theirs.send_all(b"hello")
+    assert not transport.has_unread()
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_pair(
+    authority: trustme.CA,
+) -> tuple[StreamTransport, "trio.SSLStream[MemoryStream]"]:
+    ours, theirs = memory_stream_pair()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    client = ssl.create_default_context()
+    # Python 3.11.2 takes a cut for a clean end unless it is told otherwise.
+    client.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    authority.configure_trust(client)
+    return (
+        StreamTransport(trio.SSLStream(ours, server, server_side=True), 2),
+        trio.SSLStream(theirs, client, server_hostname="localhost"),
+    )
+
+
+async def handshake(transport: StreamTransport, theirs: "trio.SSLStream[MemoryStream]") -> None:
+    """Let both ends say something, after which they know each other."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.send_all, b"hello")
+        assert await transport.receive(10) == b"hello"
+
+
+async def test_bytes_arrive_over_tls(
+    tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"], file: int
+) -> None:
+    transport, theirs = tls_pair
+    await handshake(transport, theirs)
+    received = bytearray()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def read() -> None:
+            while data := await theirs.receive_some():
+                received.extend(data)
+
+        await transport.send(b"a file: ", PATIENCE)
+        await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
+        assert not await transport.send_eof()  # only closing says that
+        await transport.aclose()
+    assert received == b"a file: " + MUCH
+
+
+async def test_what_was_cut_off_is_seen_to_be_over_tls(
+    tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"],
+) -> None:
+    transport, theirs = tls_pair
+    await handshake(transport, theirs)
+    transport.abort()
+    await transport.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await theirs.receive_some()
+
+
+async def test_a_client_that_does_not_speak_tls_is_none(
+    tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"],
+) -> None:
+    transport, theirs = tls_pair
+    await theirs.transport_stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(ClientDisconnected):
+        await transport.receive(10)
+    await transport.aclose()
+
+
+async def test_a_goodbye_to_nobody_is_no_error(
+    tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"],
+) -> None:
+    # Saying it takes a handshake here, and that fails.
+    transport, theirs = tls_pair
+    await theirs.transport_stream.aclose()
+    await transport.aclose()
+
+
+async def test_what_has_come_over_tls_can_be_told(authority: trustme.CA) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+    stream = trio.SSLStream(ours, server, server_side=True)
+    transport = transport_of(stream, Timeouts())
+    async with theirs:
+        told = [transport.has_unread()]
+        await theirs.send_all(b"a record, or the beginning of one")
+        told.append(transport.has_unread())
+        await ours.aclose()  # whoever has made the stream may do that
+        assert [*told, transport.has_unread()] == [False, True, False]
+
+
+async def test_a_handshake_that_the_client_has_begun_counts_as_unread(
+    authority: trustme.CA,
+) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    words = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(
+        ssl.MemoryBIO(), words, server_side=False, server_hostname="localhost"
+    )
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+    transport = transport_of(trio.SSLStream(ours, server, server_side=True), Timeouts())
+    # The server waits for the client's next word.
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(transport.readable)
+        await theirs.send_all(words.read())
+        await wait_all_tasks_blocked()
+        assert transport.has_unread()
+        nursery.cancel_scope.cancel()
+    await transport.aclose()
+
+
+# Which way it goes
+
+
+async def test_a_socket_is_driven_directly() -> None:
+    ours, theirs = trio.socket.socketpair()
+    stream = trio.SocketStream(ours)
+    descriptor = stream.socket.fileno()
+    transport = transport_of(stream, Timeouts())
+    assert isinstance(transport, SocketTransport)
+    assert transport.scheme == "http"
+    assert stream.socket.fileno() == -1  # it has changed hands
+    assert not os.get_blocking(descriptor)
+    with theirs:
+        await theirs.send(b"hello")
+        assert await transport.receive(10) == b"hello"
+        await transport.aclose()
+        assert await theirs.recv(10) == b""
+
+
+async def test_every_other_stream_goes_through_its_own_methods() -> None:
+    ours, theirs = memory_stream_pair()
+    transport = transport_of(ours, Timeouts())
+    assert isinstance(transport, StreamTransport)
+    assert transport.scheme == "http"
+    await transport.aclose()
+    assert await theirs.receive_some() == b""
+
+
+async def test_requests_over_tls_have_a_scheme_of_their_own() -> None:
+    ours, theirs = memory_stream_pair()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    transport = transport_of(trio.SSLStream(ours, context, server_side=True), Timeouts())
+    assert transport.scheme == "https"
+    await theirs.aclose()
+    await transport.aclose()

@@ -1,0 +1,1 @@
+"""The command line: arguments, apps by name, signals and exit statuses."""

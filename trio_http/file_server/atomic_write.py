@@ -1,0 +1,151 @@
+"""Files that clients send: the old one or the new one is there, never a part of one.
+
+The data is with the operating system when a client hears 201. It is not forced
+to the disk (fsync): a failing machine may lose the last seconds, as with any
+file that is copied there.
+
+Preconditions are looked at twice: before a body is read, to spare the client
+the sending (of all but a short one), and in the moment of the change, in which
+no other server or thread that keeps to the same lock changes anything in that
+folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Callable, Sequence
+from sys import getsizeof
+from typing import TypeVar
+
+from trio_http.file_server.locks import alone_in
+from trio_http.file_server.partial_file import Part, Stored, replaceable
+from trio_http.file_server.retries import patiently
+from trio_http.file_server.root import Directory, refusing
+from trio_http.file_server.write_preconditions import Terms
+from trio_http.http1.request_body import RequestBody
+from trio_http.semantics.errors import HTTPError
+from trio_http.transport.threads import Custody
+
+T = TypeVar("T")
+
+# Bytes gathered before a worker thread writes them: at 64 KiB the way there and
+# back costs as much as the writing, at eight times that it hardly shows.
+GATHERED = 512 * 1024
+
+# Bytes of a body that a client sends without waiting for what is said to it.
+SHORT = 64 * 1024
+
+UNCONDITIONAL = Terms("PUT")
+
+
+async def store(
+    body: AsyncIterable[bytes],
+    directory: Directory,
+    names: Sequence[str],
+    terms: Terms = UNCONDITIONAL,
+) -> Stored:
+    """Store a body as the file to which the names lead.
+
+    ``HTTPError``: 400 for a body that is not what its digests say, 404 where
+    the directory does not exist or no file can have this name, 409 where something
+    else than a regular file has its name, 412 by the terms, 507 where the disk is
+    full. However it fails, what was there before is there still.
+    """
+    upload = _Upload(directory, names, terms)
+    try:
+        return await upload.take(body)
+    except BaseException:
+        await upload.give_up()
+        raise
+
+
+class _Upload:
+    """What is known of an upload in the event loop; threads do the rest, with its part.
+
+    Many clients are slow, and some on purpose. Until the first ``SHORT`` bytes
+    are there, an upload holds open nothing but its folder.
+    """
+
+    def __init__(self, directory: Directory, names: Sequence[str], terms: Terms) -> None:
+        self._directory = directory
+        self._names = names
+        self._terms = terms
+        self._custody = Custody()
+        self._part: Part | None = None
+        self._gathered: list[bytes] = []
+
+    async def take(self, body: AsyncIterable[bytes]) -> Stored:
+        if not _is_short(self._terms):
+            await self._in_thread(self._begin)
+        size, poured = 0, False
+        async for data in body:
+            self._gathered.append(data)
+            size += getsizeof(data)  # many small pieces take more than their bytes
+            if size >= SHORT and self._part is not None and not poured:
+                poured = True
+                await self._pour(body, self._part)
+                size = size if self._gathered else 0
+            if size >= GATHERED:
+                await self._in_thread(self._write)
+                size = 0
+        return await patiently(lambda: self._in_thread(self._complete))
+
+    async def _pour(self, body: AsyncIterable[bytes], part: Part) -> None:
+        """Store what the kernel can move by itself, which may be all of the rest or nothing.
+
+        What comes last is left in the part's pipe, to be stored with the end.
+        """
+        if not isinstance(body, RequestBody) or self._terms.digests:
+            return
+        pipe = body.open_pipe()
+        if pipe is not None:
+            self._custody.held.callback(pipe.close)
+            part.pipe = pipe
+            while await body.receive_into(pipe) and not body.is_read:
+                await self._in_thread(self._write)
+
+    async def give_up(self) -> None:
+        await self._custody.aclose()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await self._custody.run(self._directory.changes, work)
+
+    # In threads
+
+    def _begin(self) -> Part:
+        if self._part is None:
+            self._part = Part(self._custody.held, self._directory, self._names, self._terms)
+        return self._part
+
+    def _write(self) -> Part:
+        part = self._begin()
+        part.write(self._gathered)
+        self._gathered = []
+        return part
+
+    def _complete(self) -> Stored:
+        stored = self._write().place()
+        self._custody.held.close()
+        return stored
+
+
+def _is_short(terms: Terms) -> bool:
+    """Whether a body comes at once, whatever is said to it: it is sent before anybody looks.
+
+    Then one way to a worker thread and back does for all that there is to be done.
+    """
+    length = terms.headers.get("Content-Length")
+    return length is not None and int(length) <= SHORT and "Expect" not in terms.headers
+
+
+def remove(directory: Directory, names: Sequence[str], terms: Terms) -> None:
+    """Delete a file, in a thread; ``HTTPError`` as with ``store``.
+
+    ``BlockingIOError`` where the folder is locked: try again then.
+    """
+    *above, name = names
+    with directory.folder(above) as folder, alone_in(folder):
+        if replaceable(folder, name, terms) is None:
+            raise HTTPError(404)
+        with refusing():
+            os.unlink(folder.at(name), dir_fd=folder.descriptor)

@@ -1,0 +1,1 @@
+"""What is remembered of files, so that the next request for one costs less."""

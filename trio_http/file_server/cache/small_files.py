@@ -1,0 +1,180 @@
+"""Short files as they were a moment ago, while their status says that they are that still.
+
+To ask for a file's status takes one call to the system; to open, measure, look for it
+in memory and close it takes five, and as much again around them.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from trio_http.file_server.cache.open_directories import OpenFolders
+from trio_http.file_server.cache.recent import SECONDS, Recent
+from trio_http.file_server.found_file import Opened
+from trio_http.file_server.root import Allow
+from trio_http.file_server.versions import Version, is_settled, version_of
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.messages import Request, Response
+from trio_http.transport.page_cache import read_cached
+
+# To send what is longer takes so long that the rest hardly shows.
+LONGEST = 128 * 1024
+
+# From here on, to send bytes from the kernel's memory costs less than from ours.
+COPIED = 16 * 1024
+
+# Of content, in bytes, and of open files: so much is kept of a directory.
+MOST = 4 * 1024 * 1024
+MOST_OPEN = 32
+
+# What each takes beside its content.
+BESIDE = 2048
+
+
+class Kept:
+    """The response with a file, where that is, and which version of it was read.
+
+    The file that it may hold open is closed when its time is over and nobody is
+    within ``with``.
+    """
+
+    __slots__ = ("_is_over", "_users", "above", "name", "response", "version")
+
+    def __init__(
+        self, above: tuple[str, ...], name: str, version: Version, response: Response
+    ) -> None:
+        self.above = above
+        self.name = name
+        self.response = response
+        self.version = version
+        self._users = 0
+        self._is_over = False
+
+    @property
+    def weight(self) -> int:
+        """What it takes of our memory, in bytes."""
+        body = self.response.body
+        return BESIDE + (len(body) if isinstance(body, bytes) else 0)
+
+    def __enter__(self) -> Response:
+        self._users += 1
+        return self.response
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._is_over:
+            self.end()
+
+    def end(self) -> None:
+        """Keep the file open for nobody but those who are sending it."""
+        self._is_over = True
+        body = self.response.body
+        if isinstance(body, FileSlice) and not self._users:
+            with suppress(OSError):  # it was read from only
+                os.close(body.descriptor)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What one run of Trio keeps; what one holds open another could close."""
+
+    recent: Recent[Kept] = field(
+        default_factory=lambda: Recent(most=MOST, weigh=lambda kept: kept.weight)
+    )
+    open: int = 0
+
+
+class Contents:
+    """The responses with those short files that were asked for within the last second.
+
+    Each is looked at again before it is sent, so a file that is changed,
+    replaced, removed, or may not be read any more is seen at once.
+    """
+
+    def __init__(self, folders: OpenFolders, allow: Allow) -> None:
+        self._folders = folders
+        self._follow = Allow.LINKS in allow
+        self._runs: trio.lowlevel.RunVar[_Known] = trio.lowlevel.RunVar("contents")
+
+    def get(self, request: Request) -> Kept | None:
+        """What is known of a request that asks for nothing but a file."""
+        kept = self._known().recent.get(request.path)
+        if kept is None or not _asks_for_no_more(request):
+            return None
+        try:
+            folder = self._folders.get(kept.above)
+            if folder is None:
+                return None
+            at, descriptor = folder.at(kept.name), folder.descriptor
+            status = os.stat(at, dir_fd=descriptor, follow_symlinks=self._follow)
+        except (HTTPError, OSError):
+            return None  # it is not as it was, which is for others to tell
+        return kept if version_of(status) == kept.version else None
+
+    def _known(self) -> _Known:
+        try:
+            return self._runs.get()
+        except LookupError:
+            known = _Known()
+            self._runs.set(known)
+            return known
+
+    def note(self, request: Request, file: Opened, response: Response) -> None:
+        """Keep the response with a file that has been opened for it, if it is a short one.
+
+        Not so where other clients may get another one, or where the disk would
+        have to work, nor an empty file: that may have content without its status
+        showing it.
+        """
+        status = file.status
+        is_short = 0 < status.st_size <= LONGEST
+        varies = file.place.siblings or file.place.kind.coding
+        if not is_short or varies or not is_settled(status):
+            return
+        if not _asks_for_no_more(request):
+            return
+        body: bytes | FileSlice | None
+        body = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
+        known = self._known()
+        if body is not None and len(body) > COPIED:
+            body = _held_open(file) if known.open < MOST_OPEN else None
+        if body is not None:
+            whole = Response(response.status, response.headers, body, response.compress)
+            kept = Kept(file.place.above, file.place.name, version_of(status), whole)
+            known.recent.note(request.path, kept)
+            if isinstance(body, FileSlice):
+                known.open += 1
+                # A task of nobody's, because a file is for many requests, and
+                # none of them can wait until the others have been answered.
+                trio.lowlevel.spawn_system_task(_hold, kept, request.path, known)
+
+
+def _held_open(file: Opened) -> FileSlice | None:
+    """The whole of a file that is in memory, to be sent when whoever opened it has closed it."""
+    try:
+        descriptor = os.dup(file.descriptor)
+    except OSError:  # too many are open
+        return None
+    return FileSlice(descriptor, 0, file.status.st_size, at_hand=True)
+
+
+async def _hold(kept: Kept, path: str, known: _Known) -> None:
+    try:
+        await trio.sleep(SECONDS)
+    finally:
+        known.open -= 1
+        known.recent.forget(path, kept)
+        kept.end()
+
+
+def _asks_for_no_more(request: Request) -> bool:
+    return (
+        not request.query_string
+        and not request.path.endswith("/")
+        and b"want-repr-digest" not in request.headers.names
+    )

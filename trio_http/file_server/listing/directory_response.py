@@ -1,0 +1,84 @@
+"""What is answered where a folder is asked for: its index, its listing, or the right address."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from hashlib import sha256
+
+from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
+from trio_http.file_server.root import Allow, Folder, is_shown, refusing
+from trio_http.semantics.fields import choose_media_type
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.paths import path_of
+
+# What is sent for a folder in place of a listing.
+INDEX = "index.html"
+
+HTML, JSON = "text/html", "application/json"
+
+
+def is_folder(request: Request) -> bool:
+    """Tell whether the whole path ends with a slash, as that of a directory does.
+
+    The app's own path does not tell: of a mount it is a slash in any case, but relative
+    links on a page at an address without one would lead elsewhere.
+    """
+    return path_of(request.target).endswith("/")
+
+
+def index_of(folder: Folder) -> os.stat_result | None:
+    """The status of the page in a folder that stands for it, if there is one."""
+    status = folder.status(INDEX)
+    return status if status is not None and stat.S_ISREG(status.st_mode) else None
+
+
+def moved(request: Request) -> Response:
+    """The same address with a slash at its end, without which relative links lead elsewhere.
+
+    It is relative, too: neither what precedes it nor a proxy can make it another site's.
+    """
+    path = path_of(request.target)
+    query = f"?{request.query_string}" if request.query_string else ""
+    response = Response.redirect(f"./{path.rpartition('/')[2]}/{query}", 301)
+    # There may be a file of this name one day, and caches remember a 301 for ever.
+    return response.with_headers(response.headers.adding("Cache-Control", "no-cache"))
+
+
+def entries_of(folder: Folder) -> list[Entry]:
+    """The files and folders in a folder, as far as they are there for clients."""
+    entries = []
+    follow = Allow.LINKS in folder.allow
+    with folder.readable() as place, refusing(), os.scandir(place) as found:
+        for entry in found:
+            if not is_shown(entry.name, folder.allow):
+                continue
+            with suppress(OSError):  # it is gone, or a link to nothing
+                status = entry.stat(follow_symlinks=follow)
+                if stat.S_ISREG(status.st_mode):
+                    entries.append(Entry(entry.name, status.st_size, status.st_mtime))
+                elif stat.S_ISDIR(status.st_mode):
+                    entries.append(Entry(entry.name, None, status.st_mtime))
+    return entries
+
+
+def listing(folder: Folder, names: tuple[str, ...], accept: str | None) -> Response:
+    """What is in a folder: a page, or JSON for those who prefer that."""
+    entries = entries_of(folder)
+    fields = [
+        ("Vary", "Accept"),
+        ("Cache-Control", "no-cache"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if choose_media_type(accept, [HTML, JSON]) == JSON:
+        media_type, text = JSON, as_json(names, entries)
+    else:
+        uploads = Uploads.ON if Allow.WRITING in folder.allow else Uploads.OFF
+        media_type, text = f"{HTML}; charset=utf-8", page(names, entries, uploads).html
+        fields.append(("Content-Security-Policy", policy(uploads)))
+    body = text.encode()
+    # Who looks again mostly sees the same again: it need not be sent twice.
+    fields += [("Content-Type", media_type), ("ETag", f'"{sha256(body).hexdigest()[:32]}"')]
+    return Response(200, Headers(fields), body)

@@ -1,0 +1,269 @@
+"""Parts: files that are being written, and that nobody sees before they are whole.
+
+A part is a file without a name (``O_TMPFILE``), in the folder it is meant for,
+and gets its name in one step. Whatever ends an upload before that, ``kill -9``
+included, leaves nothing behind. Where a system has no such files, one with a
+name of its own takes the place. It is locked as long as somebody writes, so
+``clear_parts`` can tell what is left over, and closed to all others.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from trio_http.file_server.kept_attributes import keep_attributes
+from trio_http.file_server.locks import alone_in, lock
+from trio_http.file_server.root import (
+    PART_PREFIX,
+    PART_SUFFIX,
+    Directory,
+    Folder,
+    check_name,
+    is_part,
+    refusing,
+)
+from trio_http.file_server.versions import state_of, tag_of
+from trio_http.file_server.write_preconditions import Terms
+from trio_http.semantics.digests import Verification
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.validators import ETag
+from trio_http.transport.splice import Pipe
+
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_CAREFUL = _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_NAMED = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
+
+# How a file without a name is opened, or 0 where it cannot be. It will get its
+# name by way of /proc, which a container may lack.
+_CAN_BE_UNNAMED = hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").exists()
+UNNAMED = os.O_WRONLY | os.O_TMPFILE | _BINARY if _CAN_BE_UNNAMED else 0
+
+# What a kernel or a file system answers that has no unnamed files, or none in a folder
+# that has been removed (EPERM).
+_NOT_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EPERM}
+
+# Whether it can be asked what this process may do, which needs not be its user's rights.
+_CAN_ASK = os.access in os.supports_effective_ids
+
+
+# Whether an open file's times can be set, whatever its name.
+TIMES = os.utime in os.supports_fd
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What came of an upload: the tag of the file, and whether there was none before."""
+
+    tag: ETag
+    is_new: bool
+
+
+@contextmanager
+def target_directory(directory: Directory, names: Sequence[str]) -> Iterator[Folder]:
+    """Return the directory that something is to be stored in, open as long as the block runs.
+
+    ``HTTPError``: 404, with the reason, where it does not exist or clients may not see it.
+    """
+    try:
+        folder = directory.open(names)
+    except HTTPError as error:
+        if error.status != 404 or error.detail:
+            raise
+        detail = "the directory does not exist, and uploads do not create directories"
+        raise HTTPError(404, detail) from None
+    with closing(folder):
+        yield folder
+
+
+class Part:
+    """A file that is being written; leaving ``frame`` closes and removes it.
+
+    All of it is for threads. There is no file before something is to be written.
+    """
+
+    def __init__(
+        self, frame: ExitStack, directory: Directory, names: Sequence[str], terms: Terms
+    ) -> None:
+        *above, self._target = names
+        self._frame = frame
+        self._terms = terms
+        self._verification = Verification(terms.digests)
+        self.pipe: Pipe | None = None
+        """What it holds comes after all that is written."""
+        self._part: str | None = None
+        self._descriptor: int | None = None
+        try:
+            check_name(self._target, directory.allow)
+        except HTTPError as error:
+            raise HTTPError(error.status, "no file can be stored under this name") from None
+        self._folder = frame.enter_context(target_directory(directory, above))
+        # What cannot be stored is refused before it is sent.
+        self._there()
+        self._check_access()
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append to the file."""
+        file = self._file()
+        with refusing():
+            for piece in pieces:
+                self._verification.update(piece)
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+            if self.pipe is not None:
+                self.pipe.empty_into(file)
+
+    def place(self) -> Stored:
+        """Give the file the name that it is meant for.
+
+        ``BlockingIOError`` where the folder is locked: try again then.
+        """
+        if not self._verification.holds():
+            raise HTTPError(400, "the content is not what its digest says")
+        file = self._file()
+        with refusing(), alone_in(self._folder):
+            self._date(file)
+            there = self._there()
+            if there is None and self._part is None:
+                if self._link(file, self._target):
+                    return Stored(_tag(file), is_new=True)
+                there = self._there()  # from somebody else, who has asked for no lock
+            # Before it has a name that others can open it by.
+            self._open_to_others(file, there)
+            part = self._part or self._link_part(file)
+            at, descriptor = self._folder.at, self._folder.descriptor
+            os.replace(at(part), at(self._target), src_dir_fd=descriptor, dst_dir_fd=descriptor)
+            return Stored(_tag(file), is_new=there is None)
+
+    def _there(self) -> os.stat_result | None:
+        return replaceable(self._folder, self._target, self._terms)
+
+    def _check_access(self) -> None:
+        """Refuse what only an attempt would tell otherwise, which costs a hundred times as much."""
+        folder, wanted = self._folder, os.W_OK | os.X_OK
+        if _CAN_ASK:
+            at = folder.path if folder.descriptor is None else "."
+            if not os.access(at, wanted, dir_fd=folder.descriptor, effective_ids=True):
+                raise HTTPError(403)
+
+    def _open_to_others(self, file: int, there: os.stat_result | None) -> None:
+        """Let those read the file who could read the old one, or who may read any new one."""
+        if there is not None:
+            keep_attributes(self._folder, self._target, file)
+            return
+        # A part with a name is closed to everybody. What a new file is open to, the umask
+        # and the folder decide, so one is made to look.
+        folder, name = self._folder, _new_name()
+        os.close(os.open(folder.at(name), _NAMED, 0o666, dir_fd=folder.descriptor))
+        try:
+            keep_attributes(folder, name, file)
+        finally:
+            os.unlink(folder.at(name), dir_fd=folder.descriptor)
+
+    def _date(self, file: int) -> None:
+        """Say to the nanosecond when this was: a kernel says it to a few milliseconds.
+
+        Inodes are used again. The third of three versions that come quickly may
+        have that of the first, and would then have its tag as well.
+        """
+        if TIMES:
+            now = time.time_ns()
+            os.utime(file, ns=(now, now))
+
+    def _file(self) -> int:
+        if self._descriptor is None:
+            with refusing():
+                self._descriptor = self._open()
+            lock(self._descriptor)
+        return self._descriptor
+
+    def _open(self) -> int:
+        folder = self._folder
+        if UNNAMED and folder.descriptor is not None:
+            try:
+                descriptor = os.open(".", UNNAMED, 0o666, dir_fd=folder.descriptor)
+            except OSError as error:
+                if error.errno not in _NOT_UNNAMED:
+                    raise
+            else:
+                self._frame.callback(os.close, descriptor)
+                return descriptor
+        part = _new_name()
+        descriptor = os.open(folder.at(part), _NAMED, 0o600, dir_fd=folder.descriptor)
+        self._part = part
+        self._frame.callback(self._remove, part)
+        self._frame.callback(os.close, descriptor)
+        return descriptor
+
+    def _remove(self, part: str) -> None:
+        with suppress(FileNotFoundError):  # it has been placed
+            os.unlink(self._folder.at(part), dir_fd=self._folder.descriptor)
+
+    def _link(self, file: int, name: str) -> bool:
+        source, target = f"/proc/self/fd/{file}", self._folder.at(name)
+        try:
+            os.link(source, target, dst_dir_fd=self._folder.descriptor)
+        except FileExistsError:
+            return False
+        return True
+
+    def _link_part(self, file: int) -> str:
+        """A name to be moved over another in one step, which linking cannot do."""
+        part = _new_name()
+        self._link(file, part)
+        self._frame.callback(self._remove, part)
+        return part
+
+
+def _tag(file: int) -> ETag:
+    """Return the tag that a GET will give the file, now that it has its name.
+
+    A name, like a mode, an owner and an attribute, is a change of status, and so
+    of the tag: nothing that changes any of these may come later.
+    """
+    return tag_of(os.fstat(file))
+
+
+def replaceable(folder: Folder, name: str, terms: Terms) -> os.stat_result | None:
+    """The status of a file that may be changed on these terms, or None where there is none.
+
+    Preconditions come last: what would be refused without them is refused for
+    that reason (RFC 9110 13.2.1).
+    """
+    there = folder.own_status(name)
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        raise HTTPError(409, "there is something else of that name")
+    if terms.depends and (there is not None or terms.method != "DELETE"):
+        terms.check(state_of(there))
+    return there
+
+
+def _new_name() -> str:
+    return f"{PART_PREFIX}{secrets.token_hex(8)}{PART_SUFFIX}"
+
+
+def clear_parts(root: Path) -> None:
+    """Remove what uploads have left in a folder whose server was killed."""
+    with suppress(OSError):  # the folder is gone, or not ours to look into
+        for entry in list(os.scandir(root)):
+            if is_part(entry.name) and entry.is_file(follow_symlinks=False):
+                _clear(entry.path)
+
+
+def _clear(path: str) -> None:
+    with suppress(OSError):  # gone already, or not ours to remove; others may be
+        descriptor = os.open(path, os.O_RDWR | _CAREFUL)
+        try:
+            abandoned = lock(descriptor)
+        finally:
+            os.close(descriptor)
+        if abandoned:
+            Path(path).unlink()

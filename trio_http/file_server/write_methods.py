@@ -1,0 +1,131 @@
+"""What clients may do to a directory that can be written to: PUT, DELETE, and forms of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trio_http.file_server.atomic_write import remove, store
+from trio_http.file_server.listing.page import shown
+from trio_http.file_server.partial_file import target_directory
+from trio_http.file_server.retries import in_time, patiently
+from trio_http.file_server.root import Directory
+from trio_http.file_server.write_preconditions import Terms
+from trio_http.semantics.conditional import State
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import media_type_of
+from trio_http.semantics.forms import CHARSET_FIELD, Field
+from trio_http.semantics.headers import Headers
+from trio_http.semantics.messages import Request, Response
+
+FORM = "multipart/form-data"
+
+# Names of files in an answer: a form may have a thousand.
+MOST_NAMED = 10
+
+# What a form stores replaces nothing: it cannot ask, and nor could its page
+# without a script. With one it sends PUT, and asks.
+_ONLY_NEW = Terms("PUT", Headers([("If-None-Match", "*")]))
+
+
+async def put(request: Request, directory: Directory) -> Response:
+    """Store what a client sends: 201 for a file that is new, 204 for one that was replaced."""
+    stored = await store(request.body, directory, request.segments, Terms.of(request))
+    return Response(201 if stored.is_new else 204, {"ETag": str(stored.tag)})
+
+
+async def delete(request: Request, directory: Directory) -> Response:
+    """Delete the file that a client names."""
+    terms = Terms(request.method, request.headers)
+    await patiently(lambda: directory.changes.run(remove, directory, request.segments, terms))
+    return Response(204)
+
+
+async def take_form(request: Request, directory: Directory) -> Response:
+    """Store the files of a form in the folder that it was sent to, then show the folder.
+
+    Files that are there already are kept, and named in a 409 when the others
+    have been stored. Content without the name of a file is named in a 400. Each
+    refusal that comes in the middle tells what was stored before.
+    """
+    terms = Terms.of(request)
+    if media_type_of(request.headers.get("Content-Type") or "") != FORM:
+        raise HTTPError(415, "a form with files is expected", {"Accept": FORM})
+    if terms.digests:
+        raise HTTPError(400, "a form is stored as it comes; send a file by PUT to have it verified")
+    form = request.form()
+    names = request.segments[:-1]
+    await in_time(lambda: directory.look_ups.run(_find, directory, names))
+    terms.check(State())
+    outcome = _Outcome()
+    try:
+        async for field in form:
+            await _take(field, directory, names, outcome)
+    except HTTPError as error:
+        raise HTTPError(error.status, outcome.told(error.detail), error.headers) from error
+    if outcome.refused:
+        raise HTTPError(400, outcome.told())
+    if outcome.kept:
+        raise HTTPError(409, outcome.told())
+    if not outcome.stored:
+        raise HTTPError(400, "no file was chosen")
+    return Response.redirect("./")
+
+
+class _Outcome:
+    """What became of the fields of a form: names, and reasons for what is not stored."""
+
+    def __init__(self) -> None:
+        self.stored: list[str] = []
+        self.kept: list[str] = []
+        self.refused: list[str] = []
+
+    def told(self, reason: str = "") -> str:
+        """Return it as a text that begins with the reason why the form was not read on."""
+        parts = [reason] if reason else []
+        if self.refused:
+            parts.append(_list_of(self.refused))
+        if self.kept:
+            parts.append(f"there already, and kept as it was: {_list_of(self.kept)}")
+        parts.append(f"stored: {_list_of(self.stored)}" if self.stored else "nothing was stored")
+        return "; ".join(parts)
+
+
+def _list_of(items: Sequence[str]) -> str:
+    more = len(items) - MOST_NAMED
+    return ", ".join(items[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+async def _take(
+    field: Field, directory: Directory, names: Sequence[str], outcome: _Outcome
+) -> None:
+    """Store a field of a form, and note what became of it."""
+    if not field.filename:
+        # Browsers send an empty part where no file was chosen (HTML, "constructing the
+        # entry list"), and the charset of the form in a part that is meant for us.
+        content = b"" if field.name == CHARSET_FIELD else await anext(field, b"")
+        if content:
+            outcome.refused.append(f"the field {_quoted(field.name)} has no file name")
+        return
+    # Some clients tell where it was, which is not to be used (RFC 7578 4.2).
+    name = field.filename.rpartition("/")[2]
+    try:
+        await store(field, directory, [*names, name], _ONLY_NEW)
+    except HTTPError as error:
+        match error.status:
+            case 404:  # the folder is there: it is the name that cannot be
+                outcome.refused.append(f"{_quoted(field.filename)}: {error.detail}")
+            case 409 | 412:
+                outcome.kept.append(_quoted(field.filename))
+            case _:
+                raise
+    else:
+        outcome.stored.append(_quoted(name))
+
+
+def _quoted(name: str) -> str:
+    return f"“{shown(name)}”"
+
+
+def _find(directory: Directory, names: Sequence[str]) -> None:
+    with target_directory(directory, names):
+        pass  # all that is asked is that there is one

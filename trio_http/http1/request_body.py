@@ -1,0 +1,295 @@
+"""The body of a request, on its way in: pulled from the connection, framed by h11."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import h11
+import trio
+
+from trio_http.http1.framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
+from trio_http.http1.receive_buffer import Input
+from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.trailers import believed
+from trio_http.transport.splice import ROOM, Pipe
+
+T = TypeVar("T")
+
+GoOn: TypeAlias = Callable[[], Awaitable[None]]
+
+# Large bodies come in large pieces; beyond this, memory is had from the system
+# each time, and that costs more than the calls that are saved.
+LARGE_PIECE = 128 * 1024
+
+
+# The framing of a chunk is five bytes or more. So chunks of three bytes and more, such as
+# lines and records, are always in proportion to their data. A client that sends single
+# bytes, such as pressed keys or measured values, may do so for ever at 200 a second.
+FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
+FRAMING_PER_SECOND = 1024  # bytes of framing
+
+
+class RequestBody:
+    """The body of the request at hand; one of these serves a connection.
+
+    Bytes are read only when somebody asks for them. So many bytes are that, and
+    go from the socket to whoever asked. Of a chunked body the chunks at hand are
+    joined, and h11 reads the trailers; anything else it reads itself.
+    """
+
+    __slots__ = (
+        "_awaits_continue",
+        "_began",
+        "_declared",
+        "_framing",
+        "_h11",
+        "_input",
+        "_limits",
+        "_received",
+        "_rest",
+        "_timeouts",
+        "is_none",
+        "is_sound",
+        "trailers",
+    )
+
+    def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
+        self.trailers: Headers = NO_FIELDS
+        """What came behind the last chunk, once that has been read."""
+        self.is_none = True
+        """Whether there is none, and nothing to be known of it."""
+        self.is_sound = True
+        """Whether it has kept to its framing, so that it is known where it ends."""
+        self._input = source
+        self._timeouts = timeouts
+        self._limits = limits
+        self._h11: h11.Connection | None = None  # None for so many bytes, or for none
+        self._rest = 0  # how many of them are still to come
+        # How to tell the client to go on, if it waits for that. h11 takes any
+        # interim response for it, but only 100 is (RFC 9110 15.2.1).
+        self._awaits_continue: GoOn | None = None
+        self._framing: Framing = Counted(0)
+        self._declared = 0  # what Content-Length says
+        self._received = 0  # how much has been read
+        self._began = 0.0  # the time at which a chunked body began
+
+    def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
+        """Make ready for a body of so many bytes, and a client that may wait to go on."""
+        self.is_none = not length
+        self._h11 = None
+        self._awaits_continue = go_on
+        self._declared = self._rest = length
+        self._received = 0
+        self.trailers = NO_FIELDS
+        self.is_sound = True
+
+    def begin(self, state: h11.Connection, request: h11.Request, go_on: GoOn) -> None:
+        """Make ready for the body of a request that h11 has just read."""
+        self.trailers = NO_FIELDS
+        self.is_sound = True
+        self.is_none = False
+        self._h11 = state
+        self._rest = 0
+        self._awaits_continue = go_on if state.they_are_waiting_for_100_continue else None
+        self._received = 0
+        self._declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
+        if any(n == b"transfer-encoding" for n, _ in request.headers):
+            self._framing = Chunked(self._limits)
+            self._began = trio.current_time()
+        else:
+            self._framing = Counted(self._declared)
+
+    def was_continued(self) -> None:
+        """Note that the client has been told to go on."""
+        self._awaits_continue = None
+
+    @property
+    def is_worth_reading(self) -> bool:
+        """Whether what is left of it may be read only to reach its end.
+
+        A client that was not told to continue may send its body or may not
+        (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
+        """
+        return (
+            self._awaits_continue is None
+            and self._declared <= self._limits.body
+            and self._declared - self._received <= self._limits.skip
+        )
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is left to be read."""
+        return not self._rest and (self._h11 is None or self._h11.their_state is not h11.SEND_BODY)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.receive()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def receive(self) -> bytes:
+        """The next bytes, or none at the end.
+
+        Asking for the first of them sends ``100 Continue`` to a client that
+        waits for it. A body that is malformed, breaks off, is too large or
+        stops coming raises ``HTTPError``.
+        """
+        try:
+            if self._rest:
+                return await self._next_counted()
+            # After an error h11 repeats it: a body that broke off has no end to report.
+            if self._h11 is not None and self._h11.their_state in {h11.SEND_BODY, h11.ERROR}:
+                return await self._next_data(self._h11)
+        except HTTPError:
+            self.is_sound = False
+            raise
+        return b""
+
+    async def give_way(self) -> None:
+        """Let other tasks run, between two steps of parsing."""
+        await trio.lowlevel.checkpoint()
+
+    def open_pipe(self) -> Pipe | None:
+        """A pipe for ``receive_into``, to be closed by whoever asks.
+
+        None where nothing comes that way. It pays from 128 KiB on, if not before.
+        """
+        return self._input.open_pipe() if self._rest else None
+
+    async def receive_into(self, pipe: Pipe) -> int:
+        """Fill a pipe with the next bytes, and return how many it holds.
+
+        0 where they have to be had from ``receive``, or at the end. It raises what
+        that does.
+        """
+        await trio.lowlevel.checkpoint()
+        try:
+            await self._allow()
+            while self._rest and pipe.held < ROOM:
+                moved = self._move(pipe)
+                if moved is None:
+                    if not pipe.has_room:
+                        break
+                    await self._in_time(self._input.readable())
+        except HTTPError:
+            self.is_sound = False
+            raise
+        return pipe.held
+
+    def _move(self, pipe: Pipe) -> int | None:
+        moved = self._input.move(pipe, min(self._rest, ROOM - pipe.held))
+        if moved == 0:
+            raise _malformed()
+        self._count(moved or 0)
+        return moved
+
+    def _count(self, size: int) -> None:
+        self._rest -= size
+        self._received += size
+
+    async def _next_counted(self) -> bytes:
+        await self._allow()
+        size = min(self._rest, LARGE_PIECE)
+        data = self._input.cut(size) or await self._in_time(self._input.receive(size))
+        if not data:
+            raise _malformed()
+        self._count(len(data))
+        return data
+
+    async def _in_time(self, receiving: Awaitable[T]) -> T:
+        with trio.move_on_after(self._timeouts.receive):
+            return await receiving
+        raise HTTPError(408, "the body of the request has stopped coming")
+
+    async def _next_data(self, state: h11.Connection) -> bytes:
+        await self._allow()
+        chunked = self._framing
+        if (
+            isinstance(chunked, Chunked)
+            and not chunked.is_at_trailers
+            and (data := await self._next_chunks(chunked, state))
+        ):
+            return data
+        while True:
+            try:
+                event = state.next_event()
+            except h11.RemoteProtocolError as error:
+                raise _malformed() from error
+            match event:
+                case h11.Data():
+                    self._received += len(event.data)
+                    return bytes(event.data)
+                case h11.EndOfMessage():
+                    self.trailers = believed(event.headers.raw_items())
+                    return b""
+                case _:  # it needs more
+                    await self._feed(state)
+
+    async def _next_chunks(self, chunked: Chunked, state: h11.Connection) -> bytes:
+        """Return the data of all chunks that have arrived, joined; no bytes before the trailers.
+
+        Where there are none, wait for more.
+        """
+        while True:
+            size, pieces = chunked.read(self._input.unread)
+            self._input.drop(size)
+            data = b"".join(pieces)
+            self._received += len(data)
+            if self._received > self._limits.body:
+                raise self._too_large()
+            self._check_framing(chunked)
+            if len(pieces) >= CHUNKS_AT_ONCE:  # there may be more of them
+                await trio.lowlevel.checkpoint()
+            if chunked.is_at_trailers:
+                state.receive_data(b"0\r\n")
+                return data
+            if data:
+                return data
+            await self._in_time(self._input.receive_more())
+            if self._input.ended:
+                raise _malformed()
+
+    def _check_framing(self, chunked: Chunked) -> None:
+        seconds = trio.current_time() - self._began
+        due = FRAMING_PER_BYTE * self._received + FRAMING_PER_SECOND * seconds
+        if chunked.framing > self._limits.framing + due:
+            raise HTTPError(400, "the request body is cut into chunks that are too small")
+
+    async def _allow(self) -> None:
+        """Take no more than the limit, and tell a client that waits to go on."""
+        if self._declared > self._limits.body:
+            raise self._too_large()
+        if self._awaits_continue is not None:
+            await self._awaits_continue()
+
+    def _too_large(self) -> HTTPError:
+        return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")
+
+    async def _feed(self, state: h11.Connection) -> None:
+        """Pass on to h11 what belongs to the body, and nothing that comes behind it."""
+        while not (size := self._framing.take(self._input.unread)):
+            await self._in_time(self._input.receive_more())
+            if self._input.ended:
+                break  # which h11 has to hear of, as no bytes
+        state.receive_data(self._input.cut(size))
+
+    async def skip(self) -> bool:
+        """Read what nobody wanted, up to the limit; whether the end was reached."""
+        last = self._received + self._limits.skip
+        try:
+            while await self.receive():
+                if self._received > last:
+                    return False
+        except HTTPError:
+            return False
+        return True
+
+
+def _malformed() -> HTTPError:
+    return HTTPError(400, "the request body is malformed or breaks off")

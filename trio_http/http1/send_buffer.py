@@ -1,0 +1,102 @@
+"""What is to be sent, gathered until there is a reason to send it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from trio_http.semantics.bodies import FileSlice
+from trio_http.transport.page_cache import read_cached
+from trio_http.transport.stream import Transport
+
+
+class Output:
+    """The sending side of a connection: bytes and parts of files, in order.
+
+    What is gathered leaves in as few calls as it can, so that a head and a
+    short body share a packet. ``patience`` is in seconds, for each step.
+    """
+
+    __slots__ = ("_gathered", "_patience", "_transport", "behind", "last")
+
+    def __init__(self, transport: Transport, patience: float) -> None:
+        self._transport = transport
+        self._patience = patience
+        self._gathered: list[bytes | FileSlice] = []
+        self.last = 0
+        """The length of the piece of a body that was gathered last."""
+        self.behind = 0
+        """The length of the framing that was gathered after it."""
+
+    def add(self, pieces: Iterable[bytes | FileSlice]) -> None:
+        """Have these sent with the next flush."""
+        self._gathered += pieces
+
+    @property
+    def unsent(self) -> int:
+        """The number of gathered bytes that the transport has not taken."""
+        return sum(map(len, self._gathered))
+
+    @property
+    def unsent_content(self) -> int:
+        """The same without framing: each piece of a body leaves before the next is gathered."""
+        return min(max(self.unsent - self.behind, 0), self.last)
+
+    def flush_at_once(self) -> bool:
+        """Send what is gathered as far as that takes no waiting; whether that was all."""
+        try:
+            data = b"".join(cast(list[bytes], self._gathered))
+        except TypeError:  # there are parts of files among them
+            return False
+        sent = self._transport.send_at_once(data) if data else 0
+        self._gathered = [] if sent == len(data) else [data[sent:]]
+        return not self._gathered
+
+    async def send(self, pieces: Iterable[bytes | FileSlice] = ()) -> None:
+        """Send what is gathered and these, waiting only where there is no room."""
+        self._gathered += pieces
+        if not self.flush_at_once():
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what is gathered; return when the client's side has taken it.
+
+        What an exception cuts off stays gathered. So a handler that gives up waiting
+        for a slow client and then sends something else leaves no gap in the response.
+        """
+        pieces, self._gathered = self._gathered, []
+        before = self._transport.passed
+        try:
+            await self._send_all(pieces)
+        except BaseException:
+            self._gathered[:0] = rest_of(pieces, self._transport.passed - before)
+            raise
+
+    async def _send_all(self, pieces: Sequence[bytes | FileSlice]) -> None:
+        data: list[bytes] = []
+        for piece in pieces:
+            if not isinstance(piece, FileSlice):
+                data.append(piece)
+            elif (found := read_cached(piece)) is not None:
+                data.append(found)  # short, and in memory: it leaves with what is around it
+            else:
+                await self._send(data)
+                data = []
+                await self._transport.send_file(piece, self._patience)
+        await self._send(data)
+
+    async def _send(self, data: list[bytes]) -> None:
+        if data:
+            await self._transport.send(b"".join(data), self._patience)
+
+
+def rest_of(pieces: Iterable[bytes | FileSlice], sent: int) -> list[bytes | FileSlice]:
+    """Return what is left of the pieces after their first ``sent`` bytes."""
+    rest: list[bytes | FileSlice] = []
+    for piece in pieces:
+        if sent >= len(piece):
+            sent -= len(piece)
+        else:
+            rest.append(piece[sent:] if isinstance(piece, bytes) else piece.behind(sent))
+            sent = 0
+    return rest

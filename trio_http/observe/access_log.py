@@ -1,0 +1,236 @@
+"""What people see of a running server: one line for each thing that happens."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from functools import lru_cache
+from typing import Protocol
+
+import trio
+
+from trio_http.http1.reports import (
+    Connected,
+    Crowded,
+    Disconnected,
+    Ending,
+    Event,
+    Failure,
+    NotAccepting,
+    Record,
+    Report,
+)
+from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
+
+
+class Level(IntEnum):
+    """How much is said; each level says what those after it do, and more."""
+
+    INFO = 20  # every connection and every exchange
+    WARNING = 30  # exchanges that we broke off
+    ERROR = 40  # mistakes in the program
+
+
+# To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
+_INFO = Level.INFO
+_COMPLETE = Ending.COMPLETE
+_BROKEN_OFF = (Ending.ABORTED, Ending.CANCELLED)
+
+
+@lru_cache(maxsize=2)
+def _clock_at(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+
+
+# Many lines are written in one millisecond.
+@lru_cache(maxsize=2)
+def _stamp_at(millisecond: int, level: Level) -> str:
+    second, thousandth = divmod(millisecond, 1000)
+    return f"{_clock_at(second)}.{thousandth:03} {level.name:<7}"
+
+
+def line_of_loss(lines: int) -> str:
+    """Return the line that stands for lines that could not be written."""
+    stamp = _stamp_at(int(time.time() * 1000), Level.WARNING)
+    return f"{stamp} {lines} log line{'s were' if lines > 1 else ' was'} lost\n"
+
+
+class Output(Protocol):
+    """Where lines of the log go."""
+
+    def write(self, text: str, /) -> object:
+        """Take whole lines, and neither wait nor fail, as ``Spool`` does."""
+        ...
+
+
+class Log:
+    """Lines with a time and a level, passed on at once, or nearly so."""
+
+    def __init__(
+        self, output: Output, level: Level, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._output = output
+        self.level = level
+        self._clock = clock
+        self._lines: list[str] = []
+        self._gathers = False
+
+    def write(self, level: Level, text: str) -> None:
+        """Write a line, or several, if this level is asked for."""
+        if level < self.level:
+            return
+        stamp = _stamp_at(int(self._clock() * 1000), level)
+        self._lines.append(f"{stamp} {text}\n")
+        if level > _INFO or not self._gathers:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what has been gathered."""
+        if self._lines:
+            text = "".join(self._lines)
+            self._lines.clear()
+            self._output.write(text)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Have ordinary lines leave together, in this run of Trio, whenever it is going to wait.
+
+        Of many connections that are served in one turn each writes a line, and
+        every call to the system would cost as much as the line itself.
+        """
+        if self.level > Level.INFO:
+            yield
+            return
+        turns = _Turns(self.flush)
+        trio.lowlevel.add_instrument(turns)
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            trio.lowlevel.remove_instrument(turns)
+            self.flush()
+
+
+class _Turns(trio.abc.Instrument):
+    """Does something at the end of each of Trio's turns."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - of which Trio tells
+        self._do()
+
+
+def log_to(log: Log) -> Report:
+    """A report that writes every event as a line; failures with their traceback."""
+
+    def report(event: Event) -> None:
+        # Most lines are of the lowest level: where nobody asks for them, none is made.
+        level = level_of(event)
+        if level >= log.level:
+            log.write(level, text_of(event))
+
+    return report
+
+
+def level_of(event: Event) -> Level:
+    """How much an event matters."""
+    match event:
+        case Record():
+            return Level.WARNING if event.ending in _BROKEN_OFF else _INFO
+        case Failure():
+            return Level.ERROR
+        case Crowded() | NotAccepting():
+            return Level.WARNING
+        case _:
+            return Level.INFO
+
+
+def text_of(event: Event) -> str:
+    """How an event reads."""
+    match event:
+        case Connected():
+            return f"[CONNECTED] {event.client}"
+        case Disconnected():
+            return f"[DISCONNECTED] {event.client}"
+        case Record():
+            return _record_line(event)
+        case Crowded():
+            return (
+                f"[SERVER FULL] {event.connections} connections (--connections): "
+                "new clients take the place of idle ones, or wait"
+            )
+        case NotAccepting():
+            return (
+                f"[NOT ACCEPTING] {event.error}: new clients take the place of idle ones, or wait"
+            )
+        case _:  # all that is left is a Failure
+            line = f"[ERROR for {event.client}] {printable(event.line)}".rstrip()
+            return f"{line}\n{_trace_of(event.error)}"
+
+
+def _record_line(record: Record) -> str:
+    ending = "" if record.ending is _COMPLETE else f", {record.ending.value}"
+    return (
+        f"[RECEIVED from {record.client}] {printable(record.line)} -> "
+        f"{record.status or 'no answer'}, {record.sent} bytes, "
+        f"{record.seconds * 1000:.1f} ms{ending}"
+    )
+
+
+def _trace_of(error: BaseException) -> str:
+    """The traceback, indented.
+
+    What a client has sent may be part of an error's text. Indented, it cannot
+    be taken for a line of ours, whatever it contains.
+    """
+    trace = "".join(traceback.format_exception(error))
+    return "\n".join(f"  {escaped(line)}" for line in trace.rstrip().split("\n"))
+
+
+def line_of_worker(event: WorkerEvent) -> tuple[Level, str]:
+    """How what happens to a worker reads, and how much it matters."""
+    match event:
+        case Listening():
+            return Level.INFO, f"[WORKER {event.worker}] pid {event.pid} is listening"
+        case Ended(status=0, pause=None):
+            return Level.INFO, f"[WORKER {event.worker}] pid {event.pid} has ended"
+        case Ended():
+            text = f"pid {event.pid} ended {_manner(event.status)}{_again(event.pause)}"
+            return Level.ERROR, f"[WORKER {event.worker}] {text}"
+        case NotStarted():
+            text = f"could not be started: {event.error.strerror}{_again(event.pause)}"
+            return Level.ERROR, f"[WORKER {event.worker}] {text}"
+        case Renewed(failed=None):
+            return Level.INFO, "[SERVER RENEWED]"
+        case _:
+            text = f"worker {event.failed} has no successor, so all that are there stay"
+            return Level.ERROR, f"[SERVER NOT RENEWED] {text}"
+
+
+def _manner(status: int) -> str:
+    return f"by signal {-status}" if status < 0 else f"with status {status}"
+
+
+def _again(pause: float | None) -> str:
+    match pause:
+        case None:
+            return ""
+        case 0:
+            return ", starts again at once"
+        case _:
+            return f", starts again in {pause:.0f} s"
+
+
+def printable(raw: bytes) -> str:
+    """Bytes from a client as one line that can do nothing to a terminal."""
+    return escaped(raw.decode("ascii", "backslashreplace"))
+
+
+def escaped(text: str) -> str:
+    """A text without anything that could do something to a terminal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

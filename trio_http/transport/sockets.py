@@ -1,0 +1,216 @@
+"""A connection's bytes over a socket of the operating system, driven directly.
+
+Try first, and wait for readiness only when the kernel has nothing or no room:
+that costs half of what ``trio.SocketStream`` does, because a call that succeeds
+at once needs no turn of the scheduler. It is ``stream`` that says what each of
+these methods promises.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+import trio
+
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import ClientDisconnected
+from trio_http.transport.page_cache import READS, is_cached, send_pieces
+from trio_http.transport.readiness import Arrivals
+from trio_http.transport.splice import Pipe, open_pipe
+
+# Linux holds back what is not a packet yet, if it is told that more comes.
+_MORE_TO_COME = getattr(socket, "MSG_MORE", 0)
+
+# From here on, to copy a body behind its head costs more than a call for both does.
+JOINED = 16 * 1024 if hasattr(socket.socket, "sendmsg") else sys.maxsize
+
+# What one sendfile may take on: more saves little, and makes the others wait.
+SENDFILE_PIECE = 256 * 1024
+
+# So much for a client on this machine may wait in the kernel until it can be sent.
+NEAR_UNSENT = 16 * 1024
+
+
+class SocketTransport:
+    """A connected, non-blocking socket of the operating system."""
+
+    __slots__ = ("_arrivals", "_socket", "passed")
+
+    def __init__(self, connected: socket.socket, arrivals: Arrivals) -> None:
+        self._socket = connected
+        self._arrivals = arrivals
+        self.passed = 0
+
+    @property
+    def scheme(self) -> str:
+        return "http"
+
+    def readable(self) -> Awaitable[object]:
+        return self._arrivals.wait()
+
+    def receive_now(self, size: int) -> bytes | None:
+        try:
+            data = self._socket.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ClientDisconnected("the connection is broken") from error
+        if len(data) == size:
+            self._arrivals.leave_some()
+        return data
+
+    async def receive(self, size: int) -> bytes:
+        # Somebody who sends a body has mostly sent more of it by now.
+        if (data := self.receive_now(size)) is not None:
+            await trio.lowlevel.checkpoint()
+        while data is None:
+            await self.readable()
+            data = self.receive_now(size)
+        return data
+
+    def open_pipe(self) -> Pipe | None:
+        return open_pipe(self._socket.fileno(), self._arrivals)
+
+    def interrupt(self) -> None:
+        self._arrivals.interrupt()
+
+    def has_unread(self) -> bool:
+        with suppress(OSError):  # nothing has come, or nothing will any more
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        return False
+
+    async def send(self, data: bytes, patience: float) -> None:
+        rest = memoryview(data)
+        while rest:
+            sent = self.send_at_once(rest)
+            self.passed += sent
+            rest = rest[sent:]
+            if rest:
+                await self._writable(patience)
+
+    def send_at_once(self, head: bytes | memoryview, behind: bytes = b"", flags: int = 0) -> int:
+        try:
+            if len(behind) < JOINED:
+                return self._socket.send(b"".join((head, behind)) if behind else head, flags)
+            return self._socket.sendmsg((head, behind), (), flags)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ClientDisconnected("the connection is broken") from error
+
+    def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
+        size = min(SENDFILE_PIECE, piece.length)
+        if not hasattr(os, "sendfile") or not (piece.at_hand or is_cached(piece.first(size))):
+            return 0
+        # With more to come, the head shares its packet with the file.
+        sent = self.send_at_once(head, flags=_MORE_TO_COME)
+        if sent == len(head):
+            # Where there is no room, or a file that it cannot serve, the rest goes
+            # the way of all others, on which it is found out what is wrong.
+            with suppress(OSError):
+                target = self._socket.fileno()
+                sent += os.sendfile(target, piece.descriptor, piece.offset, size)
+        return sent
+
+    async def _writable(self, patience: float) -> None:
+        try:
+            with trio.fail_after(patience):
+                await trio.lowlevel.wait_writable(self._socket)
+        except trio.TooSlowError:
+            raise ClientDisconnected("the client has stopped reading") from None
+
+    async def send_file(self, piece: FileSlice, patience: float) -> None:
+        rest = piece
+        with _kept_short(self._socket):
+            while rest:
+                match await self._sendfile(rest):
+                    case None:
+                        send = partial(self.send, patience=patience)
+                        return await send_pieces(rest, send)
+                    case 0:
+                        raise EOFError("a file has become shorter while it was sent")
+                    case -1:
+                        await self._writable(patience)
+                    case sent:
+                        self.passed += sent
+                        rest = rest.behind(sent)
+        return None
+
+    async def _sendfile(self, piece: FileSlice) -> int | None:
+        """How much the kernel took: -1 where the client has no room, None where it cannot."""
+        if not hasattr(os, "sendfile"):
+            return None
+        size = min(SENDFILE_PIECE, piece.length)
+        send = partial(os.sendfile, offset=piece.offset, count=size)
+        ends = self._socket.fileno(), piece.descriptor
+        try:
+            # The way to a worker thread and back costs more than most files, but
+            # a disk that has to work must not hold up the other connections.
+            if is_cached(piece.first(size)):
+                await trio.lowlevel.checkpoint()
+                return send(*ends)
+            return await READS.run_with(ends, send)
+        except trio.Cancelled:
+            # The thread may have a duplicate still, without which closing would end it.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            raise
+        except BlockingIOError:
+            return -1
+        except OSError:
+            # There are files that it cannot serve. As for other errors, it does not
+            # say whose they are, the file's or the client's: reading and sending will.
+            return None
+
+    async def send_eof(self) -> bool:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise ClientDisconnected("the connection is broken") from error
+        return True
+
+    def abort(self) -> None:
+        # With a linger time of zero, closing sends a reset. Windows packs it in shorts.
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        with suppress(OSError):  # macOS has none of it on a socket that was reset
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    async def aclose(self) -> None:
+        self._arrivals.close()
+        self._socket.close()
+
+
+@contextmanager
+def _kept_short(connected: socket.socket) -> Iterator[None]:
+    """Have little wait in the kernel for a client on this machine.
+
+    The client would find it when it has long left the processor's cache: a large
+    file takes more than twice as long then. Over a network, on which a reserve is
+    sent while we are busy, nothing changes, and nor does it for what comes later.
+    """
+    is_near = _is_near(connected)
+    if is_near:
+        _limit_unsent(connected, NEAR_UNSENT)
+    try:
+        yield
+    finally:
+        if is_near:
+            _limit_unsent(connected, 0)  # none of its own
+
+
+def _is_near(connected: socket.socket) -> bool:
+    with suppress(OSError):  # the client has left
+        return bool(connected.getsockname()[:1] == connected.getpeername()[:1])
+    return False
+
+
+def _limit_unsent(connected: socket.socket, size: int) -> None:
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        with suppress(OSError):  # this is no TCP
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
