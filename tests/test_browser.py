@@ -20,7 +20,7 @@ import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from trio_http.file_server.app import files
-from trio_http.file_server.root import Allow
+from trio_http.file_server.root import Permissions
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import Server, serve
 
@@ -199,7 +199,7 @@ async def read_away(output: trio.abc.ReceiveStream) -> None:
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[str]:
     """The address at which a folder is served and can be changed."""
-    app = files(folder, allow=Allow.LISTING | Allow.WRITING)
+    app = files(folder, allow=Permissions.LISTING | Permissions.WRITING)
     listeners = await open_listeners("127.0.0.1:0")
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve, app, listeners)

@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from trio_http.http1.exchange import Exchange, answering
-from trio_http.http1.reports import Disconnected, Ending, Event, Record
+from trio_http.http1.reports import Disconnected, Ending, Record, ServerEvent
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits, Timeouts
@@ -143,7 +143,7 @@ async def test_interim_responses_are_answers_of_their_own() -> None:
 
 
 async def test_a_client_is_served_as_it_is_asked_for(autojump_clock: MockClock) -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     async with open_client(
         echoing, timeouts=Timeouts(idle=5), limits=Limits(date=False), report=events.append
     ) as client:
@@ -154,7 +154,7 @@ async def test_a_client_is_served_as_it_is_asked_for(autojump_clock: MockClock) 
 
 
 async def test_leaving_the_block_ends_the_exchange() -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     arrived = trio.Event()
 
     async def app(exchange: Exchange) -> None:

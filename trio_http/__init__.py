@@ -9,7 +9,6 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 __all__ = [
-    "Allow",
     "App",
     "Body",
     "Chain",
@@ -21,18 +20,18 @@ __all__ = [
     "Disconnected",
     "Encoded",
     "Ending",
-    "Event",
     "Exchange",
     "Failure",
-    "Field",
     "FileSlice",
     "Form",
+    "FormField",
     "HTTPError",
     "Handler",
     "Headers",
     "Limits",
     "NotAccepting",
     "Parameters",
+    "Permissions",
     "Pulse",
     "Record",
     "Report",
@@ -42,6 +41,7 @@ __all__ = [
     "Send",
     "SendEvent",
     "Server",
+    "ServerEvent",
     "ServerSentEvent",
     "Stream",
     "Timeouts",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from trio_http.apps.cross_site import only_hosts, only_same_origin
     from trio_http.apps.routing import Router
     from trio_http.file_server.app import files
-    from trio_http.file_server.root import Allow
+    from trio_http.file_server.root import Permissions
     from trio_http.http1.connection import serve_stream
     from trio_http.http1.exchange import App, Exchange, Handler, answering
     from trio_http.http1.reports import (
@@ -71,17 +71,17 @@ if TYPE_CHECKING:
         Crowded,
         Disconnected,
         Ending,
-        Event,
         Failure,
         NotAccepting,
         Record,
         Report,
+        ServerEvent,
     )
     from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
     from trio_http.semantics.cookies import Cookie
     from trio_http.semantics.errors import ClientDisconnected, HTTPError
     from trio_http.semantics.events import SendEvent, ServerSentEvent
-    from trio_http.semantics.forms import Field, Form
+    from trio_http.semantics.forms import Form, FormField
     from trio_http.semantics.headers import Headers
     from trio_http.semantics.limits import Limits, Timeouts
     from trio_http.semantics.messages import Compress, Request, Response
@@ -92,18 +92,18 @@ if TYPE_CHECKING:
 else:
     _NAMES = {
         "apps.cross_site": "only_hosts only_same_origin",
-        "file_server.root": "Allow",
+        "file_server.root": "Permissions",
         "file_server.app": "files",
         "apps.routing": "Router",
         "http1.connection": "serve_stream",
         "http1.exchange": "App Exchange Handler answering",
-        "http1.reports": "Connected Crowded Disconnected Ending Event Failure NotAccepting Record "
-        "Report",
+        "http1.reports": "Connected Crowded Disconnected Ending Failure NotAccepting Record Report "
+        "ServerEvent",
         "semantics.bodies": "Body Chain Encoded FileSlice Pulse Send Stream",
         "semantics.cookies": "Cookie",
         "semantics.errors": "ClientDisconnected HTTPError",
         "semantics.events": "SendEvent ServerSentEvent",
-        "semantics.forms": "Field Form",
+        "semantics.forms": "Form FormField",
         "semantics.headers": "Headers",
         "semantics.limits": "Limits Timeouts",
         "semantics.messages": "Compress Request Response",

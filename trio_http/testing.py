@@ -27,7 +27,7 @@ _SENDING = {"PATCH", "POST", "PUT"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReceivedResponse:
     """A response as it arrived; chunks are joined, codings are left as they are."""
 
     status: int
@@ -54,7 +54,7 @@ class Client:
 
     async def request(
         self, method: str, target: str, headers: Fields = (), body: bytes = b""
-    ) -> Answer:
+    ) -> ReceivedResponse:
         """Send a request, with ``Host`` and ``Content-Length`` where they are not given.
 
         A method that sends content has a length also where there is none (RFC 9110 8.6).
@@ -66,11 +66,11 @@ class Client:
         await self.send(bytes_of(f"{method} {target} HTTP/1.1\r\n") + lines + b"\r\n" + body)
         return await self.answer(method)
 
-    async def get(self, target: str, headers: Fields = ()) -> Answer:
+    async def get(self, target: str, headers: Fields = ()) -> ReceivedResponse:
         """Send a GET request and return its answer."""
         return await self.request("GET", target, headers)
 
-    async def answer(self, method: str = "GET") -> Answer:
+    async def answer(self, method: str = "GET") -> ReceivedResponse:
         """The next response, which tells how it ends; to HEAD it has no body.
 
         A connection that ends before that raises ``EOFError``.
@@ -86,7 +86,7 @@ class Client:
             body = await self._take(int(headers["Content-Length"]))
         else:
             body = await self.rest()
-        return Answer(int(status), reason.decode(), headers, body, trailers)
+        return ReceivedResponse(int(status), reason.decode(), headers, body, trailers)
 
     async def rest(self) -> bytes:
         """Everything until the server closes the connection."""

@@ -16,7 +16,7 @@ from trio_http.apps.challenge import challenge
 from trio_http.apps.routing import Router
 from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX
 from trio_http.semantics.limits import Limits
-from trio_http.testing import Answer, Client, open_client
+from trio_http.testing import Client, ReceivedResponse, open_client
 
 # Worker threads read and write the files, so none of these tests has a clock
 # that jumps.
@@ -37,12 +37,14 @@ async def open_connections(
         yield [await stack.enter_async_context(open_connection(app)) for _ in range(count)]
 
 
-async def get(target: str, *fields: tuple[str, str], directory: Path | None = None) -> Answer:
+async def get(
+    target: str, *fields: tuple[str, str], directory: Path | None = None
+) -> ReceivedResponse:
     async with open_connection(challenge(directory)) as client:
         return await client.get(target, fields)
 
 
-async def post(target: str, body: bytes, directory: Path) -> Answer:
+async def post(target: str, body: bytes, directory: Path) -> ReceivedResponse:
     async with open_connection(challenge(directory)) as client:
         return await client.request("POST", target, body=body)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trio_http.apps.routing import Pattern, RouteHandler, Router
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.reports import Event, Record
+from trio_http.http1.reports import Record, ServerEvent
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Request, Response, decoded
 from trio_http.testing import open_client
@@ -253,7 +253,7 @@ async def test_characters_that_no_uri_has_are_what_their_escapes_are(sent: str) 
 
 
 async def test_what_is_told_of_a_request_is_as_it_was_sent() -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     app = Router()
     app.get("/~bob")(saying("bob"))
     async with open_client(app, report=events.append) as client:

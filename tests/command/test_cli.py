@@ -27,7 +27,7 @@ from trio_http.http1.exchange import App
 from trio_http.observe import log_writer
 from trio_http.semantics.limits import Timeouts
 from trio_http.serving.listeners import open_listeners
-from trio_http.testing import Answer, Client, open_client
+from trio_http.testing import Client, ReceivedResponse, open_client
 
 # Seconds within which everything here happens, however slow the machine.
 PATIENCE = 30
@@ -223,11 +223,13 @@ def test_writable_for_others_is_one_line_unless_insisted_on(
 ) -> None:
     options = [argument for bind in binds for argument in ("--bind", bind)]
     line = complaint(capsys, "files", ".", "--writable", *options)
-    assert line.startswith(f"trio-http: whoever can reach {binds[-1]} could change the files: ")
+    assert line.startswith(
+        f"trio-http: every client that reaches {binds[-1]} could change the files: "
+    )
     # Then it is something else that is wrong.
     wrong = ("--cache-control", "\n")
     assert "not a field value" in complaint(
-        capsys, "files", ".", "--writable", "--insist", *wrong, *options
+        capsys, "files", ".", "--writable", "--allow-remote-writes", *wrong, *options
     )
     assert "not a field value" in complaint(capsys, "files", ".", *wrong, *options)
 
@@ -368,7 +370,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("files", "--writable"),
         ("files", "--precompressed"),
         ("files", "--charset NAME"),
-        ("files", "--insist"),
+        ("files", "--allow-remote-writes"),
         ("files", "--cache-control TEXT"),
         ("files", "--server-name NAME"),
         ("challenge", "--server-name NAME"),
@@ -406,7 +408,7 @@ async def connected(port: int) -> AsyncIterator[Client]:
         yield Client(stream)
 
 
-def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[Answer]:
+def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[ReceivedResponse]:
     """The answers of a command that is asked once and then told to end."""
     answers = []
 

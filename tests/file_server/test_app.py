@@ -31,10 +31,10 @@ from trio_http.file_server.app import _Files, files
 from trio_http.file_server.cache import digests_of_files, recent
 from trio_http.file_server.cache.open_directories import MOST
 from trio_http.file_server.listing.page import Uploads, policy
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Allow
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Permissions
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.reports import Ending, Event, Failure, Record
+from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
@@ -190,23 +190,23 @@ async def test_files_are_only_read(root: Path, method: str) -> None:
 
 
 async def test_methods_that_nobody_knows_are_not_implemented(root: Path) -> None:
-    async with open_client(files(root, allow=Allow.WRITING)) as client:
+    async with open_client(files(root, allow=Permissions.WRITING)) as client:
         assert (await client.request("get", "/file")).status == 501
 
 
 @pytest.mark.parametrize(
     ("target", "allow", "expected"),
     [
-        ("/file", Allow(0), "GET, HEAD, OPTIONS"),
-        ("/", ~Allow.WRITING, "GET, HEAD, OPTIONS"),
-        ("/file", Allow.WRITING, "DELETE, GET, HEAD, OPTIONS, PUT"),
-        ("/nothing", Allow.WRITING, "DELETE, GET, HEAD, OPTIONS, PUT"),
-        ("/", Allow.WRITING, "GET, HEAD, OPTIONS, POST"),
-        ("/folder/", Allow.WRITING, "GET, HEAD, OPTIONS, POST"),
+        ("/file", Permissions(0), "GET, HEAD, OPTIONS"),
+        ("/", ~Permissions.WRITING, "GET, HEAD, OPTIONS"),
+        ("/file", Permissions.WRITING, "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/nothing", Permissions.WRITING, "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/", Permissions.WRITING, "GET, HEAD, OPTIONS, POST"),
+        ("/folder/", Permissions.WRITING, "GET, HEAD, OPTIONS, POST"),
     ],
 )
 async def test_what_an_address_supports_is_told(
-    root: Path, target: str, allow: Allow, expected: str
+    root: Path, target: str, allow: Permissions, expected: str
 ) -> None:
     async with open_client(files(root, allow=allow)) as client:
         answer = await client.request("OPTIONS", target)
@@ -307,7 +307,7 @@ async def test_an_answer_breaks_off_when_its_file_becomes_shorter(root: Path) ->
     # The length has been promised, and there are no bytes to keep the promise with.
     path = root / "large"
     path.write_bytes(bytes(10_000_000))
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     async with open_client(files(root), report=events.append) as client:
         await client.send(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
         begun = await client.stream.receive_some(100)
@@ -512,7 +512,7 @@ def family(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def precompressed(root: Path) -> App:
-    return files(root, allow=Allow.PRECOMPRESSED)
+    return files(root, allow=Permissions.PRECOMPRESSED)
 
 
 async def test_what_was_coded_beforehand_is_sent_to_those_who_accept_it(family: Path) -> None:
@@ -545,9 +545,12 @@ async def test_the_file_itself_varies_where_there_are_siblings(family: Path) -> 
         assert "Vary" not in (await client.get("/picture.png")).headers
 
 
-@pytest.mark.parametrize("allow", [Allow(0), Allow.WRITING, ~(Allow.PRECOMPRESSED | Allow.WRITING)])
+@pytest.mark.parametrize(
+    "allow",
+    [Permissions(0), Permissions.WRITING, ~(Permissions.PRECOMPRESSED | Permissions.WRITING)],
+)
 async def test_siblings_are_not_looked_at_unless_that_is_allowed(
-    family: Path, allow: Allow
+    family: Path, allow: Permissions
 ) -> None:
     async with open_client(files(family, allow=allow)) as client:
         for _ in range(2):
@@ -559,7 +562,7 @@ async def test_siblings_are_not_looked_at_unless_that_is_allowed(
 
 def test_what_a_client_stores_is_never_a_sibling(root: Path) -> None:
     with pytest.raises(ValueError, match="that clients can write to"):
-        files(root, allow=Allow.PRECOMPRESSED | Allow.WRITING)
+        files(root, allow=Permissions.PRECOMPRESSED | Permissions.WRITING)
 
 
 @pytest.mark.parametrize(
@@ -612,7 +615,7 @@ async def test_a_sibling_that_changes_is_not_sent_before_it_was_decoded(family: 
 async def test_parts_are_cut_from_the_file_itself(family: Path, compress: Compress) -> None:
     coded = (family / "picture.png.gz").read_bytes()
     accepting = ("Accept-Encoding", "gzip")
-    app = files(family, compress=compress, allow=Allow.PRECOMPRESSED)
+    app = files(family, compress=compress, allow=Permissions.PRECOMPRESSED)
     async with open_client(app) as client:
         tags = {
             coding: (await client.get("/picture.png", [("Accept-Encoding", coding)])).headers[
@@ -662,7 +665,7 @@ async def test_a_sibling_is_a_file_of_its_own(family: Path) -> None:
 async def test_siblings_are_sent_whatever_is_compressed_on_its_way(
     family: Path, compress: Compress
 ) -> None:
-    app = files(family, compress=compress, allow=Allow.PRECOMPRESSED)
+    app = files(family, compress=compress, allow=Permissions.PRECOMPRESSED)
     async with open_client(app) as client:
         answer = await client.get("/page.html", [("Accept-Encoding", "br")])
         assert answer.body == (family / "page.html.br").read_bytes()
@@ -1082,7 +1085,7 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "PATIENCE", 0.01)
-    app = files(root, allow=~Allow.PRECOMPRESSED)
+    app = files(root, allow=~Permissions.PRECOMPRESSED)
     assert isinstance(app, _Files)
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
     fields = [("Content-Type", "multipart/form-data; boundary=b")]
@@ -1101,7 +1104,7 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's own")
 async def test_a_file_that_cannot_be_read_ends_one_connection_and_is_told_to_us() -> None:
     # Its first page is none, so to read it is an error, of which nobody knows before.
-    events: list[Event] = []
+    events: list[ServerEvent] = []
 
     async def app(exchange: Exchange) -> None:
         with Path("/proc/self/mem").open("rb") as file:  # noqa: ASYNC230 - nothing waits for it
@@ -1124,7 +1127,7 @@ async def test_a_folder_that_stays_locked_is_told_to_the_client(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
-    async with open_client(files(root, allow=Allow.WRITING)) as client:
+    async with open_client(files(root, allow=Permissions.WRITING)) as client:
         descriptor = os.open(root, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         for method in ("PUT", "DELETE"):
@@ -1192,8 +1195,10 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
 # Folders
 
 
-@pytest.mark.parametrize("allow", [Allow(0), ~Allow.PRECOMPRESSED])
-async def test_a_folder_is_answered_with_its_index(root: Path, way: str, allow: Allow) -> None:
+@pytest.mark.parametrize("allow", [Permissions(0), ~Permissions.PRECOMPRESSED])
+async def test_a_folder_is_answered_with_its_index(
+    root: Path, way: str, allow: Permissions
+) -> None:
     for folder in (root, root / "a b"):
         folder.mkdir(exist_ok=True)
         (folder / "index.html").write_text(f"<p>{folder.name}")
@@ -1212,9 +1217,11 @@ async def test_a_folder_without_an_index_is_not_there_unless_it_is_listed(
 ) -> None:
     (root / "folder").mkdir()
     for target in ("/", "/folder/", "/folder"):
-        async with open_client(files(root, allow=~(Allow.LISTING | Allow.PRECOMPRESSED))) as client:
+        async with open_client(
+            files(root, allow=~(Permissions.LISTING | Permissions.PRECOMPRESSED))
+        ) as client:
             assert (await client.get(target)).status == 404
-    async with open_client(files(root, allow=Allow.LISTING)) as client:
+    async with open_client(files(root, allow=Permissions.LISTING)) as client:
         for target in ("/", "/folder/"):
             assert (await client.get(target)).status == 200
             assert (await client.request("HEAD", target)).status == 200
@@ -1226,7 +1233,7 @@ async def test_a_folder_without_an_index_is_not_there_unless_it_is_listed(
 
 async def test_a_listing_is_a_page_or_json(root: Path) -> None:
     (root / "folder").mkdir()
-    async with open_client(files(root, allow=Allow.LISTING)) as client:
+    async with open_client(files(root, allow=Permissions.LISTING)) as client:
         page = await client.get("/folder/", [("Accept", "text/html,*/*;q=0.8")])
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
         assert page.headers["Content-Security-Policy"] == policy(Uploads.OFF)
@@ -1239,7 +1246,7 @@ async def test_a_listing_is_a_page_or_json(root: Path) -> None:
 
 
 async def test_a_listing_that_a_client_has_is_not_sent_again(root: Path) -> None:
-    async with open_client(files(root, allow=Allow.LISTING)) as client:
+    async with open_client(files(root, allow=Permissions.LISTING)) as client:
         tag = ("If-None-Match", (await client.get("/")).headers["ETag"])
         assert (await client.get("/", [tag])).status == 304
         (root / "new").touch()
@@ -1248,7 +1255,7 @@ async def test_a_listing_that_a_client_has_is_not_sent_again(root: Path) -> None
 
 async def test_a_mount_without_a_slash_is_another_address(root: Path) -> None:
     app = Router()
-    app.mount("/in/here", files(root, allow=Allow.LISTING | Allow.WRITING))
+    app.mount("/in/here", files(root, allow=Permissions.LISTING | Permissions.WRITING))
     async with open_client(app) as client:
         for target in ("/in/here?a=b", "http://test/in/here?a=b"):
             answer = await client.get(target)
@@ -1260,7 +1267,7 @@ async def test_a_mount_without_a_slash_is_another_address(root: Path) -> None:
 
 
 async def test_a_server_as_a_whole_may_be_named_without_a_slash(root: Path) -> None:
-    async with open_client(files(root, allow=Allow.LISTING)) as client:
+    async with open_client(files(root, allow=Permissions.LISTING)) as client:
         assert (await client.get("http://test")).status == 200
 
 
@@ -1271,7 +1278,7 @@ async def test_a_folder_that_may_be_passed_through_only_is_not_listed(
     (public / "folder" / "deep" / "file").write_bytes(b"deep")
     (public / "folder").chmod(0o311)
     with as_somebody():
-        async with open_client(files(public, allow=Allow.LISTING)) as client:
+        async with open_client(files(public, allow=Permissions.LISTING)) as client:
             for _ in range(3):
                 assert (await client.get("/folder/deep/file")).body == b"deep"
             assert (await client.get("/folder/deep/")).status == 200
@@ -1282,12 +1289,12 @@ async def test_a_folder_that_may_be_passed_through_only_is_not_listed(
 async def test_what_is_hidden_is_there_where_that_is_allowed(root: Path) -> None:
     (root / ".hidden").mkdir()
     (root / ".hidden" / ".file").write_bytes(b"found")
-    async with open_client(files(root, allow=Allow.HIDDEN)) as client:
+    async with open_client(files(root, allow=Permissions.HIDDEN)) as client:
         assert (await client.get("/.hidden/.file")).body == b"found"
 
 
 async def test_links_lead_anywhere_where_that_is_allowed(root: Path) -> None:
-    async with open_client(files(root, allow=Allow.LINKS | Allow.LISTING)) as client:
+    async with open_client(files(root, allow=Permissions.LINKS | Permissions.LISTING)) as client:
         assert (await client.get("/link")).body == EVERY_BYTE
         assert (await client.get("/link-up/secret")).body == b"secret"
         assert (await client.get("/link-up")).headers["Location"] == "./link-up/"
@@ -1298,7 +1305,7 @@ async def test_links_lead_anywhere_where_that_is_allowed(root: Path) -> None:
 
 
 async def test_a_page_lets_people_store_files_where_that_is_allowed(root: Path) -> None:
-    async with open_client(files(root, allow=Allow.LISTING | Allow.WRITING)) as client:
+    async with open_client(files(root, allow=Permissions.LISTING | Permissions.WRITING)) as client:
         answer = await client.get("/")
         assert answer.headers["Content-Security-Policy"] == policy(Uploads.ON)
         assert b'<form id="upload"' in answer.body
@@ -1318,5 +1325,5 @@ def test_what_a_killed_server_has_left_is_cleared_away_by_one_that_writes(root: 
     part.touch()
     files(root)
     assert part.exists()
-    files(root, allow=Allow.WRITING)
+    files(root, allow=Permissions.WRITING)
     assert not part.exists()

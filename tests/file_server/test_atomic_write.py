@@ -31,7 +31,7 @@ from trio_http.file_server import root as served_root
 from trio_http.file_server.atomic_write import GATHERED, SHORT, UNCONDITIONAL, remove, store
 from trio_http.file_server.locks import alone_in
 from trio_http.file_server.partial_file import Stored, clear_parts
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Allow, Directory, is_part
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Directory, Permissions, is_part
 from trio_http.file_server.versions import tag_of
 from trio_http.file_server.write_preconditions import Terms
 from trio_http.http1.connection import serve_stream
@@ -903,7 +903,7 @@ def test_a_link_stays_even_where_links_are_followed(tmp_path: Path, way: str) ->
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
     with pytest.raises(HTTPError) as refusal:
-        remove(Directory(tmp_path, Allow.LINKS), ["link"], Terms("DELETE"))
+        remove(Directory(tmp_path, Permissions.LINKS), ["link"], Terms("DELETE"))
     assert refusal.value.status == 409
     assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
 

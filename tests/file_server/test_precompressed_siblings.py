@@ -14,7 +14,7 @@ from trio_http.file_server import precompressed_siblings
 from trio_http.file_server import root as served_root
 from trio_http.file_server.cache import facts
 from trio_http.file_server.precompressed_siblings import SUFFIXES, Siblings
-from trio_http.file_server.root import NOTHING_MORE, Allow, Directory
+from trio_http.file_server.root import NOTHING_MORE, Directory, Permissions
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.decoding import DECODERS
@@ -47,7 +47,7 @@ def family(tmp_path: Path) -> Path:
 
 
 def found_now(
-    root: Path, known: Siblings, name: str = "file", allow: Allow = NOTHING_MORE
+    root: Path, known: Siblings, name: str = "file", allow: Permissions = NOTHING_MORE
 ) -> list[str]:
     with Directory(root, allow).folder() as folder:
         descriptor, status = folder.open(name)
@@ -61,7 +61,7 @@ def found_now(
 
 
 async def found(
-    root: Path, known: Siblings | None = None, name: str = "file", allow: Allow = NOTHING_MORE
+    root: Path, known: Siblings | None = None, name: str = "file", allow: Permissions = NOTHING_MORE
 ) -> list[str]:
     known = known or Siblings()
     return await trio.to_thread.run_sync(found_now, root, known, name, allow)
@@ -247,7 +247,7 @@ async def test_a_sibling_has_to_be_inside_unless_links_are_followed(family: Path
     (root / "file.br").symlink_to("nowhere")
     (root / "file.zst").symlink_to("file.zst")
     assert await found(root) == []
-    assert await found(root, allow=Allow.LINKS) == ["gzip"]
+    assert await found(root, allow=Permissions.LINKS) == ["gzip"]
 
 
 async def test_a_name_may_be_too_long_for_a_sibling(family: Path, way: str) -> None:

@@ -19,8 +19,8 @@ from trio_http.file_server.root import (
     NOTHING_MORE,
     PART_PREFIX,
     PART_SUFFIX,
-    Allow,
     Directory,
+    Permissions,
     check_name,
     is_part,
     is_shown,
@@ -79,14 +79,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def open_regular(
-    root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE
+    root: Path, names: Sequence[str], allow: Permissions = NOTHING_MORE
 ) -> tuple[int, os.stat_result]:
     *above, name = names
     with Directory(root, allow).folder(above) as folder:
         return folder.open(name)
 
 
-def content(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> bytes:
+def content(root: Path, names: Sequence[str], allow: Permissions = NOTHING_MORE) -> bytes:
     descriptor, status = open_regular(root, names, allow)
     with os.fdopen(descriptor, "rb") as file:
         data = file.read()
@@ -94,7 +94,7 @@ def content(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> by
     return data
 
 
-def status_of(root: Path, names: Sequence[str], allow: Allow = NOTHING_MORE) -> int:
+def status_of(root: Path, names: Sequence[str], allow: Permissions = NOTHING_MORE) -> int:
     with pytest.raises(HTTPError) as refusal:
         open_regular(root, names, allow)
     return refusal.value.status
@@ -347,7 +347,7 @@ def test_a_file_that_becomes_a_link_after_the_check_is_not_opened(
 def test_links_are_followed_where_that_is_allowed(
     tree: Path, way: str, names: Sequence[str], expected: bytes
 ) -> None:
-    assert content(tree, names, Allow.LINKS) == expected
+    assert content(tree, names, Permissions.LINKS) == expected
 
 
 @pytest.mark.parametrize(
@@ -372,16 +372,16 @@ def test_not_everything_is_there_where_links_are_followed(
     tree: Path, way: str, names: Sequence[str]
 ) -> None:
     before = open_descriptors()
-    assert status_of(tree, names, Allow.LINKS) == 404
+    assert status_of(tree, names, Permissions.LINKS) == 404
     assert open_descriptors() == before
 
 
 @pytest.mark.parametrize(
     "names", [["file"], ["link-to-file"], ["nothing"], ["fifo"], ["folder", "x"]]
 )
-@pytest.mark.parametrize("allow", [NOTHING_MORE, Allow.LINKS])
+@pytest.mark.parametrize("allow", [NOTHING_MORE, Permissions.LINKS])
 def test_what_is_no_folder_is_not_found(
-    tree: Path, way: str, names: Sequence[str], allow: Allow
+    tree: Path, way: str, names: Sequence[str], allow: Permissions
 ) -> None:
     before = open_descriptors()
     with pytest.raises(HTTPError) as refusal, Directory(tree, allow).folder(names):
@@ -400,7 +400,7 @@ def test_hidden_names_are_not_found_unless_that_is_allowed(
     tree: Path, way: str, names: Sequence[str], expected: bytes
 ) -> None:
     assert status_of(tree, names) == 404
-    assert content(tree, names, Allow.HIDDEN) == expected
+    assert content(tree, names, Permissions.HIDDEN) == expected
 
 
 @pytest.mark.parametrize(
@@ -409,13 +409,13 @@ def test_hidden_names_are_not_found_unless_that_is_allowed(
         ("file", NOTHING_MORE, True),
         (".file", NOTHING_MORE, False),
         ("...", NOTHING_MORE, False),
-        (".file", ~Allow.HIDDEN, False),
-        (".file", Allow.HIDDEN, True),
+        (".file", ~Permissions.HIDDEN, False),
+        (".file", Permissions.HIDDEN, True),
         ("a.file.", NOTHING_MORE, True),
         (f"{PART_PREFIX}0{PART_SUFFIX}", ~NOTHING_MORE, False),
     ],
 )
-def test_which_names_are_shown(name: str, allow: Allow, expected: object) -> None:
+def test_which_names_are_shown(name: str, allow: Permissions, expected: object) -> None:
     assert is_shown(name, allow) is expected
 
 
@@ -431,13 +431,13 @@ def test_the_status_is_that_of_what_a_client_reaches(tree: Path, way: str) -> No
             status = folder.status(name)
             assert status is not None
             assert stat.S_ISLNK(status.st_mode)
-    with Directory(tree, Allow.LINKS).folder() as folder:
+    with Directory(tree, Permissions.LINKS).folder() as folder:
         assert folder.status("link-to-file") == file
         assert folder.status("link-nowhere") is None
 
 
 def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> None:
-    for allow in (NOTHING_MORE, Allow.LINKS):
+    for allow in (NOTHING_MORE, Permissions.LINKS):
         with Directory(tree, allow).folder(["folder"]) as folder:
             assert folder.own_status("link-up") == (tree / "folder" / "link-up").lstat()
             assert folder.own_status("nothing") is None
@@ -620,4 +620,4 @@ def test_other_names_are_no_parts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
 def test_odd_names_are_names(name: str) -> None:
-    check_name(name, Allow.HIDDEN)
+    check_name(name, Permissions.HIDDEN)

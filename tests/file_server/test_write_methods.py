@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from trio_http.file_server.app import files
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Allow
+from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Permissions
 from trio_http.semantics import forms
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.limits import Limits
-from trio_http.testing import Answer, Client, open_client
+from trio_http.testing import Client, ReceivedResponse, open_client
 
 # Worker threads do the work, so none of these tests has a clock that jumps.
 
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def connected(root: Path, allow: Allow = Allow.WRITING) -> AsyncIterator[Client]:
+async def connected(root: Path, allow: Permissions = Permissions.WRITING) -> AsyncIterator[Client]:
     async with open_client(files(root, allow=allow)) as client:
         yield client
 
@@ -216,7 +216,9 @@ async def test_there_is_no_way_out(root: Path, method: str, target: str) -> None
 
 async def test_what_is_reached_by_names_can_be_changed(root: Path) -> None:
     (root / "link-out").symlink_to("../outside")
-    async with connected(root, Allow.WRITING | Allow.LINKS | Allow.HIDDEN) as client:
+    async with connected(
+        root, Permissions.WRITING | Permissions.LINKS | Permissions.HIDDEN
+    ) as client:
         assert (await client.request("PUT", "/link-out/name", body=b"1")).status == 201
         assert (await client.request("PUT", "/.hidden", body=b"2")).status == 201
         assert (await client.request("PUT", "/link-out", body=b"3")).status == 409
@@ -284,7 +286,7 @@ async def post(
     *parts: tuple[str, bytes],
     target: str = "/",
     fields: tuple[tuple[str, str], ...] = (),
-) -> Answer:
+) -> ReceivedResponse:
     async with connected(root) as client:
         return await client.request("POST", target, [FORM, *fields], form_of(*parts))
 
@@ -482,7 +484,9 @@ async def test_what_goes_wrong_with_a_file_is_what_is_answered(root: Path) -> No
     body = form_of(file("name", bytes(1000)))
     fields = [FORM, ("Transfer-Encoding", "chunked")]
     sent = b"%x\r\n%b\r\n" % (len(body), body)
-    async with open_client(files(root, allow=Allow.WRITING), limits=Limits(body=100)) as client:
+    async with open_client(
+        files(root, allow=Permissions.WRITING), limits=Limits(body=100)
+    ) as client:
         answer = await client.request("POST", "/", fields, sent)
         assert answer.status == 413
     assert contents(root) == {}
@@ -530,7 +534,7 @@ async def test_nothing_is_changed_unless_that_is_allowed(
     root: Path, method: str, target: str
 ) -> None:
     (root / "name").write_bytes(b"old")
-    async with connected(root, ~Allow.WRITING) as client:
+    async with connected(root, ~Permissions.WRITING) as client:
         answer = await client.request(method, target, [FORM], form_of(file("new")))
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
     assert contents(root) == {"name": b"old"}

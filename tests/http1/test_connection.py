@@ -32,10 +32,10 @@ from trio_http.http1.reports import (
     Connected,
     Disconnected,
     Ending,
-    Event,
     Failure,
     Record,
     Report,
+    ServerEvent,
     report_failures,
 )
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
@@ -53,7 +53,7 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 LEAF = ValueError("a leaf")
 
 
-class Events(list[Event]):
+class Events(list[ServerEvent]):
     """What a connection told, in order."""
 
     def records(self) -> list[Record]:
@@ -1185,7 +1185,7 @@ async def test_a_response_that_has_begun_when_the_server_ends_is_finished() -> N
 
 
 def failing_on(kind: type, told: Events) -> Report:
-    def report(event: Event) -> None:
+    def report(event: ServerEvent) -> None:
         if isinstance(event, kind):
             raise ZeroDivisionError("the report's own fault")
         told.append(event)

@@ -20,7 +20,7 @@ from trio_http.http1.exchange import (
     closing,
     dress,
 )
-from trio_http.http1.reports import Ending, Event, Failure, Record
+from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import Body, Chain, Send, Stream
 from trio_http.semantics.events import SendEvent, ServerSentEvent
 from trio_http.semantics.headers import Headers
@@ -254,7 +254,7 @@ async def test_encoded_events_can_be_read_as_they_arrive(autojump_clock: MockClo
 
 
 async def test_a_silent_event_stream_ends_with_its_client(autojump_clock: MockClock) -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     ended = []
 
     @answering
@@ -341,7 +341,7 @@ async def test_clients_of_http_1_0_get_no_interim_responses() -> None:
     ],
 )
 async def test_not_every_status_is_interim(status: int) -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
 
     async def app(exchange: Exchange) -> None:
         await exchange.inform(status)
@@ -516,7 +516,7 @@ async def test_any_response_arrives_as_it_was_made(
 async def test_a_promised_length_is_kept_or_the_connection_ends(
     pieces: list[bytes], promised: int, by: str
 ) -> None:
-    content, events = b"".join(pieces), list[Event]()
+    content, events = b"".join(pieces), list[ServerEvent]()
     made = Response(200, body=stream_of(pieces, promised))
     if by == "field":
         made = Response(200, {"Content-Length": str(promised)}, stream_of(pieces))

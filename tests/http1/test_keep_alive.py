@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_http.http1.keep_alive import SETTLED, Idle
+from trio_http.http1.keep_alive import SETTLED, KeepAliveQueue
 
 # Seconds within which everything here happens, however slow the machine.
 PATIENCE = 30
@@ -37,7 +37,7 @@ def times(connections: Iterable[Waiting]) -> list[list[float]]:
 async def test_nobody_waits_longer_than_they_have_time(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(10)
+    idle = KeepAliveQueue(10)
     nursery.start_soon(idle.watch)
     first, second, third = connections = waiting(3)
     assert idle.join(first, trio.current_time())
@@ -75,7 +75,7 @@ async def test_wait_ends_at_the_very_moment_for_which_the_watch_sleeps(
     # Sums of binary fractions are rounded: half of these starts show another end
     # to whoever subtracts than to whoever adds.
     for hundredths in range(1, 1000):
-        idle, (connection,) = Idle(patience), waiting(1)
+        idle, (connection,) = KeepAliveQueue(patience), waiting(1)
         async with trio.open_nursery() as nursery:
             standing_clock.now = hundredths / 100
             idle.join(connection, standing_clock.now)
@@ -91,7 +91,7 @@ async def test_wait_ends_at_the_very_moment_for_which_the_watch_sleeps(
 async def test_whoever_has_left_is_left_alone(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(10)
+    idle = KeepAliveQueue(10)
     nursery.start_soon(idle.watch)
     connections = waiting(2)
     for connection in connections:
@@ -106,7 +106,7 @@ async def test_whoever_has_left_is_left_alone(
 async def test_time_begins_anew_with_each_wait(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(10)
+    idle = KeepAliveQueue(10)
     nursery.start_soon(idle.watch)
     busy, other = connections = waiting(2)
     idle.join(busy, trio.current_time())
@@ -123,7 +123,7 @@ async def test_time_begins_anew_with_each_wait(
 async def test_who_comes_while_nobody_waits_is_not_forgotten(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(10)
+    idle = KeepAliveQueue(10)
     nursery.start_soon(idle.watch)
     await trio.sleep(25)
     (late,) = waiting(1)
@@ -135,7 +135,7 @@ async def test_who_comes_while_nobody_waits_is_not_forgotten(
 async def test_patience_may_be_without_end(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(float("inf"))
+    idle = KeepAliveQueue(float("inf"))
     nursery.start_soon(idle.watch)
     (patient,) = waiting(1)
     idle.join(patient, trio.current_time())
@@ -144,7 +144,7 @@ async def test_patience_may_be_without_end(
 
 
 async def test_ending_wakes_all_who_wait(autojump_clock: MockClock) -> None:
-    idle = Idle(10)
+    idle = KeepAliveQueue(10)
     first, second, gone = connections = waiting(3)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(idle.watch)
@@ -162,7 +162,7 @@ async def test_after_the_end_nobody_should_wait(
     is_watched: bool,  # noqa: FBT001 - one of two cases
     autojump_clock: MockClock,
 ) -> None:
-    idle = Idle(10)
+    idle = KeepAliveQueue(10)
     before = idle.ending
     idle.end()
     if is_watched:
@@ -175,7 +175,7 @@ async def test_after_the_end_nobody_should_wait(
 # Newcomers
 
 
-def joined(idle: Idle, number: int) -> list[Waiting]:
+def joined(idle: KeepAliveQueue, number: int) -> list[Waiting]:
     """Connections that begin to wait now, one after the other."""
     connections = waiting(number)
     for connection in connections:
@@ -186,7 +186,7 @@ def joined(idle: Idle, number: int) -> list[Waiting]:
 async def test_newcomers_take_the_places_of_those_who_have_waited_longest(
     autojump_clock: MockClock,
 ) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     connections = joined(idle, 1)
     await trio.sleep(3)
     connections += joined(idle, 2)
@@ -201,7 +201,7 @@ async def test_newcomers_take_the_places_of_those_who_have_waited_longest(
 async def test_whoever_was_answered_a_moment_ago_is_left_alone_for_another(
     autojump_clock: MockClock,
 ) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     (connection,) = joined(idle, 1)
     await trio.sleep(SETTLED / 4)
     start = trio.current_time()
@@ -213,7 +213,7 @@ async def test_whoever_was_answered_a_moment_ago_is_left_alone_for_another(
 
 
 async def test_whoever_has_sent_something_is_passed_over(autojump_clock: MockClock) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     connections = joined(idle, 3)
     connections[0].unread = connections[2].unread = True
     await trio.sleep(SETTLED)
@@ -226,7 +226,7 @@ async def test_whoever_has_sent_something_is_passed_over(autojump_clock: MockClo
 async def test_a_newcomer_is_told_when_a_connection_has_ended(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     (connection,) = joined(idle, 1)
     await trio.sleep(10)
     told = []
@@ -247,7 +247,7 @@ async def test_a_newcomer_is_told_when_a_connection_has_ended(
 async def test_a_newcomer_need_not_wait_for_whoever_has_begun_a_request_after_all(
     autojump_clock: MockClock,
 ) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     connections = joined(idle, 2)
     await trio.sleep(10)
     await idle.make_room(10)  # nobody ends
@@ -258,7 +258,7 @@ async def test_a_newcomer_need_not_wait_for_whoever_has_begun_a_request_after_al
 async def test_where_nobody_is_idle_responses_are_the_last_after_a_while(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle, endings = Idle(75), []
+    idle, endings = KeepAliveQueue(75), []
 
     async def wait_for_room() -> None:
         for _ in range(2):
@@ -277,7 +277,7 @@ async def test_where_nobody_is_idle_responses_are_the_last_after_a_while(
 async def test_whoever_becomes_idle_while_a_newcomer_waits_is_the_next_to_go(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle, (connection,) = Idle(75), waiting(1)
+    idle, (connection,) = KeepAliveQueue(75), waiting(1)
 
     async def wait_for_room() -> None:
         while True:
@@ -294,7 +294,7 @@ async def test_whoever_becomes_idle_while_a_newcomer_waits_is_the_next_to_go(
 async def test_responses_are_the_last_until_no_newcomer_waits(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     await trio.sleep(SETTLED)
 
     async def make_room(scope: trio.CancelScope) -> None:
@@ -314,7 +314,7 @@ async def test_responses_are_the_last_until_no_newcomer_waits(
 
 
 async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: MockClock) -> None:
-    idle = Idle(75)
+    idle = KeepAliveQueue(75)
     await trio.sleep(SETTLED)
     idle.retire()
     with trio.move_on_after(1):
@@ -326,7 +326,7 @@ async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: Mo
 async def test_room_can_be_waited_for_without_ending_a_wait(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle, made = Idle(75), trio.Event()
+    idle, made = KeepAliveQueue(75), trio.Event()
     (connection,) = joined(idle, 1)
     await trio.sleep(10)
 

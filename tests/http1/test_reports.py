@@ -9,10 +9,10 @@ from trio_http.http1.reports import (
     Crowded,
     Disconnected,
     Ending,
-    Event,
     Failure,
     NotAccepting,
     Record,
+    ServerEvent,
     report_failures,
 )
 
@@ -39,7 +39,9 @@ def test_a_failure_goes_to_the_log_with_its_exception(caplog: pytest.LogCaptureF
         ),
     ],
 )
-def test_a_lack_is_a_warning(event: Event, text: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lack_is_a_warning(
+    event: ServerEvent, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     report_failures(event)
     assert caplog.record_tuples == [("trio_http", logging.WARNING, text)]
 
@@ -54,7 +56,7 @@ def test_a_lack_is_a_warning(event: Event, text: str, caplog: pytest.LogCaptureF
     ],
 )
 def test_whatever_else_happens_is_not_logged(
-    event: Event, caplog: pytest.LogCaptureFixture
+    event: ServerEvent, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     report_failures(event)

@@ -15,10 +15,10 @@ from trio_http.http1.reports import (
     Crowded,
     Disconnected,
     Ending,
-    Event,
     Failure,
     NotAccepting,
     Record,
+    ServerEvent,
 )
 from trio_http.observe.access_log import (
     Level,
@@ -100,7 +100,7 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
         ),
     ],
 )
-def test_events_read(event: Event, level: Level, text: str) -> None:
+def test_events_read(event: ServerEvent, level: Level, text: str) -> None:
     assert (level_of(event), text_of(event)) == (level, text)
 
 

@@ -14,10 +14,10 @@ import trio.testing
 from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.keep_alive import SETTLED
-from trio_http.http1.reports import Event, NotAccepting
+from trio_http.http1.reports import NotAccepting, ServerEvent
 from trio_http.semantics.messages import Response
 from trio_http.serving.accept_errors import GIVE_UP, MANY, RETRY, Recovery, Spare
-from trio_http.serving.slots import TOLD, Places
+from trio_http.serving.slots import TOLD, ConnectionSlots
 from trio_http.transport.readiness import TrioLevels
 
 LACKS = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS]
@@ -46,18 +46,18 @@ async def hello(exchange: Exchange) -> None:
 
 
 @pytest.fixture
-def events() -> list[Event]:
+def events() -> list[ServerEvent]:
     return []
 
 
 @pytest.fixture
-def places(nursery: trio.Nursery, events: list[Event]) -> Places:
-    return Places(Service(hello, report=events.append), TrioLevels(), nursery)
+def slots(nursery: trio.Nursery, events: list[ServerEvent]) -> ConnectionSlots:
+    return ConnectionSlots(Service(hello, report=events.append), TrioLevels(), nursery)
 
 
 @pytest.fixture
-def recovery(places: Places) -> Recovery:
-    return Recovery(places, Spare(), None)
+def recovery(slots: ConnectionSlots) -> Recovery:
+    return Recovery(slots, Spare(), None)
 
 
 async def passed_until(recovery: Recovery, error: Exception = LACK, number: int = 1) -> float:
@@ -80,7 +80,7 @@ async def passed_until(recovery: Recovery, error: Exception = LACK, number: int 
 )
 async def test_what_is_one_clients_delays_nobody(
     recovery: Recovery,
-    events: list[Event],
+    events: list[ServerEvent],
     error: OSError | trio.BrokenResourceError,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -105,7 +105,7 @@ async def test_what_will_never_accept_is_an_error(recovery: Recovery, number: in
 @pytest.mark.parametrize("number", LACKS)
 async def test_a_lack_is_told_once_a_minute_and_waited_out(
     recovery: Recovery,
-    events: list[Event],
+    events: list[ServerEvent],
     number: int,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -119,13 +119,13 @@ async def test_a_lack_is_told_once_a_minute_and_waited_out(
 
 async def test_a_connection_that_ends_gives_something_back(
     recovery: Recovery,
-    places: Places,
+    slots: ConnectionSlots,
     nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def end_later() -> None:
         await trio.sleep(RETRY / 8)
-        places.service.idle.room_made()
+        slots.service.idle.room_made()
 
     for _ in range(3):
         nursery.start_soon(end_later)
@@ -133,9 +133,9 @@ async def test_a_connection_that_ends_gives_something_back(
 
 
 async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
-    recovery: Recovery, places: Places, autojump_clock: trio.testing.MockClock
+    recovery: Recovery, slots: ConnectionSlots, autojump_clock: trio.testing.MockClock
 ) -> None:
-    idle = places.service.idle
+    idle = slots.service.idle
     connections = [Waiting(), Waiting(), Waiting()]
     for connection in connections:
         idle.join(connection, trio.current_time())
@@ -150,11 +150,11 @@ async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
 
 async def test_not_all_who_are_idle_go_where_that_does_not_help(
     recovery: Recovery,
-    places: Places,
+    slots: ConnectionSlots,
     nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    idle = places.service.idle
+    idle = slots.service.idle
 
     async def end() -> None:
         idle.room_made()
@@ -188,9 +188,9 @@ def is_closed(client: socket.socket) -> bool:
 
 
 async def test_who_has_waited_too_long_is_turned_away(
-    places: Places, queue: socket.socket, autojump_clock: trio.testing.MockClock
+    slots: ConnectionSlots, queue: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
-    recovery = Recovery(places, Spare(), queue)
+    recovery = Recovery(slots, Spare(), queue)
     with queue, socket.create_connection(queue.getsockname()) as client:
         while trio.current_time() < GIVE_UP:
             assert not is_closed(client)
@@ -199,9 +199,9 @@ async def test_who_has_waited_too_long_is_turned_away(
 
 
 async def test_where_some_are_served_nobody_is_turned_away(
-    places: Places, queue: socket.socket, autojump_clock: trio.testing.MockClock
+    slots: ConnectionSlots, queue: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
-    recovery = Recovery(places, Spare(), queue)
+    recovery = Recovery(slots, Spare(), queue)
     with queue, socket.create_connection(queue.getsockname()) as client:
         for _ in range(5):
             while trio.current_time() % GIVE_UP < GIVE_UP - RETRY:

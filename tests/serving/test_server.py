@@ -33,11 +33,11 @@ from trio_http.http1.reports import (
     Crowded,
     Disconnected,
     Ending,
-    Event,
     Failure,
     NotAccepting,
     Record,
     Report,
+    ServerEvent,
     report_failures,
 )
 from trio_http.semantics.bodies import Send, Stream
@@ -249,7 +249,7 @@ async def test_answers_are_not_held_back_for_more_to_come() -> None:
 
 
 async def test_failing_app_ends_its_exchange_and_nothing_else() -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
 
     async def fail(exchange: Exchange) -> None:
         if exchange.request.target == "/fail":
@@ -269,7 +269,7 @@ async def test_failing_app_ends_its_exchange_and_nothing_else() -> None:
 
 
 async def test_connections_are_reported_with_their_clients_address() -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     async with serving(name_client, report=events.append) as server:
         async with connected(server) as client:
             assert isinstance(client.stream, trio.SocketStream)
@@ -431,7 +431,7 @@ async def test_client_that_is_gone_already_has_no_name() -> None:
 
 
 async def test_who_is_beyond_the_limit_waits_until_a_connection_ends() -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     limits = Limits(connections=2)
     async with draining(hello, limits=limits, report=events.append) as server:
         async with connected(server) as first, connected(server), connected(server) as third:
@@ -454,7 +454,7 @@ async def test_all_who_wait_for_a_place_are_served_one_after_the_other() -> None
 
 async def test_limit_is_that_of_all_listeners_together() -> None:
     found = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     limits = Limits(connections=3)
     async with (
         draining(hello, *found, limits=limits, report=events.append) as server,
@@ -560,7 +560,7 @@ async def test_shutdown_at_the_limit_serves_who_is_there_and_nobody_else() -> No
 async def test_newcomer_need_not_wait_for_whoever_is_idle(
     mock_clock: trio.testing.MockClock,
 ) -> None:
-    number, events = 50, list[Event]()
+    number, events = 50, list[ServerEvent]()
     limits = Limits(connections=number)
     async with (
         draining(hello, limits=limits, report=events.append) as server,
@@ -652,7 +652,7 @@ async def test_idle_clients_give_way_on_every_kind_of_listener(
 async def test_server_without_descriptors_goes_on_when_a_connection_ends(
     no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
 ) -> None:
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     async with serving(hello, report=events.append) as server, connected(server) as client:
         await client.get("/")
         waiting = socket.socket()
@@ -715,7 +715,7 @@ async def test_clients_that_come_after_a_failure_are_served(
     error: OSError | trio.BrokenResourceError,
     is_told: object,
 ) -> None:
-    listener, events = MemoryListener(), list[Event]()
+    listener, events = MemoryListener(), list[ServerEvent]()
     listener.put(error)
     async with serving(hello, listener, report=events.append):
         assert (await listener.connect().get("/")).status == 200
@@ -798,7 +798,7 @@ async def test_shutdown_of_an_idle_server_takes_no_time(
 async def test_after_the_grace_the_rest_is_cancelled(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    listener, slow, events = MemoryListener(), Slow(), list[Event]()
+    listener, slow, events = MemoryListener(), Slow(), list[ServerEvent]()
     timeouts = Timeouts(grace=3)
     async with draining(slow, listener, timeouts=timeouts, report=events.append) as server:
         client = listener.connect()
@@ -844,7 +844,7 @@ async def test_whoever_is_accepted_while_a_server_retires_is_answered() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     retired, met = trio.Event(), []
 
-    def report(event: Event) -> None:
+    def report(event: ServerEvent) -> None:
         met.append(event)
         if isinstance(event, Connected) and not retired.is_set():
             server.retire()  # before any of those accepted with it has had a turn

@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from trio_http.http1.keep_alive import Idle
+from trio_http.http1.keep_alive import KeepAliveQueue
 from trio_http.serving.shutdown import Shutdown
 
 
@@ -21,14 +21,14 @@ class Waiting:
 
 async def test_nobody_new_is_let_in_at_once(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as listening:
-        Shutdown(listening, Idle(75), trio.CancelScope(), 10).begin()
+        Shutdown(listening, KeepAliveQueue(75), trio.CancelScope(), 10).begin()
         await trio.sleep(1000)
     assert listening.cancelled_caught
     assert trio.current_time() == 0
 
 
 async def test_who_waits_for_a_request_waits_no_longer() -> None:
-    idle, waiting = Idle(75), Waiting()
+    idle, waiting = KeepAliveQueue(75), Waiting()
     assert idle.join(waiting, 0)
     Shutdown(trio.CancelScope(), idle, trio.CancelScope(), 10).begin()
     assert waiting.interrupted == 1
@@ -40,7 +40,7 @@ async def test_what_is_running_has_its_grace_and_not_more(
 ) -> None:
     await trio.sleep(100)
     with trio.CancelScope() as connections:
-        Shutdown(trio.CancelScope(), Idle(75), connections, 10).begin()
+        Shutdown(trio.CancelScope(), KeepAliveQueue(75), connections, 10).begin()
         await trio.sleep(1000)
     assert connections.cancelled_caught
     assert trio.current_time() == 110
@@ -48,7 +48,7 @@ async def test_what_is_running_has_its_grace_and_not_more(
 
 async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as connections:
-        shutdown = Shutdown(trio.CancelScope(), Idle(75), connections, 10)
+        shutdown = Shutdown(trio.CancelScope(), KeepAliveQueue(75), connections, 10)
         shutdown.begin()
         await trio.sleep(6)
         shutdown.begin()
@@ -59,7 +59,7 @@ async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.Moc
 async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    idle, waiting = Idle(75), Waiting()
+    idle, waiting = KeepAliveQueue(75), Waiting()
     idle.join(waiting, 0)
     with trio.CancelScope() as listening, trio.CancelScope() as connections:
         shutdown = Shutdown(listening, idle, connections, 10)
@@ -74,7 +74,7 @@ async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
 
 async def test_who_has_retired_can_be_shut_down(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as connections:
-        shutdown = Shutdown(trio.CancelScope(), Idle(75), connections, 10)
+        shutdown = Shutdown(trio.CancelScope(), KeepAliveQueue(75), connections, 10)
         shutdown.retire()
         shutdown.listeners_are_closed()
         shutdown.begin()

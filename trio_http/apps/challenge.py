@@ -15,7 +15,7 @@ from trio_http.apps.routing import Router
 from trio_http.file_server.app import files
 from trio_http.file_server.atomic_write import store
 from trio_http.file_server.partial_file import clear_parts
-from trio_http.file_server.root import Allow, Directory
+from trio_http.file_server.root import Directory, Permissions
 from trio_http.file_server.write_preconditions import Terms
 from trio_http.http1.exchange import App
 from trio_http.semantics.headers import bytes_of
@@ -50,7 +50,7 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
     if directory is not None:
         clear_parts(directory)
         # Whatever was stored can be fetched, be it called ".profile".
-        allow = Allow.HIDDEN
+        allow = Permissions.HIDDEN
         uploads = Directory(directory, allow)
         media_type = "application/octet-stream"
         download = files(directory, media_type=media_type, compress=Compress.ALWAYS, allow=allow)

@@ -20,7 +20,7 @@ from trio_http.command.loading import WrongUseError, load_app
 from trio_http.command.processors import WORKERS_FOR_EACH, processors
 from trio_http.command.running import WORKER, run, supervise, work
 from trio_http.command.standard_streams import drop_unwritable, tell
-from trio_http.file_server.root import NOTHING_MORE, Allow
+from trio_http.file_server.root import NOTHING_MORE, Permissions
 from trio_http.http1.exchange import App
 from trio_http.observe.access_log import Level, Log, line_of_loss
 from trio_http.observe.log_writer import Spool
@@ -218,21 +218,21 @@ def _add_files(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_const",
         dest="listing",
         const=NOTHING_MORE,
-        default=Allow.LISTING,
+        default=Permissions.LISTING,
         help="do not show what is in a folder that has no index.html",
     )
     for option, what, text in (
-        ("--hidden", Allow.HIDDEN, "serve and show names that begin with a dot"),
-        ("--follow-links", Allow.LINKS, "follow links, wherever they lead"),
-        ("--writable", Allow.WRITING, "let clients store, replace and delete files"),
-        ("--precompressed", Allow.PRECOMPRESSED, "send name.zst, .br or .gz in place of name"),
+        ("--hidden", Permissions.HIDDEN, "serve and show names that begin with a dot"),
+        ("--follow-links", Permissions.LINKS, "follow links, wherever they lead"),
+        ("--writable", Permissions.WRITING, "let clients store, replace and delete files"),
+        ("--precompressed", Permissions.PRECOMPRESSED, "send name.zst, .br or .gz instead of name"),
     ):
         command.add_argument(option, action="append_const", dest="allow", const=what, help=text)
     command.add_argument(
-        "--insist",
+        "--allow-remote-writes",
         action="store_true",
-        help="be writable where more than this machine can reach it; "
-        "there is no password, so this is for networks in which everybody may do everything",
+        help="allow --writable on non-loopback addresses; there is no password, so every "
+        "client that reaches the server can change the files",
     )
     command.add_argument(
         "--charset",
@@ -259,10 +259,10 @@ def _files(options: argparse.Namespace) -> App:
 
     allow = reduce(or_, options.allow or [], options.listing)
     bind = reachable_from_outside(options.bind or [DEFAULT_BIND])
-    if Allow.WRITING in allow and not options.insist and bind is not None:
+    if Permissions.WRITING in allow and not options.allow_remote_writes and bind is not None:
         raise WrongUseError(
-            f"whoever can reach {bind} could change the files: "
-            "listen on a loopback address, such as 127.0.0.1:8000, or --insist"
+            f"every client that reaches {bind} could change the files: bind to a loopback "
+            "address, such as 127.0.0.1:8000, or add --allow-remote-writes"
         )
     fields = {"charset": options.charset, "cache_control": options.cache_control}
     try:

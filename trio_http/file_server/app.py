@@ -27,7 +27,7 @@ from trio_http.file_server.partial_file import clear_parts
 from trio_http.file_server.precompressed_siblings import Siblings
 from trio_http.file_server.representation import Manner
 from trio_http.file_server.retries import in_time
-from trio_http.file_server.root import NOTHING_MORE, Allow, Directory, Folder, refusing
+from trio_http.file_server.root import NOTHING_MORE, Directory, Folder, Permissions, refusing
 from trio_http.file_server.versions import Version, version_of
 from trio_http.file_server.virtual_files import read
 from trio_http.file_server.write_methods import delete, put, take_form
@@ -53,7 +53,7 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     compress: Compress = Compress.WORTHWHILE,
     charset: str | None = None,
     cache_control: str | None = None,
-    allow: Allow = NOTHING_MORE,
+    allow: Permissions = NOTHING_MORE,
 ) -> App:
     """An App that answers with the files of a directory, and with nothing outside of it.
 
@@ -79,10 +79,10 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     ``ValueError``: a field that cannot be sent, or both of ``WRITING`` and
     ``PRECOMPRESSED``: what a client stores would be taken for another file.
     """
-    if Allow.WRITING in allow and Allow.PRECOMPRESSED in allow:
+    if Permissions.WRITING in allow and Permissions.PRECOMPRESSED in allow:
         raise ValueError("precompressed files are not for a directory that clients can write to")
     directory = Directory(Path(root), allow)
-    if Allow.WRITING in allow:
+    if Permissions.WRITING in allow:
         clear_parts(directory.path)
     return _Files(directory, Kinds(media_type, charset), Manner(compress, cache_control))
 
@@ -94,7 +94,7 @@ class _Files:
         self._directory = directory
         self._kinds = kinds
         self._manner = manner
-        self._siblings = Siblings() if Allow.PRECOMPRESSED in directory.allow else None
+        self._siblings = Siblings() if Permissions.PRECOMPRESSED in directory.allow else None
         self._digests = FileDigests()
         self._recent: Recent[Place] = Recent()
         self._folders = OpenFolders(directory)
@@ -114,7 +114,7 @@ class _Files:
 
     def _methods(self, request: Request) -> set[str]:
         """The methods that an address of this kind supports."""
-        if Allow.WRITING not in self._directory.allow:
+        if Permissions.WRITING not in self._directory.allow:
             return _READING
         return _READING | ({"POST"} if is_folder(request) else {"PUT", "DELETE"})
 
@@ -214,14 +214,14 @@ class _Files:
                     raise HTTPError(404)  # to open such a thing may do something
                 above.append(name)
         with self._directory.folder(above) as folder:
-            if Allow.LISTING in folder.allow or index_of(folder) is not None:
+            if Permissions.LISTING in folder.allow or index_of(folder) is not None:
                 return moved(request)
             raise HTTPError(404)
 
     def _folder(self, folder: Folder, request: Request) -> Opened | Response:
         if index_of(folder) is not None:
             return self._file(folder, INDEX, request)
-        if Allow.LISTING in folder.allow:
+        if Permissions.LISTING in folder.allow:
             return listing(folder, request.segments[:-1], request.headers.get("Accept"))
         raise HTTPError(404)
 

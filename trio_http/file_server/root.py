@@ -40,7 +40,7 @@ _FORBIDDEN = re.compile(r"[/\0]" if os.name == "posix" else r'[/\0\\:*?"<>|]')
 PART_PREFIX, PART_SUFFIX = ".trio_http-", ".part"
 
 
-class Allow(Flag):
+class Permissions(Flag):
     """What clients may do with a directory, other than fetch the files whose names they know."""
 
     LISTING = auto()
@@ -60,7 +60,7 @@ class Allow(Flag):
     """Store, replace and delete files."""
 
 
-NOTHING_MORE = Allow(0)
+NOTHING_MORE = Permissions(0)
 
 
 def is_part(name: str) -> bool:
@@ -68,12 +68,12 @@ def is_part(name: str) -> bool:
     return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
 
 
-def is_shown(name: str, allow: Allow) -> bool:
+def is_shown(name: str, allow: Permissions) -> bool:
     """Whether what has this name, in a folder, is there for clients."""
-    return not is_part(name) and (not name.startswith(".") or Allow.HIDDEN in allow)
+    return not is_part(name) and (not name.startswith(".") or Permissions.HIDDEN in allow)
 
 
-def check_name(name: str, allow: Allow) -> None:
+def check_name(name: str, allow: Permissions) -> None:
     """Refuse, as not found, a component that is not shown or could mean another file than it says.
 
     So nothing tells a name that is hidden from one that is not there.
@@ -167,7 +167,7 @@ class Folder:
     """
 
     path: Path
-    allow: Allow
+    allow: Permissions
     descriptor: int | None
 
     def close(self) -> None:
@@ -203,9 +203,9 @@ class Folder:
         """The same, but the status of a link itself: what is changed is never behind one."""
         return self._status(name, NOTHING_MORE)
 
-    def _status(self, name: str, allow: Allow) -> os.stat_result | None:
+    def _status(self, name: str, allow: Permissions) -> os.stat_result | None:
         check_name(name, self.allow)
-        place, follow = self.at(name), Allow.LINKS in allow
+        place, follow = self.at(name), Permissions.LINKS in allow
         with refusing():
             try:
                 return os.stat(place, dir_fd=self.descriptor, follow_symlinks=follow)
@@ -229,7 +229,7 @@ class Folder:
         asked to give back: then try again.
         """
         place, flags = self.at(name), _READ
-        if Allow.LINKS not in self.allow:
+        if Permissions.LINKS not in self.allow:
             flags |= _NO_LINK
             if isinstance(place, Path) and place.is_symlink():  # Windows has no such flag
                 raise HTTPError(404)
@@ -253,7 +253,7 @@ class Directory:
     """A directory that is served, and what clients may do with it."""
 
     path: Path
-    allow: Allow = NOTHING_MORE
+    allow: Permissions = NOTHING_MORE
     # Changes can wait long for those of others, and must not keep threads from look-ups.
     look_ups: Threads = field(default_factory=lambda: Threads("look-ups", 40), compare=False)
     changes: Threads = field(default_factory=lambda: Threads("changes", 40), compare=False)
@@ -273,7 +273,7 @@ class Directory:
             check_name(name, self.allow)
         if not RELATIVE:
             return Folder(self._checked_path(names), self.allow, None)
-        below = _PASS if Allow.LINKS in self.allow else _PASS | _NO_LINK
+        below = _PASS if Permissions.LINKS in self.allow else _PASS | _NO_LINK
         with refusing():
             descriptor = os.open(self.path, _PASS)
         try:
@@ -290,7 +290,7 @@ class Directory:
     def _checked_path(self, names: Sequence[str]) -> Path:
         path = self.path.joinpath(*names)
         with refusing():
-            if Allow.LINKS not in self.allow:
+            if Permissions.LINKS not in self.allow:
                 # Unlike Path.resolve, realpath takes links that lead to themselves.
                 root = os.path.realpath(self.path)
                 if Path(os.path.realpath(path)) != Path(root, *names):

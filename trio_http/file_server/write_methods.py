@@ -13,7 +13,7 @@ from trio_http.file_server.write_preconditions import Terms
 from trio_http.semantics.conditional import State
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import media_type_of
-from trio_http.semantics.forms import CHARSET_FIELD, Field
+from trio_http.semantics.forms import CHARSET_FIELD, FormField
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Request, Response
 
@@ -96,7 +96,7 @@ def _list_of(items: Sequence[str]) -> str:
 
 
 async def _take(
-    field: Field, directory: Directory, names: Sequence[str], outcome: _Outcome
+    field: FormField, directory: Directory, names: Sequence[str], outcome: _Outcome
 ) -> None:
     """Store a field of a form, and note what became of it."""
     if not field.filename:

@@ -18,7 +18,7 @@ from trio_http.http1.exchange import (
     plain_request_of,
     request_of,
 )
-from trio_http.http1.keep_alive import Idle
+from trio_http.http1.keep_alive import KeepAliveQueue
 from trio_http.http1.reports import (
     Connected,
     Disconnected,
@@ -56,7 +56,7 @@ class Service:
         self.timeouts = timeouts
         self.limits = limits
         self.report = report
-        self.idle = Idle(timeouts.idle)
+        self.idle = KeepAliveQueue(timeouts.idle)
 
 
 async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``

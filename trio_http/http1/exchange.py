@@ -10,7 +10,7 @@ from typing import TypeAlias
 import h11
 
 from trio_http.http1.fast_path import PlainRequest
-from trio_http.http1.keep_alive import Idle
+from trio_http.http1.keep_alive import KeepAliveQueue
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.strict import authority_of, effective_version
 from trio_http.http1.wire import Wire
@@ -41,7 +41,7 @@ class Exchange:
 
     __slots__ = ("_idle", "_limits", "_wire", "request", "response")
 
-    def __init__(self, request: Request, wire: Wire, limits: Limits, idle: Idle) -> None:
+    def __init__(self, request: Request, wire: Wire, limits: Limits, idle: KeepAliveQueue) -> None:
         self.request = request
         self.response: Response | None = None
         """What has been sent or is being sent, less what every response gets on its way out."""

@@ -29,7 +29,7 @@ class Interruptible(Protocol):
         ...
 
 
-class Idle:
+class KeepAliveQueue:
     """Knows who is waiting since when, for all connections of one server.
 
     All have the same patience, so whoever began first is due first: the

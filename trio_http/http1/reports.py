@@ -83,8 +83,8 @@ class NotAccepting:
     error: Exception
 
 
-Event: TypeAlias = Connected | Disconnected | Record | Failure | Crowded | NotAccepting
-Report: TypeAlias = Callable[[Event], None]
+ServerEvent: TypeAlias = Connected | Disconnected | Record | Failure | Crowded | NotAccepting
+Report: TypeAlias = Callable[[ServerEvent], None]
 """Is called in the task of a connection or a listener, so it must neither block nor raise."""
 
 
@@ -92,7 +92,7 @@ Report: TypeAlias = Callable[[Event], None]
 _ORDINARY = (Record, Connected, Disconnected)
 
 
-def report_failures(event: Event) -> None:
+def report_failures(event: ServerEvent) -> None:
     """What ``serve`` does unless told otherwise: log failures and lacks as ``trio_http``."""
     if isinstance(event, _ORDINARY):
         return

@@ -17,11 +17,11 @@ from trio_http.http1.reports import (
     Crowded,
     Disconnected,
     Ending,
-    Event,
     Failure,
     NotAccepting,
     Record,
     Report,
+    ServerEvent,
 )
 from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, WorkerEvent
 
@@ -128,7 +128,7 @@ class _Turns(trio.abc.Instrument):
 def log_to(log: Log) -> Report:
     """A report that writes every event as a line; failures with their traceback."""
 
-    def report(event: Event) -> None:
+    def report(event: ServerEvent) -> None:
         # Most lines are of the lowest level: where nobody asks for them, none is made.
         level = level_of(event)
         if level >= log.level:
@@ -137,7 +137,7 @@ def log_to(log: Log) -> Report:
     return report
 
 
-def level_of(event: Event) -> Level:
+def level_of(event: ServerEvent) -> Level:
     """How much an event matters."""
     match event:
         case Record():
@@ -150,7 +150,7 @@ def level_of(event: Event) -> Level:
             return Level.INFO
 
 
-def text_of(event: Event) -> str:
+def text_of(event: ServerEvent) -> str:
     """How an event reads."""
     match event:
         case Connected():

@@ -54,7 +54,7 @@ Pull: TypeAlias = Callable[[], Awaitable[bytes]]
 """Gives the next bytes of a value; none at its end."""
 
 
-class Field:
+class FormField:
     """One field of a form: its name and, pulled piece by piece, its value.
 
     ``filename``, ``media_type`` and ``charset`` are what the client says, of files
@@ -77,7 +77,7 @@ class Field:
         self.charset = charset
         self._pull = pull
 
-    def __aiter__(self) -> Field:
+    def __aiter__(self) -> FormField:
         return self
 
     async def __anext__(self) -> bytes:
@@ -98,20 +98,20 @@ class Field:
         return _text_of(self, await self.read(limit))
 
 
-def _text_of(field: Field, value: bytes) -> str:
+def _text_of(field: FormField, value: bytes) -> str:
     return text_in(value, field.charset or "utf-8", f"the field {field.name}")
 
 
 class Form:
     """The fields of a form, pulled one after the other: ``async for field in form``."""
 
-    def __init__(self, next_field: Callable[[], Awaitable[Field | None]]) -> None:
+    def __init__(self, next_field: Callable[[], Awaitable[FormField | None]]) -> None:
         self._next_field = next_field
 
     def __aiter__(self) -> Form:
         return self
 
-    async def __anext__(self) -> Field:
+    async def __anext__(self) -> FormField:
         field = await self._next_field()
         if field is None:
             raise StopAsyncIteration
@@ -122,7 +122,7 @@ class Form:
 
         ``_charset_`` may come after the fields whose charset it tells.
         """
-        fields: list[tuple[Field, bytes]] = []
+        fields: list[tuple[FormField, bytes]] = []
         charset = None
         left = limit
         async for field in self:
@@ -157,7 +157,7 @@ class _Urlencoded:
         self._rest: Iterator[bytes] | None = None
         self._work = 0  # bytes decoded since other tasks had a turn, and ``BESIDE`` for each field
 
-    async def next_field(self) -> Field | None:
+    async def next_field(self) -> FormField | None:
         if self._rest is None:
             raw = await read_all(self._body, READ_LIMIT)
             if raw.count(b"&") >= MOST:
@@ -174,7 +174,7 @@ class _Urlencoded:
             self._work = 0
         name, _, value = pair.partition(b"=")
         name = await _all(self._pull_of(name))
-        return Field(text_of(name), None, None, self._pull_of(value), self._charset)
+        return FormField(text_of(name), None, None, self._pull_of(value), self._charset)
 
     def _pull_of(self, raw: bytes) -> Pull:
         pieces = decoded_pieces(raw)
@@ -256,7 +256,7 @@ class _Multipart:
         self._events: deque[_Event] = deque()
         self._current: MultipartSegment | None = None
 
-    async def next_field(self) -> Field | None:
+    async def next_field(self) -> FormField | None:
         while await self._has_event():
             event = self._events.popleft()
             if event is None or isinstance(event, bytes | bytearray):
@@ -269,7 +269,7 @@ class _Multipart:
             return await self._field_of(event)
         return None
 
-    async def _field_of(self, segment: MultipartSegment) -> Field:
+    async def _field_of(self, segment: MultipartSegment) -> FormField:
         name = unescaped(segment.name)
         try:
             filename = filename_of(segment["Content-Disposition"], segment.filename)
@@ -277,11 +277,11 @@ class _Multipart:
             raise HTTPError(400, f"filename* of the field {name} is malformed") from None
         charset = segment.charset or self._charset
         pull = partial(self._piece_of, segment)
-        field = Field(name, filename, segment.content_type or None, pull, charset)
+        field = FormField(name, filename, segment.content_type or None, pull, charset)
         if name == CHARSET_FIELD and not self._charset:
             value = await field.read(LONGEST_LABEL)
             self._charset = text_of(value)
-            return Field(name, filename, field.media_type, _once(value), charset)
+            return FormField(name, filename, field.media_type, _once(value), charset)
         return field
 
     async def _piece_of(self, segment: MultipartSegment) -> bytes:

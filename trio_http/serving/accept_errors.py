@@ -12,7 +12,7 @@ from typing import Self
 import trio
 
 from trio_http.http1.reports import NotAccepting
-from trio_http.serving.slots import Places
+from trio_http.serving.slots import ConnectionSlots
 
 # Out of descriptors or memory. Trio's own ``serve_listeners`` sleeps for a tenth of a
 # second then, and again, and tells of each time.
@@ -70,8 +70,8 @@ class Spare:
 class Recovery:
     """How one listener goes on after failures; ``queue`` is where its clients wait, if known."""
 
-    def __init__(self, places: Places, spare: Spare, queue: socket.socket | None) -> None:
-        self._places = places
+    def __init__(self, slots: ConnectionSlots, spare: Spare, queue: socket.socket | None) -> None:
+        self._slots = slots
         self._spare = spare
         self._queue = queue
         self._failures = 0  # in a row
@@ -96,16 +96,16 @@ class Recovery:
             self._since = self._closes_at = now
         self._failures += 1
         if number in _OUT_OF_RESOURCES:
-            self._places.tell(NotAccepting(error))
+            self._slots.tell(NotAccepting(error))
             await self._wait_for_resources(now)
         elif self._failures < MANY:
             await trio.lowlevel.checkpoint()
         else:
-            self._places.tell(NotAccepting(error))
+            self._slots.tell(NotAccepting(error))
             await trio.sleep(RETRY)
 
     async def _wait_for_resources(self, now: float) -> None:
-        idle = self._places.service.idle
+        idle = self._slots.service.idle
         with trio.move_on_after(RETRY):
             if now < self._closes_at:
                 await idle.wait_for_room()

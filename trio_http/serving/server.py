@@ -17,7 +17,7 @@ from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving.accept_errors import Recovery, Spare
 from trio_http.serving.listeners import address_text
 from trio_http.serving.shutdown import Shutdown
-from trio_http.serving.slots import Places
+from trio_http.serving.slots import ConnectionSlots
 from trio_http.transport.readiness import Readiness, readiness
 from trio_http.transport.sockets import SocketTransport
 from trio_http.transport.stream import transport_of
@@ -70,13 +70,13 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
         # listeners, leaving the outer waits for the connections they accepted.
         service = Service(app, timeouts, limits, report)
         async with _looked_after(service) as arrivals, trio.open_nursery() as connections:
-            places = Places(service, arrivals, connections)
+            slots = ConnectionSlots(service, arrivals, connections)
             async with trio.open_nursery() as listening:
                 shutdown = Shutdown(
                     listening.cancel_scope, service.idle, connections.cancel_scope, timeouts.grace
                 )
                 for listener in listeners:
-                    listening.start_soon(_accept, listener, places)
+                    listening.start_soon(_accept, listener, slots)
                 task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
             # Not before: who was accepted a moment ago has to begin its wait first.
             shutdown.listeners_are_closed()
@@ -103,16 +103,16 @@ async def _close(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> Non
             await listener.aclose()
 
 
-async def _accept(listener: trio.abc.Listener[trio.abc.Stream], places: Places) -> NoReturn:
+async def _accept(listener: trio.abc.Listener[trio.abc.Stream], slots: ConnectionSlots) -> NoReturn:
     with _queue_of(listener) as queue, Spare() as spare:
-        recovery = Recovery(places, spare, queue)
+        recovery = Recovery(slots, spare, queue)
         if queue is not None and isinstance(listener, trio.SocketListener):
-            await _accept_sockets(queue, places, recovery)
+            await _accept_sockets(queue, slots, recovery)
         while True:
             if queue is not None:
                 await trio.lowlevel.wait_readable(queue)
-                await places.wait()
-            await _accept_stream(listener, places, recovery)
+                await slots.wait()
+            await _accept_stream(listener, slots, recovery)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def _queue_of(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[socket.s
 
 
 async def _accept_stream(
-    listener: trio.abc.Listener[trio.abc.Stream], places: Places, recovery: Recovery
+    listener: trio.abc.Listener[trio.abc.Stream], slots: ConnectionSlots, recovery: Recovery
 ) -> None:
     try:
         stream = await listener.accept()
@@ -143,17 +143,19 @@ async def _accept_stream(
         # Whether a client waits at a listener that has no socket, only accepting can
         # tell. One client more at each is better than one with no client holding the
         # place that another's client waits for.
-        await places.wait()
+        await slots.wait()
     finally:
         # At a shutdown it takes a place even if there is none: nobody else will. It is to
         # begin its wait before the end of the listeners is told.
         client = client_of(stream)  # first: the transport may take the socket out of it
-        places.take(transport_of(stream, places.service.timeouts), client)
+        slots.take(transport_of(stream, slots.service.timeouts), client)
         await trio.lowlevel.cancel_shielded_checkpoint()
     return None
 
 
-async def _accept_sockets(listening: socket.socket, places: Places, recovery: Recovery) -> NoReturn:
+async def _accept_sockets(
+    listening: socket.socket, slots: ConnectionSlots, recovery: Recovery
+) -> NoReturn:
     """Accept all that are waiting whenever some are: one turn of the scheduler for many.
 
     The sockets are the operating system's, without Trio's wrapper: together
@@ -165,18 +167,20 @@ async def _accept_sockets(listening: socket.socket, places: Places, recovery: Re
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         await trio.lowlevel.wait_readable(listening)
-        await places.wait()
-        await _accept_waiting(listening, places, recovery)
+        await slots.wait()
+        await _accept_waiting(listening, slots, recovery)
 
 
-async def _accept_waiting(listening: socket.socket, places: Places, recovery: Recovery) -> None:
+async def _accept_waiting(
+    listening: socket.socket, slots: ConnectionSlots, recovery: Recovery
+) -> None:
     has_accepted, failure = False, None
     try:
-        for _ in range(int(min(ACCEPT_AT_ONCE, places.free))):
+        for _ in range(int(min(ACCEPT_AT_ONCE, slots.free))):
             connected, address = listening.accept()
             connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
-            transport = SocketTransport(connected, places.readiness.arrivals(connected))
-            places.take(transport, address_text(address))
+            transport = SocketTransport(connected, slots.readiness.arrivals(connected))
+            slots.take(transport, address_text(address))
             has_accepted = True
     except BlockingIOError:
         pass  # those were all

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import trio
 
-from trio_http.http1.keep_alive import Idle
+from trio_http.http1.keep_alive import KeepAliveQueue
 
 
 class Shutdown:
     """Lets a server drain; made of the three things that a drain acts on."""
 
     def __init__(
-        self, listening: trio.CancelScope, idle: Idle, connections: trio.CancelScope, grace: float
+        self,
+        listening: trio.CancelScope,
+        idle: KeepAliveQueue,
+        connections: trio.CancelScope,
+        grace: float,
     ) -> None:
         self._listening = listening
         self._idle = idle

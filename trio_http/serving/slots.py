@@ -1,4 +1,4 @@
-"""Where connections are served: a nursery with a number of places, and no more."""
+"""Where connections are served: a nursery with a number of slots, and no more."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from trio_http.transport.stream import Transport
 TOLD = 60
 
 
-class Places:
+class ConnectionSlots:
     """The connections of one server, of which there are never more than ``limits.connections``.
 
-    A listener waits for a place before it accepts a client, so that clients
+    A listener waits for a slot before it accepts a client, so that clients
     without one stay in the queue of the listening socket. It waits once there is
     such a client, because idle connections make room for it.
     """
@@ -32,7 +32,7 @@ class Places:
         self._told: dict[type[Crowded | NotAccepting], float] = {}
 
     async def wait(self) -> None:
-        """Return when there is a place for a client; a checkpoint only where there was none."""
+        """Return when there is a slot for a client; a checkpoint only where there was none."""
         if self.free >= 1:
             return
         self.tell(Crowded(self.service.limits.connections))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trio_http import Request, Response, Router, Send, Stream, files
-from trio_http.file_server.root import Allow
+from trio_http.file_server.root import Permissions
 
 from . import content
 
@@ -11,7 +11,7 @@ JSON = content.document()
 
 app = Router()
 app.mount("/files", files(content.directory() / content.FILES))
-app.mount("/uploads", files(content.directory() / content.UPLOADS, allow=Allow.WRITING))
+app.mount("/uploads", files(content.directory() / content.UPLOADS, allow=Permissions.WRITING))
 
 
 @app.get("/")

@@ -18,7 +18,7 @@ from trio_http.file_server.cache.recent import SECONDS
 from trio_http.file_server.cache.small_files import BESIDE, COPIED, LONGEST, MOST_OPEN, Contents
 from trio_http.file_server.found_file import Opened, Place
 from trio_http.file_server.media_types import Kind
-from trio_http.file_server.root import Allow, Directory
+from trio_http.file_server.root import Directory, Permissions
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
@@ -72,7 +72,7 @@ def opened(
 def noted(
     root: Path,
     request: Request,
-    allow: Allow = Allow.LISTING,
+    allow: Permissions = Permissions.LISTING,
     kind: Kind = TEXT,
     siblings: tuple[str, ...] = (),
 ) -> Contents:
@@ -191,7 +191,7 @@ async def test_what_the_disk_would_have_to_bring_is_not_kept(
 @needs_pages
 async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) -> None:
     folders = OpenFolders(Directory(root))
-    known = Contents(folders, Allow.LISTING)
+    known = Contents(folders, Permissions.LISTING)
     (root / "file").rename(root / "0")
     for name in map(str, range(MOST_FOLDERS)):
         (root / f"folder{name}").mkdir()
@@ -204,10 +204,10 @@ async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) ->
 
 
 @needs_pages
-@pytest.mark.parametrize("allow", [Allow.LISTING, Allow.LISTING | Allow.LINKS])
-async def test_a_link_is_followed_where_that_is_allowed(root: Path, allow: Allow) -> None:
+@pytest.mark.parametrize("allow", [Permissions.LISTING, Permissions.LISTING | Permissions.LINKS])
+async def test_a_link_is_followed_where_that_is_allowed(root: Path, allow: Permissions) -> None:
     _link(root / "file")
-    assert (noted(root, asking(), allow).get(asking()) is not None) == (Allow.LINKS in allow)
+    assert (noted(root, asking(), allow).get(asking()) is not None) == (Permissions.LINKS in allow)
 
 
 @needs_pages
@@ -269,7 +269,7 @@ async def test_no_more_than_some_are_held_open(
     root: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "file").write_bytes(b"x" * LONGEST)
-    known = Contents(OpenFolders(Directory(root)), Allow.LISTING)
+    known = Contents(OpenFolders(Directory(root)), Permissions.LISTING)
     before = open_descriptors()
     with (root / "file").open("rb") as file:
         here = opened(file)

@@ -21,9 +21,9 @@ from trio_http.file_server.root import (
     NOTHING_MORE,
     PART_PREFIX,
     PART_SUFFIX,
-    Allow,
     Directory,
     Folder,
+    Permissions,
 )
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS
@@ -122,8 +122,8 @@ def test_the_right_address_is_relative(target: str, mount: str, expected: str) -
 # The index
 
 
-@pytest.mark.parametrize("allow", [NOTHING_MORE, Allow.LINKS])
-def test_an_index_is_a_regular_file(tmp_path: Path, way: str, allow: Allow) -> None:
+@pytest.mark.parametrize("allow", [NOTHING_MORE, Permissions.LINKS])
+def test_an_index_is_a_regular_file(tmp_path: Path, way: str, allow: Permissions) -> None:
     index = tmp_path / "index.html"
 
     def found() -> os.stat_result | None:
@@ -170,15 +170,15 @@ def root(tmp_path: Path) -> Path:
     ("allow", "expected"),
     [
         (NOTHING_MORE, {"file": 4, "folder": None}),
-        (Allow.HIDDEN, {"file": 4, "folder": None, ".file": 0, ".folder": None}),
+        (Permissions.HIDDEN, {"file": 4, "folder": None, ".file": 0, ".folder": None}),
         (
-            Allow.LINKS,
+            Permissions.LINKS,
             {"file": 4, "folder": None, "link": 4, "link-to-folder": None, "link-out": 6},
         ),
     ],
 )
 def test_what_clients_can_reach_is_listed(
-    root: Path, way: str, allow: Allow, expected: dict[str, int | None]
+    root: Path, way: str, allow: Permissions, expected: dict[str, int | None]
 ) -> None:
     with Directory(root, allow).folder() as folder:
         entries = entries_of(folder)
@@ -226,7 +226,7 @@ def test_thousands_of_entries_are_listed(tmp_path: Path) -> None:
 
 
 def listed(
-    root: Path, allow: Allow = NOTHING_MORE, *, accept: str | None = None, below: str = ""
+    root: Path, allow: Permissions = NOTHING_MORE, *, accept: str | None = None, below: str = ""
 ) -> Response:
     names = tuple(below.split())
     with Directory(root, allow).folder(names) as folder:
@@ -267,7 +267,7 @@ def test_the_page_says_which_folder_it_is(root: Path) -> None:
 
 
 def test_where_files_can_be_stored_the_page_has_a_form(root: Path) -> None:
-    response = listed(root, Allow.WRITING)
+    response = listed(root, Permissions.WRITING)
     assert response.body == page([], entries_in(root), Uploads.ON).html.encode()
     assert response.headers["Content-Security-Policy"] == policy(Uploads.ON)
 

@@ -15,7 +15,7 @@ import trio
 from trio_http.file_server.cache.open_directories import OpenFolders
 from trio_http.file_server.cache.recent import SECONDS, Recent
 from trio_http.file_server.found_file import Opened
-from trio_http.file_server.root import Allow
+from trio_http.file_server.root import Permissions
 from trio_http.file_server.versions import Version, is_settled, version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
@@ -96,9 +96,9 @@ class Contents:
     replaced, removed, or may not be read any more is seen at once.
     """
 
-    def __init__(self, folders: OpenFolders, allow: Allow) -> None:
+    def __init__(self, folders: OpenFolders, allow: Permissions) -> None:
         self._folders = folders
-        self._follow = Allow.LINKS in allow
+        self._follow = Permissions.LINKS in allow
         self._runs: trio.lowlevel.RunVar[_Known] = trio.lowlevel.RunVar("contents")
 
     def get(self, request: Request) -> Kept | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from hashlib import sha256
 
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
-from trio_http.file_server.root import Allow, Folder, is_shown, refusing
+from trio_http.file_server.root import Folder, Permissions, is_shown, refusing
 from trio_http.semantics.fields import choose_media_type
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Request, Response
@@ -50,7 +50,7 @@ def moved(request: Request) -> Response:
 def entries_of(folder: Folder) -> list[Entry]:
     """The files and folders in a folder, as far as they are there for clients."""
     entries = []
-    follow = Allow.LINKS in folder.allow
+    follow = Permissions.LINKS in folder.allow
     with folder.readable() as place, refusing(), os.scandir(place) as found:
         for entry in found:
             if not is_shown(entry.name, folder.allow):
@@ -75,7 +75,7 @@ def listing(folder: Folder, names: tuple[str, ...], accept: str | None) -> Respo
     if choose_media_type(accept, [HTML, JSON]) == JSON:
         media_type, text = JSON, as_json(names, entries)
     else:
-        uploads = Uploads.ON if Allow.WRITING in folder.allow else Uploads.OFF
+        uploads = Uploads.ON if Permissions.WRITING in folder.allow else Uploads.OFF
         media_type, text = f"{HTML}; charset=utf-8", page(names, entries, uploads).html
         fields.append(("Content-Security-Policy", policy(uploads)))
     body = text.encode()
