@@ -6,8 +6,9 @@ sources that break them first, and then on the house as it stands.
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import resolve_name
 from pathlib import Path
@@ -51,6 +52,12 @@ NO_ROOMS = {"utils", "util", "base", "helpers", "helper", "common", "config", "m
 LONGEST = 310  # lines: "none over about 300"
 
 
+@cache
+def nodes_of(source: str) -> Sequence[ast.AST]:
+    """Parse a module once for all laws."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
     """A module's full name and its source."""
@@ -71,8 +78,8 @@ class Module:
     def floor(self) -> int:
         return FLOORS.get(self.folder, 0)  # a folder that is no floor is below all
 
-    def nodes(self) -> Iterator[ast.AST]:
-        return ast.walk(ast.parse(self.source))
+    def nodes(self) -> Sequence[ast.AST]:
+        return nodes_of(self.source)
 
     def imports(self) -> Iterator[tuple[str, str]]:
         """What is imported from where: a module and a name in it, empty for the module itself."""

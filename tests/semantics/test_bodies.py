@@ -66,14 +66,14 @@ def test_what_is_no_body_is_a_mistake(body: Body) -> None:
         length_of(body)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)  # making nested bodies takes long
 @given(st.lists(MEASURED))
 def test_a_chain_is_as_long_as_its_parts(parts: list[Body]) -> None:
     lengths = [length_of(part) for part in parts]
     assert length_of(Chain(tuple(parts))) == sum(length or 0 for length in lengths)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)  # making nested bodies takes long
 @given(st.lists(MEASURED), UNMEASURED, st.lists(MEASURED))
 def test_a_chain_with_a_part_of_unknown_length_has_none(
     before: list[Body], unknown: Body, after: list[Body]
