@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from trio_http.apps.routing import Pattern, RouteHandler, Router
+from trio_http.apps.routing import RouteHandler, Router
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.reports import Record, ServerEvent
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request, Response, decoded
+from trio_http.semantics.messages import Request, Response
 from trio_http.testing import open_client
 
 
@@ -31,152 +28,6 @@ async def tell_names(request: Request, **names: object) -> Response:
 async def tell_place(exchange: Exchange) -> None:
     request = exchange.request
     await exchange.respond(Response.text(f"{request.method} {request.mount} {request.path}"))
-
-
-# Patterns
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "names"),
-    [
-        ("/", "/", {}),
-        ("/users/{name}", "/users/ada", {"name": "ada"}),
-        ("/users/{name}", "/users/", None),  # a name is never empty
-        ("/users/{name}", "/users/ada/", None),
-        ("/users/{name}", "/users/ada/notes", None),
-        ("/users/{name}", "/Users/ada", None),  # paths have case (RFC 3986 6.2.2.1)
-        ("/users/{name}", "/users/a%2Fb", {"name": "a/b"}),  # escaped, so no separator
-        ("/users/{name}", "/users/%00", {"name": "\0"}),
-        ("/users/{name}", "/users/%0A", {"name": "\n"}),
-        ("/users/{name}", "/users/%c3%a9", {"name": "é"}),
-        ("/users/{name}", "/users/%ff", {"name": "\udcff"}),  # no UTF-8, and not lost either
-        ("/users/{name}", "/users/100%", {"name": "100%"}),  # no escape at all
-        ("/users/{name}", "/users/a+b", {"name": "a+b"}),  # a blank in forms, not in paths
-        ("/{a}/{b}", "/1/2", {"a": "1", "b": "2"}),
-        ("/{a}-{b}", "/1-2", {"a": "1", "b": "2"}),
-        ("/{name}.txt", "/notes.txt", {"name": "notes"}),
-        ("/{name}.txt", "/notesAtxt", None),  # a dot stands for itself
-        ("/docs/{rest:path}", "/docs/a", {"rest": "a"}),
-        ("/docs/{rest:path}", "/docs/a/b//c/", {"rest": "a/b//c/"}),
-        ("/docs/{rest:path}", "/docs/a%20b/c", {"rest": "a b/c"}),
-        ("/docs/{rest:path}", "/docs/a\nb", {"rest": "a\nb"}),
-        ("/docs/{rest:path}", "/docs/", None),
-        ("/docs/{rest:path}", "/docs", None),
-        ("/{a:path}/edit", "/x/y/edit", {"a": "x/y"}),
-        ("/{name:str}", "/a%20b", {"name": "a b"}),  # what it is anyway
-        ("/{name:str}", "/a/b", None),
-        ("/users/{id:int}", "/users/42", {"id": 42}),
-        ("/users/{id:int}", "/users/007", {"id": 7}),
-        ("/users/{id:int}", "/users/", None),
-        ("/users/{id:int}", "/users/4a", None),
-        ("/users/{id:int}", "/users/4/2", None),
-        ("/users/{id:int}", "/users/-4", None),  # digits only
-        ("/users/{id:int}", "/users/+4", None),
-        ("/users/{id:int}", "/users/4_2", None),  # which Python would read
-        ("/users/{id:int}", "/users/%34", None),  # not a normal path
-        ("/users/{id:int}", "/users/\u0664", None),  # an Arabic four
-        ("/users/{id:int}", "/users/" + "9" * 39, {"id": 10**39 - 1}),
-        ("/users/{id:int}", "/users/" + "9" * 40, None),  # no number that means something
-        ("/{a:int}-{b}.{c:int}", "/1-2.3", {"a": 1, "b": "2", "c": 3}),
-        ("/{a:int}/{b:path}", "/1/2/3", {"a": 1, "b": "2/3"}),
-        ("/%7Eada", "/~ada", {}),
-        ("/caf%c3%a9", "/caf%C3%A9", {}),
-        ("/a/./b/../{name}", "/a/c", {"name": "c"}),
-        ("/.{name}", "/..a", {"name": ".a"}),
-        ("/a%2fb", "/a%2Fb", {}),
-        ("/a%2fb", "/a/b", None),
-        ("/a%7B{name}%7d", "/a%7Bb%7D", {"name": "b"}),  # escaped braces hold no name
-    ],
-)
-def test_what_the_names_in_a_pattern_stand_for(
-    pattern: str, path: str, names: dict[str, str] | None
-) -> None:
-    assert Pattern.parse(pattern).match(path) == names
-
-
-@pytest.mark.parametrize(
-    "pattern", ["/{y}-{m}-{d}", "/{a}{b}{c}", "/{a}.{b}/x", "/{a:path}/x/{b:path}/{c:path}/y"]
-)
-def test_no_path_takes_long_to_be_found_another(pattern: str) -> None:
-    # An expression that tries each way to share these between the names takes hours.
-    for unit in ("-", ".", "/x/", "a", "-."):
-        assert Pattern.parse(pattern).match("/" + unit * (8000 // len(unit)) + "/") is None
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "names"),
-    [
-        ("/{year:int}-{month:int}", "/2026-11", {"year": 2026, "month": 11}),
-        ("/{name}.{ending}", "/caf%C3%A9.tar.gz", {"name": "café.tar", "ending": "gz"}),
-        ("/{name}{number:int}", "/v12", {"name": "v1", "number": 2}),
-        ("/{a:path}/x/{b:path}", "/a/x/b/x/c", {"a": "a/x/b", "b": "c"}),
-    ],
-)
-def test_several_names_in_a_segment(pattern: str, path: str, names: dict[str, object]) -> None:
-    assert Pattern.parse(pattern).match(path) == names
-
-
-@given(st.text(alphabet="ab/%2Fe.\n", max_size=12))
-def test_a_name_is_exactly_one_segment_decoded(path: str) -> None:
-    expected = None
-    match path.split("/"):
-        case ["", "a", name, "b"] if name:
-            expected = {"name": decoded(name)}
-    assert Pattern.parse("/a/{name}/b").match(path) == expected
-
-
-@given(st.binary(min_size=1))
-def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
-    name = raw.decode("utf-8", "surrogateescape")
-    assert Pattern.parse("/{name}").match("/" + quote(raw, safe="")) == {"name": name}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "users",
-        "{name}",
-        "/a b",
-        "/café",  # would have to be sent as caf%C3%A9
-        "/a?b=c",  # a query is no part of a path
-        "/a#b",  # nor a fragment
-        "/100%",  # no request has a malformed escape
-        "/%4{name}",
-        "/{",
-        "/}",
-        "/{}",
-        "/{{name}}",
-        "/{first name}",
-        "/{1st}",
-        "/{name:}",
-        "/{name:Int}",
-        "/{name:float}",  # no such kind
-        "/{name}/{name}",
-    ],
-)
-def test_a_malformed_pattern_raises(text: str) -> None:
-    message = r"a path begins|names stand in braces|one thing only|but not float"
-    with pytest.raises(ValueError, match=message):
-        Pattern.parse(text)
-
-
-patterns = st.lists(
-    st.tuples(st.sampled_from(["/", "-"]), st.sampled_from(["int", "str", "path"])), max_size=3
-).map(
-    lambda parts: Pattern.parse(
-        "/" + "".join(f"{literal}{{n{i}:{kind}}}" for i, (literal, kind) in enumerate(parts))
-    )
-)
-
-
-@given(patterns, patterns, st.text(alphabet="12a/-", max_size=8))
-def test_what_a_pattern_fits_is_fitted_by_what_covers_it(
-    wide: Pattern, narrow: Pattern, path: str
-) -> None:
-    assert wide.covers(wide)
-    if wide.covers(narrow) and narrow.match("/" + path) is not None:
-        assert wide.match("/" + path) is not None
 
 
 # Routes

@@ -3,121 +3,20 @@
 from __future__ import annotations
 
 import builtins
-import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any, TypeAlias, TypeVar
 
-from trio_http.apps.route_splitting import DIGITS, Extent, is_ambiguous, split
+from trio_http.apps.route_pattern import KINDS, PATH, Pattern
 from trio_http.http1.exchange import App, Exchange
 from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token
-from trio_http.semantics.messages import Request, Response, decoded
+from trio_http.semantics.messages import Request, Response
 from trio_http.semantics.paths import has_one_spelling, literal_path, normal_path
 
 RouteHandler: TypeAlias = Callable[..., Awaitable[Response]]
 AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
-
-_PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-z]+))?\}")
-# The path of a request is visible ASCII with well-formed escapes, and ends where a query
-# or a fragment begins (RFC 3986 3.3).
-_PATH = re.compile(r"/(?:[!\"$&->@-~]|%[0-9A-Fa-f]{2})*")
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What a name can stand for, and what a handler is given for it."""
-
-    regex: str
-    extent: Extent  # the same, where a regular expression would take too long
-    type: type
-    read: Callable[[str], Any]
-
-
-# Each takes all that those before it take. So many digits are enough for 128
-# bits, and no more than ``int`` reads in no time.
-_KINDS = {
-    "int": _Kind("([0-9]{1,39})", Extent(only=DIGITS, longest=39), int, int),
-    "str": _Kind("([^/]+)", Extent(stop="/"), str, decoded),
-    "path": _Kind("(.+)", Extent(), str, decoded),
-}
-_WIDTHS = list(_KINDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A path with names in braces: ``/users/{id:int}``, ``/docs/{name}``, ``/raw/{rest:path}``.
-
-    A name stands for one segment, not empty, as does ``:str``; ``:int`` for
-    digits, which are passed as a number; ``:path`` for all that follow. Patterns
-    and paths are compared in their normal form (RFC 3986 6.2.2), and names are
-    decoded after that, so that an escaped slash is never a separator. In the value
-    of a ``:path`` it looks like one: split ``request.segments`` instead.
-    """
-
-    text: str = field(compare=False)
-    regex: re.Pattern[str]
-    literals: tuple[str, ...]  # one more than there are names, which stand between them
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    is_ambiguous: bool
-
-    @classmethod
-    def parse(cls, text: str) -> Pattern:
-        """``ValueError`` says what is wrong with a pattern."""
-        if not _PATH.fullmatch(text):
-            raise ValueError(f"a path begins with a slash and is escaped as when sent: {text!r}")
-        path = normal_path(text)
-        names = tuple([match[1] for match in _PARAMETER.finditer(path)])
-        kinds = tuple([match[2] or "str" for match in _PARAMETER.finditer(path)])
-        literals = tuple(_PARAMETER.split(path)[::3])
-        if any("{" in literal or "}" in literal for literal in literals):
-            raise ValueError(f"names stand in braces, as in /users/{{name}}: {text!r}")
-        if len(set(names)) < len(names):
-            raise ValueError(f"a name can stand for one thing only: {text!r}")
-        if unknown := set(kinds) - set(_KINDS):
-            raise ValueError(f"there is int, str and path, but not {min(unknown)}: {text!r}")
-        literals = tuple(map(literal_path, literals))
-        groups = [_KINDS[kind].regex for kind in kinds]
-        regex = "".join(
-            re.escape(literal) + group
-            for literal, group in zip(literals, [*groups, ""], strict=True)
-        )
-        ambiguous = is_ambiguous(literals, [_KINDS[kind].extent for kind in kinds])
-        return cls(text, re.compile(regex, re.DOTALL), literals, names, kinds, ambiguous)
-
-    @property
-    def has_one_spelling(self) -> bool:
-        """Whether a path in its normal form can spell the literals in one way only."""
-        return all(map(has_one_spelling, self.literals))
-
-    def match(self, path: str) -> dict[str, Any] | None:
-        """Return what the names stand for in a normal path, or None for any other path.
-
-        Unless ``has_one_spelling``, the path has to be a ``literal_path``.
-        """
-        texts: Sequence[str] | None
-        if self.is_ambiguous:
-            texts = split(path, self.literals, [_KINDS[kind].extent for kind in self.kinds])
-        else:
-            match = self.regex.fullmatch(path)
-            texts = None if match is None else match.groups()
-        if texts is None:
-            return None
-        if "%" not in path and "int" not in self.kinds:  # as mostly: texts, in clear
-            return dict(zip(self.names, texts, strict=True))
-        return {
-            name: _KINDS[kind].read(text)
-            for name, kind, text in zip(self.names, self.kinds, texts, strict=True)
-        }
-
-    def covers(self, other: Pattern) -> bool:
-        """Whether it fits whatever the other fits, as far as the two look alike."""
-        return self.literals == other.literals and all(
-            _WIDTHS.index(mine) >= _WIDTHS.index(theirs)
-            for mine, theirs in zip(self.kinds, other.kinds, strict=True)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +100,7 @@ class Router:
         With ``methods``, only those, and HEAD with GET; the longest prefix counts.
         """
         path = literal_path(normal_path(prefix))
-        if not _PATH.fullmatch(prefix) or path.endswith("/"):
+        if not PATH.fullmatch(prefix) or path.endswith("/"):
             raise ValueError(f"a prefix begins with a slash and ends without: {prefix!r}")
         if any(path == mount.prefix for mount in self._mounts):
             raise ValueError(f"{prefix} has an app already")
@@ -265,8 +164,8 @@ def _check(handler: RouteHandler, pattern: Pattern) -> None:
         raise TypeError(f"{pattern.text} does not fit its handler: {error}") from None
     for name, kind in zip(pattern.names, pattern.kinds, strict=True):
         parameter = parameters.parameters.get(name)
-        if parameter and not _takes(parameter, _KINDS[kind].type):
-            given = f"{name} is of type {_KINDS[kind].type.__name__}"
+        if parameter and not _takes(parameter, KINDS[kind].type):
+            given = f"{name} is of type {KINDS[kind].type.__name__}"
             raise TypeError(f"{pattern.text} does not fit its handler: {given}, not {parameter}")
 
 
