@@ -79,6 +79,7 @@ def test_public_names_are_these() -> None:
         "Router",
         "Send",
         "SendEvent",
+        "Servable",
         "Server",
         "ServerEvent",
         "ServerSentEvent",

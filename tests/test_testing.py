@@ -1,10 +1,14 @@
 """The client that tests talk through: it sends what it is told to and reads what arrives."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from trio_http.http1.exchange import Exchange, answering
+from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import Disconnected, Ending, Record, ServerEvent
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.headers import Headers
@@ -190,3 +194,34 @@ async def test_a_stream_can_be_read_as_it_comes() -> None:
         received = b""
         while not received.endswith(b"\r\n\r\ntick"):
             received += await client.stream.receive_some()
+
+
+async def test_lifetime_of_the_app_is_around_the_block() -> None:
+    steps = []
+
+    @asynccontextmanager
+    async def lifetime() -> AsyncIterator[App]:
+        steps.append("begun")
+        yield echoing
+        steps.append("over")
+
+    async with open_client(lifetime()) as client:
+        assert steps == ["begun"]
+        assert (await client.get("/")).status == 200
+    assert steps == ["begun", "over"]
+
+
+async def test_error_of_the_lifetime_ends_the_block() -> None:
+    @asynccontextmanager
+    async def lifetime() -> AsyncIterator[App]:
+        async def fail() -> None:
+            await trio.testing.wait_all_tasks_blocked()
+            raise ZeroDivisionError
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+            yield echoing
+
+    with pytest.raises(ZeroDivisionError):
+        async with open_client(lifetime()):
+            await trio.sleep_forever()

@@ -40,6 +40,7 @@ __all__ = [
     "Router",
     "Send",
     "SendEvent",
+    "Servable",
     "Server",
     "ServerEvent",
     "ServerSentEvent",
@@ -65,7 +66,8 @@ if TYPE_CHECKING:
     from trio_http.file_server.app import files
     from trio_http.file_server.root import Permissions
     from trio_http.http1.connection import serve_stream
-    from trio_http.http1.exchange import App, Exchange, Handler, answering
+    from trio_http.http1.exchange import App, Exchange, Handler
+    from trio_http.http1.lifetime import Servable, answering
     from trio_http.http1.reports import (
         Connected,
         Crowded,
@@ -96,7 +98,8 @@ else:
         "file_server.app": "files",
         "apps.routing": "Router",
         "http1.connection": "serve_stream",
-        "http1.exchange": "App Exchange Handler answering",
+        "http1.exchange": "App Exchange Handler",
+        "http1.lifetime": "Servable answering",
         "http1.reports": "Connected Crowded Disconnected Ending Failure NotAccepting Record Report "
         "ServerEvent",
         "semantics.bodies": "Body Chain Encoded FileSlice Pulse Send Stream",

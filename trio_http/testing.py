@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import trio
 import trio.testing
 
-from trio_http.http1.connection import serve_stream
-from trio_http.http1.exchange import App
+from trio_http.http1.connection import Service, serve_alone
+from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.headers import Fields, Headers, bytes_of
 from trio_http.semantics.limits import Limits, Timeouts
@@ -139,21 +139,23 @@ class Client:
 
 @asynccontextmanager
 async def open_client(
-    app: App,
+    app: Servable,
     *,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
     report: Report = report_failures,
 ) -> AsyncIterator[Client]:
-    """A client with a connection of its own; leaving the block ends both."""
+    """A client with a connection of its own; leaving the block ends both.
+
+    The lifetime of ``app`` is entered before the block and left after it; what its frame
+    raises is raised here.
+    """
     near, far = trio.testing.memory_stream_pair()
-    # The server's end of the connection runs beside the test.
-    async with trio.open_nursery() as nursery:
-
-        async def serve() -> None:
-            await serve_stream(app, far, timeouts=timeouts, limits=limits, report=report)
-
-        nursery.start_soon(serve)
-        yield Client(near)
-        await near.aclose()
-        nursery.cancel_scope.cancel()
+    async with entered(app, timeouts) as within:
+        service = Service(within, timeouts, limits, report)
+        # The server's end of the connection runs beside the test.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve_alone, service, far, "local")
+            yield Client(near)
+            await near.aclose()
+            nursery.cancel_scope.cancel()

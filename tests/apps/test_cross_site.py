@@ -1,6 +1,7 @@
 """Which requests reach an app, by the host that they name and the site that they come from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from inspect import iscoroutinefunction
 
 import pytest
@@ -11,7 +12,8 @@ from trio_http.apps.cross_site import (
     only_same_origin,
     refuse_other_origins,
 )
-from trio_http.http1.exchange import App, Exchange, answering
+from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import Servable, answering
 from trio_http.semantics.errors import METHODS, HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.messages import Request, Response
@@ -27,6 +29,20 @@ async def say_method(request: Request) -> Response:
 async def status_of(app: App, method: str, *fields: tuple[str, str]) -> int:
     async with open_client(app) as client:
         return (await client.request(method, "/", fields)).status
+
+
+@pytest.mark.parametrize("wrap", [only_hosts, only_same_origin])
+async def test_app_keeps_its_lifetime(wrap: Callable[[Servable], App]) -> None:
+    steps = []
+
+    @asynccontextmanager
+    async def lifetime() -> AsyncIterator[App]:
+        steps.append("begun")
+        yield say_method
+        steps.append("over")
+
+    assert await status_of(wrap(lifetime()), "GET", ("Host", "localhost")) == 200
+    assert steps == ["begun", "over"]
 
 
 # Hosts

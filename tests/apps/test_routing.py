@@ -1,13 +1,16 @@
 """Routes: what fits a path, which handler answers, what is said where none does."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol
 
 import pytest
+import trio
 
 from trio_http.apps.routing import RouteHandler, Router
-from trio_http.http1.exchange import Exchange
+from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import AppWithLifetime, answering
 from trio_http.http1.reports import Record, ServerEvent
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Request, Response
@@ -372,7 +375,98 @@ async def test_a_mount_for_a_method_without_head_has_none() -> None:
         assert (answer.status, answer.headers["Allow"]) == (405, "OPTIONS, POST")
 
 
+class Counted:
+    """An app that says how many of its lifetimes have begun and not ended."""
+
+    def __init__(self) -> None:
+        self.alive = 0
+        self.begun = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[App]:
+        self.alive += 1
+        self.begun += 1
+        try:
+            async with trio.open_nursery():
+                yield self.tell
+        finally:
+            self.alive -= 1
+
+    async def tell(self, exchange: Exchange) -> None:
+        place = f"{exchange.request.path} {self.alive}/{self.begun}"
+        await exchange.respond(Response.text(place))
+
+
+async def test_lifetimes_of_mounted_apps_are_entered_with_the_router() -> None:
+    first, second = Counted(), Counted()
+    inner, app = Router(), Router()
+    inner.mount("/deep", second())
+    app.mount("/first", first())
+    app.mount("/inner", inner)
+    app.mount("/place", tell_place)
+    app.get("/{name}")(tell_names)
+    async with open_client(app) as client:
+        assert (await client.get("/first/a")).body == b"/a 1/1"
+        assert (await client.get("/inner/deep/b")).body == b"/b 1/1"
+        assert (await client.get("/place/c")).status == 200
+        assert (await client.get("/d")).body == b'{"name":"d"}'
+    assert first.alive == second.alive == 0
+
+
+async def test_app_that_is_mounted_twice_has_one_lifetime() -> None:
+    counted, app = Counted(), Router()
+    lifetime = counted()
+    app.mount("/a", lifetime)
+    app.mount("/b", lifetime)
+    async with open_client(app) as client:
+        assert (await client.get("/a/x")).body == b"/x 1/1"
+        assert (await client.get("/b/x")).body == b"/x 1/1"
+
+
+async def test_one_router_is_served_twice_at_once() -> None:
+    counted = Counted()
+
+    async def handler(request: Request) -> Response:
+        return Response.text(request.path)
+
+    mounted = AppWithLifetime(answering(handler), counted)
+    app = Router()
+    app.mount("/in", mounted)
+    async with open_client(app) as first:
+        async with open_client(app) as second:
+            assert (await first.get("/in/a")).body == b"/a 2/2"
+            assert (await second.get("/in/b")).body == b"/b 2/2"
+        assert (await first.get("/in/a")).body == b"/a 1/2"
+    assert counted.alive == 0
+
+
+async def test_routes_are_added_while_the_router_is_served() -> None:
+    app = Router()
+    app.mount("/in", Counted()())
+    async with open_client(app) as client:
+        app.get("/it's")(saying("here"))
+        assert (await client.get("/it%27s")).body == b"here"
+
+
+async def test_router_that_is_not_entered_fails_for_apps_that_need_it() -> None:
+    app = Router()
+    app.mount("/in", Counted()())
+    app.get("/")(saying("root"))
+
+    async def passing_on(exchange: Exchange) -> None:
+        await app(exchange)
+
+    async with open_client(passing_on) as client:
+        assert (await client.get("/")).body == b"root"
+        assert (await client.get("/in/a")).status == 500
+
+
 # Wrong use
+
+
+def test_what_is_no_app_cannot_be_mounted() -> None:
+    with pytest.raises(TypeError, match="neither an App nor"):
+        Router().mount("/in", None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", ["", "GET POST", "G\u00c9T", "GET\n"])

@@ -27,7 +27,8 @@ from trio.testing import (
 )
 
 from trio_http.http1.connection import Service, serve_connection, serve_stream
-from trio_http.http1.exchange import App, Exchange, answering
+from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import (
     Connected,
     Disconnected,
@@ -1281,6 +1282,37 @@ async def test_what_is_meant_to_end_the_program_does(error: type[BaseException])
     with pytest.raises(BaseExceptionGroup) as caught:
         await serve_stream(raising(error()), far)
     assert caught.value.subgroup(error) is not None
+    assert await near.receive_some() == b""
+
+
+async def test_lifetime_of_the_app_is_around_the_connection() -> None:
+    steps = []
+
+    @asynccontextmanager
+    async def lifetime() -> AsyncIterator[App]:
+        steps.append("begun")
+        yield hello
+        steps.append("over")
+
+    near, far = memory_stream_pair()
+    await near.send_all(LAST)
+    await serve_stream(lifetime(), far)
+    assert (await near.receive_some()).startswith(b"HTTP/1.1 200 OK")
+    assert steps == ["begun", "over"]
+
+
+async def test_lifetime_that_does_not_begin_leaves_its_error_and_no_connection(
+    autojump_clock: MockClock,
+) -> None:
+    @asynccontextmanager
+    async def lifetime() -> AsyncIterator[App]:
+        await trio.sleep(3)
+        yield hello
+
+    near, far = memory_stream_pair()
+    with pytest.raises(trio.TooSlowError):
+        await serve_stream(lifetime(), far, timeouts=Timeouts(start=2))
+    assert trio.current_time() == 2
     assert await near.receive_some() == b""
 
 

@@ -13,13 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from trio_http.http1.exchange import (
-    App,
-    Exchange,
-    answering,
-    closing,
-    dress,
-)
+from trio_http.http1.exchange import App, Exchange, closing, dress
+from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import Body, Chain, Send, Stream
 from trio_http.semantics.events import SendEvent, ServerSentEvent

@@ -28,6 +28,7 @@ import trustme
 
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.keep_alive import SETTLED
+from trio_http.http1.lifetime import Servable
 from trio_http.http1.reports import (
     Connected,
     Crowded,
@@ -118,7 +119,7 @@ class Slow:
 
 @asynccontextmanager
 async def draining(
-    app: App,
+    app: Servable,
     *listeners: AnyListener,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
@@ -134,7 +135,7 @@ async def draining(
 
 @asynccontextmanager
 async def serving(
-    app: App, *listeners: AnyListener, report: Report = report_failures
+    app: Servable, *listeners: AnyListener, report: Report = report_failures
 ) -> AsyncIterator[Server]:
     """Run a server, on 127.0.0.1 unless told otherwise; leaving stops it at once."""
     with trio.CancelScope() as scope:
@@ -917,3 +918,129 @@ async def test_port_can_be_listened_on_again_at_once(
             end(server) if end else scope.cancel()
     (listener,) = await open_listeners(server.addresses[0])
     await listener.aclose()
+
+
+# The app's lifetime
+
+
+class Lifetime:
+    """An app with a frame around it, which tells what has happened and can be made to fail."""
+
+    def __init__(self, app: App = hello) -> None:
+        self.steps: list[str] = []
+        self.may_begin = trio.Event()
+        self.may_begin.set()
+        self.fails = trio.Event()
+        self._app = app
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[App]:
+        try:
+            await self.may_begin.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._fail)
+                self.steps.append("begun")
+                yield self._app
+                nursery.cancel_scope.cancel()
+        finally:
+            self.steps.append("over")
+
+    async def _fail(self) -> None:
+        await self.fails.wait()
+        raise ZeroDivisionError
+
+
+async def test_lifetime_begins_before_the_first_connection_is_accepted() -> None:
+    lifetime, listener = Lifetime(), MemoryListener()
+    lifetime.may_begin = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, lifetime(), [listener])
+        client = listener.connect()
+        await trio.testing.wait_all_tasks_blocked()
+        assert listener.waiting == 1
+        lifetime.may_begin.set()
+        assert (await client.get("/")).status == 200
+        nursery.cancel_scope.cancel()
+    assert lifetime.steps == ["begun", "over"]
+
+
+async def test_lifetime_ends_after_the_drain(autojump_clock: trio.testing.MockClock) -> None:
+    slow, listener = Slow(), MemoryListener()
+    lifetime = Lifetime(slow)
+    async with draining(lifetime(), listener) as server:
+        client = listener.connect()
+        await client.send(GET)
+        await slow.begun.wait()
+        server.shutdown()
+        await trio.testing.wait_all_tasks_blocked()
+        assert lifetime.steps == ["begun"]
+        slow.go_on.set()
+        assert (await client.answer()).status == 200
+    assert lifetime.steps == ["begun", "over"]
+
+
+async def test_lifetime_that_fails_while_served_ends_the_server_with_its_error() -> None:
+    lifetime, listener = Lifetime(), MemoryListener()
+    client = listener.connect()
+
+    async def fail() -> None:
+        assert (await client.get("/")).status == 200
+        lifetime.fails.set()
+        assert await client.rest() == b""
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fail)
+        with pytest.raises(ZeroDivisionError), trio.fail_after(PATIENCE):
+            await serve(lifetime(), [listener])
+    assert listener.closed
+    assert lifetime.steps == ["begun", "over"]
+
+
+async def test_lifetime_that_fails_to_begin_ends_the_server_with_its_error() -> None:
+    listener = MemoryListener()
+    client = listener.connect()
+
+    @asynccontextmanager
+    async def failing() -> AsyncIterator[App]:
+        async with trio.open_nursery():
+            yield {"hello": hello}["hullo"]
+
+    with pytest.raises(KeyError), trio.fail_after(PATIENCE):
+        await serve(failing(), [listener])
+    assert listener.closed
+    assert listener.waiting == 1
+    await client.stream.aclose()
+
+
+async def test_lifetime_that_fails_at_its_end_ends_the_server_with_its_error() -> None:
+    @asynccontextmanager
+    async def failing() -> AsyncIterator[App]:
+        yield hello
+        raise ZeroDivisionError
+
+    listener = MemoryListener()
+    ended = False
+
+    async def end(*, task_status: trio.TaskStatus[Server]) -> None:
+        nonlocal ended
+        with pytest.raises(ZeroDivisionError):
+            await serve(failing(), [listener], task_status=task_status)
+        ended = True
+
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(end)
+        assert (await listener.connect().get("/")).status == 200
+        server.shutdown()
+    assert ended
+
+
+async def test_lifetime_that_begins_too_slowly_ends_the_server(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    lifetime, listener = Lifetime(), MemoryListener()
+    lifetime.may_begin = trio.Event()
+    with pytest.raises(trio.TooSlowError, match="did not start within 3 s"):
+        await serve(lifetime(), [listener], timeouts=Timeouts(start=3))
+    assert trio.current_time() == 3
+    assert listener.closed
+    assert lifetime.steps == ["over"]

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import Servable, wrapping
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, text_of
 from trio_http.semantics.messages import Request
@@ -35,7 +36,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 KNOWN = 64
 
 
-def only_hosts(app: App, names: Iterable[str] = ()) -> App:
+def only_hosts(app: Servable, names: Iterable[str] = ()) -> App:
     """Return an app that answers only requests for hosts that the server has.
 
     Against DNS rebinding: a page of another site cannot have a browser read or change
@@ -50,23 +51,26 @@ def only_hosts(app: App, names: Iterable[str] = ()) -> App:
             may have another one than the server.
 
     Returns:
-        An app. A request for another host, or for none, gets a 421 (RFC 9110 15.5.20)
-        and does not reach ``app``. Only HTTP/1.0 can leave ``Host`` out, and no browser
-        does.
+        An app, with the lifetime of ``app``. A request for another host, or for
+        none, gets a 421 (RFC 9110 15.5.20) and does not reach ``app``. Only HTTP/1.0 can
+        leave ``Host`` out, and no browser does.
 
     Raises:
         ValueError: a name is neither a domain name nor an IP address.
     """
     hosts = _Hosts(names)
 
-    async def guarded(exchange: Exchange) -> None:
-        hosts.refuse_others(exchange.request.headers)
-        await app(exchange)
+    def guarding(inner: App) -> App:
+        async def guarded(exchange: Exchange) -> None:
+            hosts.refuse_others(exchange.request.headers)
+            await inner(exchange)
 
-    return guarded
+        return guarded
+
+    return wrapping(app, guarding)
 
 
-def only_same_origin(app: App, hosts: Iterable[str] | None = None) -> App:
+def only_same_origin(app: Servable, hosts: Iterable[str] | None = None) -> App:
     """Return an app in which pages of other sites cannot change anything.
 
     Against cross-site request forgery. ``files`` does this by itself.
@@ -78,12 +82,12 @@ def only_same_origin(app: App, hosts: Iterable[str] | None = None) -> App:
             name any host. The default, None, lets all hosts pass.
 
     Returns:
-        An app. Requests with a safe method (GET, HEAD, OPTIONS and TRACE, RFC 9110
-        9.2.1) pass; so do requests without ``Origin`` and ``Sec-Fetch-Site``, which no
-        page has sent. Of all others those that come from another origin get a 403, and
-        those for another host a 421. ``Sec-Fetch-Site`` decides where it is given;
-        otherwise ``Origin`` has to be equal to the scheme of the connection and
-        ``Host``. So behind a proxy that terminates TLS, browsers without
+        An app, with the lifetime of ``app``. Requests with a safe method (GET,
+        HEAD, OPTIONS and TRACE, RFC 9110 9.2.1) pass; so do requests without ``Origin``
+        and ``Sec-Fetch-Site``, which no page has sent. Of all others those that come from
+        another origin get a 403, and those for another host a 421. ``Sec-Fetch-Site``
+        decides where it is given; otherwise ``Origin`` has to be equal to the scheme of the
+        connection and ``Host``. So behind a proxy that terminates TLS, browsers without
         ``Sec-Fetch-Site`` (Safari before 16.4, of 2023) are refused.
 
     Raises:
@@ -91,15 +95,18 @@ def only_same_origin(app: App, hosts: Iterable[str] | None = None) -> App:
     """
     ours = None if hosts is None else _Hosts(hosts)
 
-    async def guarded(exchange: Exchange) -> None:
-        request = exchange.request
-        if request.method not in SAFE_METHODS:
-            if ours is not None and is_from_browser(request.headers):
-                ours.refuse_others(request.headers)
-            refuse_other_origins(request)
-        await app(exchange)
+    def guarding(inner: App) -> App:
+        async def guarded(exchange: Exchange) -> None:
+            request = exchange.request
+            if request.method not in SAFE_METHODS:
+                if ours is not None and is_from_browser(request.headers):
+                    ours.refuse_others(request.headers)
+                refuse_other_origins(request)
+            await inner(exchange)
 
-    return guarded
+        return guarded
+
+    return wrapping(app, guarding)
 
 
 def refuse_other_origins(request: Request) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
+from dataclasses import dataclass, replace
 from inspect import Parameter, iscoroutinefunction, signature
-from typing import Any, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar
 
 from trio_http.apps.route_pattern import KINDS, PATH, Pattern
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import Entries, Servable, lifetimes_of, without_lifetime
 from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token
 from trio_http.semantics.messages import Request, Response
@@ -22,6 +26,7 @@ AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
 @dataclass(frozen=True, slots=True)
 class _Mount:
     prefix: str
+    lifetime: AbstractAsyncContextManager[Servable] | None  # to be entered
     app: App
     methods: frozenset[str] | None  # None: whatever the app makes of them
 
@@ -41,9 +46,10 @@ class Router:
         self._patterns: dict[Pattern, dict[str, RouteHandler]] = {}
         self._mounts: list[_Mount] = []
         self._methods = set(METHODS)  # that mean something, here or anywhere
-        # Whether all literals of routes and mounts consist of unreserved characters, so
-        # that the normal form of a path is all there is to compare.
-        self._has_one_spelling = True
+        # The routes and mounts with literals that have characters other than unreserved
+        # ones. Where there are none, the normal form of a path is all there is to compare.
+        self._respelled: list[str] = []
+        self._entries: Entries[Self] = Entries()
 
     def route(self, method: str, path: str) -> Callable[[AnyHandler], AnyHandler]:
         """Have the decorated handler answer; it is given the path's names as keywords.
@@ -69,7 +75,8 @@ class Router:
                 raise ValueError(f"{method} {path} has a handler already")
             handlers[method] = handler
             self._methods.add(method)
-            self._has_one_spelling &= pattern.has_one_spelling
+            if not pattern.has_one_spelling:
+                self._respelled.append(path)
             return handler
 
         return add
@@ -94,10 +101,11 @@ class Router:
         """``route`` for DELETE."""
         return self.route("DELETE", path)
 
-    def mount(self, prefix: str, app: App, *, methods: Iterable[str] | None = None) -> None:
+    def mount(self, prefix: str, app: Servable, *, methods: Iterable[str] | None = None) -> None:
         """Leave all paths below a prefix to an App, which sees them without it.
 
-        With ``methods``, only those, and HEAD with GET; the longest prefix counts.
+        With ``methods``, only those, and HEAD with GET; the longest prefix counts. The
+        lifetime of the App is entered with that of the Router.
         """
         path = literal_path(normal_path(prefix))
         if not PATH.fullmatch(prefix) or path.endswith("/"):
@@ -108,15 +116,17 @@ class Router:
         if allowed is not None and "GET" in allowed:
             allowed |= {"HEAD"}
         self._methods |= allowed or set()
-        self._mounts.append(_Mount(path, app, allowed))
-        self._has_one_spelling &= has_one_spelling(path)
+        lifetime = app if isinstance(app, AbstractAsyncContextManager) else None
+        self._mounts.append(_Mount(path, lifetime, without_lifetime(app), allowed))
+        if not has_one_spelling(path):
+            self._respelled.append(path)
         self._mounts.sort(key=lambda mount: len(mount.prefix), reverse=True)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer: Router is an App."""
         request = exchange.request
         method = request.method
-        path = request.path if self._has_one_spelling else literal_path(request.path)
+        path = literal_path(request.path) if self._respelled else request.path
         handlers, parameters = self._find(path)
         handler = handlers.get("GET" if method == "HEAD" and "HEAD" not in handlers else method)
         if handler is not None:
@@ -131,6 +141,34 @@ class Router:
             raise not_allowed(request.method, set())
         supported = {*handlers, *(mount.methods or () if mount else ())}
         await exchange.respond(_unhandled(request, supported))
+
+    async def __aenter__(self) -> Self:
+        """Enter what is mounted, as serving does; return the Router that leaves paths to that."""
+        return await self._entries.enter(self._with_mounts())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Leave what is mounted."""
+        return await self._entries.leave(kind, error, trace)
+
+    @asynccontextmanager
+    async def _with_mounts(self) -> AsyncIterator[Self]:
+        ahead = [mount.lifetime for mount in self._mounts if mount.lifetime is not None]
+        if not ahead:
+            yield self
+            return
+        async with lifetimes_of(ahead) as apps:
+            within = dict(zip(map(id, ahead), apps, strict=True))
+            router = copy(self)  # which has the same routes, also those that are added later
+            router._mounts = [  # noqa: SLF001 - it is one of these
+                replace(mount, lifetime=None, app=within.get(id(mount.lifetime), mount.app))
+                for mount in self._mounts
+            ]
+            yield router
 
     def _find(self, path: str) -> tuple[dict[str, RouteHandler], dict[str, Any]]:
         if (handlers := self._fixed.get(path)) is not None:

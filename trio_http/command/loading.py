@@ -9,7 +9,8 @@ import traceback
 from inspect import iscoroutinefunction, signature
 from typing import Any
 
-from trio_http.http1.exchange import App, answering
+from trio_http.http1.exchange import App
+from trio_http.http1.lifetime import answering
 
 
 class WrongUseError(Exception):

@@ -10,15 +10,9 @@ import time
 
 import trio
 
-from trio_http.http1.exchange import (
-    App,
-    Exchange,
-    closing,
-    dress,
-    plain_request_of,
-    request_of,
-)
+from trio_http.http1.exchange import App, Exchange, closing, dress, plain_request_of, request_of
 from trio_http.http1.keep_alive import KeepAliveQueue
+from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import (
     Connected,
     Disconnected,
@@ -60,7 +54,7 @@ class Service:
 
 
 async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
-    app: App,
+    app: Servable,
     stream: trio.abc.Stream,
     *,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
@@ -70,14 +64,27 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
 ) -> None:
     """Serve one connection over any stream, and close it.
 
-    Returns when the connection has ended; whatever the client does and
-    whatever ``app`` raises, only cancellation leaves it as an exception.
+    The lifetime of ``app`` is entered before the first request and left after the last.
+    Returns when the connection has ended. Whatever the client does and whatever ``app``
+    raises for a request, only cancellation and errors of the lifetime leave it as an
+    exception.
     """
-    service = Service(app, timeouts, limits, report)
+    has_begun = False
+    try:
+        async with entered(app, timeouts) as within:
+            has_begun = True
+            await serve_alone(Service(within, timeouts, limits, report), stream, client)
+    finally:
+        if not has_begun:
+            await trio.aclose_forcefully(stream)
+
+
+async def serve_alone(service: Service, stream: trio.abc.Stream, client: str) -> None:
+    """Serve the only connection of a server, and close it."""
     # Beside the connection runs what looks after its waits, as long as it lasts.
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.idle.watch)
-        await serve_connection(service, transport_of(stream, timeouts), client)
+        await serve_connection(service, transport_of(stream, service.timeouts), client)
         nursery.cancel_scope.cancel()
 
 

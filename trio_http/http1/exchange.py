@@ -94,15 +94,6 @@ App: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-def answering(handler: Handler) -> App:
-    """An App that answers with whatever the handler returns."""
-
-    async def app(exchange: Exchange) -> None:
-        await exchange.respond(await handler(exchange.request))
-
-    return app
-
-
 def plain_request_of(plain: PlainRequest, body: RequestBody, client: str, scheme: str) -> Request:
     """What was recognised, as a value of ours."""
     method, target = plain.method.decode("ascii"), plain.target.decode("ascii")

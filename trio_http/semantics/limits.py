@@ -33,6 +33,9 @@ class Timeouts:
     linger: float = 2  # for that, before a connection with unread input is closed
     # Long enough for most exchanges, short enough for a deployment to wait for.
     grace: float = 10  # after shutdown, for what is already running
+    # A pool of connections to a database that starts together with us takes some seconds
+    # to open. A service manager gives up on a whole program after 90 (systemd) or less.
+    start: float = 60  # for the app's lifetime to begin, before the first connection
 
     def __post_init__(self) -> None:
         _check(self, _LEAST_SECONDS)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import trio
 
 from trio_http.http1.connection import Service
-from trio_http.http1.exchange import App
+from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving.accept_errors import Recovery, Spare
@@ -51,7 +51,7 @@ class Server:
 
 
 async def serve(  # noqa: PLR0913 - six choices, each with a default but two
-    app: App,
+    app: Servable,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     *,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
@@ -64,25 +64,42 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
     ``server = await nursery.start(serve, app, listeners)`` gives a ``Server``;
     ``server.shutdown()`` drains it, cancelling ``serve`` stops it at once.
     What goes wrong on a connection is told to ``report`` and ends there.
+
+    An ``app`` that is an async context manager is entered before the first connection is
+    accepted, within ``timeouts.start`` seconds or ``trio.TooSlowError`` is raised, and left
+    after the last has ended. What its frame raises, at any time, ends ``serve`` with that
+    error, out of the groups in which nurseries have raised it alone.
     """
     try:
-        # The outer nursery outlives the inner one: leaving the inner stops the
-        # listeners, leaving the outer waits for the connections they accepted.
-        service = Service(app, timeouts, limits, report)
-        async with _looked_after(service) as arrivals, trio.open_nursery() as connections:
-            slots = ConnectionSlots(service, arrivals, connections)
-            async with trio.open_nursery() as listening:
-                shutdown = Shutdown(
-                    listening.cancel_scope, service.idle, connections.cancel_scope, timeouts.grace
-                )
-                for listener in listeners:
-                    listening.start_soon(_accept, listener, slots)
-                task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
-            # Not before: who was accepted a moment ago has to begin its wait first.
-            shutdown.listeners_are_closed()
-            await _close(listeners)  # before the wait: who connects now should try elsewhere
+        async with entered(app, timeouts) as within:
+            service = Service(within, timeouts, limits, report)
+            await _serve_connections(service, listeners, task_status)
     finally:
         await _close(listeners)
+
+
+async def _serve_connections(
+    service: Service,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    task_status: trio.TaskStatus[Server],
+) -> None:
+    # The outer nursery outlives the inner one: leaving the inner stops the
+    # listeners, leaving the outer waits for the connections they accepted.
+    async with _looked_after(service) as arrivals, trio.open_nursery() as connections:
+        slots = ConnectionSlots(service, arrivals, connections)
+        async with trio.open_nursery() as listening:
+            shutdown = Shutdown(
+                listening.cancel_scope,
+                service.idle,
+                connections.cancel_scope,
+                service.timeouts.grace,
+            )
+            for listener in listeners:
+                listening.start_soon(_accept, listener, slots)
+            task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
+        # Not before: who was accepted a moment ago has to begin its wait first.
+        shutdown.listeners_are_closed()
+        await _close(listeners)  # before the wait: who connects now should try elsewhere
 
 
 @asynccontextmanager
