@@ -4,6 +4,9 @@ import errno
 import io
 import os
 import re
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +15,7 @@ from typing import Any, TextIO
 
 import pytest
 
+import trio_http
 from trio_http.observe import log_writer as room
 from trio_http.observe.log_writer import Spool
 
@@ -57,12 +61,73 @@ def in_thread(descriptor: int) -> tuple[threading.Thread, list[str]]:
     return reader, found
 
 
-def test_text_arrives_whole_and_in_its_order(tmp_path: Path) -> None:
+def test_text_arrives_whole_and_in_its_order() -> None:
     lines = numbered(1000)
-    with (tmp_path / "log").open("w") as stream, Spool(stream, notice) as spool:
-        for line in lines:
+    with pipe() as (reading, stream):
+        with Spool(stream, notice) as spool:
+            for line in lines:
+                spool.write(line)
+        stream.close()
+        assert read_all(reading) == "".join(lines)
+
+
+def test_socket_has_it_too(socket_pair: tuple[socket.socket, socket.socket]) -> None:
+    # Such is the standard error under systemd. It cannot be opened anew.
+    ours, theirs = socket_pair
+    with ours.makefile("w") as stream, Spool(stream, notice) as spool:
+        spool.write("hello\n")
+    assert theirs.recv(100) == b"hello\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes cannot be opened anew")
+def test_pipe_has_it_at_once() -> None:
+    with pipe() as (reading, stream), Spool(stream, notice) as spool:
+        os.set_blocking(reading, False)
+        for line in numbered(3):
             spool.write(line)
-    assert (tmp_path / "log").read_text() == "".join(lines)
+            assert os.read(reading, 100).decode() == line
+        assert os.get_blocking(stream.fileno())
+
+
+def test_pipe_without_a_reader_is_no_error() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, Spool(stream, notice) as spool:
+        os.close(reading)
+        spool.write("hello\n")
+        spool.write("hello\n")
+
+
+def test_regular_file_has_it_at_once(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with (tmp_path / "log").open("w") as stream, Spool(stream, notice) as spool:
+        for line in numbered(3):
+            spool.write(line)
+        assert (tmp_path / "log").read_text() == "line 0\nline 1\nline 2\n"
+        assert threading.active_count() == before
+
+
+def test_regular_file_that_has_grown_too_long_loses_lines_and_says_so(tmp_path: Path) -> None:
+    # The limit is the process's, so another process has it.
+    source = (
+        "import resource, signal, sys\n"
+        f"from {room.__name__} import Spool\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4, -1))\n"
+        "with open('log', 'w') as stream, Spool(stream, 'lost {}\\n'.format) as spool:\n"
+        "    spool.write('one\\n')\n"
+        "    spool.write('two\\n')\n"
+        "    spool.write('three\\n')\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))\n"
+    )
+    checkout = str(Path(trio_http.__file__).parents[1])
+    subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": checkout},
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert (tmp_path / "log").read_text() == "one\nlost 2\n"
 
 
 @pytest.mark.parametrize("unbuffered", [False, True])
@@ -160,16 +225,18 @@ def test_lines_that_a_stream_refuses_are_counted(
     assert disk.content.decode() == expected
 
 
-def test_stream_that_another_process_made_non_blocking_is_waited_for() -> None:
-    with pipe() as (_, writable):
+def test_stream_that_another_process_made_non_blocking_is_waited_for(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    writable, _ = socket_pair
 
-        class Pipe(Disk):
-            def fileno(self) -> int:
-                return writable.fileno()
+    class Pipe(Disk):
+        def fileno(self) -> int:
+            return writable.fileno()
 
-        stream = Pipe(None, 2, None, None)
-        with Spool(io.TextIOWrapper(io.BufferedWriter(stream)), notice) as spool:
-            spool.write("hello\n")
+    stream = Pipe(None, 2, None, None)
+    with Spool(io.TextIOWrapper(io.BufferedWriter(stream)), notice) as spool:
+        spool.write("hello\n")
     assert stream.content == b"hello\n"
 
 
