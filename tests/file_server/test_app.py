@@ -27,13 +27,14 @@ from trio_http.file_server import (
     virtual_files,
 )
 from trio_http.file_server import root as served_root
-from trio_http.file_server.app import _Files, files
+from trio_http.file_server.app import FilesApp, files
 from trio_http.file_server.cache import digests_of_files, recent
 from trio_http.file_server.cache.open_directories import MOST
 from trio_http.file_server.listing.page import Uploads, policy
 from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Permissions
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import Servable
 from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
@@ -334,6 +335,89 @@ async def test_no_descriptor_stays_open(root: Path) -> None:
                 await client.get(target, [("Accept-Encoding", accepted)])
                 await client.request("HEAD", target)
         assert open_descriptors() <= before
+
+
+# What is held open, and for how long
+
+
+async def held_after_requests(app: Servable, before: int) -> int:
+    """The number of descriptors that an app holds open when it has been asked a few times."""
+    async with open_client(app) as client:
+        for _ in range(3):
+            assert (await client.get("/file")).body == EVERY_BYTE
+        return open_descriptors() - before
+
+
+async def test_folders_are_held_open_within_the_lifetime_only(root: Path) -> None:
+    app, before = files(root), open_descriptors()
+    assert await held_after_requests(app, before) == 1
+    assert open_descriptors() == before
+
+
+async def test_without_a_lifetime_nothing_is_held_open(root: Path) -> None:
+    app, before = files(root), open_descriptors()
+
+    async def passing_on(exchange: Exchange) -> None:
+        await app(exchange)
+
+    assert await held_after_requests(passing_on, before) == 0
+
+
+async def test_lifetime_is_entered_by_an_app_of_somebodys_own(root: Path) -> None:
+    before = open_descriptors()
+    async with files(root) as app:
+        # It serves the same, whether it is entered once more or not.
+        assert await held_after_requests(app, before) == 1
+
+        async def passing_on(exchange: Exchange) -> None:
+            await app(exchange)
+
+        assert await held_after_requests(passing_on, before) == 1
+    assert open_descriptors() == before
+    assert await held_after_requests(passing_on, before) == 0
+
+
+async def test_cancelled_server_holds_nothing_open(root: Path) -> None:
+    before = open_descriptors()
+    with trio.CancelScope() as scope:
+        async with open_client(files(root)) as client:
+            for _ in range(3):
+                await client.get("/file")
+            scope.cancel()
+            await trio.sleep_forever()
+    assert open_descriptors() == before
+
+
+async def test_one_app_is_served_several_times_at_once(root: Path) -> None:
+    app, before = files(root), open_descriptors()
+    async with open_client(app) as first:
+        async with open_client(app) as second:
+            for client in (first, second, first, second):
+                assert (await client.get("/file")).body == EVERY_BYTE
+            assert open_descriptors() == before + 2
+        assert open_descriptors() == before + 1
+        assert (await first.get("/file")).body == EVERY_BYTE
+    assert open_descriptors() == before
+
+
+def test_one_app_is_served_in_several_runs_at_once(root: Path) -> None:
+    app, before = files(root), open_descriptors()
+
+    async def serve_around(inner: Callable[[], None]) -> None:
+        async with open_client(app) as client:
+            for _ in range(2):
+                assert (await client.get("/file")).body == EVERY_BYTE
+            await trio.to_thread.run_sync(inner)
+            assert (await client.get("/file")).body == EVERY_BYTE
+
+    def run_nothing() -> None:
+        pass
+
+    def run_another() -> None:
+        trio.run(serve_around, run_nothing)
+
+    trio.run(serve_around, run_another)
+    assert open_descriptors() == before
 
 
 # How it is represented
@@ -1036,7 +1120,7 @@ async def test_who_waits_for_a_disk_holds_up_nobody_else(
                 assert (await slow.get("/cold")).body == bytes(size)
                 answered.set()
 
-            assert isinstance(app, _Files)
+            assert isinstance(app, FilesApp)
             purposes = app._directory.look_ups, page_cache.READS
             async with no_thread_to_spare(*purposes):
                 with monkeypatch.context() as patch:
@@ -1062,7 +1146,7 @@ async def test_what_may_be_slow_is_always_left_to_threads(
     else:
         monkeypatch.setattr(lookup_pace, "SLOW", -1)
     app = files(root)
-    assert isinstance(app, _Files)
+    assert isinstance(app, FilesApp)
     look_ups = app._directory.look_ups
     before = open_descriptors()
     async with open_client(app) as client:
@@ -1086,7 +1170,7 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(threads, "PATIENCE", 0.01)
     app = files(root, allow=~Permissions.PRECOMPRESSED)
-    assert isinstance(app, _Files)
+    assert isinstance(app, FilesApp)
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
     fields = [("Content-Type", "multipart/form-data; boundary=b")]
     async with open_client(app) as client:
@@ -1182,7 +1266,7 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
     asked: list[int] = []
     app = files(root)
-    assert isinstance(app, _Files)
+    assert isinstance(app, FilesApp)
     async with open_client(app) as client:
         with leased(root / "file", asked.append):
             answer = await client.get("/file")

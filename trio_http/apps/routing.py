@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from inspect import Parameter, iscoroutinefunction, signature
-from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 from trio_http.apps.route_pattern import KINDS, PATH, Pattern
@@ -146,14 +145,9 @@ class Router:
         """Enter what is mounted, as serving does; return the Router that leaves paths to that."""
         return await self._entries.enter(self._with_mounts())
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *error: object) -> bool | None:
         """Leave what is mounted."""
-        return await self._entries.leave(kind, error, trace)
+        return await self._entries.leave(*error)
 
     @asynccontextmanager
     async def _with_mounts(self) -> AsyncIterator[Self]:

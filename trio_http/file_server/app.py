@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 from trio_http.apps.cross_site import refuse_other_origins
 from trio_http.file_server.cache.digests_of_files import FileDigests
-from trio_http.file_server.cache.open_directories import OpenFolders
+from trio_http.file_server.cache.held_open import HeldOpen, held_open
 from trio_http.file_server.cache.recent import Recent
-from trio_http.file_server.cache.small_files import Contents
 from trio_http.file_server.content_sniffing import Kinds
 from trio_http.file_server.found_file import Opened, Place
 from trio_http.file_server.listing.directory_response import (
@@ -31,7 +33,8 @@ from trio_http.file_server.root import NOTHING_MORE, Directory, Folder, Permissi
 from trio_http.file_server.versions import Version, version_of
 from trio_http.file_server.virtual_files import read
 from trio_http.file_server.write_methods import delete, put, take_form
-from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.exchange import Exchange
+from trio_http.http1.lifetime import Entries
 from trio_http.semantics.coding import choose_coding
 from trio_http.semantics.digests import Digest, wanted_algorithm
 from trio_http.semantics.errors import HTTPError, not_allowed
@@ -54,7 +57,7 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     charset: str | None = None,
     cache_control: str | None = None,
     allow: Permissions = NOTHING_MORE,
-) -> App:
+) -> FilesApp:
     """An App that answers with the files of a directory, and with nothing outside of it.
 
     Every file has the media type that its name suggests, or ``media_type``, and
@@ -76,6 +79,11 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     replace and delete files (``WRITING``: PUT and DELETE of a file, a form sent
     to a folder; folders are neither made nor removed).
 
+    What is asked for often is held open, for a second at most, within the lifetime of
+    the app. That is entered by whatever serves it; ``async with files(root) as app`` does
+    so for an app of your own that calls ``await app(exchange)``. Without that it holds
+    nothing open.
+
     ``ValueError``: a field that cannot be sent, or both of ``WRITING`` and
     ``PRECOMPRESSED``: what a client stores would be taken for another file.
     """
@@ -84,10 +92,10 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     directory = Directory(Path(root), allow)
     if Permissions.WRITING in allow:
         clear_parts(directory.path)
-    return _Files(directory, Kinds(media_type, charset), Manner(compress, cache_control))
+    return FilesApp(directory, Kinds(media_type, charset), Manner(compress, cache_control))
 
 
-class _Files:
+class FilesApp:
     """The App; a directory, how its files are sent, and what is remembered of them."""
 
     def __init__(self, directory: Directory, kinds: Kinds, manner: Manner) -> None:
@@ -97,12 +105,13 @@ class _Files:
         self._siblings = Siblings() if Permissions.PRECOMPRESSED in directory.allow else None
         self._digests = FileDigests()
         self._recent: Recent[Place] = Recent()
-        self._folders = OpenFolders(directory)
-        self._contents = Contents(self._folders, directory.allow)
+        self._held: HeldOpen | None = None  # but within a lifetime
+        self._entries: Entries[Self] = Entries()
         self._mounts = Mounts()
         self._pace = Pace()
 
     async def __call__(self, exchange: Exchange) -> None:
+        """Answer: this is an App, within a lifetime or without."""
         request = exchange.request
         match request.method:
             case "GET" | "HEAD":
@@ -111,6 +120,26 @@ class _Files:
                 await exchange.respond(_options(request, self._methods(request)))
             case _:
                 await exchange.respond(await self._change(request))
+
+    async def __aenter__(self) -> Self:
+        """Begin a lifetime; return the App that answers faster within it."""
+        return await self._entries.enter(self._lifetime())
+
+    async def __aexit__(self, *error: object) -> bool | None:
+        """End the lifetime; nothing is held open any more."""
+        return await self._entries.leave(*error)
+
+    @asynccontextmanager
+    async def _lifetime(self) -> AsyncIterator[Self]:
+        if self._held is not None:  # it is within one already
+            yield self
+            return
+        within = copy(self)
+        try:
+            async with held_open(self._directory) as within._held:  # noqa: SLF001 - one of these
+                yield within
+        finally:
+            within._held = None  # noqa: SLF001 - as above
 
     def _methods(self, request: Request) -> set[str]:
         """The methods that an address of this kind supports."""
@@ -136,12 +165,14 @@ class _Files:
 
     async def _send(self, exchange: Exchange) -> None:
         request = exchange.request
-        began = self._pace.begin()
-        if began is not None and (kept := self._contents.get(request)) is not None:
-            self._pace.end(began)
-            with kept as known:
-                await exchange.respond(known)
-            return
+        held, began = self._held, self._pace.begin()
+        if held is not None and began is not None:
+            kept = held.contents.get(request)
+            if kept is not None:
+                self._pace.end(began)
+                with kept as known:
+                    await exchange.respond(known)
+                return
         place = None if began is None else self._recent.get(request.path)
         if began is not None and place is not None:
             found = self._look_again(request, place)
@@ -150,7 +181,8 @@ class _Files:
                 try:
                     # Asked for twice within a second.
                     response = self._manner.response(request, found)
-                    self._contents.note(request, found, response)
+                    if held is not None:
+                        held.contents.note(request, found, response)
                     await self._respond(exchange, found, response)
                 finally:
                     os.close(found.descriptor)
@@ -183,7 +215,8 @@ class _Files:
         if request.path.endswith("/") and not is_folder(request):
             return None
         try:
-            if (folder := self._folders.get(place.above)) is not None:
+            held = self._held
+            if held is not None and (folder := held.folders.get(place.above)) is not None:
                 return place.open_best(folder, request)
             with self._directory.folder(place.above) as folder:
                 return place.open_best(folder, request)

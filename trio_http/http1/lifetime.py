@@ -17,7 +17,6 @@ from contextlib import (
     contextmanager,
 )
 from inspect import isasyncgen
-from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import trio
@@ -183,14 +182,9 @@ class AppWithLifetime:
         """Begin the lifetime; return the App that answers within it."""
         return await self._entries.enter(self._lifetime())
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *error: object) -> bool | None:
         """End the lifetime that this task has entered last."""
-        return await self._entries.leave(kind, error, trace)
+        return await self._entries.leave(*error)
 
 
 class Entries(Generic[Entered]):
@@ -211,19 +205,14 @@ class Entries(Generic[Entered]):
         self._lifetimes.setdefault(trio.lowlevel.current_task(), []).append(lifetime)
         return value
 
-    async def leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        """Leave what this task has entered last."""
+    async def leave(self, *error: Any) -> bool | None:
+        """Leave what this task has entered last; the arguments are those of ``__aexit__``."""
         task = trio.lowlevel.current_task()
         lifetimes = self._lifetimes[task]
         lifetime = lifetimes.pop()
         if not lifetimes:
             del self._lifetimes[task]
-        return await lifetime.__aexit__(kind, error, trace)
+        return await lifetime.__aexit__(*error)
 
 
 @contextmanager

@@ -26,8 +26,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folders(root: Path) -> OpenFolders:
-    return OpenFolders(Directory(root))
+def folders(root: Path, nursery: trio.Nursery) -> OpenFolders:
+    return OpenFolders(Directory(root), nursery)
 
 
 def file_in(folder: Folder | None) -> str:
@@ -75,13 +75,13 @@ def _remove(root: Path) -> None:
 )
 async def test_what_a_folder_was_is_forgotten_after_a_second(
     root: Path,
+    folders: OpenFolders,
     autojump_clock: MockClock,
+    *,
     change: Callable[[Path], None],
     before: str | None,
     after: str | None,
 ) -> None:
-    folders = OpenFolders(Directory(root))
-
     def found() -> str | None:
         with suppress(HTTPError):
             return file_in(folders.get(("a",)))
@@ -94,8 +94,10 @@ async def test_what_a_folder_was_is_forgotten_after_a_second(
     assert found() == after
 
 
-async def test_no_more_than_some_are_open(tmp_path: Path, autojump_clock: MockClock) -> None:
-    folders = OpenFolders(Directory(tmp_path))
+async def test_no_more_than_some_are_open(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    folders = OpenFolders(Directory(tmp_path), nursery)
     names = [(str(number),) for number in range(MOST + 1)]
     for (name,) in names:
         (tmp_path / name).mkdir()
@@ -119,27 +121,25 @@ async def test_what_is_not_there_leaves_nothing_open(folders: OpenFolders) -> No
     assert open_descriptors() == before
 
 
-def test_all_are_closed_when_the_run_ends(folders: OpenFolders) -> None:
-    async def look() -> None:
-        assert file_in(folders.get(("a",))) == "a"
-
+async def test_all_are_closed_when_their_nursery_ends(root: Path) -> None:
     before = open_descriptors()
-    trio.run(look)
-    assert open_descriptors() == before
-    trio.run(look)  # what was closed is not taken for open
-
-
-def test_runs_at_the_same_time_have_folders_of_their_own(folders: OpenFolders) -> None:
-    async def look() -> None:
-        folder = folders.get(("a",))
-        await trio.to_thread.run_sync(trio.run, look_too)
-        assert folders.get(("a",)) is folder
-        assert file_in(folder) == "a"
-
-    async def look_too() -> None:
+    async with trio.open_nursery() as nursery:
+        folders = OpenFolders(Directory(root), nursery)
         assert file_in(folders.get(("a",))) == "a"
+        assert open_descriptors() == before + 1
+        nursery.cancel_scope.cancel()
+    assert open_descriptors() == before
 
-    trio.run(look)
+
+async def test_folder_that_cannot_be_closed_harms_nobody(
+    root: Path, autojump_clock: MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        folder = OpenFolders(Directory(root), nursery).get(("a",))
+        assert folder is not None
+        assert folder.descriptor is not None
+        os.close(folder.descriptor)
+    assert trio.current_time() == SECONDS
 
 
 async def test_a_path_is_checked_each_time(

@@ -69,24 +69,29 @@ def opened(
     return Opened(place, file.fileno(), status)
 
 
+def contents_of(root: Path, nursery: trio.Nursery, allow: Permissions) -> Contents:
+    return Contents(OpenFolders(Directory(root, allow), nursery), allow, nursery)
+
+
 def noted(
     root: Path,
+    nursery: trio.Nursery,
     request: Request,
     allow: Permissions = Permissions.LISTING,
+    *,
     kind: Kind = TEXT,
     siblings: tuple[str, ...] = (),
 ) -> Contents:
     """What is known after a file was opened for a request."""
-    folders = OpenFolders(Directory(root, allow))
-    known = Contents(folders, allow)
+    known = contents_of(root, nursery, allow)
     with (root / "file").open("rb") as file:
         known.note(request, opened(file, "file", kind, siblings), Response(200, FIELDS, b""))
     return known
 
 
 @needs_pages
-async def test_what_was_read_is_sent_again(root: Path) -> None:
-    known = noted(root, asking())
+async def test_what_was_read_is_sent_again(root: Path, nursery: trio.Nursery) -> None:
+    known = noted(root, nursery, asking())
     kept = known.get(asking())
     assert kept is not None
     with kept as response:
@@ -133,9 +138,9 @@ def _link(path: Path) -> None:
     "change", [_write, _write_and_set_the_time_back, _grow, _replace, _forbid, _link, Path.unlink]
 )
 async def test_a_file_that_is_not_as_it_was_is_for_others_to_send(
-    root: Path, change: Callable[[Path], None]
+    root: Path, nursery: trio.Nursery, change: Callable[[Path], None]
 ) -> None:
-    known = noted(root, asking())
+    known = noted(root, nursery, asking())
     assert known.get(asking()) is not None
     change(root / "file")
     assert known.get(asking()) is None
@@ -148,50 +153,54 @@ async def test_a_file_that_is_not_as_it_was_is_for_others_to_send(
     ids=["query", "slash", "digest"],
 )
 async def test_who_asks_for_more_than_a_file_is_for_others(
-    root: Path, request_for_more: Request
+    root: Path, nursery: trio.Nursery, request_for_more: Request
 ) -> None:
-    assert noted(root, asking()).get(request_for_more) is None
-    assert noted(root, request_for_more).get(asking(request_for_more.target)) is None
+    assert noted(root, nursery, asking()).get(request_for_more) is None
+    assert noted(root, nursery, request_for_more).get(asking(request_for_more.target)) is None
 
 
 @needs_pages
-async def test_what_is_long_is_not_kept(root: Path) -> None:
+async def test_what_is_long_is_not_kept(root: Path, nursery: trio.Nursery) -> None:
     (root / "file").write_bytes(bytes(LONGEST))
-    assert noted(root, asking()).get(asking()) is not None
+    assert noted(root, nursery, asking()).get(asking()) is not None
     (root / "file").write_bytes(bytes(LONGEST + 1))
-    assert noted(root, asking()).get(asking()) is None
+    assert noted(root, nursery, asking()).get(asking()) is None
 
 
-async def test_what_others_may_get_in_another_coding_is_not_kept(root: Path) -> None:
-    assert noted(root, asking(), siblings=("gzip",)).get(asking()) is None
-    assert noted(root, asking(), kind=Kind("image/svg+xml", "gzip")).get(asking()) is None
+async def test_what_others_may_get_in_another_coding_is_not_kept(
+    root: Path, nursery: trio.Nursery
+) -> None:
+    assert noted(root, nursery, asking(), siblings=("gzip",)).get(asking()) is None
+    assert noted(root, nursery, asking(), kind=Kind("image/svg+xml", "gzip")).get(asking()) is None
 
 
-async def test_an_empty_file_is_not_kept(root: Path) -> None:
+async def test_an_empty_file_is_not_kept(root: Path, nursery: trio.Nursery) -> None:
     # It may have content all the same, as below /proc.
     (root / "file").write_bytes(b"")
-    assert noted(root, asking()).get(asking()) is None
+    assert noted(root, nursery, asking()).get(asking()) is None
 
 
 async def test_what_was_changed_a_moment_ago_is_not_kept(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It could be changed again without looking any newer.
     monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
-    assert noted(root, asking()).get(asking()) is None
+    assert noted(root, nursery, asking()).get(asking()) is None
 
 
 async def test_what_the_disk_would_have_to_bring_is_not_kept(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
-    assert noted(root, asking()).get(asking()) is None
+    assert noted(root, nursery, asking()).get(asking()) is None
 
 
 @needs_pages
-async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) -> None:
-    folders = OpenFolders(Directory(root))
-    known = Contents(folders, Permissions.LISTING)
+async def test_without_a_folder_that_is_open_nothing_is_looked_at(
+    root: Path, nursery: trio.Nursery
+) -> None:
+    folders = OpenFolders(Directory(root), nursery)
+    known = Contents(folders, Permissions.LISTING, nursery)
     (root / "file").rename(root / "0")
     for name in map(str, range(MOST_FOLDERS)):
         (root / f"folder{name}").mkdir()
@@ -205,17 +214,23 @@ async def test_without_a_folder_that_is_open_nothing_is_looked_at(root: Path) ->
 
 @needs_pages
 @pytest.mark.parametrize("allow", [Permissions.LISTING, Permissions.LISTING | Permissions.LINKS])
-async def test_a_link_is_followed_where_that_is_allowed(root: Path, allow: Permissions) -> None:
+async def test_a_link_is_followed_where_that_is_allowed(
+    root: Path, nursery: trio.Nursery, allow: Permissions
+) -> None:
     _link(root / "file")
-    assert (noted(root, asking(), allow).get(asking()) is not None) == (Permissions.LINKS in allow)
+    assert (noted(root, nursery, asking(), allow).get(asking()) is not None) == (
+        Permissions.LINKS in allow
+    )
 
 
 @needs_pages
-async def test_there_is_room_for_so_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_is_room_for_so_many_bytes(
+    root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(small_files, "MOST", BESIDE + 5)
-    assert noted(root, asking()).get(asking()) is not None
+    assert noted(root, nursery, asking()).get(asking()) is not None
     (root / "file").write_bytes(b"longer")
-    assert noted(root, asking()).get(asking()) is None
+    assert noted(root, nursery, asking()).get(asking()) is None
 
 
 def open_descriptors() -> int:
@@ -226,13 +241,14 @@ def open_descriptors() -> int:
 @pytest.mark.parametrize(("length", "is_held"), [(COPIED, False), (COPIED + 1, True)])
 async def test_what_is_not_that_short_is_held_open_for_a_second(
     root: Path,
+    nursery: trio.Nursery,
     length: int,
     is_held: bool,  # noqa: FBT001 - an expected value
     autojump_clock: MockClock,
 ) -> None:
     (root / "file").write_bytes(b"x" * length)
     before = open_descriptors()
-    known = noted(root, asking())
+    known = noted(root, nursery, asking())
     assert open_descriptors() == before + is_held
     kept = known.get(asking())
     assert kept is not None
@@ -250,10 +266,10 @@ async def test_what_is_not_that_short_is_held_open_for_a_second(
 
 @needs_pages
 async def test_a_file_stays_open_for_those_who_are_sending_it(
-    root: Path, autojump_clock: MockClock
+    root: Path, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     (root / "file").write_bytes(b"x" * LONGEST)
-    known = noted(root, asking())
+    known = noted(root, nursery, asking())
     before = open_descriptors()
     kept = known.get(asking())
     assert kept is not None
@@ -266,10 +282,10 @@ async def test_a_file_stays_open_for_those_who_are_sending_it(
 
 @needs_pages
 async def test_no_more_than_some_are_held_open(
-    root: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    root: Path, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "file").write_bytes(b"x" * LONGEST)
-    known = Contents(OpenFolders(Directory(root)), Permissions.LISTING)
+    known = contents_of(root, nursery, Permissions.LISTING)
     before = open_descriptors()
     with (root / "file").open("rb") as file:
         here = opened(file)
@@ -293,12 +309,11 @@ async def test_no_more_than_some_are_held_open(
 
 
 @needs_pages
-def test_all_are_closed_when_the_run_ends(root: Path) -> None:
-    async def note() -> None:
-        (root / "file").write_bytes(b"x" * LONGEST)
-        assert noted(root, asking()).get(asking()) is not None
-
+async def test_all_are_closed_when_their_nursery_ends(root: Path) -> None:
+    (root / "file").write_bytes(b"x" * LONGEST)
     before = open_descriptors()
-    trio.run(note)
-    trio.run(note)
+    async with trio.open_nursery() as nursery:
+        assert noted(root, nursery, asking()).get(asking()) is not None
+        assert open_descriptors() == before + 2
+        nursery.cancel_scope.cancel()
     assert open_descriptors() == before

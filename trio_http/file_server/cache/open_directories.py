@@ -25,12 +25,16 @@ class OpenFolders:
 
     They are for tasks, from one checkpoint to the next: in between a folder may
     be closed, and its descriptor soon be that of something else.
+
+    Args:
+        directory: the directory that is served.
+        nursery: holds the folders open, and closes them when it is cancelled.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, nursery: trio.Nursery) -> None:
         self._directory = directory
-        # Each run of Trio has its own, because what one holds another might close.
-        self._open: trio.lowlevel.RunVar[dict[_Names, Folder]] = trio.lowlevel.RunVar("folders")
+        self._nursery = nursery
+        self._open: dict[_Names, Folder] = {}
 
     def get(self, names: _Names) -> Folder | None:
         """The folder to which the names lead, or None where too many others are open.
@@ -38,27 +42,21 @@ class OpenFolders:
         It is not to be closed. ``HTTPError`` as with ``Directory.open``, which
         may have to wait for a disk.
         """
-        try:
-            folders = self._open.get()
-        except LookupError:
-            folders = {}
-            self._open.set(folders)
-        folder = folders.get(names)
-        if folder is None and len(folders) < MOST:
+        folder = self._open.get(names)
+        if folder is None and len(self._open) < MOST:
             folder = self._directory.open(names)
             # A path is checked each time, because nothing holds what it leads to.
             if folder.descriptor is not None:
-                folders[names] = folder
-                # A task of nobody's, because a folder is for many requests, and
+                self._open[names] = folder
+                # Not a task of the request's, because a folder is for many requests, and
                 # none of them can wait until the others have been answered.
-                trio.lowlevel.spawn_system_task(_hold, folder, names, folders)
+                self._nursery.start_soon(self._hold, folder, names)
         return folder
 
-
-async def _hold(folder: Folder, names: _Names, folders: dict[_Names, Folder]) -> None:
-    try:
-        await trio.sleep(SECONDS)
-    finally:
-        del folders[names]
-        with suppress(OSError):  # which would end the run, and with it the whole program
-            folder.close()
+    async def _hold(self, folder: Folder, names: _Names) -> None:
+        try:
+            await trio.sleep(SECONDS)
+        finally:
+            del self._open[names]
+            with suppress(OSError):  # which would end the whole server
+                folder.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import trio
 
@@ -79,31 +78,28 @@ class Kept:
                 os.close(body.descriptor)
 
 
-@dataclass(slots=True)
-class _Known:
-    """What one run of Trio keeps; what one holds open another could close."""
-
-    recent: Recent[Kept] = field(
-        default_factory=lambda: Recent(most=MOST, weigh=lambda kept: kept.weight)
-    )
-    open: int = 0
-
-
 class Contents:
     """The responses with those short files that were asked for within the last second.
 
     Each is looked at again before it is sent, so a file that is changed,
     replaced, removed, or may not be read any more is seen at once.
+
+    Args:
+        folders: the directories that the files are in.
+        allow: the permissions of the directory that is served.
+        nursery: holds files open, and closes them when it is cancelled.
     """
 
-    def __init__(self, folders: OpenFolders, allow: Permissions) -> None:
+    def __init__(self, folders: OpenFolders, allow: Permissions, nursery: trio.Nursery) -> None:
         self._folders = folders
         self._follow = Permissions.LINKS in allow
-        self._runs: trio.lowlevel.RunVar[_Known] = trio.lowlevel.RunVar("contents")
+        self._nursery = nursery
+        self._recent: Recent[Kept] = Recent(most=MOST, weigh=lambda kept: kept.weight)
+        self._open = 0
 
     def get(self, request: Request) -> Kept | None:
         """What is known of a request that asks for nothing but a file."""
-        kept = self._known().recent.get(request.path)
+        kept = self._recent.get(request.path)
         if kept is None or not _asks_for_no_more(request):
             return None
         try:
@@ -115,14 +111,6 @@ class Contents:
         except (HTTPError, OSError):
             return None  # it is not as it was, which is for others to tell
         return kept if version_of(status) == kept.version else None
-
-    def _known(self) -> _Known:
-        try:
-            return self._runs.get()
-        except LookupError:
-            known = _Known()
-            self._runs.set(known)
-            return known
 
     def note(self, request: Request, file: Opened, response: Response) -> None:
         """Keep the response with a file that has been opened for it, if it is a short one.
@@ -140,18 +128,25 @@ class Contents:
             return
         body: bytes | FileSlice | None
         body = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
-        known = self._known()
         if body is not None and len(body) > COPIED:
-            body = _held_open(file) if known.open < MOST_OPEN else None
+            body = _held_open(file) if self._open < MOST_OPEN else None
         if body is not None:
             whole = Response(response.status, response.headers, body, response.compress)
             kept = Kept(file.place.above, file.place.name, version_of(status), whole)
-            known.recent.note(request.path, kept)
+            self._recent.note(request.path, kept)
             if isinstance(body, FileSlice):
-                known.open += 1
-                # A task of nobody's, because a file is for many requests, and
+                self._open += 1
+                # Not a task of the request's, because a file is for many requests, and
                 # none of them can wait until the others have been answered.
-                trio.lowlevel.spawn_system_task(_hold, kept, request.path, known)
+                self._nursery.start_soon(self._hold, kept, request.path)
+
+    async def _hold(self, kept: Kept, path: str) -> None:
+        try:
+            await trio.sleep(SECONDS)
+        finally:
+            self._open -= 1
+            self._recent.forget(path, kept)
+            kept.end()
 
 
 def _held_open(file: Opened) -> FileSlice | None:
@@ -161,15 +156,6 @@ def _held_open(file: Opened) -> FileSlice | None:
     except OSError:  # too many are open
         return None
     return FileSlice(descriptor, 0, file.status.st_size, at_hand=True)
-
-
-async def _hold(kept: Kept, path: str, known: _Known) -> None:
-    try:
-        await trio.sleep(SECONDS)
-    finally:
-        known.open -= 1
-        known.recent.forget(path, kept)
-        kept.end()
 
 
 def _asks_for_no_more(request: Request) -> bool:
