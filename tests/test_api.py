@@ -1,13 +1,14 @@
 """What others build on: the public names, how they are called, and what the README shows."""
 
 import ast
+import contextlib
 import hashlib
 import inspect
 import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,39 @@ async def test_readme_handlers_answer(autojump_clock: trio.testing.MockClock) ->
         while received.count(b"event: tick\n") < 3:
             received += await client.stream.receive_some()
     assert trio.current_time() == 2
+
+
+class Pool:
+    """What a database driver has, with prices that rise at each look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.is_open = False
+
+    @contextlib.asynccontextmanager
+    async def open(self, name: str) -> AsyncIterator["Pool"]:
+        assert name.startswith("postgresql:")
+        self.is_open = True
+        yield self
+        self.is_open = False
+
+    async def fetch(self, query: str) -> list[tuple[str, int]]:
+        assert query.startswith("SELECT name, price ")
+        self.looks += 1
+        return [("tea", self.looks)]
+
+
+async def test_readme_app_has_a_pool_and_a_refresher(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    names, pool = defined_by("open_pool"), Pool()
+    names["open_pool"] = pool.open
+    async with open_client(names["shop"]()) as client:
+        assert pool.is_open
+        assert (await client.get("/prices/tea")).body == b"1"
+        await trio.sleep(61)
+        assert (await client.get("/prices/tea")).body == b"2"
+    assert not pool.is_open
 
 
 async def test_readme_app_hints_and_sums_up() -> None:

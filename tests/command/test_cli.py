@@ -402,6 +402,29 @@ def app_for(*arguments: str) -> App:
 # Serving, within this process
 
 
+FAILING = """
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def app():
+    raise RuntimeError("no database")
+    yield
+"""
+
+
+def test_app_that_cannot_start_is_a_failure_with_a_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_start.py").write_text(FAILING)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    assert main(["app", "failing_start:app", "--bind", "127.0.0.1:0"]) == 1
+    said = capsys.readouterr().err
+    assert "[SERVER FAILED] RuntimeError: no database" in said
+    assert "failing_start.py" in said
+    assert "SERVER STOPPED" not in said
+
+
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Client]:
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:

@@ -76,6 +76,62 @@ async def test_app_answers_whatever_kind_it_is_of(folder: Path, source: str, nam
         assert (answer.status, answer.body) == (200, b"hello")
 
 
+LIFETIME = """
+from contextlib import asynccontextmanager
+from trio_http import Response, Router
+
+@asynccontextmanager
+async def make():
+    app = Router()
+
+    @app.get("/")
+    async def handler(request):
+        return Response.text("hello")
+
+    yield app
+
+made = make()
+
+class Prepared:
+    async def __aenter__(self):
+        return made
+
+    async def __aexit__(self, *error):
+        pass
+
+prepared = Prepared()
+
+class Greeter:
+    text = "nothing"
+
+    async def __aenter__(self):
+        self.text = "hello"
+        return self
+
+    async def __aexit__(self, *error):
+        pass
+
+    async def __call__(self, request):
+        return Response.text(self.text)
+
+greeter = Greeter()
+"""
+
+
+@pytest.mark.parametrize("name", ["make", "made", "prepared", "greeter"])
+async def test_app_may_have_a_lifetime(folder: Path, name: str) -> None:
+    (folder / "module.py").write_text(LIFETIME)
+    async with open_client(load_app(f"module:{name}")) as client:
+        assert (await client.get("/")).body == b"hello"
+
+
+async def test_function_makes_a_lifetime_for_each_server(folder: Path) -> None:
+    (folder / "module.py").write_text(LIFETIME)
+    for _ in range(2):
+        async with open_client(load_app("module:make")) as client:
+            assert (await client.get("/")).body == b"hello"
+
+
 async def test_app_may_be_in_a_module_of_a_package(folder: Path) -> None:
     (folder / "package").mkdir()
     (folder / "package/module.py").write_text(
@@ -114,6 +170,22 @@ async def test_current_folder_is_searched_first(
         ("def app(request): pass", "module:app", "neither a Router nor an async function"),
         ("async def app(): pass", "module:app", "one argument"),
         ("async def app(a, b): pass", "module:app", "one argument"),
+        ("async def app(): yield", "module:app", "neither a Router nor an async function"),
+        ("class app:\n async def __aenter__(self): pass", "module:app", "neither a Router nor"),
+        (
+            (
+                "from contextlib import asynccontextmanager as lasting\n"
+                "@lasting\n"
+                "async def app(a): yield"
+            ),
+            "module:app",
+            "is to be called without arguments",
+        ),
+        (
+            "from functools import wraps\nasync def made(): yield\n@wraps(made)\ndef app(): pass",
+            "module:app",
+            "neither a Router nor",
+        ),
     ],
 )
 def test_what_is_no_app_is_refused_with_its_reason(

@@ -14,6 +14,7 @@ import trio.testing
 
 from trio_http.command.running import run, work
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.semantics.messages import Response
@@ -39,6 +40,7 @@ class Output(io.StringIO):
     def __init__(self) -> None:
         super().__init__()
         self.started = trio.Event()
+        self.status: int | None = None
 
     def write(self, text: str) -> int:
         if "[SERVER STARTED]" in text:
@@ -56,7 +58,7 @@ class Output(io.StringIO):
 
 @asynccontextmanager
 async def running(
-    app: App,
+    app: Servable,
     bind: str = "127.0.0.1:0",
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Output]:
@@ -64,7 +66,11 @@ async def running(
     output = Output()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run, app, bind.split(), limits, Log(output, Level.INFO))
+
+            async def run_to_its_end() -> None:
+                output.status = await run(app, bind.split(), limits, Log(output, Level.INFO))
+
+            nursery.start_soon(run_to_its_end)
             yield output
 
 
@@ -170,12 +176,103 @@ async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signa
     assert output.lines[-1].endswith("[SERVER STOPPED]")
 
 
+# The app's lifetime
+
+
+class Lifetime:
+    """A frame around an app, which can be held up and made to fail."""
+
+    def __init__(self) -> None:
+        self.entered = trio.Event()
+        self.may_begin = trio.Event()
+        self.fails = trio.Event()
+        self.is_over = False
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[App]:
+        self.entered.set()
+        try:
+            await self.may_begin.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._fail)
+                yield hello
+                nursery.cancel_scope.cancel()
+        finally:
+            self.is_over = True
+
+    async def _fail(self) -> None:
+        await self.fails.wait()
+        raise RuntimeError("the pool is \x1b[31mempty")
+
+
+async def test_lifetime_is_around_the_server() -> None:
+    lifetime = Lifetime()
+    async with running(lifetime()) as output:
+        await lifetime.entered.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not output.started.is_set()
+        lifetime.may_begin.set()
+        async with connected(await output.port()) as client:
+            assert (await client.get("/", {"Connection": "close"})).status == 200
+        signal.raise_signal(signal.SIGTERM)
+    assert output.status == 0
+    assert lifetime.is_over
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signal_ends_a_start_at_once(number: signal.Signals) -> None:
+    lifetime = Lifetime()
+    async with running(lifetime()) as output:
+        await lifetime.entered.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(number)
+    assert output.status == 0
+    assert lifetime.is_over
+    said = [line.partition("[")[2] for line in output.lines]
+    assert said == [f"SERVER STOPPING] {number.name}", "SERVER STOPPED]"]
+
+
+async def test_failure_of_the_lifetime_is_logged_and_ends_the_server() -> None:
+    lifetime = Lifetime()
+    lifetime.may_begin.set()
+    async with running(lifetime()) as output:
+        await output.started.wait()
+        lifetime.fails.set()
+    assert output.status == 1
+    assert lifetime.is_over
+    (failed,) = [number for number, line in enumerate(output.lines) if " ERROR " in line]
+    assert output.lines[failed].endswith("[SERVER FAILED] RuntimeError: the pool is \\x1b[31mempty")
+    trace = output.lines[failed + 1 :]
+    assert trace[0] == "  Traceback (most recent call last):"  # of that error, not of a group
+    assert trace[-1] == "  RuntimeError: the pool is \\x1b[31mempty"
+
+
+async def test_start_that_takes_too_long_is_logged_and_ends_the_server(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    output, lifetime = Output(), Lifetime()
+    assert await run(lifetime(), ["127.0.0.1:0"], Limits(), Log(output, Level.INFO)) == 1
+    assert trio.current_time() == Timeouts().start
+    assert "[SERVER FAILED] TooSlowError: the app did not start within 60 s" in output.lines[0]
+    assert "SERVER STARTED" not in output.getvalue()
+
+
 # As a worker
 
 
 @asynccontextmanager
-async def working(app: App) -> AsyncIterator[tuple[Channel, int]]:
-    """Be a worker; leaving waits until it has ended."""
+async def working(app: Servable) -> AsyncIterator[tuple[Channel, int]]:
+    """Be a worker that has begun to listen; leaving waits until it has ended."""
+    async with starting_to_work(app, []) as (parent, port):
+        assert await parent.hear() == READY
+        yield parent, port
+
+
+@asynccontextmanager
+async def starting_to_work(
+    app: Servable, statuses: list[int]
+) -> AsyncIterator[tuple[Channel, int]]:
+    """Be a worker; leaving waits until it has ended, with a status."""
     (listener,) = await open_listeners("127.0.0.1:0")
     port = listener.socket.getsockname()[1]
     ours, theirs = Channel.pair()
@@ -185,9 +282,13 @@ async def working(app: App) -> AsyncIterator[tuple[Channel, int]]:
         pass
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(work, app, Limits(), Log(io.StringIO(), Level.INFO), descriptors)
+
+            async def work_to_its_end() -> None:
+                log = Log(io.StringIO(), Level.INFO)
+                statuses.append(await work(app, Limits(), log, descriptors))
+
+            nursery.start_soon(work_to_its_end)
             with ours:
-                assert await ours.hear() == READY
                 yield ours, port
 
 
@@ -260,3 +361,40 @@ async def test_worker_that_retires_waits_for_requests_for_a_while(
         assert (await client.get("/")).headers["Connection"] == "close"
         assert await idle.rest() == b""
         assert trio.current_time() == REMAIN
+
+
+@pytest.mark.parametrize("word", [DRAIN, STOP, None])
+async def test_worker_that_has_not_started_ends_when_its_parent_says_so(
+    word: bytes | None,
+) -> None:
+    lifetime, statuses = Lifetime(), list[int]()
+    async with starting_to_work(lifetime(), statuses) as (parent, _):
+        await lifetime.entered.wait()
+        if word is not None:
+            parent.tell(word)
+            assert await parent.hear() == b""
+    assert statuses == [0]
+    assert lifetime.is_over
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_worker_that_has_not_started_ends_by_a_signal(number: signal.Signals) -> None:
+    lifetime, statuses = Lifetime(), list[int]()
+    async with starting_to_work(lifetime(), statuses) as (parent, _):
+        await lifetime.entered.wait()
+        signal.raise_signal(signal.SIGHUP)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not lifetime.is_over
+        signal.raise_signal(number)
+        assert await parent.hear() == b""
+    assert statuses == [0]
+
+
+async def test_worker_whose_lifetime_fails_ends_with_a_failure() -> None:
+    lifetime, statuses = Lifetime(), list[int]()
+    async with starting_to_work(lifetime(), statuses) as (parent, _):
+        lifetime.may_begin.set()
+        assert await parent.hear() == READY
+        lifetime.fails.set()
+        assert await parent.hear() == b""
+    assert statuses == [1]

@@ -24,6 +24,7 @@ from trio_http.observe.access_log import (
     Level,
     Log,
     level_of,
+    line_of_failure,
     line_of_loss,
     line_of_worker,
     log_to,
@@ -197,6 +198,15 @@ def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
 )
 def test_what_happens_to_workers_reads(event: WorkerEvent, level: Level, text: str) -> None:
     assert line_of_worker(event) == (level, text)
+
+
+def test_failure_of_the_server_is_told_in_one_line_and_a_traceback() -> None:
+    level, text = line_of_failure(failure("the pool\x1b[31m\nis empty").error)
+    line, *trace = text.split("\n")
+    assert level == Level.ERROR
+    assert line == r"[SERVER FAILED] RuntimeError: the pool\x1b[31m\nis empty"
+    assert trace[0] == "  Traceback (most recent call last):"
+    assert all(each.startswith("  ") and each.isprintable() for each in trace)
 
 
 # The log

@@ -24,7 +24,7 @@ from trio_http.file_server.root import NOTHING_MORE, Permissions
 from trio_http.http1.exchange import App
 from trio_http.observe.access_log import Level, Log, line_of_loss
 from trio_http.observe.log_writer import Spool
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.limits import Limits, Timeouts
 
 DEFAULT_BIND = "localhost:4221"
 
@@ -89,12 +89,10 @@ def _run(arguments: Sequence[str] | None, errors: Spool) -> int:
     limits = Limits(connections=options.connections, date=options.date, plain=options.plain)
     worker = os.environ.pop(WORKER, None)  # it is for us, not for what an app may start
     if worker is not None:
-        trio.run(work, options.app_of(options), limits, log, worker)
-    elif options.workers and CAN_HAVE_WORKERS:
+        return trio.run(work, options.app_of(options), limits, log, worker)
+    if options.workers and CAN_HAVE_WORKERS:
         return trio.run(supervise, _this_command(arguments), binds, options.workers, limits, log)
-    else:
-        trio.run(run, options.app_of(options), binds, limits, log)
-    return 0
+    return trio.run(run, options.app_of(options), binds, limits, log)
 
 
 def _this_command(arguments: Sequence[str] | None) -> list[str]:
@@ -280,7 +278,10 @@ def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:
         allow_abbrev=False,
         help="serve a Router, a handler or an App of your own",
         description="Serve what a module of yours defines: a Router, a handler "
-        "(async, from Request to Response) or an App (async, given an Exchange).",
+        "(async, from Request to Response), an App (async, given an Exchange), or an async "
+        "context manager that yields a Router or an App, or a function that makes one "
+        "(@asynccontextmanager). A context manager is entered by each process, within "
+        f"{Timeouts().start} seconds, before the first connection, and left after the last.",
     )
     command.add_argument(
         "name",

@@ -6,19 +6,20 @@ import importlib
 import os
 import sys
 import traceback
-from inspect import iscoroutinefunction, signature
+from contextlib import AbstractAsyncContextManager
+from inspect import isasyncgenfunction, iscoroutinefunction, signature, unwrap
 from typing import Any
 
 from trio_http.http1.exchange import App
-from trio_http.http1.lifetime import answering
+from trio_http.http1.lifetime import Servable, answering
 
 
 class WrongUseError(Exception):
     """The command cannot do what it was asked to; the text says why, in one line."""
 
 
-def load_app(name: str) -> App:
-    """The App that ``MODULE:NAME`` stands for, a handler being made one."""
+def load_app(name: str) -> Servable:
+    """Return the App that ``MODULE:NAME`` stands for, or the lifetime that yields one."""
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise WrongUseError(f"not MODULE:NAME: {name}")
@@ -42,11 +43,16 @@ def _place_of(error: BaseException) -> str:
     return ""
 
 
-def app_from(found: Any, name: str) -> App:
-    """An App as it is; a handler, told by what its one parameter is, made into one."""
+def app_from(found: Any, name: str) -> Servable:
+    """Return an App or a lifetime as it is, or the App that answers by a handler.
+
+    A handler is told by what its one parameter is.
+    """
+    if isasyncgenfunction(unwrap(found)) and not isasyncgenfunction(found):
+        return _made_by(found, name)
     # Of a class it is not the instances' __call__ that counts, but its own.
     if not (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__)):
-        raise WrongUseError(f"{name} is neither a Router nor an async function")
+        return _lifetime_from(found, name)
     called = signature(found)
     try:
         called.bind(None)
@@ -56,3 +62,19 @@ def app_from(found: Any, name: str) -> App:
     is_app = "Exchange" in str(parameter.annotation) or parameter.name == "exchange"
     app: App = found if is_app else answering(found)
     return app
+
+
+def _made_by(function: Any, name: str) -> Servable:
+    """Return the lifetime that a function makes, if it is one with ``asynccontextmanager``."""
+    try:
+        signature(function).bind()
+    except TypeError as error:
+        raise WrongUseError(f"{name} is to be called without arguments: {error}") from error
+    return _lifetime_from(function(), name)
+
+
+def _lifetime_from(found: Any, name: str) -> Servable:
+    if not isinstance(found, AbstractAsyncContextManager):
+        raise WrongUseError(f"{name} is neither a Router nor an async function or context manager")
+    lifetime: Servable = found
+    return lifetime

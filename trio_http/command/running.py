@@ -9,14 +9,14 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 
 import trio
 
 from trio_http.command.loading import WrongUseError
-from trio_http.http1.exchange import App
-from trio_http.observe.access_log import Level, Log, line_of_worker, log_to
+from trio_http.http1.lifetime import Servable, unwrapping
+from trio_http.observe.access_log import Level, Log, line_of_failure, line_of_worker, log_to
 from trio_http.semantics.limits import Limits, Timeouts
 from trio_http.serving import channel
 from trio_http.serving.channel import READY, Channel
@@ -29,10 +29,12 @@ from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Wo
 WORKER = "TRIO_HTTP_WORKER"
 
 
-async def run(app: App, binds: Sequence[str], limits: Limits, log: Log) -> None:
+async def run(app: Servable, binds: Sequence[str], limits: Limits, log: Log) -> int:
     """Serve until told to end by SIGINT or SIGTERM: once to drain, twice to stop at once.
 
-    ``WrongUseError`` says where we cannot listen.
+    Returns the exit status: 1 where serving has failed, as the log tells. While the app's
+    lifetime has not begun, a signal stops it at once. ``WrongUseError`` says where we
+    cannot listen.
     """
     fitting = fit_to_descriptors(limits)
     with _naming_wrong_use():
@@ -42,11 +44,19 @@ async def run(app: App, binds: Sequence[str], limits: Limits, log: Log) -> None:
         log.gathering(),
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
     ):
-        async with _serving(start) as (server, nursery):
+
+        def begin(server: Server, nursery: trio.Nursery) -> None:
             log.write(Level.INFO, _started(binds, server.addresses))
             _tell_of_fewer(limits, fitting, log)
             nursery.start_soon(_obey, signals, server, nursery.cancel_scope, log)
-    log.write(Level.INFO, "[SERVER STOPPED]")
+
+        async def hear_signal() -> None:
+            log.write(Level.INFO, f"[SERVER STOPPING] {_name_of(await anext(signals))}")
+
+        status = await _serve(start, [hear_signal], begin, log)
+    if status == 0:
+        log.write(Level.INFO, "[SERVER STOPPED]")
+    return status
 
 
 @contextmanager
@@ -59,11 +69,34 @@ def _naming_wrong_use() -> Iterator[None]:
         raise WrongUseError(str(error)) from error
 
 
-@asynccontextmanager
-async def _serving(
+async def _serve(
     start: Callable[..., Awaitable[None]],
-) -> AsyncIterator[tuple[Server, trio.Nursery]]:
-    """Run a server, and give a nursery whose tasks end with it; leaving waits for that."""
+    ends: Sequence[Callable[[], Awaitable[object]]],
+    begin: Callable[[Server, trio.Nursery], None],
+    log: Log,
+) -> int:
+    """Run a server; return 0 when it has ended, or 1 if it has failed.
+
+    Args:
+        start: ``serve`` with its arguments.
+        ends: what is waited for until the server has started: any of it ends the start.
+        begin: called when the server has started, with a nursery whose tasks end with it.
+        log: told of a failure, with its traceback.
+    """
+    try:
+        with unwrapping():
+            await _serve_between(start, ends, begin)
+    except Exception as error:  # noqa: BLE001 - the user's own frame may raise anything
+        log.write(*line_of_failure(error))
+        return 1
+    return 0
+
+
+async def _serve_between(
+    start: Callable[..., Awaitable[None]],
+    ends: Sequence[Callable[[], Awaitable[object]]],
+    begin: Callable[[Server, trio.Nursery], None],
+) -> None:
     # One task waits for signals while another serves: the server's end is the
     # end of both.
     async with trio.open_nursery() as nursery:
@@ -72,7 +105,17 @@ async def _serving(
             await start(task_status=task_status)
             nursery.cancel_scope.cancel()
 
-        yield await nursery.start(serve_until_done), nursery
+        async def end_after(wait: Callable[[], Awaitable[object]]) -> None:
+            await wait()
+            nursery.cancel_scope.cancel()
+
+        # An app may take its time to start, and there is nothing to drain meanwhile.
+        async with trio.open_nursery() as starting:
+            for wait in ends:
+                starting.start_soon(end_after, wait)
+            server = await nursery.start(serve_until_done)
+            starting.cancel_scope.cancel()
+        begin(server, nursery)
 
 
 def _started(binds: Sequence[str], addresses: Sequence[str]) -> str:
@@ -93,7 +136,11 @@ def _tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
 
 
 def _stopping(number: int) -> str:
-    return f"[SERVER STOPPING] {signal.Signals(number).name}; once more stops at once"
+    return f"[SERVER STOPPING] {_name_of(number)}; once more stops at once"
+
+
+def _name_of(number: int) -> str:
+    return signal.Signals(number).name
 
 
 async def _obey(
@@ -195,8 +242,11 @@ async def _lead(
                 workers.drain()
 
 
-async def work(app: App, limits: Limits, log: Log, descriptors: str) -> None:
-    """Serve as a worker: on sockets that are there already, as long as the parent wants it."""
+async def work(app: Servable, limits: Limits, log: Log, descriptors: str) -> int:
+    """Serve as a worker: on sockets that are there already, as long as the parent wants it.
+
+    Returns the exit status, as ``run`` does.
+    """
     to_parent, *listening = map(int, descriptors.split(","))
     fitting = fit_to_descriptors(limits)  # of which the parent has told
     start = partial(serve, app, take_over(listening), limits=fitting, report=log_to(log))
@@ -205,16 +255,25 @@ async def work(app: App, limits: Limits, log: Log, descriptors: str) -> None:
         Channel.take_over(to_parent) as parent,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
-        async with _serving(start) as (server, nursery):
+
+        def begin(server: Server, nursery: trio.Nursery) -> None:
             nursery.start_soon(_drain_when_signalled, signals, server)
             nursery.start_soon(_follow, parent, server, nursery)
             parent.tell(READY)
 
+        # Where there is no server yet, all that the parent can say means the end.
+        return await _serve(start, [partial(_hear_end, signals), parent.hear], begin, log)
+
+
+async def _hear_end(signals: AsyncIterator[int]) -> None:
+    while await anext(signals) == signal.SIGHUP:
+        pass
+
 
 async def _drain_when_signalled(signals: AsyncIterator[int], server: Server) -> None:
-    async for number in signals:
-        if number != signal.SIGHUP:
-            server.shutdown()
+    while True:
+        await _hear_end(signals)
+        server.shutdown()
 
 
 async def _follow(parent: Channel, server: Server, nursery: trio.Nursery) -> None:

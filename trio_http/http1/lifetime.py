@@ -53,7 +53,7 @@ async def entered(servable: Servable, timeouts: Timeouts) -> AsyncIterator[App]:
     # Around the whole lifetime: a scope around the start alone would end within a nursery
     # that the start has opened. Without a deadline it does nothing.
     starting = trio.CancelScope(deadline=trio.current_time() + timeouts.start)
-    with _unwrapping(), starting:
+    with unwrapping(), starting:
         async with lifetime_of(servable) as app:
             if starting.cancel_called:
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -216,7 +216,7 @@ class Entries(Generic[Entered]):
 
 
 @contextmanager
-def _unwrapping() -> Iterator[None]:
+def unwrapping() -> Iterator[None]:
     """Raise the only exception of a group instead of the group, with its own cause."""
     try:
         yield

@@ -192,6 +192,12 @@ def _trace_of(error: BaseException) -> str:
     return "\n".join(f"  {escaped(line)}" for line in trace.rstrip().split("\n"))
 
 
+def line_of_failure(error: BaseException) -> tuple[Level, str]:
+    """Return how it reads that serving itself has failed, and how much that matters."""
+    reason = escaped(f"{type(error).__name__}: {error}")
+    return Level.ERROR, f"[SERVER FAILED] {reason}\n{_trace_of(error)}"
+
+
 def line_of_worker(event: WorkerEvent) -> tuple[Level, str]:
     """How what happens to a worker reads, and how much it matters."""
     match event:
