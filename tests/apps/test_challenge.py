@@ -141,6 +141,19 @@ async def test_07_return_a_file(tmp_path: Path, data: bytes) -> None:
     assert answer.headers["Content-Length"] == str(len(data))
 
 
+async def test_07_files_are_held_open_while_the_app_is_served(tmp_path: Path) -> None:
+    def open_descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    (tmp_path / "name").write_bytes(b"data")
+    app, before = challenge(tmp_path), open_descriptors()
+    async with open_client(app) as client:
+        for _ in range(3):
+            assert (await client.get("/files/name")).body == b"data"
+        assert open_descriptors() == before + 1  # with the directory
+    assert open_descriptors() == before
+
+
 async def test_07_return_a_file_of_any_type_as_bytes(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_bytes(b"<p>")
     answer = await get("/files/page.html", directory=tmp_path)

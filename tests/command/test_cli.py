@@ -810,6 +810,39 @@ async def test_connections_are_no_more_than_there_are_descriptors_for(
         assert "Too many open files" not in program.errors
 
 
+LASTING = """
+import os
+from contextlib import asynccontextmanager
+from trio_http import Router
+
+@asynccontextmanager
+async def app():
+    open(f"begun-{os.getpid()}", "w").close()
+    yield Router()
+    open(f"over-{os.getpid()}", "w").close()
+"""
+
+
+def pids_named(folder: Path, word: str) -> set[str]:
+    return {path.name.partition("-")[2] for path in folder.glob(f"{word}-*")}
+
+
+@pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system cannot have workers")
+async def test_each_worker_has_the_lifetime_of_the_app(folder: Path) -> None:
+    (folder / "module.py").write_text(LASTING)
+    async with started("app", "module:app", "--workers", "2") as program:
+        for number in (1, 2):
+            line = await program.says(f"[WORKER {number}] ")
+            pid = re.search(r"pid (\d+) is listening", line)
+            assert pid is not None
+            assert pid[1] in pids_named(folder, "begun")
+        assert not pids_named(folder, "over")
+        program.process.terminate()
+        await program.says("[SERVER STOPPED]")
+    assert len(pids_named(folder, "begun")) == 2
+    assert pids_named(folder, "begun") == pids_named(folder, "over")
+
+
 def test_what_nobody_reads_any_more_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as errors:
