@@ -116,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         "--log-level",
         choices=[level.name.lower() for level in Level],
         default="info",
-        help="how much is logged: info tells of every connection and request, "
-        "warning only of what is out of order (default: info)",
+        help="log level: info logs every connection and request, warning only responses "
+        "that were cut off, error only failures (default: info)",
     )
     common.add_argument(
         "--workers",
@@ -139,13 +139,13 @@ def _parser() -> argparse.ArgumentParser:
         "--date",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="whether answers carry the field Date (default: they do)",
+        help="send a Date header (default: yes)",
     )
     common.add_argument(
         "--plain",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="whether plain requests take the short way past h11 (default: they do)",
+        help="handle plain requests without h11, which is faster (default: yes)",
     )
     parser = _Parser(
         prog="trio-http",
