@@ -179,14 +179,6 @@ def as_somebody() -> Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.fixture
-def public() -> Iterator[Path]:
-    """An empty folder that everybody can reach."""
-    with TemporaryDirectory() as name:
-        Path(name).chmod(0o777)
-        yield Path(name)
-
-
 # What is stored
 
 
