@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from support import CHECKOUT
 
 import trio_http
 from trio_http import (
@@ -43,7 +44,7 @@ from trio_http import (
 from trio_http.testing import Client, open_client
 
 MODULE = ast.parse(Path(trio_http.__file__).read_text())
-README = Path(__file__).parents[1] / "README.md"
+README = CHECKOUT / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
@@ -140,7 +141,7 @@ def test_what_is_not_asked_for_is_not_loaded(program: str, loaded: list[str]) ->
     program = f"{program}; import sys; print(*sorted({{'h11', 'trio'}} & set(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(trio_http.__file__).parents[1],
+        cwd=CHECKOUT,
         capture_output=True,
         text=True,
         timeout=30,

@@ -23,8 +23,7 @@ from benchmarks.report import Summary, document, number, ratio, table
 from benchmarks.run import Result
 from hypothesis import given
 from hypothesis import strategies as st
-
-CHECKOUT = Path(__file__).parents[1]
+from support import CHECKOUT
 
 CLOSE = next(case for case in CASES if isinstance(case, Load) and case.name == "close")
 

@@ -18,8 +18,7 @@ from typing import Any, Self
 
 import pytest
 from costs import CASES, COUNTED, PLAIN, TARGETS, answer_to
-
-ROOT = Path(__file__).parent.parent
+from support import CHECKOUT
 
 # To be refused costs a little more than to be answered.
 AT_MOST = 1.6
@@ -97,8 +96,8 @@ def test_no_field_takes_more_of_the_processor_than_an_unknown_one(tmp_path: Path
             *(sys.executable, "tests/costs.py", prefix),
         ],
         check=True,
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},  # and no coverage
+        cwd=CHECKOUT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)},  # and no coverage
     )
     # The first of them is what came before the first request.
     counts = [counted(tmp_path / f"counts.{2 + number}") for number in range(2 * len(COUNTED))]

@@ -11,11 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT, environment
 
 import trio_http
 from trio_http.__main__ import main
-
-CHECKOUT = Path(trio_http.__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ def test_package_run_as_a_module_is_the_command(
 ) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "trio_http", argument],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -59,7 +58,7 @@ def test_streams_that_are_closed_or_full_are_no_traceback(
     command = [sys.executable, "-m", "trio_http", *arguments.split()]
     ended = subprocess.run(
         ["sh", "-c", f'exec "$@" {redirection}', "sh", *command],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -137,7 +136,7 @@ def loading(
         subprocess.Popen(
             [*before, *command, *options],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -204,7 +203,7 @@ def test_signal_that_comes_before_the_server_listens_is_not_lost(number: signal.
     )
     ended = subprocess.run(
         [sys.executable, "-c", source],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env=environment(),
         capture_output=True,
         timeout=30,
         check=False,

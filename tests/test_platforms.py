@@ -4,16 +4,12 @@ What only some systems have is taken from an interpreter before the package is l
 That is no other system, but shows what is used without having been asked for.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-import trio_http
-
-CHECKOUT = Path(trio_http.__file__).parents[1]
+from support import environment
 
 # What Windows has not got, and what macOS has not got.
 WINDOWS = {
@@ -87,7 +83,7 @@ def test_files_are_served_where_there_is_less(
     ended = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM.replace("{LACKS}", repr(lacks)), platform],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,

@@ -25,13 +25,11 @@ from typing import TypeAlias
 
 import httpx
 import pytest
+from support import CHECKOUT, PATIENCE
 
 from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX
 
-CHECKOUT = Path(__file__).parents[1]
-
 # Seconds within which everything here happens, however slow the machine.
-PATIENCE = 30
 
 # Gzip's own magic number (RFC 1952 2.3.1), zeros, bytes that are no text.
 CONTENT = b"\x1f\x8b\0\0" + bytes(range(256)) * 8 + b"\r\n\r\n\0"

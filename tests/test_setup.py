@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-CHECKOUT = Path(__file__).parent.parent
+from support import CHECKOUT
 
 # What the scripts call, and what our stand-ins call (the last two).
 TOOLS = (

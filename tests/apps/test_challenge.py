@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from support import open_descriptors
 
 from trio_http.apps.challenge import challenge
 from trio_http.apps.routing import Router
@@ -142,9 +143,6 @@ async def test_07_return_a_file(tmp_path: Path, data: bytes) -> None:
 
 
 async def test_07_files_are_held_open_while_the_app_is_served(tmp_path: Path) -> None:
-    def open_descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     (tmp_path / "name").write_bytes(b"data")
     app, before = challenge(tmp_path), open_descriptors()
     async with open_client(app) as client:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from inspect import iscoroutinefunction
 
 import pytest
+from support import NO_BODY
 
 from trio_http.apps.cross_site import (
     KNOWN,
@@ -15,7 +16,7 @@ from trio_http.apps.cross_site import (
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable, answering
 from trio_http.semantics.errors import METHODS, HTTPError
-from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Request, Response
 from trio_http.semantics.origins import LONGEST
 from trio_http.testing import open_client
@@ -173,17 +174,7 @@ async def test_pages_of_other_sites_change_nothing_by_any_method(
 
 
 def request_of(scheme: str, *fields: tuple[str, str]) -> Request:
-    return Request("PUT", "/", "1.1", Headers(fields), NoBody(), "local", scheme)
-
-
-class NoBody:
-    trailers = NO_FIELDS
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
+    return Request("PUT", "/", "1.1", Headers(fields), NO_BODY, "local", scheme)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

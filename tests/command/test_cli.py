@@ -2,7 +2,6 @@
 
 import ctypes
 import gzip
-import inspect
 import io
 import os
 import re
@@ -10,14 +9,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    closing,
+    contextmanager,
+)
 from json import loads
 from pathlib import Path
 
 import pytest
+import support
 import trio
+from support import Program, connected
 
 from trio_http import __version__
 from trio_http.command import cli, running
@@ -30,7 +35,6 @@ from trio_http.serving.listeners import open_listeners
 from trio_http.testing import Client, ReceivedResponse, open_client
 
 # Seconds within which everything here happens, however slow the machine.
-PATIENCE = 30
 
 DEFAULT_BIND = cli.DEFAULT_BIND
 NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737): no machine has it
@@ -425,12 +429,6 @@ def test_app_that_cannot_start_is_a_failure_with_a_traceback(
     assert "SERVER STOPPED" not in said
 
 
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Client]:
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        yield Client(stream)
-
-
 def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[ReceivedResponse]:
     """The answers of a command that is asked once and then told to end."""
     answers = []
@@ -474,52 +472,12 @@ def test_options_are_heard(
 # The program itself
 
 
-class Program:
-    """A started program, and what it has written to its standard error."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self.process = process
-        self.errors = ""
-        self._grown = trio.Event()
-
-    async def read(self) -> None:
-        assert self.process.stderr
-        async for data in self.process.stderr:
-            self.errors += data.decode()
-            self._grown.set()
-            self._grown = trio.Event()
-
-    async def says(self, text: str) -> str:
-        """The line that has this text, as soon as there is one."""
-        while not (found := re.search(f".*{re.escape(text)}.*\n", self.errors)):
-            await self._grown.wait()
-        return found[0].rstrip()
-
-    async def port(self) -> int:
-        return int((await self.says("[SERVER STARTED]")).rpartition(":")[2])
-
-
-@asynccontextmanager
-async def started(
+def started(
     *arguments: str, before: Sequence[str] = (), stderr: int = subprocess.PIPE
-) -> AsyncIterator[Program]:
-    """Start the program on a free port of 127.0.0.1; leaving ends it."""
-    checkout = str(Path(inspect.getfile(cli)).parents[1])
+) -> AbstractAsyncContextManager[Program]:
+    """Start the command on a free port of 127.0.0.1; leaving the block ends it."""
     command = [*before, sys.executable, "-m", "trio_http", *arguments, "--bind", "127.0.0.1:0"]
-    start = partial(
-        trio.run_process,
-        command,
-        env={**os.environ, "PYTHONPATH": checkout},
-        stderr=stderr,
-        check=False,
-    )
-    with trio.fail_after(PATIENCE):
-        async with trio.open_nursery() as nursery:
-            program = Program(await nursery.start(start))
-            if stderr == subprocess.PIPE:
-                nursery.start_soon(program.read)
-            yield program
-            nursery.cancel_scope.cancel()
+    return support.started(command, stderr=stderr)
 
 
 async def begin_upload(client: Client) -> None:
@@ -541,7 +499,7 @@ async def test_program_drains_when_it_is_told_to_end(folder: Path, number: signa
     ):
         await begin_upload(client)
         program.process.send_signal(number)
-        await program.says(f"[SERVER STOPPING] {number.name}")
+        await program.line_with(f"[SERVER STOPPING] {number.name}")
         assert await idle.rest() == b""
         await idle.stream.aclose()
         await client.send(b"0123456789")
@@ -560,7 +518,7 @@ async def test_program_stops_at_once_when_it_is_told_twice(folder: Path) -> None
     ):
         await begin_upload(client)
         program.process.send_signal(signal.SIGINT)
-        await program.says("[SERVER STOPPING]")
+        await program.line_with("[SERVER STOPPING]")
         program.process.send_signal(signal.SIGINT)
         with trio.fail_after(Timeouts().grace / 2):
             assert await program.process.wait() == 0
@@ -610,7 +568,7 @@ async def test_program_ends_though_a_thread_hangs(folder: Path) -> None:
             assert (await another.get("/other", [LOCALHOST])).body == b"other"
             assert (await another.request("PUT", "/new", [LOCALHOST], b"x")).status == 201
             program.process.send_signal(signal.SIGTERM)
-            await program.says("[SERVER STOPPING]")
+            await program.line_with("[SERVER STOPPING]")
             program.process.send_signal(signal.SIGTERM)
             with trio.fail_after(Timeouts().grace / 2):
                 assert await program.process.wait() == 0
@@ -763,7 +721,7 @@ async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None
 async def test_wrong_use_of_the_program_is_one_line_and_status_2() -> None:
     async with started("challenge", "--directory", "nowhere") as program:
         assert await program.process.wait() == 2
-        await program.says("nowhere: No such file or directory")
+        await program.line_with("nowhere: No such file or directory")
         assert program.errors.count("\n") == 1
 
 
@@ -780,7 +738,7 @@ async def test_connections_can_be_limited(folder: Path) -> None:
         await first.stream.aclose()
         assert (await second.answer()).status == 200
         program.process.terminate()
-        await program.says("[SERVER STOPPED]")
+        await program.line_with("[SERVER STOPPED]")
         told = re.findall(r"\[(CONN|DISC|REC)", program.errors)
         assert told[:4] == ["CONN", "REC", "DISC", "CONN"]
 
@@ -800,7 +758,7 @@ async def test_connections_are_no_more_than_there_are_descriptors_for(
             client = await stack.enter_async_context(connected(port))
             assert (await client.get("/", {"Host": "localhost"})).status == 200
         program.process.terminate()
-        await program.says("[SERVER STOPPED]")
+        await program.line_with("[SERVER STOPPED]")
         (line,) = re.findall(r".*\[CONNECTIONS LIMITED\].*", program.errors)
         assert line.endswith(
             "to 60 of 1000, because a process may open no more than 200 files (ulimit -Hn)"
@@ -832,13 +790,13 @@ async def test_each_worker_has_the_lifetime_of_the_app(folder: Path) -> None:
     (folder / "module.py").write_text(LASTING)
     async with started("app", "module:app", "--workers", "2") as program:
         for number in (1, 2):
-            line = await program.says(f"[WORKER {number}] ")
+            line = await program.line_with(f"[WORKER {number}] ")
             pid = re.search(r"pid (\d+) is listening", line)
             assert pid is not None
             assert pid[1] in pids_named(folder, "begun")
         assert not pids_named(folder, "over")
         program.process.terminate()
-        await program.says("[SERVER STOPPED]")
+        await program.line_with("[SERVER STOPPED]")
     assert len(pids_named(folder, "begun")) == 2
     assert pids_named(folder, "begun") == pids_named(folder, "over")
 

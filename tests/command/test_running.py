@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import trio
 import trio.testing
+from support import PATIENCE, connected
 
 from trio_http.command.running import run, work
 from trio_http.http1.exchange import App, Exchange
@@ -22,10 +23,8 @@ from trio_http.serving.channel import DRAIN, READY, RETIRE, STOP, Channel
 from trio_http.serving.descriptors import descriptor_limit
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.workers import REMAIN
-from trio_http.testing import Client
 
 # Seconds within which everything here happens, however slow the machine.
-PATIENCE = 30
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
 
@@ -72,12 +71,6 @@ async def running(
 
             nursery.start_soon(run_to_its_end)
             yield output
-
-
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Client]:
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        yield Client(stream)
 
 
 async def test_log_tells_what_happens_in_one_line_each() -> None:

@@ -4,14 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support import environment
 
-import trio_http
 from trio_http.command.signals import ending_at_once, outliving_hangups
-
-CHECKOUT = Path(trio_http.__file__).parents[1]
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
@@ -20,7 +17,7 @@ def run(source: str, terminal: int | None = None) -> tuple[int, str]:
     """Run a program: its status, and whatever it has written."""
     ended = subprocess.run(
         [sys.executable, "-c", f"import signal\nfrom trio_http.command.signals import *\n{source}"],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env=environment(),
         stdin=terminal,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if terminal is None else terminal,

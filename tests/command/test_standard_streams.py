@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import environment
 
-import trio_http
 from trio_http.command.standard_streams import drop_unwritable, tell
-
-CHECKOUT = Path(trio_http.__file__).parents[1]
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 
@@ -22,7 +20,7 @@ def run_with(redirections: str, source: str) -> tuple[int, str]:
     """Run a program as a shell does with these redirections: its status and what it wrote."""
     ended = subprocess.run(
         ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-c", source],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,

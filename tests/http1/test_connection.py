@@ -4,7 +4,6 @@ import http.client
 import logging
 import os
 import socket
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
@@ -15,9 +14,9 @@ from typing import TypeAlias
 
 import pytest
 import trio
-import trustme
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support import tls_contexts
 from trio.testing import (
     MemoryReceiveStream,
     MemorySendStream,
@@ -1324,11 +1323,7 @@ TLSStream: TypeAlias = "trio.SSLStream[MemoryStream]"
 
 def tls_pair() -> tuple[TLSStream, TLSStream]:
     """Our end and the client's of an encrypted connection."""
-    authority = trustme.CA()
-    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(ours)
-    theirs = ssl.create_default_context()
-    authority.configure_trust(theirs)
+    ours, theirs = tls_contexts("localhost")
     near, far = memory_stream_pair()
     return (
         trio.SSLStream(far, ours, server_side=True),

@@ -2,7 +2,6 @@
 
 import hashlib
 import zlib
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -11,6 +10,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import stream_of
 from trio.testing import MockClock
 
 from trio_http.http1.exchange import App, Exchange, closing, dress
@@ -419,22 +419,14 @@ values = st.one_of(
 fields = st.lists(st.tuples(names, values), max_size=4)
 
 
-def stream_of(pieces: Sequence[bytes], length: int | None = None) -> Stream:
-    async def produce(send: Send) -> None:
-        for piece in pieces:
-            await send(piece)
-
-    return Stream(produce, length)
-
-
 def with_content(pieces: list[bytes]) -> st.SearchStrategy[tuple[Body, bytes]]:
     content = b"".join(pieces)
     bodies: list[Body] = [
         content,
-        stream_of(pieces),
-        stream_of(pieces, len(content)),
+        stream_of(*pieces),
+        stream_of(*pieces, length=len(content)),
         Chain(tuple(pieces)),
-        Chain((stream_of(pieces[:1]), b"".join(pieces[1:]))),
+        Chain((stream_of(*pieces[:1]), b"".join(pieces[1:]))),
     ]
     return st.sampled_from([(body, content) for body in bodies])
 
@@ -512,9 +504,9 @@ async def test_a_promised_length_is_kept_or_the_connection_ends(
     pieces: list[bytes], promised: int, by: str
 ) -> None:
     content, events = b"".join(pieces), list[ServerEvent]()
-    made = Response(200, body=stream_of(pieces, promised))
+    made = Response(200, body=stream_of(*pieces, length=promised))
     if by == "field":
-        made = Response(200, {"Content-Length": str(promised)}, stream_of(pieces))
+        made = Response(200, {"Content-Length": str(promised)}, stream_of(*pieces))
 
     @answering
     async def app(request: Request) -> Response:

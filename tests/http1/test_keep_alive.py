@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import pytest
 import trio
+from support import PATIENCE
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_http.http1.keep_alive import SETTLED, KeepAliveQueue
 
 # Seconds within which everything here happens, however slow the machine.
-PATIENCE = 30
 
 
 class Waiting:

@@ -11,6 +11,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import stream_of
 from trio.testing import (
     MockClock,
     assert_checkpoints,
@@ -37,14 +38,6 @@ def file(tmp_path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def stream_of(*pieces: bytes) -> Stream:
-    async def produce(send: Send) -> None:
-        for piece in pieces:
-            await send(piece)
-
-    return Stream(produce)
 
 
 async def passed_on(body: Body) -> list[bytes | FileSlice]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import h11
 import pytest
 import trio
+from support import stream_of
 from trio.testing import (
     MemoryReceiveStream,
     MemorySendStream,
@@ -57,14 +58,6 @@ def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple
 
 def empty(status: int = 200) -> Response:
     return Response(status, {"Content-Length": "0"})
-
-
-def stream_of(*pieces: bytes, length: int | None = None) -> Stream:
-    async def produce(send: Send) -> None:
-        for piece in pieces:
-            await send(piece)
-
-    return Stream(produce, length)
 
 
 async def read_body(wire: Wire) -> bytes:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
+from support import PATIENCE, environment
 
-import trio_http
 from trio_http.observe import log_writer as room
 from trio_http.observe.log_writer import Spool
 
 # Seconds within which everything here happens, however slow the machine.
-PATIENCE = 30
 
 
 @pytest.fixture(autouse=True)
@@ -119,11 +118,10 @@ def test_regular_file_that_has_grown_too_long_loses_lines_and_says_so(tmp_path: 
         "    spool.write('three\\n')\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))\n"
     )
-    checkout = str(Path(trio_http.__file__).parents[1])
     subprocess.run(
         [sys.executable, "-c", source],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": checkout},
+        env=environment(),
         check=True,
         timeout=PATIENCE,
     )

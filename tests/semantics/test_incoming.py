@@ -1,12 +1,12 @@
 """A request's body, on its way in."""
 
 import tracemalloc
-from collections.abc import AsyncIterator
 
 import pytest
+from support import ReceivedBody
 
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.headers import Headers
 from trio_http.semantics.incoming import (
     READ_LIMIT,
     IncomingBody,
@@ -15,47 +15,28 @@ from trio_http.semantics.incoming import (
     text_in,
 )
 
-
-class Pieces:
-    """A body that has arrived already, or breaks off."""
-
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self._pieces = iter(pieces)
-        self.trailers = NO_FIELDS
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            if isinstance(piece, Exception):
-                raise piece
-            return piece
-        raise StopAsyncIteration
-
-
 # Reading all of it
 
 
 async def test_all_pieces_are_one() -> None:
-    assert await read_all(Pieces(b"first ", b"line"), 100) == b"first line"
-    assert await read_all(Pieces(), 100) == b""
+    assert await read_all(ReceivedBody(b"first ", b"line"), 100) == b"first line"
+    assert await read_all(ReceivedBody(), 100) == b""
 
 
 async def test_as_many_bytes_as_the_limit_are_not_too_many() -> None:
-    assert await read_all(Pieces(b"12", b"34"), 4) == b"1234"
-    assert await read_all(Pieces(), 0) == b""
+    assert await read_all(ReceivedBody(b"12", b"34"), 4) == b"1234"
+    assert await read_all(ReceivedBody(), 0) == b""
 
 
 async def test_what_is_more_than_the_limit_is_read_no_further() -> None:
     unread = AssertionError("read further")
     with pytest.raises(HTTPError, match="at most 3 bytes") as caught:
-        await read_all(Pieces(b"12", b"34", unread), 3)
+        await read_all(ReceivedBody(b"12", b"34", unread), 3)
     assert caught.value.status == 413
 
 
 async def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> None:
-    class Trickle(Pieces):
+    class Trickle(ReceivedBody):
         left = 50_000
 
         async def __anext__(self) -> bytes:
@@ -75,7 +56,7 @@ async def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> N
 
 async def test_a_body_that_breaks_off_is_not_half_a_body() -> None:
     with pytest.raises(ClientDisconnected):
-        await read_all(Pieces(b"half", ClientDisconnected()), 100)
+        await read_all(ReceivedBody(b"half", ClientDisconnected()), 100)
 
 
 def test_the_usual_limit_holds_a_form_but_no_film() -> None:
@@ -83,12 +64,12 @@ def test_the_usual_limit_holds_a_form_but_no_film() -> None:
 
 
 def test_a_body_is_its_pieces_and_its_trailers() -> None:
-    body: IncomingBody = Pieces()
+    body: IncomingBody = ReceivedBody()
     assert body.trailers == Headers()
 
 
 async def test_a_body_gives_way_if_it_can() -> None:
-    class Shared(Pieces):
+    class Shared(ReceivedBody):
         turns = 0
 
         async def give_way(self) -> None:
@@ -96,7 +77,7 @@ async def test_a_body_gives_way_if_it_can() -> None:
 
     body = Shared()
     await give_way_of(body)()
-    await give_way_of(Pieces())()
+    await give_way_of(ReceivedBody())()
     assert body.turns == 1
 
 

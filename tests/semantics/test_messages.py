@@ -3,13 +3,13 @@
 import json
 import math
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import ReceivedBody
 
 from trio_http.semantics.bodies import Pulse, Stream
 from trio_http.semantics.cookies import Cookie
@@ -21,45 +21,27 @@ from trio_http.semantics.messages import Compress, Request, Response, decoded
 from trio_http.semantics.parameters import MOST, Parameters
 
 
-class Pieces:
-    """A request's body that has arrived already, or breaks off."""
-
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self.pieces = iter(pieces)
-        self.trailers = NO_FIELDS
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for piece in self.pieces:
-            if isinstance(piece, Exception):
-                raise piece
-            return piece
-        raise StopAsyncIteration
-
-
 def asked(target: str = "/", *pieces: bytes | Exception) -> Request:
-    return Request("GET", target, "1.1", NO_FIELDS, Pieces(*pieces), "127.0.0.1:47920")
+    return Request("GET", target, "1.1", NO_FIELDS, ReceivedBody(*pieces), "127.0.0.1:47920")
 
 
 def posted(media_type: str | None, *pieces: bytes | Exception) -> Request:
     fields = {} if media_type is None else {"Content-Type": media_type}
-    return Request("POST", "/", "1.1", Headers(fields), Pieces(*pieces))
+    return Request("POST", "/", "1.1", Headers(fields), ReceivedBody(*pieces))
 
 
 # Requests
 
 
 def test_fields_may_be_given_as_lines() -> None:
-    request = Request("GET", "/", "1.1", b"Host: here\r\nx: 1\r\nX:\t2 \r\n", Pieces())
+    request = Request("GET", "/", "1.1", b"Host: here\r\nx: 1\r\nX:\t2 \r\n", ReceivedBody())
     assert request.headers == Headers([("Host", "here"), ("X", "1"), ("X", "2")])
     assert request.headers is request.headers  # taken apart once
 
 
 def test_a_request_is_what_was_sent() -> None:
     headers = Headers({"Host": "here"})
-    body: Any = Pieces()
+    body: Any = ReceivedBody()
     request = Request("POST", "/a?b", "1.0", headers, body, "127.0.0.1:47920")
     assert (request.method, request.target, request.version) == ("POST", "/a?b", "1.0")
     assert request.headers is headers
@@ -170,7 +152,7 @@ def test_an_app_sees_the_path_below_its_mount() -> None:
 
 
 def test_below_a_mount_a_request_is_the_same() -> None:
-    headers, body = Headers({"Host": "here"}), Pieces()
+    headers, body = Headers({"Host": "here"}), ReceivedBody()
     request = Request("POST", "/api/a?b", "1.0", headers, body, "127.0.0.1:47920", "https")
     below = request.below("/api")
     assert (below.method, below.version, below.scheme) == ("POST", "1.0", "https")
@@ -262,18 +244,18 @@ def test_any_query_that_may_be_sent_can_be_read(query: str) -> None:
     ],
 )
 def test_cookies(lines: list[tuple[str, str]], expected: dict[str, str]) -> None:
-    assert Request("GET", "/", "1.1", Headers(lines), Pieces()).cookies == expected
+    assert Request("GET", "/", "1.1", Headers(lines), ReceivedBody()).cookies == expected
 
 
 def test_too_many_cookies_are_refused() -> None:
     headers = Headers([("Cookie", "; ".join(["a=b"] * 300))] * 2)
     with pytest.raises(HTTPError, match="more than 500 cookies") as caught:
-        _ = Request("GET", "/", "1.1", headers, Pieces()).cookies
+        _ = Request("GET", "/", "1.1", headers, ReceivedBody()).cookies
     assert caught.value.status == 400
 
 
 def test_trailers_are_those_of_the_body() -> None:
-    body = Pieces()
+    body = ReceivedBody()
     request = Request("POST", "/", "1.1", NO_FIELDS, body)
     assert request.trailers == NO_FIELDS
     body.trailers = Headers({"Digest": "abc"})

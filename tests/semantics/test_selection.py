@@ -2,18 +2,18 @@
 
 import gzip
 import zlib
-from collections.abc import AsyncIterator
 from email import message_from_bytes
 from email.message import Message
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import NO_BODY
 
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream, length_of
 from trio_http.semantics.coding import ENCODERS, QUICK, encoded
 from trio_http.semantics.events import SendEvent
-from trio_http.semantics.headers import NO_FIELDS, Fields, Headers
+from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Compress, Request, Response
 from trio_http.semantics.selection import (
@@ -36,22 +36,12 @@ LONG = b"again and " * 10
 CODINGS = pytest.mark.parametrize("coding", ENCODERS)
 
 
-class NoBody:
-    trailers = NO_FIELDS
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-
 async def produce(send: Send) -> None:
     raise AssertionError("nothing is made before it is sent")
 
 
 def asking(fields: Fields = (), method: str = "GET") -> Request:
-    return Request(method, "/", "1.1", Headers(fields), NoBody())
+    return Request(method, "/", "1.1", Headers(fields), NO_BODY)
 
 
 def asked(accepted: str | None = None, method: str = "GET") -> Request:

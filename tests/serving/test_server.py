@@ -7,7 +7,6 @@ import errno
 import math
 import os
 import socket
-import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import (
@@ -24,7 +23,7 @@ from typing import NoReturn, TypeAlias
 import pytest
 import trio
 import trio.testing
-import trustme
+from support import PATIENCE, tls_contexts
 
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.keep_alive import SETTLED
@@ -51,7 +50,6 @@ from trio_http.testing import Client
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
 # Seconds within which everything here happens, however slow the machine.
-PATIENCE = 30
 
 AnyListener = trio.abc.Listener[trio.abc.Stream]
 _Accepted: TypeAlias = trio.abc.Stream | OSError | trio.BrokenResourceError
@@ -326,22 +324,8 @@ async def test_unix_sockets(tmp_path: Path) -> None:
             assert (await Client(stream).get("/")).body == b"local"
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-def contexts(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """What the server and its clients need for TLS."""
-    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("test.example").configure_cert(ours)
-    theirs = ssl.create_default_context()
-    authority.configure_trust(theirs)
-    return ours, theirs
-
-
-async def test_tls(authority: trustme.CA) -> None:
-    ours, theirs = contexts(authority)
+async def test_tls() -> None:
+    ours, theirs = tls_contexts("test.example")
     (listener,) = await open_listeners("127.0.0.1:0")
     async with serving(name_client, trio.SSLListener(listener, ours)) as server:
         tcp = await trio.open_tcp_stream(*place_of(server))
@@ -621,9 +605,9 @@ async def test_client_in_the_middle_of_a_request_never_gives_way(
 
 
 async def test_idle_clients_give_way_on_every_kind_of_listener(
-    autojump_clock: trio.testing.MockClock, authority: trustme.CA
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
-    ours, theirs = contexts(authority)
+    ours, theirs = tls_contexts("test.example")
     tls, tcp = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
     memory = MemoryListener()
     listeners = trio.SSLListener(tls, ours), tcp, memory

@@ -13,13 +13,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import support
 import trio
 import trio.testing
+from support import Program, connected
 
 from trio_http.command import cli
 from trio_http.command.running import WORKER
@@ -37,12 +38,15 @@ from trio_http.serving.workers import (
 )
 from trio_http.testing import Client
 
-pytestmark = pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system has no workers")
-
 # Seconds within which everything here happens, however slow the machine.
 PATIENCE = 180
 
-ACCESS = re.compile(rb"INFO    .(CONNECTED|DISCONNECTED|RECEIVED)")
+pytestmark = [
+    pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system has no workers"),
+    pytest.mark.timeout(PATIENCE + 60),  # after what the test itself would say
+]
+
+ACCESS = r"INFO    .(CONNECTED|DISCONNECTED|RECEIVED)"
 
 
 # How long to wait before another attempt
@@ -494,83 +498,23 @@ async def test_worker_that_does_not_end_is_ended(
 # The command
 
 
-class Program:
-    """A started program with workers, and what they all write to the standard error."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self.process = process
-        self.errors = ""
-        self.all_ended = trio.Event()
-        self._grown = trio.Event()
-
-    async def read(self) -> None:
-        assert self.process.stderr
-        received = b""
-        async for data in self.process.stderr:
-            *lines, received = (received + data).split(b"\n")
-            # Of connections and requests there are many, and nobody asks.
-            kept = [line.decode() + "\n" for line in lines if not ACCESS.search(line)]
-            self.errors += "".join(kept)
-            self._grown.set()
-            self._grown = trio.Event()
-        self.all_ended.set()  # the last who could write has ended
-
-    async def says(self, pattern: str, times: int = 1) -> list[str]:
-        """What this pattern has found as soon as it has found so many."""
-        while len(found := re.findall(pattern, self.errors)) < times:
-            await self._grown.wait()
-        return found
-
-    async def port(self) -> int:
-        (port,) = await self.says(r"\[SERVER STARTED\] Listening on .*:(\d+)\n")
-        return int(port)
-
-    async def pids(self, times: int = 2) -> list[int]:
-        """The processes of those that have been listening so far, in the order of their start."""
-        found = await self.says(r"\[WORKER \d\] pid (\d+) is listening\n", times)
-        return [int(pid) for pid in found]
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@asynccontextmanager
-async def started(
+def started(
     *arguments: str,
     before: Sequence[str] = (),
     workers: str = "2",
     bind: str = "127.0.0.1:0",
     stderr: int = subprocess.PIPE,
-) -> AsyncIterator[Program]:
-    """Start the program; leaving ends it."""
-    checkout = str(Path(cli.__file__).parents[1])
+) -> AbstractAsyncContextManager[Program]:
+    """Start the command with workers; leaving the block ends it."""
     command = [*before, sys.executable, "-P", "-m", "trio_http", *arguments]
-    start = partial(
-        trio.run_process,
-        [*command, "--workers", workers, "--bind", bind],
-        env={**os.environ, "PYTHONPATH": checkout},
-        stderr=stderr,
-        check=False,
-    )
-    with trio.fail_after(PATIENCE):
-        async with trio.open_nursery() as nursery:
-            program = Program(await nursery.start(start))
-            if stderr == subprocess.PIPE:
-                nursery.start_soon(program.read)
-            yield program
-            nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Client]:
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        yield Client(stream)
+    command += ["--workers", workers, "--bind", bind]
+    return support.started(command, stderr=stderr, unwanted=ACCESS, patience=PATIENCE)
 
 
 async def begin_upload(client: Client, name: str = "new") -> None:

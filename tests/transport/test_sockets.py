@@ -11,6 +11,7 @@ from threading import Event as ThreadEvent
 
 import pytest
 import trio
+from support import PATIENCE
 from trio.testing import (
     MockClock,
     assert_checkpoints,
@@ -25,7 +26,6 @@ from trio_http.transport.page_cache import PIECE
 from trio_http.transport.readiness import Levels
 from trio_http.transport.sockets import JOINED, NEAR_UNSENT, SENDFILE_PIECE, SocketTransport
 
-PATIENCE = 30
 # More than a socket and its peer hold between them.
 MUCH = os.urandom(1024) * 2048
 

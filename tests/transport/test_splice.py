@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from support import open_descriptors
 from trio.testing import MockClock
 
 from trio_http.semantics.errors import ClientDisconnected
@@ -47,10 +48,6 @@ def written(path: Path, flags: int = 0) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 # In
@@ -245,11 +242,11 @@ def test_a_file_that_takes_nothing_is_an_error(
 
 @only_with_pipes
 def test_nothing_stays_open(socket_pair: tuple[socket.socket, socket.socket]) -> None:
-    before = descriptors()
+    before = open_descriptors()
     with opened(socket_pair[0]) as pipe:
         pipe.put(b"never to be read")
-        assert descriptors() == before + 2
-    assert descriptors() == before
+        assert open_descriptors() == before + 2
+    assert open_descriptors() == before
 
 
 def test_a_system_may_have_no_way_to(
@@ -263,10 +260,10 @@ def test_a_system_may_have_no_way_to(
 def test_a_pipe_may_be_refused_its_room(
     socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = descriptors()
+    before = open_descriptors()
     monkeypatch.setattr(splice, "ROOM", 2**32 - 1)  # more than any may have
     assert open_pipe(socket_pair[0].fileno(), Levels(socket_pair[0])) is None
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 @only_with_pipes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-import trustme
+from support import PATIENCE, tls_contexts
 from trio.testing import (
     MemoryReceiveStream,
     MemorySendStream,
@@ -25,7 +25,6 @@ from trio_http.transport.stream import StreamTransport, transport_of
 
 MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
-PATIENCE = 30
 # It is sent in many pieces.
 MUCH = os.urandom(1024) * 2048
 
@@ -254,22 +253,12 @@ async def test_of_a_stream_in_memory_nobody_can_tell_what_has_come(
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
-def tls_pair(
-    authority: trustme.CA,
-) -> tuple[StreamTransport, "trio.SSLStream[MemoryStream]"]:
+def tls_pair() -> tuple[StreamTransport, "trio.SSLStream[MemoryStream]"]:
     ours, theirs = memory_stream_pair()
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
+    server, client = tls_contexts("localhost")
     # Python 3.11.2 takes a cut for a clean end unless it is told otherwise.
     client.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    authority.configure_trust(client)
     return (
         StreamTransport(trio.SSLStream(ours, server, server_side=True), 2),
         trio.SSLStream(theirs, client, server_hostname="localhost"),
@@ -333,9 +322,8 @@ async def test_a_goodbye_to_nobody_is_no_error(
     await transport.aclose()
 
 
-async def test_what_has_come_over_tls_can_be_told(authority: trustme.CA) -> None:
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server)
+async def test_what_has_come_over_tls_can_be_told() -> None:
+    server, _ = tls_contexts("localhost")
     ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
     stream = trio.SSLStream(ours, server, server_side=True)
     transport = transport_of(stream, Timeouts())
@@ -347,11 +335,8 @@ async def test_what_has_come_over_tls_can_be_told(authority: trustme.CA) -> None
         assert [*told, transport.has_unread()] == [False, True, False]
 
 
-async def test_a_handshake_that_the_client_has_begun_counts_as_unread(
-    authority: trustme.CA,
-) -> None:
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(server)
+async def test_a_handshake_that_the_client_has_begun_counts_as_unread() -> None:
+    server, _ = tls_contexts("localhost")
     words = ssl.MemoryBIO()
     client = ssl.create_default_context().wrap_bio(
         ssl.MemoryBIO(), words, server_side=False, server_hostname="localhost"

@@ -8,6 +8,7 @@ from threading import Event as ThreadEvent
 
 import pytest
 import trio
+from support import open_descriptors
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_http.semantics.errors import HTTPError
@@ -48,10 +49,6 @@ async def until_free(used: Threads) -> None:
     """Wait until the thread has ended, too, of which nobody hears any more."""
     while used.limiter.borrowed_tokens:
         await wait_all_tasks_blocked(0.001)
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def is_open(descriptor: int) -> bool:

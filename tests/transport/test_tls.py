@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pytest
 import trio
-import trustme
+from support import tls_contexts
 from trio.testing import (
     MemoryReceiveStream,
     MemorySendStream,
@@ -26,20 +26,12 @@ PATIENCE = 10
 IGNORE = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture(params=[0, IGNORE], ids=["strict", "lenient"])
-def pair(authority: trustme.CA, request: pytest.FixtureRequest) -> tuple[Encrypted, Client]:
+def pair(request: pytest.FixtureRequest) -> tuple[Encrypted, Client]:
     """Our end and the client's of a connection that is not encrypted yet."""
     ours, theirs = memory_stream_pair()
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server, client = tls_contexts("localhost")
     server.options = server.options & ~IGNORE | request.param
-    authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
     return (
         Encrypted(trio.SSLStream(ours, server, server_side=True), PATIENCE),
         trio.SSLStream(theirs, client, server_hostname="localhost"),
@@ -91,7 +83,7 @@ async def test_a_cut_in_the_middle_of_a_record_is_no_end(pair: tuple[Encrypted, 
         await ours.receive_some()
 
 
-def greeting(authority: trustme.CA) -> bytes:
+def greeting() -> bytes:
     """What a TLS client says first."""
     outgoing = ssl.MemoryBIO()
     context = ssl.create_default_context()
@@ -115,11 +107,10 @@ async def test_a_handshake_has_its_time_and_no_more(
     attempt: Callable[[Encrypted], Awaitable[object]],
     share: float,
     pair: tuple[Encrypted, Client],
-    authority: trustme.CA,
     autojump_clock: MockClock,
 ) -> None:
     ours, theirs = pair
-    said = greeting(authority)
+    said = greeting()
     if share:
         await theirs.transport_stream.send_all(said[: int(share * len(said))])
     with pytest.raises(trio.BrokenResourceError, match="took too long"):
@@ -131,10 +122,10 @@ async def test_a_handshake_has_its_time_and_no_more(
 
 @pytest.mark.parametrize("share", [0.5, 1])
 async def test_a_handshake_begins_with_the_first_bytes_from_the_client(
-    share: float, pair: tuple[Encrypted, Client], authority: trustme.CA
+    share: float, pair: tuple[Encrypted, Client]
 ) -> None:
     ours, theirs = pair
-    said, told = greeting(authority), []
+    said, told = greeting(), []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(receive, ours)
         await wait_all_tasks_blocked()
