@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import trio
 
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.http1.exchange import Exchange
 from trio_http.observe.access_log import printable
 from trio_http.semantics.conditional import State
@@ -51,7 +51,7 @@ async def app(exchange: Exchange) -> None:
         case "form":
             request.form()
         case "change":
-            Terms.of(request).check(State.stored(ETag("x"), 0))
+            WritePreconditions.of(request).check(State.stored(ETag("x"), 0))
         case "digest":
             wanted_algorithm(request.headers.get("Want-Repr-Digest"))
     await exchange.respond(response)

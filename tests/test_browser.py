@@ -20,7 +20,7 @@ import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from trio_http.file_server.app import files
-from trio_http.file_server.root import Permissions
+from trio_http.file_server.permissions import Permissions
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import Server, serve
 

@@ -27,7 +27,7 @@ import httpx
 import pytest
 from support import CHECKOUT, PATIENCE
 
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
 
 # Seconds within which everything here happens, however slow the machine.
 

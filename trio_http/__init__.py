@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from trio_http.apps.cross_site import only_hosts, only_same_origin
     from trio_http.apps.routing import Router
     from trio_http.file_server.app import files
-    from trio_http.file_server.root import Permissions
+    from trio_http.file_server.permissions import Permissions
     from trio_http.http1.connection import serve_stream
     from trio_http.http1.exchange import App, Exchange, Handler
     from trio_http.http1.lifetime import Servable, answering
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
 else:
     _NAMES = {
         "apps.cross_site": "only_hosts only_same_origin",
-        "file_server.root": "Permissions",
+        "file_server.permissions": "Permissions",
         "file_server.app": "files",
         "apps.routing": "Router",
         "http1.connection": "serve_stream",

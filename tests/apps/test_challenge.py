@@ -15,7 +15,7 @@ from support import open_descriptors
 
 from trio_http.apps.challenge import challenge
 from trio_http.apps.routing import Router
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
 from trio_http.semantics.limits import Limits
 from trio_http.testing import Client, ReceivedResponse, open_client
 

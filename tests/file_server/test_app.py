@@ -28,10 +28,10 @@ from trio_http.file_server import (
 )
 from trio_http.file_server import root as served_root
 from trio_http.file_server.app import FilesApp, files
-from trio_http.file_server.cache import digests_of_files, recent
+from trio_http.file_server.cache import expiring, file_digests
 from trio_http.file_server.cache.open_directories import MOST
 from trio_http.file_server.listing.page import Uploads, policy
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Permissions
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions
 from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable
@@ -925,7 +925,7 @@ async def test_a_file_that_changes_while_its_digest_is_made_is_sent_without(
         os.utime(root / "file", (1, 1))
         return data
 
-    monkeypatch.setattr(digests_of_files, "read_slice", read_and_change)
+    monkeypatch.setattr(file_digests, "read_slice", read_and_change)
     async with open_client(files(root)) as client:
         answer = await client.get("/file", [("Want-Repr-Digest", "sha-256=1")])
         assert (answer.status, answer.body) == (200, EVERY_BYTE)
@@ -1105,7 +1105,7 @@ def test_what_a_disk_would_have_to_bring_is_not_in_memory(root: Path) -> None:
 async def test_who_waits_for_a_disk_holds_up_nobody_else(
     root: Path, monkeypatch: pytest.MonkeyPatch, size: int, looked_up: str
 ) -> None:
-    monkeypatch.setattr(recent, "SECONDS", 1000)
+    monkeypatch.setattr(expiring, "SECONDS", 1000)
     for name in ("cold", "warm"):
         (root / name).write_bytes(bytes(size))
     app = files(root)
@@ -1121,7 +1121,7 @@ async def test_who_waits_for_a_disk_holds_up_nobody_else(
                 answered.set()
 
             assert isinstance(app, FilesApp)
-            purposes = app._directory.look_ups, page_cache.READS
+            purposes = app._root.look_ups, page_cache.READS
             async with no_thread_to_spare(*purposes):
                 with monkeypatch.context() as patch:
                     patch.setattr(page_cache, "CAN_TELL_CACHED", False)  # as if it were not there
@@ -1147,7 +1147,7 @@ async def test_what_may_be_slow_is_always_left_to_threads(
         monkeypatch.setattr(lookup_pace, "SLOW", -1)
     app = files(root)
     assert isinstance(app, FilesApp)
-    look_ups = app._directory.look_ups
+    look_ups = app._root.look_ups
     before = open_descriptors()
     async with open_client(app) as client:
         for _ in range(2):
@@ -1174,12 +1174,12 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
     fields = [("Content-Type", "multipart/form-data; boundary=b")]
     async with open_client(app) as client:
-        async with no_thread_to_spare(app._directory.look_ups):
+        async with no_thread_to_spare(app._root.look_ups):
             assert (await client.get("/file")).status == 503
             assert (await client.request("POST", "/", fields, form)).status == 503
             # To change something takes other threads.
             assert (await client.request("PUT", "/new", body=b"x")).status == 201
-        async with no_thread_to_spare(app._directory.changes):
+        async with no_thread_to_spare(app._root.changes):
             assert (await client.request("PUT", "/newer", body=b"x")).status == 503
             assert (await client.request("DELETE", "/new")).status == 503
             assert (await client.get("/new")).body == b"x"
@@ -1271,7 +1271,7 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
         with leased(root / "file", asked.append):
             answer = await client.get("/file")
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-            assert app._directory.look_ups.limiter.borrowed_tokens == 0
+            assert app._root.look_ups.limiter.borrowed_tokens == 0
         assert len(asked) == 1
         assert (await client.get("/file")).body == EVERY_BYTE
 
@@ -1283,9 +1283,9 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
 async def test_a_folder_is_answered_with_its_index(
     root: Path, way: str, allow: Permissions
 ) -> None:
-    for folder in (root, root / "a b"):
-        folder.mkdir(exist_ok=True)
-        (folder / "index.html").write_text(f"<p>{folder.name}")
+    for directory in (root, root / "a b"):
+        directory.mkdir(exist_ok=True)
+        (directory / "index.html").write_text(f"<p>{directory.name}")
     async with open_client(files(root, allow=allow)) as client:
         for target, name in {"/": b"root", "/a%20b/": b"a b", "/a%20b/?c": b"a b"}.items():
             answer = await client.get(target)

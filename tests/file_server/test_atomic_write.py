@@ -29,11 +29,12 @@ from trio_http.file_server import partial_file as part_files
 from trio_http.file_server import retries
 from trio_http.file_server import root as served_root
 from trio_http.file_server.atomic_write import GATHERED, SHORT, UNCONDITIONAL, remove, store
-from trio_http.file_server.locks import alone_in
-from trio_http.file_server.partial_file import Stored, clear_parts
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Directory, Permissions, is_part
+from trio_http.file_server.locks import exclusive_access
+from trio_http.file_server.partial_file import StoredFile, remove_abandoned_parts
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions, is_part
+from trio_http.file_server.root import Root
 from trio_http.file_server.versions import tag_of
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.http1.connection import serve_stream
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
@@ -70,20 +71,20 @@ def unnamed(tmp_path: Path) -> None:
         pytest.skip(f"no files without names here: {error}")
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def all_below(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*"))
+def all_below(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*"))
 
 
-def parts(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if is_part(path.name)]
+def parts(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if is_part(path.name)]
 
 
-def without_parts(folder: Path) -> dict[str, bytes]:
-    return {name: data for name, data in contents(folder).items() if not is_part(name)}
+def without_parts(directory: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(directory).items() if not is_part(name)}
 
 
 def descriptors() -> int:
@@ -92,31 +93,33 @@ def descriptors() -> int:
 
 
 async def stored(
-    data: bytes, root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL
-) -> Stored:
+    data: bytes, root: Path, names: Sequence[str], preconditions: WritePreconditions = UNCONDITIONAL
+) -> StoredFile:
     send, receive = trio.open_memory_channel[bytes](inf)
     with send, receive:
         if data:
             send.send_nowait(data)
         send.close()
-        return await store(receive, Directory(root), names, terms)
+        return await store(receive, Root(root), names, preconditions)
 
 
-async def refusal_of(root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL) -> int:
+async def refusal_of(
+    root: Path, names: Sequence[str], preconditions: WritePreconditions = UNCONDITIONAL
+) -> int:
     """The status with which an upload is refused before its first byte has been asked for."""
     send, receive = trio.open_memory_channel[bytes](1)
     with send, receive:
         send.send_nowait(b"never read")
         send.close()  # or whoever reads it would wait for more
         with pytest.raises(HTTPError) as refusal:
-            await store(receive, Directory(root), names, terms)
+            await store(receive, Root(root), names, preconditions)
         assert receive.statistics().current_buffer_used == 1
     return refusal.value.status
 
 
 @asynccontextmanager
 async def uploading(
-    root: Path, names: Sequence[str], terms: Terms = UNCONDITIONAL
+    root: Path, names: Sequence[str], preconditions: WritePreconditions = UNCONDITIONAL
 ) -> AsyncIterator[trio.MemorySendChannel[bytes]]:
     """An upload under way: what is sent to it has been taken when sending returns.
 
@@ -124,7 +127,7 @@ async def uploading(
     """
     send, receive = trio.open_memory_channel[bytes](0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store, receive, Directory(root), names, terms)
+        nursery.start_soon(store, receive, Root(root), names, preconditions)
         async with send:
             yield send
 
@@ -160,7 +163,7 @@ def storing(root: Path) -> Router:
 
     @app.put("/{name}")
     async def put(request: Request, name: str) -> Response:
-        stored = await store(request.body, Directory(root), [name], Terms.of(request))
+        stored = await store(request.body, Root(root), [name], WritePreconditions.of(request))
         return Response(201 if stored.is_new else 204)
 
     return app
@@ -273,12 +276,12 @@ async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
 # What is asked for before the body is
 
 
-def with_length(length: int, *others: tuple[str, str]) -> Terms:
-    return Terms("PUT", Headers([("Content-Length", str(length)), *others]))
+def with_length(length: int, *others: tuple[str, str]) -> WritePreconditions:
+    return WritePreconditions("PUT", Headers([("Content-Length", str(length)), *others]))
 
 
 @pytest.mark.parametrize(
-    "terms",
+    "preconditions",
     [
         UNCONDITIONAL,  # how long it is nobody knows
         with_length(SHORT + 1),
@@ -286,20 +289,22 @@ def with_length(length: int, *others: tuple[str, str]) -> Terms:
     ],
     ids=["unknown", "long", "waiting"],
 )
-async def test_what_need_not_be_sent_is_refused_first(tmp_path: Path, terms: Terms) -> None:
-    assert await refusal_of(tmp_path, ["nothing", "name"], terms) == 404
+async def test_what_need_not_be_sent_is_refused_first(
+    tmp_path: Path, preconditions: WritePreconditions
+) -> None:
+    assert await refusal_of(tmp_path, ["nothing", "name"], preconditions) == 404
 
 
 @pytest.mark.parametrize("length", [0, 10, SHORT])
 async def test_what_is_short_is_taken_first(tmp_path: Path, length: int) -> None:
-    terms, data = with_length(length), bytes(length)
-    assert (await stored(data, tmp_path, ["name"], terms)).is_new
+    preconditions, data = with_length(length), bytes(length)
+    assert (await stored(data, tmp_path, ["name"], preconditions)).is_new
     assert contents(tmp_path) == {"name": data}
     error = ConnectionError("asked for")
     with pytest.raises(ConnectionError):
-        await store(Breaking([], error), Directory(tmp_path), ["nothing", "name"], terms)
+        await store(Breaking([], error), Root(tmp_path), ["nothing", "name"], preconditions)
     with pytest.raises(HTTPError) as refusal:
-        await stored(data, tmp_path, ["nothing", "name"], terms)
+        await stored(data, tmp_path, ["nothing", "name"], preconditions)
     assert refusal.value.status == 404
     only_new = with_length(length, ("If-None-Match", "*"))
     with pytest.raises(HTTPError) as refusal:
@@ -361,7 +366,7 @@ async def test_elsewhere_there_is_one_locked_part(tmp_path: Path, way: str) -> N
         (part,) = parts(tmp_path)
         with part.open("rb") as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        clear_parts(tmp_path)
+        remove_abandoned_parts(tmp_path)
         assert parts(tmp_path) == [part]
         # Nobody else can read it over HTTP, or write to it.
         assert await refusal_of(tmp_path, [part.name]) == 404
@@ -515,15 +520,15 @@ async def test_a_folder_that_appears_during_an_upload_stays(tmp_path: Path, way:
 async def test_a_folder_that_disappears_during_an_upload_is_not_found(
     tmp_path: Path, way: str
 ) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
+    directory = tmp_path / "folder"
+    directory.mkdir()
 
     async def upload() -> None:
         async with uploading(tmp_path, ["folder", "name"]) as body:
             await body.send(b"data")
-            for part in parts(folder):
+            for part in parts(directory):
                 part.unlink()
-            folder.rmdir()
+            directory.rmdir()
 
     assert await late_refusal_of(upload) == 404
     assert all_below(tmp_path) == []
@@ -540,14 +545,14 @@ async def test_a_folder_that_we_may_not_write_to_is_forbidden(public: Path, way:
 async def test_a_file_that_we_may_not_replace_stays_and_nothing_else(
     public: Path, way: str
 ) -> None:
-    folder = public / "folder"
-    folder.mkdir()
-    folder.chmod(0o1777)  # like /tmp, where everybody has files and nobody those of others
-    (folder / "name").write_bytes(b"old")
+    directory = public / "folder"
+    directory.mkdir()
+    directory.chmod(0o1777)  # like /tmp, where everybody has files and nobody those of others
+    (directory / "name").write_bytes(b"old")
     with as_somebody(), pytest.raises(HTTPError) as refusal:
-        await stored(b"new", folder, ["name"])
+        await stored(b"new", directory, ["name"])
     assert refusal.value.status == 403
-    assert contents(folder) == {"name": b"old"}
+    assert contents(directory) == {"name": b"old"}
 
 
 async def test_a_refusal_comes_before_a_client_has_been_told_to_continue(tmp_path: Path) -> None:
@@ -560,12 +565,12 @@ async def test_a_refusal_comes_before_a_client_has_been_told_to_continue(tmp_pat
 # On the client's terms
 
 
-def on(*fields: tuple[str, str]) -> Terms:
-    return Terms("PUT", Headers(fields))
+def on(*fields: tuple[str, str]) -> WritePreconditions:
+    return WritePreconditions("PUT", Headers(fields))
 
 
-def tag_in(folder: Path) -> str:
-    return str(tag_of((folder / "name").stat()))
+def tag_in(directory: Path) -> str:
+    return str(tag_of((directory / "name").stat()))
 
 
 @pytest.fixture(params=["/dev/shm", "/var/tmp"])  # noqa: S108 - what Linux has there
@@ -701,13 +706,13 @@ async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way:
             raise StopAsyncIteration
 
     async def upload() -> None:
-        terms = on(("If-Match", tag_in(tmp_path)))
+        preconditions = on(("If-Match", tag_in(tmp_path)))
         with pytest.raises(HTTPError) as refusal:
-            await store(Body(), Directory(tmp_path), ["name"], terms)
+            await store(Body(), Root(tmp_path), ["name"], preconditions)
         order.append(refusal.value.status)
 
     def change(event: trio.Event) -> None:
-        with Directory(tmp_path).folder() as folder, alone_in(folder):
+        with Root(tmp_path).directory() as directory, exclusive_access(directory):
             trio.from_thread.run_sync(event.set)
             trio.from_thread.run(about_to_end.wait)
             trio.from_thread.run(trio.testing.wait_all_tasks_blocked)
@@ -745,9 +750,9 @@ async def test_who_asks_for_no_lock_is_seen_all_the_same(
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """A lock that another program has and does not let go of."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -756,34 +761,34 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
-@pytest.mark.parametrize("terms", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
+@pytest.mark.parametrize("preconditions", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
 async def test_a_folder_that_stays_locked_is_told_to_the_client(
-    tmp_path: Path, way: str, terms: Terms, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, way: str, preconditions: WritePreconditions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
     before = descriptors()
     with locked(tmp_path):
         with pytest.raises(HTTPError) as refusal:
-            await stored(b"new", tmp_path, ["name"], terms)
+            await stored(b"new", tmp_path, ["name"], preconditions)
         assert refusal.value.status == 503
         assert int(refusal.value.headers["Retry-After"]) > 0
         assert contents(tmp_path) == {}
     assert descriptors() == before
-    assert (await stored(b"new", tmp_path, ["name"], terms)).is_new
+    assert (await stored(b"new", tmp_path, ["name"], preconditions)).is_new
 
 
 @pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
-@pytest.mark.parametrize("terms", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
+@pytest.mark.parametrize("preconditions", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
 async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_thread(
-    tmp_path: Path, way: str, terms: Terms
+    tmp_path: Path, way: str, preconditions: WritePreconditions
 ) -> None:
-    root = Directory(tmp_path)
+    root = Root(tmp_path)
 
     async def upload(number: int) -> None:
         body, end = trio.open_memory_channel[bytes](1)
         await body.send(b"new")
         await body.aclose()
-        await store(end, root, [str(number)], terms)
+        await store(end, root, [str(number)], preconditions)
 
     number = 2 * int(root.changes.limiter.total_tokens)
     async with trio.open_nursery() as nursery:
@@ -802,11 +807,11 @@ async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_threa
 # What is promised of the content
 
 
-def promised(data: bytes, *algorithms: str) -> Terms:
+def promised(data: bytes, *algorithms: str) -> WritePreconditions:
     digests = [
         Digest(name, hashlib.new(name.replace("-", ""), data).digest()) for name in algorithms
     ]
-    return Terms("PUT", digests=tuple(digests))
+    return WritePreconditions("PUT", digests=tuple(digests))
 
 
 @pytest.mark.parametrize("data", [b"", b"data", LARGE], ids=len)
@@ -834,7 +839,7 @@ async def test_other_content_leaves_the_old_file_and_nothing_else(
 def removal(root: Path, names: Sequence[str], *fields: tuple[str, str]) -> int | None:
     """Delete a file; the status with which that is refused, if it is."""
     try:
-        remove(Directory(root), names, Terms("DELETE", Headers(fields)))
+        remove(Root(root), names, WritePreconditions("DELETE", Headers(fields)))
     except HTTPError as error:
         return error.status
     return None
@@ -895,7 +900,7 @@ def test_a_link_stays_even_where_links_are_followed(tmp_path: Path, way: str) ->
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
     with pytest.raises(HTTPError) as refusal:
-        remove(Directory(tmp_path, Permissions.LINKS), ["link"], Terms("DELETE"))
+        remove(Root(tmp_path, Permissions.LINKS), ["link"], WritePreconditions("DELETE"))
     assert refusal.value.status == 409
     assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
 
@@ -923,7 +928,7 @@ async def test_a_deletion_waits_for_others_in_the_same_folder(tmp_path: Path, wa
         return removal(tmp_path, ["name"], ("If-Match", tag))
 
     def change(event: trio.Event) -> None:
-        with Directory(tmp_path).folder() as folder, alone_in(folder):
+        with Root(tmp_path).directory() as directory, exclusive_access(directory):
             trio.from_thread.run_sync(event.set)
             comes.wait()
             os.utime(tmp_path / "name", ns=(1, 1))
@@ -939,13 +944,13 @@ async def test_a_deletion_waits_for_others_in_the_same_folder(tmp_path: Path, wa
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
 def test_a_file_that_we_may_not_delete_stays(public: Path, way: str) -> None:
-    folder = public / "folder"
-    folder.mkdir()
-    folder.chmod(0o1777)
-    (folder / "name").touch()
+    directory = public / "folder"
+    directory.mkdir()
+    directory.chmod(0o1777)
+    (directory / "name").touch()
     with as_somebody():
-        assert removal(folder, ["name"]) == 403
-    assert (folder / "name").exists()
+        assert removal(directory, ["name"]) == 403
+    assert (directory / "name").exists()
 
 
 # Uploads that come to nothing
@@ -972,7 +977,7 @@ async def test_a_body_that_breaks_off_leaves_the_old_file_and_nothing_else(
     for name in ("name", "another"):
         for pieces in ([], [b"half"], [bytes(GATHERED), b"half"]):
             with pytest.raises(ZeroDivisionError):
-                await store(Breaking(pieces, ZeroDivisionError()), Directory(tmp_path), [name])
+                await store(Breaking(pieces, ZeroDivisionError()), Root(tmp_path), [name])
             assert contents(tmp_path) == {"name": b"old"}
 
 
@@ -1136,8 +1141,8 @@ async def test_a_slow_upload_holds_nothing_but_its_folder(
         for _ in range(sent and 2):
             await client.send(RANDOM[: sent // 2 or 1])
             await trio.testing.wait_all_tasks_blocked(0.01)
-        (folder,) = opened_beside(before)
-        assert folder.endswith(f" {tmp_path}")
+        (directory,) = opened_beside(before)
+        assert directory.endswith(f" {tmp_path}")
     assert contents(tmp_path) == {"other": b""}
 
 
@@ -1238,7 +1243,7 @@ import trio
 
 from trio_http.file_server import partial_file
 from trio_http.file_server import atomic_write
-from trio_http.file_server.root import Directory
+from trio_http.file_server.root import Root
 from trio_http.semantics.errors import HTTPError
 
 root, way, ending = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -1266,7 +1271,7 @@ if ending == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (too_small, too_small))
 (root / "name").write_bytes(b"old")
 try:
-    trio.run(atomic_write.store, Body(), Directory(root), ["name"])
+    trio.run(atomic_write.store, Body(), Root(root), ["name"])
 except HTTPError as error:
     print(error.status, {path.name: path.read_bytes() for path in root.iterdir()})
 """
@@ -1315,5 +1320,5 @@ def test_what_a_killed_server_leaves_elsewhere_is_cleared_away(tmp_path: Path) -
     assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
     assert without_parts(tmp_path) == {"name": b"old"}
     assert len(parts(tmp_path)) == 1
-    clear_parts(tmp_path)
+    remove_abandoned_parts(tmp_path)
     assert contents(tmp_path) == {"name": b"old"}

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 from trio_http.file_server import content_sniffing, versions
-from trio_http.file_server.content_sniffing import JUDGED, Kinds, is_utf8
-from trio_http.file_server.media_types import Kind
+from trio_http.file_server.content_sniffing import JUDGED, ContentSniffer, is_utf8
+from trio_http.file_server.media_types import FileType
 
 HTML, CSS, TEXT = "text/html", "text/css", "text/plain"
 
 
-def kind_of(path: Path, known: Kinds | None = None) -> Kind:
+def kind_of(path: Path, known: ContentSniffer | None = None) -> FileType:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return (known or Kinds()).of(path.name, (descriptor, os.fstat(descriptor)))
+        return (known or ContentSniffer()).of(path.name, (descriptor, os.fstat(descriptor)))
     finally:
         os.close(descriptor)
 
 
-def content_type_of(path: Path, data: bytes, known: Kinds | None = None) -> str:
+def content_type_of(path: Path, data: bytes, known: ContentSniffer | None = None) -> str:
     path.write_bytes(data)
     return kind_of(path, known).content_type
 
@@ -103,7 +103,7 @@ def test_what_is_utf8(media_type: str, data: bytes, expected: object) -> None:
     ],
 )
 def test_a_charset_can_be_said_of_all_texts(tmp_path: Path, charset: str, expected: str) -> None:
-    known = Kinds(charset=charset)
+    known = ContentSniffer(charset=charset)
     for data in (b"<p>", b"\xff", b'<meta charset="koi8-r">'):
         assert content_type_of(tmp_path / "page.html", data, known) == expected
     for name in ("data.json", "drawing.svg", "feed.xml"):
@@ -113,25 +113,25 @@ def test_a_charset_can_be_said_of_all_texts(tmp_path: Path, charset: str, expect
 @pytest.mark.parametrize("charset", ["", " ", "a b", "utf-8;", '"utf-8"', "utf-8\n", "é", "a,b"])
 def test_what_cannot_be_a_charset_is_refused(charset: str) -> None:
     with pytest.raises(ValueError, match="not the name of a charset"):
-        Kinds(charset=charset)
+        ContentSniffer(charset=charset)
 
 
 def test_a_media_type_can_be_said_of_all_files(tmp_path: Path) -> None:
-    known = Kinds("application/x-own", "utf-8")
+    known = ContentSniffer("application/x-own", "utf-8")
     for name in ("page.html", "drawing.svgz", "x"):
         (tmp_path / name).write_bytes(b"\x1f\x8b\x08")
-        assert kind_of(tmp_path / name, known) == Kind("application/x-own")
+        assert kind_of(tmp_path / name, known) == FileType("application/x-own")
     with pytest.raises(ValueError, match="not a field value"):
-        Kinds("a\nb")
+        ContentSniffer("a\nb")
 
 
 def test_a_format_in_a_coding_has_to_be_in_that_coding(tmp_path: Path) -> None:
     path = tmp_path / "drawing.svgz"
     path.write_bytes(b"\x1f\x8b\x08\0\0")
-    assert kind_of(path) == Kind("image/svg+xml", "gzip")
+    assert kind_of(path) == FileType("image/svg+xml", "gzip")
     for data in (b"<svg/>", b"", b"\x1f\x8b"):
         path.write_bytes(data)
-        assert kind_of(path) == Kind("image/svg+xml")
+        assert kind_of(path) == FileType("image/svg+xml")
 
 
 def test_what_was_read_is_remembered_once_it_is_settled(
@@ -145,7 +145,7 @@ def test_what_was_read_is_remembered_once_it_is_settled(
 
     monkeypatch.setattr(content_sniffing, "is_utf8", watched)
     (tmp_path / "a.txt").write_bytes(b"a")
-    known = Kinds()
+    known = ContentSniffer()
     monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
     for _ in range(2):
         assert kind_of(tmp_path / "a.txt", known).content_type == "text/plain; charset=utf-8"

@@ -12,7 +12,7 @@ import pytest
 
 from trio_http.file_server import kept_attributes
 from trio_http.file_server.kept_attributes import ACL, keep_attributes, mode_for
-from trio_http.file_server.root import Directory
+from trio_http.file_server.root import Root
 
 AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 
@@ -51,19 +51,19 @@ def attributes_here(public: Path) -> None:
 
 
 @contextmanager
-def made_new(folder: Path, mode: int = 0o600) -> Iterator[int]:
-    descriptor = os.open(folder / "new", os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+def made_new(directory: Path, mode: int = 0o600) -> Iterator[int]:
+    descriptor = os.open(directory / "new", os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def keep(folder: Path) -> os.stat_result:
+def keep(directory: Path) -> os.stat_result:
     """Make a new file like the old one, and tell how it is then."""
-    with made_new(folder) as file, Directory(folder).folder() as opened:
+    with made_new(directory) as file, Root(directory).directory() as opened:
         keep_attributes(opened, "old", file)
-    return (folder / "new").stat()
+    return (directory / "new").stat()
 
 
 @pytest.fixture(params=["places", "paths"])
@@ -286,7 +286,7 @@ def test_what_may_not_be_read_is_not_kept_and_the_rest_is(
 def test_what_is_no_file_gives_nobody_a_right(public: Path, way: str) -> None:
     (public / "elsewhere").touch(0o666)
     (public / "old").symlink_to("elsewhere")
-    with made_new(public, 0o640) as file, Directory(public).folder() as opened:
+    with made_new(public, 0o640) as file, Root(public).directory() as opened:
         keep_attributes(opened, "old", file)
         assert stat.S_IMODE(os.fstat(file).st_mode) == 0o600
 

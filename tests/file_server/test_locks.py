@@ -18,9 +18,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from trio_http.file_server import locks
 from trio_http.file_server import root as served_root
-from trio_http.file_server.locks import alone_in, lock
+from trio_http.file_server.locks import exclusive_access, lock
 from trio_http.file_server.retries import patiently
-from trio_http.file_server.root import Directory, Folder
+from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 
 AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
@@ -48,8 +48,8 @@ class Unable:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
-def opened(path: Path) -> AbstractContextManager[Folder]:
-    return Directory(path).folder()
+def opened(path: Path) -> AbstractContextManager[OpenDirectory]:
+    return Root(path).directory()
 
 
 async def in_turn(change: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ async def test_threads_change_a_folder_one_after_the_other(tmp_path: Path, way: 
     counter.write_text("0")
 
     def count() -> None:
-        with opened(tmp_path) as folder, alone_in(folder):
+        with opened(tmp_path) as directory, exclusive_access(directory):
             number = int(counter.read_text())
             counter.write_text(str(number + 1))
 
@@ -77,15 +77,15 @@ async def test_who_comes_second_waits(tmp_path: Path, way: str) -> None:
     second_comes = ThreadEvent()
 
     def be_first(has_it: trio.Event) -> None:
-        with opened(tmp_path) as folder, alone_in(folder):
+        with opened(tmp_path) as directory, exclusive_access(directory):
             trio.from_thread.run_sync(has_it.set)
             second_comes.wait()
             order.append("first")
 
     def be_second() -> None:
-        with opened(tmp_path) as folder:
+        with opened(tmp_path) as directory:
             second_comes.set()
-            with alone_in(folder):
+            with exclusive_access(directory):
                 order.append("second")
 
     async with trio.open_nursery() as nursery:
@@ -102,18 +102,18 @@ async def test_a_thread_waits_for_others_but_not_for_ever(
     monkeypatch.setattr(locks, "TURN", 0.001)
 
     def be_second() -> None:
-        with opened(tmp_path) as again, pytest.raises(BlockingIOError), alone_in(again):
+        with opened(tmp_path) as again, pytest.raises(BlockingIOError), exclusive_access(again):
             pytest.fail("two are at work")
 
-    with opened(tmp_path) as folder, alone_in(folder):
+    with opened(tmp_path) as directory, exclusive_access(directory):
         await trio.to_thread.run_sync(be_second)
 
 
 def test_a_folder_is_free_again_whatever_happens(tmp_path: Path, way: str) -> None:
-    with opened(tmp_path) as folder, opened(tmp_path) as again:
-        with pytest.raises(ZeroDivisionError), alone_in(folder):
+    with opened(tmp_path) as directory, opened(tmp_path) as again:
+        with pytest.raises(ZeroDivisionError), exclusive_access(directory):
             raise ZeroDivisionError
-        with alone_in(again):
+        with exclusive_access(again):
             pass
 
 
@@ -121,10 +121,10 @@ def test_a_lock_is_for_one_folder(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
     with (
-        Directory(tmp_path).folder(["one"]) as one,
-        Directory(tmp_path).folder(["other"]) as other,
-        alone_in(one),
-        alone_in(other),
+        Root(tmp_path).directory(["one"]) as one,
+        Root(tmp_path).directory(["other"]) as other,
+        exclusive_access(one),
+        exclusive_access(other),
     ):
         pass
 
@@ -142,7 +142,7 @@ async def test_another_process_is_not_waited_for_in_a_thread(tmp_path: Path) -> 
     done = []
 
     def change() -> None:
-        with opened(tmp_path) as folder, alone_in(folder):
+        with opened(tmp_path) as directory, exclusive_access(directory):
             done.append("we")
 
     async with trio.open_nursery() as nursery:
@@ -163,8 +163,8 @@ def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(
 ) -> None:
     (public / "drop").mkdir()
     (public / "drop").chmod(0o333)
-    with as_somebody(), opened(public / "drop") as folder:
-        with alone_in(folder), pytest.raises(BlockingIOError):
+    with as_somebody(), opened(public / "drop") as directory:
+        with exclusive_access(directory), pytest.raises(BlockingIOError):
             flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
         flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -177,10 +177,10 @@ def test_where_nothing_above_may_be_read_threads_take_turns_all_the_same(
     public.chmod(0o333)
     with (
         as_somebody(),
-        opened(public) as folder,
-        alone_in(folder),
+        opened(public) as directory,
+        exclusive_access(directory),
         pytest.raises(BlockingIOError),
-        alone_in(folder),
+        exclusive_access(directory),
     ):
         pytest.fail("two are at work")
 
@@ -204,22 +204,24 @@ def flock(path: Path, operation: int) -> None:
 
 
 def test_a_lock_of_ours_is_one_for_others(tmp_path: Path) -> None:
-    with opened(tmp_path) as folder:
-        with alone_in(folder), pytest.raises(BlockingIOError):
+    with opened(tmp_path) as directory:
+        with exclusive_access(directory), pytest.raises(BlockingIOError):
             flock(tmp_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         flock(tmp_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_folder_that_is_gone_cannot_be_locked(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
-    with opened(tmp_path / "folder") as folder:
+    with opened(tmp_path / "folder") as directory:
         (tmp_path / "folder").rmdir()
         if way == "no descriptors":
-            with pytest.raises(HTTPError) as refusal, alone_in(folder):
+            with pytest.raises(HTTPError) as refusal, exclusive_access(directory):
                 pytest.fail("it is gone")
             assert refusal.value.status == 404
         else:
-            with alone_in(folder):  # where nothing can be stored, which is found out next
+            with exclusive_access(
+                directory
+            ):  # where nothing can be stored, which is found out next
                 pass
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_http.file_server.lookup_pace import DISTRUST, SLOW, Pace
+from trio_http.file_server.lookup_pace import DISTRUST, SLOW, LookupPace
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
         return self.now
 
 
-def is_trusted_after(clock: Clock, pace: Pace, seconds: float) -> bool:
+def is_trusted_after(clock: Clock, pace: LookupPace, seconds: float) -> bool:
     begun = pace.begin()
     assert begun == clock.now
     clock.now += seconds
@@ -23,12 +23,12 @@ def is_trusted_after(clock: Clock, pace: Pace, seconds: float) -> bool:
 @pytest.mark.parametrize(("seconds", "expected"), [(0, True), (SLOW / 2, True), (SLOW * 2, False)])
 def test_one_slow_look_up_is_enough(seconds: float, expected: object) -> None:
     clock = Clock()
-    assert is_trusted_after(clock, Pace(clock), seconds) is expected
+    assert is_trusted_after(clock, LookupPace(clock), seconds) is expected
 
 
 def test_the_next_chance_comes_later() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = LookupPace(clock)
     for _ in range(2):
         assert not is_trusted_after(clock, pace, SLOW * 2)
         clock.now += DISTRUST - 1

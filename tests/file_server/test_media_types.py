@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_http.file_server.media_types import Kind, attachment, kind_of_name
+from trio_http.file_server.media_types import FileType, attachment, type_of_name
 from trio_http.semantics.fields import parameter_of
 from trio_http.semantics.headers import Headers
 
@@ -58,7 +58,7 @@ from trio_http.semantics.headers import Headers
     ],
 )
 def test_the_media_type_that_a_name_suggests(name: str, expected: str) -> None:
-    assert kind_of_name(name) == Kind(expected)
+    assert type_of_name(name) == FileType(expected)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_the_media_type_that_a_name_suggests(name: str, expected: str) -> None:
     ],
 )
 def test_formats_that_are_another_one_in_a_coding(name: str, expected: str) -> None:
-    assert kind_of_name(name) == Kind(expected, "gzip")
+    assert type_of_name(name) == FileType(expected, "gzip")
 
 
 def test_what_is_in_a_coding_beside_its_format_is_an_archive() -> None:
-    assert kind_of_name("drawing.svg.gz") == Kind("application/gzip")
-    assert kind_of_name(".svgz") == Kind("application/octet-stream")  # hidden, without a suffix
+    assert type_of_name("drawing.svg.gz") == FileType("application/gzip")
+    assert type_of_name(".svgz") == FileType("application/octet-stream")  # hidden, without a suffix
 
 
 def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None
     code = (
         "import mimetypes, sys\n"
         "mimetypes.init([sys.argv[1]])\n"
-        "from trio_http.file_server.media_types import kind_of_name\n"
-        "print(mimetypes.guess_type('x.png')[0], kind_of_name('x.png').content_type)"
+        "from trio_http.file_server.media_types import type_of_name\n"
+        "print(mimetypes.guess_type('x.png')[0], type_of_name('x.png').content_type)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "types")]
     checkout = Path(__file__).parents[2]

@@ -58,7 +58,7 @@ class Clock:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
+def directory(tmp_path: Path) -> Iterator[int]:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         yield descriptor
@@ -67,28 +67,28 @@ def folder(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.skipif(not mounts.MOUNTINFO.exists(), reason="this system does not tell")
-def test_what_is_open_here_has_a_mount(folder: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_open_here_has_a_mount(directory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = mounts.MOUNTINFO.read_text().splitlines()
     types = [line.partition(" - ")[2].split(" ")[0] for line in lines]
     monkeypatch.setattr(mounts, "LOCAL_TYPES", {*types})
-    assert Mounts().is_local(folder)
+    assert Mounts().is_local(directory)
     monkeypatch.setattr(mounts, "LOCAL_TYPES", set())
-    assert not Mounts().is_local(folder)
+    assert not Mounts().is_local(directory)
 
 
 def test_what_is_known_is_believed_for_a_while(
-    folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
     known = Mounts(clock)
     monkeypatch.setattr(mounts, "MOUNTINFO", tmp_path / "mountinfo")
     (tmp_path / "mountinfo").write_text("")
-    assert not known.is_local(folder)
+    assert not known.is_local(directory)
     (tmp_path / "mountinfo").unlink()  # as on other systems: then all are local
     clock.now = BELIEVED * 0.99
-    assert not known.is_local(folder)
+    assert not known.is_local(directory)
     clock.now = BELIEVED
-    assert known.is_local(folder)
+    assert known.is_local(directory)
 
 
 def test_what_is_reached_by_paths_is_on_a_system_that_does_not_tell() -> None:

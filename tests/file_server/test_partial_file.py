@@ -14,10 +14,11 @@ import trio
 from trio_http.file_server import kept_attributes, partial_file
 from trio_http.file_server import root as served_root
 from trio_http.file_server.locks import lock
-from trio_http.file_server.partial_file import Part, clear_parts
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Directory
+from trio_http.file_server.partial_file import PartialFile, remove_abandoned_parts
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
+from trio_http.file_server.root import Root
 from trio_http.file_server.versions import tag_of
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
@@ -26,7 +27,7 @@ from trio_http.transport.readiness import Levels
 from trio_http.transport.splice import open_pipe
 
 AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
-PUT = Terms("PUT")
+PUT = WritePreconditions("PUT")
 
 
 @pytest.fixture(params=["unnamed", "named", "paths"])
@@ -46,12 +47,14 @@ def frame() -> Iterator[ExitStack]:
         yield frame
 
 
-def part_of(frame: ExitStack, root: Path, name: str = "name", terms: Terms = PUT) -> Part:
-    return Part(frame, Directory(root), [name], terms)
+def part_of(
+    frame: ExitStack, root: Path, name: str = "name", preconditions: WritePreconditions = PUT
+) -> PartialFile:
+    return PartialFile(frame, Root(root), [name], preconditions)
 
 
-def modes(folder: Path) -> list[int]:
-    return sorted([stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()])
+def modes(directory: Path) -> list[int]:
+    return sorted([stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()])
 
 
 def refusal_of(act: Callable[[], object]) -> int:
@@ -60,8 +63,8 @@ def refusal_of(act: Callable[[], object]) -> int:
     return refusal.value.status
 
 
-def only_new() -> Terms:
-    return Terms("PUT", Headers([("If-None-Match", "*")]))
+def only_new() -> WritePreconditions:
+    return WritePreconditions("PUT", Headers([("If-None-Match", "*")]))
 
 
 # Before anything is written
@@ -223,7 +226,9 @@ async def test_what_is_in_a_pipe_comes_last(
 def test_what_is_not_what_was_promised_is_refused(
     tmp_path: Path, way: str, frame: ExitStack
 ) -> None:
-    part = part_of(frame, tmp_path, terms=Terms("PUT", digests=(Digest("sha-256", b"x"),)))
+    part = part_of(
+        frame, tmp_path, preconditions=WritePreconditions("PUT", digests=(Digest("sha-256", b"x"),))
+    )
     part.write([b"1"])
     assert refusal_of(part.place) == 400
     frame.close()
@@ -279,23 +284,23 @@ def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
 def test_a_file_that_is_another_by_terms_is_not_replaced(
     tmp_path: Path, way: str, frame: ExitStack
 ) -> None:
-    part = part_of(frame, tmp_path, terms=only_new())
+    part = part_of(frame, tmp_path, preconditions=only_new())
     part.write([b"mine"])
     (tmp_path / "name").write_bytes(b"theirs")
     assert refusal_of(part.place) == 412
 
 
 def test_to_delete_what_is_not_there_is_no_matter_of_terms(tmp_path: Path) -> None:
-    terms = Terms("DELETE", Headers([("If-Match", "*")]))  # RFC 9110 13.2.1
-    with Directory(tmp_path).folder() as folder:
-        assert partial_file.replaceable(folder, "name", terms) is None
+    preconditions = WritePreconditions("DELETE", Headers([("If-Match", "*")]))  # RFC 9110 13.2.1
+    with Root(tmp_path).directory() as directory:
+        assert partial_file.replaceable(directory, "name", preconditions) is None
 
 
 # Clearing away
 
 
-def part_in(folder: Path, middle: str) -> Path:
-    path = folder / f"{PART_PREFIX}{middle}{PART_SUFFIX}"
+def part_in(directory: Path, middle: str) -> Path:
+    path = directory / f"{PART_PREFIX}{middle}{PART_SUFFIX}"
     path.write_bytes(b"half of i")
     return path
 
@@ -307,20 +312,22 @@ def test_only_abandoned_parts_are_cleared_away(tmp_path: Path) -> None:
     for other in others:
         other.touch()
     # Things that are no uploads, whatever they are called.
-    folder, link = (tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link"))
-    folder.mkdir()
+    directory, link = (
+        tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link")
+    )
+    directory.mkdir()
     link.symlink_to(others[0])
     with being_written.open("rb") as file:
         assert lock(file.fileno())
-        clear_parts(tmp_path)
-        assert sorted(tmp_path.iterdir()) == sorted([*others, being_written, folder, link])
-    clear_parts(tmp_path)
+        remove_abandoned_parts(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([*others, being_written, directory, link])
+    remove_abandoned_parts(tmp_path)
     assert not being_written.exists()
     assert not any(path.exists() for path in abandoned)
 
 
 def test_clearing_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> None:
-    clear_parts(tmp_path / "nothing")
+    remove_abandoned_parts(tmp_path / "nothing")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -334,5 +341,5 @@ def test_parts_that_are_not_ours_do_not_keep_the_others(
     for part in theirs:
         part.chmod(0)
     with as_somebody():
-        clear_parts(public)
+        remove_abandoned_parts(public)
     assert sorted(public.iterdir()) == theirs

@@ -12,9 +12,10 @@ import trio.testing
 
 from trio_http.file_server import precompressed_siblings
 from trio_http.file_server import root as served_root
-from trio_http.file_server.cache import facts
-from trio_http.file_server.precompressed_siblings import SUFFIXES, Siblings
-from trio_http.file_server.root import NOTHING_MORE, Directory, Permissions
+from trio_http.file_server.cache import by_version
+from trio_http.file_server.permissions import NOTHING_MORE, Permissions
+from trio_http.file_server.precompressed_siblings import SUFFIXES, PrecompressedSiblings
+from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.decoding import DECODERS
@@ -47,12 +48,12 @@ def family(tmp_path: Path) -> Path:
 
 
 def found_now(
-    root: Path, known: Siblings, name: str = "file", allow: Permissions = NOTHING_MORE
+    root: Path, known: PrecompressedSiblings, name: str = "file", allow: Permissions = NOTHING_MORE
 ) -> list[str]:
-    with Directory(root, allow).folder() as folder:
-        descriptor, status = folder.open(name)
+    with Root(root, allow).directory() as directory:
+        descriptor, status = directory.open(name)
         try:
-            found = known.of(folder, name, (descriptor, status))
+            found = known.of(directory, name, (descriptor, status))
             for coding, version in found.items():
                 assert version == version_of((root / f"{name}{SUFFIXES[coding]}").stat())
             return list(found)
@@ -61,9 +62,12 @@ def found_now(
 
 
 async def found(
-    root: Path, known: Siblings | None = None, name: str = "file", allow: Permissions = NOTHING_MORE
+    root: Path,
+    known: PrecompressedSiblings | None = None,
+    name: str = "file",
+    allow: Permissions = NOTHING_MORE,
 ) -> list[str]:
-    known = known or Siblings()
+    known = known or PrecompressedSiblings()
     return await trio.to_thread.run_sync(found_now, root, known, name, allow)
 
 
@@ -118,7 +122,7 @@ async def test_siblings_in_a_coding_that_cannot_be_undone_are_left_alone(
 async def test_a_sibling_has_to_be_the_file_byte_for_byte(
     family: Path, coding: str, content: Callable[[str], bytes]
 ) -> None:
-    known = Siblings()
+    known = PrecompressedSiblings()
     (family / f"file{SUFFIXES[coding]}").write_bytes(content(coding))
     for _ in range(2):
         assert coding not in await found(family, known)
@@ -163,7 +167,7 @@ async def test_what_was_decoded_once_is_believed_until_it_changes(
 
     is_same = precompressed_siblings.is_same
     monkeypatch.setattr(precompressed_siblings, "is_same", watched)
-    known = Siblings()
+    known = PrecompressedSiblings()
     for _ in range(3):
         assert await found(family, known) == ["zstd", "br", "gzip"]
     assert decoded == ["zstd", "br", "gzip"]
@@ -196,7 +200,7 @@ async def test_what_changes_while_it_is_decoded_is_not_believed(
 async def test_while_others_are_decoded_a_file_is_served_without(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Siblings()
+    known = PrecompressedSiblings()
     within: list[list[str]] = []
 
     def meanwhile(coding: str, file: int, sibling: int) -> bool:
@@ -221,7 +225,7 @@ async def test_a_client_that_goes_away_is_not_worked_for(
     monkeypatch.setattr(precompressed_siblings, "LONGEST", 2**42)
     monkeypatch.setattr(precompressed_siblings, "DECODERS", {"gzip": iter})
     limiter = trio.to_thread.current_default_thread_limiter()
-    known = Siblings()
+    known = PrecompressedSiblings()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(found, family, known)
         await trio.testing.wait_all_tasks_blocked()
@@ -311,7 +315,7 @@ async def test_no_descriptor_stays_open(family: Path) -> None:
 async def test_only_some_files_are_remembered(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "REMEMBERED", 1)
-    known = Siblings()
+    monkeypatch.setattr(by_version, "REMEMBERED", 1)
+    known = PrecompressedSiblings()
     for _ in range(2):
         assert await found(family, known) == ["zstd", "br", "gzip"]

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.file_server.found_file import Opened, Place
-from trio_http.file_server.media_types import Kind
-from trio_http.file_server.representation import Manner
+from trio_http.file_server.media_types import FileType
+from trio_http.file_server.open_file import FileMetadata, OpenFile
+from trio_http.file_server.representation import Representations
 from trio_http.file_server.versions import tag_of, version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.incoming import IncomingBody
 from trio_http.semantics.messages import Compress, Request, Response
 
-AS_IT_IS = Manner(Compress.WORTHWHILE, None)
-PAGE, DRAWING = Kind("text/html; charset=utf-8"), Kind("image/svg+xml", "gzip")
+AS_IT_IS = Representations(Compress.WORTHWHILE, None)
+PAGE, DRAWING = FileType("text/html; charset=utf-8"), FileType("image/svg+xml", "gzip")
 
 
 class NoBody:
@@ -39,19 +39,19 @@ def asking(target: str = "/file", accepted: str | None = None) -> Request:
 
 
 @pytest.fixture
-def file_of(tmp_path: Path) -> Callable[[Kind], Opened]:
+def file_of(tmp_path: Path) -> Callable[[FileType], OpenFile]:
     """Make files of a kind that are as good as open."""
     (tmp_path / "file").write_bytes(b"hello")
     os.utime(tmp_path / "file", ns=(0, 784111777_123456789))
 
-    def made(kind: Kind) -> Opened:
+    def made(file_type: FileType) -> OpenFile:
         status = (tmp_path / "file").stat()
-        return Opened(Place((), "file", version_of(status), kind, {}), 77, status)
+        return OpenFile(FileMetadata((), "file", version_of(status), file_type, {}), 77, status)
 
     return made
 
 
-FileOf = Callable[[Kind], Opened]
+FileOf = Callable[[FileType], OpenFile]
 
 
 def told(response: Response) -> dict[str, str]:
@@ -70,7 +70,7 @@ def test_a_file_is_sent_with_what_is_known_of_it(file_of: FileOf) -> None:
     }
     assert response.body == FileSlice(77, 0, 5)
     assert response.compress is Compress.WORTHWHILE
-    assert Manner(Compress.NEVER, None).response(asking(), file).compress is Compress.NEVER
+    assert Representations(Compress.NEVER, None).response(asking(), file).compress is Compress.NEVER
 
 
 def test_the_fields_of_a_version_are_the_same_value(file_of: FileOf) -> None:
@@ -79,10 +79,10 @@ def test_the_fields_of_a_version_are_the_same_value(file_of: FileOf) -> None:
 
 
 def test_how_long_it_is_kept_can_be_said(file_of: FileOf) -> None:
-    response = Manner(Compress.NEVER, "max-age=60").response(asking(), file_of(PAGE))
+    response = Representations(Compress.NEVER, "max-age=60").response(asking(), file_of(PAGE))
     assert told(response)["cache-control"] == "max-age=60"
     with pytest.raises(ValueError, match="not a field value"):
-        Manner(Compress.NEVER, "a\nb")
+        Representations(Compress.NEVER, "a\nb")
 
 
 def test_a_file_may_be_saved(file_of: FileOf) -> None:
@@ -98,7 +98,7 @@ def test_a_file_may_be_saved(file_of: FileOf) -> None:
 
 def test_a_file_with_siblings_varies(file_of: FileOf) -> None:
     file = file_of(PAGE)
-    file.place = replace(file.place, siblings={"gzip": file.place.version})
+    file.metadata = replace(file.metadata, siblings={"gzip": file.metadata.version})
     response = AS_IT_IS.response(asking(), file)
     assert told(response)["vary"] == "Accept-Encoding"
     assert "content-encoding" not in told(response)
@@ -148,9 +148,9 @@ def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
 
 
 def test_what_had_to_be_read_has_no_validators(file_of: FileOf) -> None:
-    file = file_of(Kind("application/octet-stream"))
+    file = file_of(FileType("application/octet-stream"))
     file.read = b"processor: 0"
-    response = Manner(Compress.WORTHWHILE, "no-store").response(asking(), file)
+    response = Representations(Compress.WORTHWHILE, "no-store").response(asking(), file)
     assert response.body == b"processor: 0"
     assert told(response) == {
         "content-type": "application/octet-stream",

@@ -8,7 +8,7 @@ from trio_http.file_server.retries import LONGEST, PATIENCE, PROMPT, SHORTEST, i
 from trio_http.semantics.errors import HTTPError
 
 
-class Kept:
+class CachedResponse:
     """Something that another program keeps to itself until a time."""
 
     def __init__(self, until: float) -> None:
@@ -26,14 +26,14 @@ class Kept:
 
 @pytest.mark.parametrize("ask", [patiently, in_time])
 async def test_what_is_free_is_had_at_once(ask: type, autojump_clock: MockClock) -> None:
-    kept = Kept(0)
+    kept = CachedResponse(0)
     assert await ask(kept) == "free"
     assert kept.asked == [0]
 
 
 @pytest.mark.parametrize("ask", [patiently, in_time])
 async def test_what_becomes_free_is_had_soon(ask: type, autojump_clock: MockClock) -> None:
-    kept = Kept(1)
+    kept = CachedResponse(1)
     assert await ask(kept) == "free"
     pauses = [later - earlier for earlier, later in zip(kept.asked, kept.asked[1:], strict=False)]
     assert pauses[0] == pytest.approx(SHORTEST)
@@ -47,7 +47,7 @@ async def test_what_is_kept_for_ever_is_told_to_the_client(
     ask: type, autojump_clock: MockClock
 ) -> None:
     with pytest.raises(HTTPError) as refusal:
-        await ask(Kept(1000))
+        await ask(CachedResponse(1000))
     assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (503, "1")
     assert PATIENCE <= trio.current_time() <= PATIENCE + LONGEST
 

@@ -14,17 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_http.file_server import root as served_root
-from trio_http.file_server.root import (
+from trio_http.file_server.permissions import (
     NOTHING_MORE,
     PART_PREFIX,
     PART_SUFFIX,
-    Directory,
     Permissions,
-    check_name,
-    is_part,
-    is_shown,
-    refusing,
 )
+from trio_http.file_server.root import Root
 from trio_http.semantics.errors import HTTPError
 
 SECRET = b"outside"
@@ -81,8 +77,8 @@ def open_regular(
     root: Path, names: Sequence[str], allow: Permissions = NOTHING_MORE
 ) -> tuple[int, os.stat_result]:
     *above, name = names
-    with Directory(root, allow).folder(above) as folder:
-        return folder.open(name)
+    with Root(root, allow).directory(above) as directory:
+        return directory.open(name)
 
 
 def content(root: Path, names: Sequence[str], allow: Permissions = NOTHING_MORE) -> bytes:
@@ -290,10 +286,10 @@ def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path) -> None
     outside.mkdir()
     (inside / "file").write_bytes(b"inside")
     (outside / "file").write_bytes(SECRET)
-    with Directory(tmp_path / "root").folder(["folder"]) as folder:
+    with Root(tmp_path / "root").directory(["folder"]) as directory:
         inside.rename(tmp_path / "root" / "moved")
         inside.symlink_to(outside)
-        descriptor, _ = folder.open("file")
+        descriptor, _ = directory.open("file")
         with os.fdopen(descriptor, "rb") as file:
             assert file.read() == b"inside"
     assert status_of(tmp_path / "root", ["folder", "file"]) == 404
@@ -375,7 +371,7 @@ def test_what_is_no_folder_is_not_found(
     tree: Path, way: str, names: Sequence[str], allow: Permissions
 ) -> None:
     before = open_descriptors()
-    with pytest.raises(HTTPError) as refusal, Directory(tree, allow).folder(names):
+    with pytest.raises(HTTPError) as refusal, Root(tree, allow).directory(names):
         pass
     assert refusal.value.status == 404
     assert open_descriptors() == before
@@ -394,50 +390,34 @@ def test_hidden_names_are_not_found_unless_that_is_allowed(
     assert content(tree, names, Permissions.HIDDEN) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "allow", "expected"),
-    [
-        ("file", NOTHING_MORE, True),
-        (".file", NOTHING_MORE, False),
-        ("...", NOTHING_MORE, False),
-        (".file", ~Permissions.HIDDEN, False),
-        (".file", Permissions.HIDDEN, True),
-        ("a.file.", NOTHING_MORE, True),
-        (f"{PART_PREFIX}0{PART_SUFFIX}", ~NOTHING_MORE, False),
-    ],
-)
-def test_which_names_are_shown(name: str, allow: Permissions, expected: object) -> None:
-    assert is_shown(name, allow) is expected
-
-
 # What there is
 
 
 def test_the_status_is_that_of_what_a_client_reaches(tree: Path, way: str) -> None:
     file = (tree / "file").stat()
-    with Directory(tree).folder() as folder:
-        assert folder.status("file") == file
-        assert folder.status("nothing") is None
+    with Root(tree).directory() as directory:
+        assert directory.status("file") == file
+        assert directory.status("nothing") is None
         for name in ("link-to-file", "link-nowhere"):
-            status = folder.status(name)
+            status = directory.status(name)
             assert status is not None
             assert stat.S_ISLNK(status.st_mode)
-    with Directory(tree, Permissions.LINKS).folder() as folder:
-        assert folder.status("link-to-file") == file
-        assert folder.status("link-nowhere") is None
+    with Root(tree, Permissions.LINKS).directory() as directory:
+        assert directory.status("link-to-file") == file
+        assert directory.status("link-nowhere") is None
 
 
 def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> None:
     for allow in (NOTHING_MORE, Permissions.LINKS):
-        with Directory(tree, allow).folder(["folder"]) as folder:
-            assert folder.own_status("link-up") == (tree / "folder" / "link-up").lstat()
-            assert folder.own_status("nothing") is None
+        with Root(tree, allow).directory(["folder"]) as directory:
+            assert directory.own_status("link-up") == (tree / "folder" / "link-up").lstat()
+            assert directory.own_status("nothing") is None
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 256, ".file", "\ud800", "a\0"])
 def test_what_has_no_status_for_clients_is_not_found(tree: Path, way: str, name: str) -> None:
-    with Directory(tree).folder() as folder:
-        for ask in (folder.status, folder.own_status):
+    with Root(tree).directory() as directory:
+        for ask in (directory.status, directory.own_status):
             with pytest.raises(HTTPError) as refusal:
                 ask(name)
             assert refusal.value.status == 404
@@ -445,9 +425,9 @@ def test_what_has_no_status_for_clients_is_not_found(tree: Path, way: str, name:
 
 @pytest.mark.parametrize("way", ["descriptors", "paths"], indirect=True)
 def test_a_name_in_a_folder_can_be_given_to_the_system(tree: Path, way: str) -> None:
-    with Directory(tree).folder(["folder", "deep"]) as folder:
-        assert (folder.descriptor is None) == (way == "paths")
-        file = os.open(folder.at("file"), os.O_RDONLY, dir_fd=folder.descriptor)
+    with Root(tree).directory(["folder", "deep"]) as directory:
+        assert (directory.descriptor is None) == (way == "paths")
+        file = os.open(directory.at("file"), os.O_RDONLY, dir_fd=directory.descriptor)
     with os.fdopen(file, "rb") as opened:
         assert opened.read() == b"deep"
 
@@ -470,8 +450,8 @@ def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
 
 def test_a_folder_is_closed_whatever_happens(tree: Path) -> None:
     before = open_descriptors()
-    with pytest.raises(ZeroDivisionError), Directory(tree).folder(["folder", "deep"]) as folder:
-        raise ZeroDivisionError(folder)
+    with pytest.raises(ZeroDivisionError), Root(tree).directory(["folder", "deep"]) as directory:
+        raise ZeroDivisionError(directory)
     assert open_descriptors() == before
 
 
@@ -483,9 +463,9 @@ def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str)
         assert content(public, ["folder", "deep", "file"]) == b"deep"
         assert content(public / "folder", ["deep", "file"]) == b"deep"
         before = open_descriptors()
-        with Directory(public).folder(["folder"]) as folder:
+        with Root(public).directory(["folder"]) as directory:
             if way == "descriptors":
-                with pytest.raises(HTTPError) as refusal, folder.readable():
+                with pytest.raises(HTTPError) as refusal, directory.readable():
                     pytest.fail("it may not be read")
                 assert refusal.value.status == 403
         assert open_descriptors() == before
@@ -494,8 +474,8 @@ def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str)
 def test_a_folder_is_read_where_that_is_allowed(tree: Path, way: str) -> None:
     before = open_descriptors()
     with (
-        Directory(tree).folder(["folder"]) as folder,
-        folder.readable() as place,
+        Root(tree).directory(["folder"]) as directory,
+        directory.readable() as place,
         os.scandir(place) as entries,
     ):
         assert sorted([entry.name for entry in entries]) == ["deep", "link-up"]
@@ -509,23 +489,23 @@ def test_a_file_whose_status_cannot_be_had_does_not_stay_open(
         raise OSError(errno.EIO, "broken")
 
     before = open_descriptors()
-    with Directory(tree).folder() as folder, monkeypatch.context() as patch:
+    with Root(tree).directory() as directory, monkeypatch.context() as patch:
         patch.setattr(os, "fstat", fail)
         with pytest.raises(HTTPError) as refusal:
-            folder.open("file")
+            directory.open("file")
     assert refusal.value.status == 503
     assert open_descriptors() == before
 
 
 def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
     before = open_descriptors()
-    folder = Directory(tree).open(["folder", "deep"])
-    descriptor, _ = folder.open("file")
+    directory = Root(tree).open(["folder", "deep"])
+    descriptor, _ = directory.open("file")
     os.close(descriptor)
-    descriptor, _ = folder.reopen("file")
+    descriptor, _ = directory.reopen("file")
     with os.fdopen(descriptor, "rb") as file:
         assert file.read() == b"deep"
-    folder.close()
+    directory.close()
     assert open_descriptors() == before
 
 
@@ -533,82 +513,8 @@ def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
 def test_what_is_opened_again_has_to_be_a_regular_file_still(
     tree: Path, way: str, name: str
 ) -> None:
-    with Directory(tree).folder() as folder:
+    with Root(tree).directory() as directory:
         before = open_descriptors()
         with pytest.raises((HTTPError, OSError)):
-            folder.reopen(name)
+            directory.reopen(name)
         assert open_descriptors() == before
-
-
-# What the system says, and what clients hear of it
-
-
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [
-        (errno.ENOENT, 404),
-        (errno.ENOTDIR, 404),
-        (errno.ELOOP, 404),
-        (errno.ENAMETOOLONG, 404),
-        (errno.EISDIR, 404),
-        (errno.ENXIO, 404),
-        (errno.ENODEV, 404),
-        (errno.EINVAL, 404),
-        (errno.EACCES, 403),
-        (errno.EPERM, 403),
-        (errno.EROFS, 403),
-        (errno.EFBIG, 413),
-        (errno.EMFILE, 503),
-        (errno.ENFILE, 503),
-        (errno.ENOSPC, 507),
-        (errno.EDQUOT, 507),
-        (errno.EIO, 503),  # a broken disk
-        (errno.ESTALE, 503),  # a server that has forgotten what it served
-        (errno.ETIMEDOUT, 503),
-        (errno.EHOSTDOWN, 503),
-        (errno.ENOTCONN, 503),  # a program that was one, and has ended
-        (errno.ENOMEM, 503),
-    ],
-    ids=lambda value: errno.errorcode[value] if value < 200 else str(value),
-)
-def test_what_the_system_says_becomes_a_status(number: int, status: int) -> None:
-    error = OSError(number, os.strerror(number), "/a/path/of/ours")
-    with pytest.raises(HTTPError) as refusal, refusing():
-        raise error
-    assert refusal.value.status == status
-    assert refusal.value.__cause__ is error  # for the log
-    assert "/a/path/of/ours" not in refusal.value.detail  # and not for the client
-
-
-@pytest.mark.parametrize("number", [errno.EBADF, errno.EAGAIN, None])
-def test_a_fault_of_ours_is_no_refusal_and_nor_is_a_lease(number: int | None) -> None:
-    with pytest.raises(OSError, match="ours") as failure, refusing():
-        raise OSError(number, "ours") if number else OSError("ours")
-    assert failure.value.errno == number
-
-
-def test_a_refusal_goes_through_as_it_is() -> None:
-    refusal = HTTPError(409, "busy")
-    with pytest.raises(HTTPError) as passed, refusing():
-        raise refusal
-    assert passed.value is refusal
-
-
-# Names
-
-
-@pytest.mark.parametrize("middle", ["", "0123", "x.part"])
-def test_parts_are_known_by_their_names(middle: str) -> None:
-    assert is_part(f"{PART_PREFIX}{middle}{PART_SUFFIX}")
-
-
-@pytest.mark.parametrize(
-    "name", ["", "0123", f"{PART_PREFIX}0123", f"0123{PART_SUFFIX}", f"x{PART_PREFIX}{PART_SUFFIX}"]
-)
-def test_other_names_are_no_parts(name: str) -> None:
-    assert not is_part(name)
-
-
-@pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
-def test_odd_names_are_names(name: str) -> None:
-    check_name(name, Permissions.HIDDEN)

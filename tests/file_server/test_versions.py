@@ -46,9 +46,9 @@ def test_a_tag_is_another_although_the_time_was_set_back(tmp_path: Path) -> None
     assert tag_of(write(path, b"new")) != tag  # in place, as rsync -t --inplace does
 
 
-def wait_for_the_clock_of(folder: Path) -> None:
+def wait_for_the_clock_of(directory: Path) -> None:
     """Return when the kernel gives changes another time than it has given the last one."""
-    probe = folder / "probe"
+    probe = directory / "probe"
     probe.touch()
     before = probe.stat().st_ctime_ns
     while probe.stat().st_ctime_ns == before:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trio_http.file_server.app import files
-from trio_http.file_server.root import PART_PREFIX, PART_SUFFIX, Permissions
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions
 from trio_http.semantics import forms
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.limits import Limits
@@ -36,10 +36,10 @@ async def connected(root: Path, allow: Permissions = Permissions.WRITING) -> Asy
         yield client
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def contents(directory: Path) -> dict[str, bytes]:
     return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
         if path.is_file()
     }
 

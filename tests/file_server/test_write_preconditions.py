@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.conditional import MISSING, State
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
@@ -31,9 +31,9 @@ class NoBody:
         raise StopAsyncIteration
 
 
-def terms_of(*fields: tuple[str, str], method: str = "PUT") -> Terms:
+def terms_of(*fields: tuple[str, str], method: str = "PUT") -> WritePreconditions:
     headers = Headers(fields).defaulting("Content-Length", "7")
-    return Terms.of(Request(method, "/name", "1.1", headers, NoBody()))
+    return WritePreconditions.of(Request(method, "/name", "1.1", headers, NoBody()))
 
 
 def refusal_of(*fields: tuple[str, str], method: str = "PUT") -> HTTPError:
@@ -77,13 +77,13 @@ def test_terms_tell_whether_they_depend_on_what_is_there(name: str, depends: obj
 def test_preconditions_are_held_against_what_there_is(
     method: str, field: tuple[str, str], expected: dict[State, bool]
 ) -> None:
-    terms = terms_of(field, method=method)
+    preconditions = terms_of(field, method=method)
     for state, proceeds in expected.items():
         if proceeds:
-            terms.check(state)
+            preconditions.check(state)
         else:
             with pytest.raises(HTTPError) as refusal:
-                terms.check(state)
+                preconditions.check(state)
             assert refusal.value.status == 412
 
 
@@ -106,14 +106,14 @@ def test_people_are_told_why(fields: list[tuple[str, str]], state: State, detail
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_what_may_have_lost_its_body_is_not_taken_for_empty(method: str, version: str) -> None:
-    def terms(*fields: tuple[str, str]) -> Terms:
-        return Terms.of(Request(method, "/name", version, Headers(fields), NoBody()))
+    def preconditions(*fields: tuple[str, str]) -> WritePreconditions:
+        return WritePreconditions.of(Request(method, "/name", version, Headers(fields), NoBody()))
 
     with pytest.raises(HTTPError, match="Content-Length") as refusal:
-        terms()
+        preconditions()
     assert refusal.value.status == 411
-    assert terms(("content-length", "0")).method == method
-    assert terms(("Transfer-Encoding", "chunked")).method == method
+    assert preconditions(("content-length", "0")).method == method
+    assert preconditions(("Transfer-Encoding", "chunked")).method == method
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])

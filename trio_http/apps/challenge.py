@@ -14,9 +14,10 @@ from trio_http.apps.cross_site import only_same_origin
 from trio_http.apps.routing import Router
 from trio_http.file_server.app import files
 from trio_http.file_server.atomic_write import store
-from trio_http.file_server.partial_file import clear_parts
-from trio_http.file_server.root import Directory, Permissions
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.partial_file import remove_abandoned_parts
+from trio_http.file_server.permissions import Permissions
+from trio_http.file_server.root import Root
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.http1.exchange import App
 from trio_http.semantics.headers import bytes_of
 from trio_http.semantics.messages import Compress, Request, Response
@@ -48,17 +49,17 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
         return response.with_headers(response.headers.adding("Vary", "User-Agent"))
 
     if directory is not None:
-        clear_parts(directory)
+        remove_abandoned_parts(directory)
         # Whatever was stored can be fetched, be it called ".profile".
         allow = Permissions.HIDDEN
-        uploads = Directory(directory, allow)
+        uploads = Root(directory, allow)
         media_type = "application/octet-stream"
         download = files(directory, media_type=media_type, compress=Compress.ALWAYS, allow=allow)
         app.mount("/files", download, methods=["GET", "HEAD"])
 
         @app.post("/files/{name}")
         async def upload(request: Request, name: str) -> Response:
-            await store(request.body, uploads, [name], Terms.of(request))
+            await store(request.body, uploads, [name], WritePreconditions.of(request))
             # Below any mount, and in the spelling of a link on a page of these files.
             place = f"{request.mount}/files/{quote(bytes_of(name), safe='')}"
             return Response(201, {"Location": place})

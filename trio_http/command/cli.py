@@ -20,7 +20,7 @@ from trio_http.command.loading import WrongUseError, load_app
 from trio_http.command.processors import WORKERS_FOR_EACH, processors
 from trio_http.command.running import WORKER, run, supervise, work
 from trio_http.command.standard_streams import drop_unwritable, tell
-from trio_http.file_server.root import NOTHING_MORE, Permissions
+from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.http1.exchange import App
 from trio_http.observe.access_log import Level, Log, line_of_loss
 from trio_http.observe.log_writer import Spool

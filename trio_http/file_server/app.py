@@ -11,42 +11,38 @@ from pathlib import Path
 from typing import Self
 
 from trio_http.apps.cross_site import refuse_other_origins
-from trio_http.file_server.cache.digests_of_files import FileDigests
-from trio_http.file_server.cache.held_open import HeldOpen, held_open
-from trio_http.file_server.cache.recent import Recent
-from trio_http.file_server.content_sniffing import Kinds
-from trio_http.file_server.found_file import Opened, Place
+from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
+from trio_http.file_server.cache.expiring import ExpiringCache
+from trio_http.file_server.cache.file_digests import FileDigests
+from trio_http.file_server.content_sniffing import ContentSniffer
 from trio_http.file_server.listing.directory_response import (
     INDEX,
     index_of,
-    is_folder,
-    listing,
-    moved,
+    listing_response,
+    names_directory,
+    redirect_to_directory,
 )
-from trio_http.file_server.lookup_pace import Pace
+from trio_http.file_server.lookup_pace import LookupPace
 from trio_http.file_server.mounts import Mounts
-from trio_http.file_server.partial_file import clear_parts
-from trio_http.file_server.precompressed_siblings import Siblings
-from trio_http.file_server.representation import Manner
+from trio_http.file_server.open_file import FileMetadata, OpenFile
+from trio_http.file_server.partial_file import remove_abandoned_parts
+from trio_http.file_server.permissions import NOTHING_MORE, Permissions
+from trio_http.file_server.precompressed_siblings import PrecompressedSiblings
+from trio_http.file_server.representation import Representations, with_digest
 from trio_http.file_server.retries import in_time
-from trio_http.file_server.root import NOTHING_MORE, Directory, Folder, Permissions, refusing
+from trio_http.file_server.root import OpenDirectory, Root
+from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import Version, version_of
 from trio_http.file_server.virtual_files import read
 from trio_http.file_server.write_methods import delete, put, take_form
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Entries
-from trio_http.semantics.coding import choose_coding
-from trio_http.semantics.digests import Digest, wanted_algorithm
+from trio_http.semantics.digests import wanted_algorithm
 from trio_http.semantics.errors import HTTPError, not_allowed
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Compress, Request, Response
-from trio_http.semantics.selection import may_be_coded, varying
 from trio_http.transport.threads import Custody, close_in_thread
 
 _READING = {"GET", "HEAD", "OPTIONS"}
-
-# What the server's own limits are is not told here.
-_ANY_LENGTH = Limits(compress=0)
 
 
 def files(  # noqa: PLR0913 - one directory, and five ways in which it can be served
@@ -89,26 +85,32 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     """
     if Permissions.WRITING in allow and Permissions.PRECOMPRESSED in allow:
         raise ValueError("precompressed files are not for a directory that clients can write to")
-    directory = Directory(Path(root), allow)
+    served = Root(Path(root), allow)
     if Permissions.WRITING in allow:
-        clear_parts(directory.path)
-    return FilesApp(directory, Kinds(media_type, charset), Manner(compress, cache_control))
+        remove_abandoned_parts(served.path)
+    return FilesApp(
+        served, ContentSniffer(media_type, charset), Representations(compress, cache_control)
+    )
 
 
 class FilesApp:
     """The App; a directory, how its files are sent, and what is remembered of them."""
 
-    def __init__(self, directory: Directory, kinds: Kinds, manner: Manner) -> None:
-        self._directory = directory
-        self._kinds = kinds
-        self._manner = manner
-        self._siblings = Siblings() if Permissions.PRECOMPRESSED in directory.allow else None
+    def __init__(
+        self, root: Root, sniffer: ContentSniffer, representations: Representations
+    ) -> None:
+        self._root = root
+        self._sniffer = sniffer
+        self._representations = representations
+        self._siblings = (
+            PrecompressedSiblings() if Permissions.PRECOMPRESSED in root.allow else None
+        )
         self._digests = FileDigests()
-        self._recent: Recent[Place] = Recent()
-        self._held: HeldOpen | None = None  # but within a lifetime
+        self._recent: ExpiringCache[FileMetadata] = ExpiringCache()
+        self._caches: DescriptorCaches | None = None  # but within a lifetime
         self._entries: Entries[Self] = Entries()
         self._mounts = Mounts()
-        self._pace = Pace()
+        self._pace = LookupPace()
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer: this is an App, within a lifetime or without."""
@@ -131,21 +133,21 @@ class FilesApp:
 
     @asynccontextmanager
     async def _lifetime(self) -> AsyncIterator[Self]:
-        if self._held is not None:  # it is within one already
+        if self._caches is not None:  # it is within one already
             yield self
             return
         within = copy(self)
         try:
-            async with held_open(self._directory) as within._held:  # noqa: SLF001 - one of these
+            async with descriptor_caches(self._root) as within._caches:  # noqa: SLF001 - one of these
                 yield within
         finally:
-            within._held = None  # noqa: SLF001 - as above
+            within._caches = None  # noqa: SLF001 - as above
 
     def _methods(self, request: Request) -> set[str]:
         """The methods that an address of this kind supports."""
-        if Permissions.WRITING not in self._directory.allow:
+        if Permissions.WRITING not in self._root.allow:
             return _READING
-        return _READING | ({"POST"} if is_folder(request) else {"PUT", "DELETE"})
+        return _READING | ({"POST"} if names_directory(request) else {"PUT", "DELETE"})
 
     async def _change(self, request: Request) -> Response:
         methods = self._methods(request)
@@ -153,11 +155,11 @@ class FilesApp:
             refuse_other_origins(request)
         match request.method:
             case "PUT" if "PUT" in methods:
-                return await put(request, self._directory)
+                return await put(request, self._root)
             case "DELETE" if "DELETE" in methods:
-                return await delete(request, self._directory)
+                return await delete(request, self._root)
             case "POST" if "POST" in methods:
-                return await take_form(request, self._directory)
+                return await take_form(request, self._root)
             case "PUT" if "POST" in methods:
                 raise HTTPError(409, "a name that ends with a slash is a folder's")
             case _:
@@ -165,24 +167,24 @@ class FilesApp:
 
     async def _send(self, exchange: Exchange) -> None:
         request = exchange.request
-        held, began = self._held, self._pace.begin()
+        held, began = self._caches, self._pace.begin()
         if held is not None and began is not None:
-            kept = held.contents.get(request)
-            if kept is not None:
+            cached = held.small_files.get(request)
+            if cached is not None:
                 self._pace.end(began)
-                with kept as known:
+                with cached as known:
                     await exchange.respond(known)
                 return
-        place = None if began is None else self._recent.get(request.path)
-        if began is not None and place is not None:
-            found = self._look_again(request, place)
+        metadata = None if began is None else self._recent.get(request.path)
+        if began is not None and metadata is not None:
+            found = self._look_again(request, metadata)
             self._pace.end(began)
             if found is not None:
                 try:
                     # Asked for twice within a second.
-                    response = self._manner.response(request, found)
+                    response = self._representations.response(request, found)
                     if held is not None:
-                        held.contents.note(request, found, response)
+                        held.small_files.note(request, found, response)
                     await self._respond(exchange, found, response)
                 finally:
                     os.close(found.descriptor)
@@ -192,110 +194,101 @@ class FilesApp:
             if isinstance(looked_up, Response):
                 await exchange.respond(looked_up)
             else:
-                response = self._manner.response(request, looked_up)
+                response = self._representations.response(request, looked_up)
                 await self._respond(exchange, looked_up, response)
 
-    async def _respond(self, exchange: Exchange, found: Opened, response: Response) -> None:
+    async def _respond(self, exchange: Exchange, found: OpenFile, response: Response) -> None:
         request = exchange.request
         if found.read is None and b"want-repr-digest" in request.headers.names:
             response = await self._digested(request, response, found)
         await exchange.respond(response)
 
-    async def _look_up(self, request: Request, custody: Custody) -> Opened | Response:
-        look_ups = self._directory.look_ups
+    async def _look_up(self, request: Request, custody: Custody) -> OpenFile | Response:
+        look_ups = self._root.look_ups
         found = await in_time(lambda: custody.run(look_ups, self._find_for, request, custody))
         # Listings and the like have more to do than look up, and so has what was read.
-        if isinstance(found, Opened) and found.is_local and found.read is None:
-            self._recent.note(request.path, found.place)
+        if isinstance(found, OpenFile) and found.is_local and found.read is None:
+            self._recent.note(request.path, found.metadata)
         return found
 
-    def _look_again(self, request: Request, place: Place) -> Opened | None:
+    def _look_again(self, request: Request, metadata: FileMetadata) -> OpenFile | None:
         """The same, of what is in the kernel's memory for sure; None if it is not as it was."""
         # Of a mount, the address with a slash and that without have the same path.
-        if request.path.endswith("/") and not is_folder(request):
+        if request.path.endswith("/") and not names_directory(request):
             return None
         try:
-            held = self._held
-            if held is not None and (folder := held.folders.get(place.above)) is not None:
-                return place.open_best(folder, request)
-            with self._directory.folder(place.above) as folder:
-                return place.open_best(folder, request)
+            held = self._caches
+            if (
+                held is not None
+                and (directory := held.directories.get(metadata.segments)) is not None
+            ):
+                return metadata.open_best(directory, request)
+            with self._root.directory(metadata.segments) as directory:
+                return metadata.open_best(directory, request)
         except (HTTPError, OSError):
             return None
 
-    def _find_for(self, request: Request, custody: Custody) -> Opened | Response:
+    def _find_for(self, request: Request, custody: Custody) -> OpenFile | Response:
         """The same as ``_find``; what is opened is held by the custody."""
         found = self._find(request)
-        if isinstance(found, Opened):
+        if isinstance(found, OpenFile):
             close = os.close if found.is_local else close_in_thread
             custody.held.callback(close, found.descriptor)
         return found
 
-    def _find(self, request: Request) -> Opened | Response:
+    def _find(self, request: Request) -> OpenFile | Response:
         """What there is for a client; may have to wait for a disk."""
         *above, name = request.segments
-        with self._directory.folder(above) as folder:
-            if is_folder(request):
-                return self._folder(folder, request)
+        with self._root.directory(above) as directory:
+            if names_directory(request):
+                return self._directory(directory, request)
             if name:  # it has none at the root of a mount
-                status = folder.status(name)
+                status = directory.status(name)
                 if status is None:
                     raise HTTPError(404)
                 if stat.S_ISREG(status.st_mode):
-                    return self._file(folder, name, request)
+                    return self._file(directory, name, request)
                 if not stat.S_ISDIR(status.st_mode):
                     raise HTTPError(404)  # to open such a thing may do something
                 above.append(name)
-        with self._directory.folder(above) as folder:
-            if Permissions.LISTING in folder.allow or index_of(folder) is not None:
-                return moved(request)
+        with self._root.directory(above) as directory:
+            if Permissions.LISTING in directory.allow or index_of(directory) is not None:
+                return redirect_to_directory(request)
             raise HTTPError(404)
 
-    def _folder(self, folder: Folder, request: Request) -> Opened | Response:
-        if index_of(folder) is not None:
-            return self._file(folder, INDEX, request)
-        if Permissions.LISTING in folder.allow:
-            return listing(folder, request.segments[:-1], request.headers.get("Accept"))
+    def _directory(self, directory: OpenDirectory, request: Request) -> OpenFile | Response:
+        if index_of(directory) is not None:
+            return self._file(directory, INDEX, request)
+        if Permissions.LISTING in directory.allow:
+            return listing_response(directory, request.segments[:-1], request.headers.get("Accept"))
         raise HTTPError(404)
 
-    def _file(self, folder: Folder, name: str, request: Request) -> Opened:
-        descriptor, status = folder.open(name)
+    def _file(self, directory: OpenDirectory, name: str, request: Request) -> OpenFile:
+        descriptor, status = directory.open(name)
         try:
             body = read(descriptor, status)
             with refusing():
-                kind = self._kinds.of(name, (descriptor, status))
+                file_type = self._sniffer.of(name, (descriptor, status))
             siblings: Mapping[str, Version] = {}
-            if self._siblings is not None and body is None and kind.coding is None:
-                siblings = self._siblings.of(folder, name, (descriptor, status))
-            place = Place(request.segments[:-1], name, version_of(status), kind, siblings)
+            if self._siblings is not None and body is None and file_type.coding is None:
+                siblings = self._siblings.of(directory, name, (descriptor, status))
+            metadata = FileMetadata(
+                request.segments[:-1], name, version_of(status), file_type, siblings
+            )
             # Both: a link may lead from one file system to another.
-            is_local = all(map(self._mounts.is_local, (folder.descriptor, descriptor)))
-            found = Opened(place, descriptor, status, None, is_local, body)
-            return found.or_sibling(folder, request)
+            is_local = all(map(self._mounts.is_local, (directory.descriptor, descriptor)))
+            found = OpenFile(metadata, descriptor, status, None, is_local, body)
+            return found.or_sibling(directory, request)
         except BaseException:
             os.close(descriptor)
             raise
 
-    async def _digested(self, request: Request, response: Response, file: Opened) -> Response:
+    async def _digested(self, request: Request, response: Response, file: OpenFile) -> Response:
         algorithm = wanted_algorithm(request.headers.get("Want-Repr-Digest"))
         if algorithm is None:
             return response
         digest = await self._digests.of(file.descriptor, file.status, algorithm)
-        return response if digest is None else _digested(request, response, digest)
-
-
-def _digested(request: Request, response: Response, digest: Digest) -> Response:
-    """The response with a digest of its bytes, which are then sent as they are.
-
-    Not so where the client refuses that: it gets other bytes, in a coding.
-    """
-    headers = response.headers.adding("Repr-Digest", str(digest))
-    if not may_be_coded(response, _ANY_LENGTH):
-        return response.with_headers(headers)
-    if choose_coding(request.headers.get("Accept-Encoding"), ()) is None:
-        return response
-    headers = varying(headers, "Accept-Encoding")
-    return Response(response.status, headers, response.body, Compress.NEVER)
+        return response if digest is None else with_digest(request, response, digest)
 
 
 def _options(request: Request, methods: set[str]) -> Response:

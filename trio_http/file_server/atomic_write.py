@@ -17,11 +17,12 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from sys import getsizeof
 from typing import TypeVar
 
-from trio_http.file_server.locks import alone_in
-from trio_http.file_server.partial_file import Part, Stored, replaceable
+from trio_http.file_server.locks import exclusive_access
+from trio_http.file_server.partial_file import PartialFile, StoredFile, replaceable
 from trio_http.file_server.retries import patiently
-from trio_http.file_server.root import Directory, refusing
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.root import Root
+from trio_http.file_server.system_errors import refusing
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.http1.request_body import RequestBody
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.threads import Custody
@@ -35,15 +36,15 @@ GATHERED = 512 * 1024
 # Bytes of a body that a client sends without waiting for what is said to it.
 SHORT = 64 * 1024
 
-UNCONDITIONAL = Terms("PUT")
+UNCONDITIONAL = WritePreconditions("PUT")
 
 
 async def store(
     body: AsyncIterable[bytes],
-    directory: Directory,
+    root: Root,
     names: Sequence[str],
-    terms: Terms = UNCONDITIONAL,
-) -> Stored:
+    preconditions: WritePreconditions = UNCONDITIONAL,
+) -> StoredFile:
     """Store a body as the file to which the names lead.
 
     ``HTTPError``: 400 for a body that is not what its digests say, 404 where
@@ -51,7 +52,7 @@ async def store(
     else than a regular file has its name, 412 by the terms, 507 where the disk is
     full. However it fails, what was there before is there still.
     """
-    upload = _Upload(directory, names, terms)
+    upload = _Upload(root, names, preconditions)
     try:
         return await upload.take(body)
     except BaseException:
@@ -66,16 +67,16 @@ class _Upload:
     are there, an upload holds open nothing but its folder.
     """
 
-    def __init__(self, directory: Directory, names: Sequence[str], terms: Terms) -> None:
-        self._directory = directory
+    def __init__(self, root: Root, names: Sequence[str], preconditions: WritePreconditions) -> None:
+        self._root = root
         self._names = names
-        self._terms = terms
+        self._preconditions = preconditions
         self._custody = Custody()
-        self._part: Part | None = None
+        self._part: PartialFile | None = None
         self._gathered: list[bytes] = []
 
-    async def take(self, body: AsyncIterable[bytes]) -> Stored:
-        if not _is_short(self._terms):
+    async def take(self, body: AsyncIterable[bytes]) -> StoredFile:
+        if not _is_short(self._preconditions):
             await self._in_thread(self._begin)
         size, poured = 0, False
         async for data in body:
@@ -90,12 +91,12 @@ class _Upload:
                 size = 0
         return await patiently(lambda: self._in_thread(self._complete))
 
-    async def _pour(self, body: AsyncIterable[bytes], part: Part) -> None:
+    async def _pour(self, body: AsyncIterable[bytes], part: PartialFile) -> None:
         """Store what the kernel can move by itself, which may be all of the rest or nothing.
 
         What comes last is left in the part's pipe, to be stored with the end.
         """
-        if not isinstance(body, RequestBody) or self._terms.digests:
+        if not isinstance(body, RequestBody) or self._preconditions.digests:
             return
         pipe = body.open_pipe()
         if pipe is not None:
@@ -108,44 +109,46 @@ class _Upload:
         await self._custody.aclose()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await self._custody.run(self._directory.changes, work)
+        return await self._custody.run(self._root.changes, work)
 
     # In threads
 
-    def _begin(self) -> Part:
+    def _begin(self) -> PartialFile:
         if self._part is None:
-            self._part = Part(self._custody.held, self._directory, self._names, self._terms)
+            self._part = PartialFile(
+                self._custody.held, self._root, self._names, self._preconditions
+            )
         return self._part
 
-    def _write(self) -> Part:
+    def _write(self) -> PartialFile:
         part = self._begin()
         part.write(self._gathered)
         self._gathered = []
         return part
 
-    def _complete(self) -> Stored:
+    def _complete(self) -> StoredFile:
         stored = self._write().place()
         self._custody.held.close()
         return stored
 
 
-def _is_short(terms: Terms) -> bool:
+def _is_short(preconditions: WritePreconditions) -> bool:
     """Whether a body comes at once, whatever is said to it: it is sent before anybody looks.
 
     Then one way to a worker thread and back does for all that there is to be done.
     """
-    length = terms.headers.get("Content-Length")
-    return length is not None and int(length) <= SHORT and "Expect" not in terms.headers
+    length = preconditions.headers.get("Content-Length")
+    return length is not None and int(length) <= SHORT and "Expect" not in preconditions.headers
 
 
-def remove(directory: Directory, names: Sequence[str], terms: Terms) -> None:
+def remove(root: Root, names: Sequence[str], preconditions: WritePreconditions) -> None:
     """Delete a file, in a thread; ``HTTPError`` as with ``store``.
 
     ``BlockingIOError`` where the folder is locked: try again then.
     """
     *above, name = names
-    with directory.folder(above) as folder, alone_in(folder):
-        if replaceable(folder, name, terms) is None:
+    with root.directory(above) as directory, exclusive_access(directory):
+        if replaceable(directory, name, preconditions) is None:
             raise HTTPError(404)
         with refusing():
-            os.unlink(folder.at(name), dir_fd=folder.descriptor)
+            os.unlink(directory.at(name), dir_fd=directory.descriptor)

@@ -6,9 +6,9 @@ import codecs
 import re
 from contextlib import suppress
 
-from trio_http.file_server.cache.facts import Facts, key_of
-from trio_http.file_server.media_types import Kind, kind_of_name
-from trio_http.file_server.precompressed_siblings import OpenFile
+from trio_http.file_server.cache.by_version import VersionCache, key_of
+from trio_http.file_server.media_types import FileType, type_of_name
+from trio_http.file_server.precompressed_siblings import FileHandle
 from trio_http.file_server.versions import is_settled
 from trio_http.semantics.headers import Headers
 from trio_http.transport.page_cache import read_slice
@@ -38,7 +38,7 @@ _DECLARATIONS = {
 _MEANS_UTF8 = {b"utf-8", b"utf8", b"unicode-1-1-utf-8", b"utf-16", b"utf-16le", b"utf-16be"}
 
 
-class Kinds:
+class ContentSniffer:
     """Tells what files are sent as, and remembers what it had to read.
 
     A text is said to be UTF-8 if it is, and if it does not say that it is
@@ -53,32 +53,32 @@ class Kinds:
             raise ValueError(f"not the name of a charset: {charset!r}")
         self._media_type = media_type
         self._charset = charset
-        self._facts: Facts[bool] = Facts()
+        self._known: VersionCache[bool] = VersionCache()
 
-    def of(self, name: str, file: OpenFile) -> Kind:
+    def of(self, name: str, file: FileHandle) -> FileType:
         """Return what an open file is sent as; may have to wait for a disk."""
         if self._media_type is not None:
-            return Kind(self._media_type)
-        kind = kind_of_name(name)
-        if kind.coding is not None:
-            return kind if _starts_with_gzip(file) else Kind(kind.content_type)
-        if not kind.content_type.startswith("text/"):
-            return kind
+            return FileType(self._media_type)
+        file_type = type_of_name(name)
+        if file_type.coding is not None:
+            return file_type if _starts_with_gzip(file) else FileType(file_type.content_type)
+        if not file_type.content_type.startswith("text/"):
+            return file_type
         charset = self._charset
         if charset is None:
-            charset = "utf-8" if self._is_utf8(kind.content_type, file) else NO_CHARSET
+            charset = "utf-8" if self._is_utf8(file_type.content_type, file) else NO_CHARSET
         if charset.lower() == NO_CHARSET:
-            return kind
-        return Kind(f"{kind.content_type}; charset={charset}")
+            return file_type
+        return FileType(f"{file_type.content_type}; charset={charset}")
 
-    def _is_utf8(self, media_type: str, file: OpenFile) -> bool:
+    def _is_utf8(self, media_type: str, file: FileHandle) -> bool:
         descriptor, status = file
         key, settled = key_of(status, media_type), is_settled(status)
-        known = self._facts.get(key)
+        known = self._known.get(key)
         if known is None:
             known = is_utf8(read_slice(descriptor, 0, JUDGED + 1), media_type)
             if settled:
-                self._facts.note(key, known)
+                self._known.note(key, known)
         return known
 
 
@@ -102,5 +102,5 @@ def is_utf8(data: bytes, media_type: str) -> bool:
     return False
 
 
-def _starts_with_gzip(file: OpenFile) -> bool:
+def _starts_with_gzip(file: FileHandle) -> bool:
     return read_slice(file[0], 0, len(_GZIP)) == _GZIP

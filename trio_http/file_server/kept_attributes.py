@@ -18,7 +18,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from trio_http.file_server.root import Folder
+from trio_http.file_server.root import OpenDirectory
 
 # What of a mode is kept.
 _PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
@@ -41,7 +41,7 @@ CAN_KEEP_MODES = hasattr(os, "fchmod") and hasattr(os, "fchown")
 _NO_ATTRIBUTE = {getattr(errno, "ENODATA", 0), errno.ENOTSUP, errno.ENOSYS}
 
 
-def keep_attributes(folder: Folder, name: str, file: int) -> None:
+def keep_attributes(directory: OpenDirectory, name: str, file: int) -> None:
     """Give ``file`` the mode, group, owner, ACL and attributes of another file, as far as we may.
 
     ``file`` is new and ours, and either has no name yet or the mode 0600.
@@ -51,14 +51,14 @@ def keep_attributes(folder: Folder, name: str, file: int) -> None:
     with suppress(FileNotFoundError):  # it has just been removed
         if CAN_KEEP_ATTRIBUTES:
             flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-            model = os.open(folder.at(name), flags, dir_fd=folder.descriptor)
+            model = os.open(directory.at(name), flags, dir_fd=directory.descriptor)
             try:
                 _keep(os.fstat(model), f"{_OPENED}/{model}", file)
             finally:
                 os.close(model)
         else:
-            at = folder.at(name)
-            _keep(os.stat(at, dir_fd=folder.descriptor, follow_symlinks=False), None, file)
+            at = directory.at(name)
+            _keep(os.stat(at, dir_fd=directory.descriptor, follow_symlinks=False), None, file)
 
 
 def _keep(before: os.stat_result, model: str | None, file: int) -> None:

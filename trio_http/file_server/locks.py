@@ -13,7 +13,8 @@ from threading import Lock
 from types import ModuleType
 from weakref import WeakValueDictionary
 
-from trio_http.file_server.root import Folder, refusing
+from trio_http.file_server.root import OpenDirectory
+from trio_http.file_server.system_errors import refusing
 
 fcntl: ModuleType | None
 try:
@@ -50,7 +51,7 @@ def lock(descriptor: int) -> bool:
 
 
 @contextmanager
-def alone_in(folder: Folder) -> Iterator[None]:
+def exclusive_access(directory: OpenDirectory) -> Iterator[None]:
     """Change something in a folder while nobody else does who asks for the same lock.
 
     The lock is held no longer than such a change takes. This is for a thread, and
@@ -60,24 +61,24 @@ def alone_in(folder: Folder) -> Iterator[None]:
     with ExitStack() as held:
         with refusing():
             # Threads of this process take turns without the kernel, which has no turns.
-            gate = _gate_of(folder)
+            gate = _gate_of(directory)
             if not gate.acquire(timeout=TURN):
                 raise BlockingIOError(errno.EAGAIN, "this directory is being changed")
             held.callback(gate.release)
-            if fcntl is not None and folder.descriptor is not None:
-                _lock_folder(fcntl, folder.descriptor, held)
+            if fcntl is not None and directory.descriptor is not None:
+                _lock_directory(fcntl, directory.descriptor, held)
         yield
 
 
-def _gate_of(folder: Folder) -> Lock:
-    at = folder.descriptor
-    status = folder.path.stat() if at is None else os.fstat(at)
+def _gate_of(directory: OpenDirectory) -> Lock:
+    at = directory.descriptor
+    status = directory.path.stat() if at is None else os.fstat(at)
     with _making_gates:
         return _gates.setdefault((status.st_dev, status.st_ino), Lock())
 
 
-def _lock_folder(fcntl: ModuleType, folder: int, held: ExitStack) -> None:
-    descriptor = _lockable(folder)
+def _lock_directory(fcntl: ModuleType, directory: int, held: ExitStack) -> None:
+    descriptor = _lockable(directory)
     if descriptor is not None:
         held.callback(os.close, descriptor)  # which unlocks it
         try:
@@ -88,7 +89,7 @@ def _lock_folder(fcntl: ModuleType, folder: int, held: ExitStack) -> None:
             return  # a file system without such locks
 
 
-def _lockable(folder: int) -> int | None:
+def _lockable(directory: int) -> int | None:
     """A folder, opened for reading; where that is forbidden, the next above it where it is not.
 
     So all servers of one user lock the same, in a directory that may be changed
@@ -97,7 +98,7 @@ def _lockable(folder: int) -> int | None:
     name = "."
     for _ in range(_LEVELS):
         try:
-            return os.open(name, _READ, dir_fd=folder)
+            return os.open(name, _READ, dir_fd=directory)
         except PermissionError:
             name = f"../{name}"
     return None

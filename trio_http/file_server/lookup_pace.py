@@ -17,7 +17,7 @@ SLOW = 0.1
 DISTRUST = 60.0
 
 
-class Pace:
+class LookupPace:
     """Says whether to look up in the event loop, and is told how long that took."""
 
     __slots__ = ("_clock", "_slow_until")

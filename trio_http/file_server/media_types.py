@@ -82,23 +82,23 @@ _PLAIN = "!#$&+-.^_`|~"
 UNKNOWN = "application/octet-stream"
 
 
-class Kind(NamedTuple):
+class FileType(NamedTuple):
     """What a file is sent as: the value of ``Content-Type``, and the coding that it is in."""
 
     content_type: str
     coding: str | None = None
 
 
-def kind_of_name(name: str) -> Kind:
+def type_of_name(name: str) -> FileType:
     """Return the media type that a file's name suggests, and the coding that is part of it."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in _CODED:
-        return Kind(_CODED[suffix], "gzip")
+        return FileType(_CODED[suffix], "gzip")
     # It takes URLs, too: "data:" or "a:b" would be a scheme, but for the dot and slash.
     guessed, coding = _TYPES.guess_type(f"./{name}")
     if coding is not None:
-        return Kind(ARCHIVES.get(coding, UNKNOWN))
-    return Kind(guessed or UNKNOWN)
+        return FileType(ARCHIVES.get(coding, UNKNOWN))
+    return FileType(guessed or UNKNOWN)
 
 
 def attachment(name: str) -> str:

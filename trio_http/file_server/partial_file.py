@@ -20,18 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trio_http.file_server.kept_attributes import keep_attributes
-from trio_http.file_server.locks import alone_in, lock
-from trio_http.file_server.root import (
-    PART_PREFIX,
-    PART_SUFFIX,
-    Directory,
-    Folder,
-    check_name,
-    is_part,
-    refusing,
-)
+from trio_http.file_server.locks import exclusive_access, lock
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, check_name, is_part
+from trio_http.file_server.root import OpenDirectory, Root
+from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import state_of, tag_of
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.digests import Verification
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.validators import ETag
@@ -59,7 +53,7 @@ TIMES = os.utime in os.supports_fd
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFile:
     """What came of an upload: the tag of the file, and whether there was none before."""
 
     tag: ETag
@@ -67,44 +61,44 @@ class Stored:
 
 
 @contextmanager
-def target_directory(directory: Directory, names: Sequence[str]) -> Iterator[Folder]:
+def target_directory(root: Root, names: Sequence[str]) -> Iterator[OpenDirectory]:
     """Return the directory that something is to be stored in, open as long as the block runs.
 
     ``HTTPError``: 404, with the reason, where it does not exist or clients may not see it.
     """
     try:
-        folder = directory.open(names)
+        directory = root.open(names)
     except HTTPError as error:
         if error.status != 404 or error.detail:
             raise
         detail = "the directory does not exist, and uploads do not create directories"
         raise HTTPError(404, detail) from None
-    with closing(folder):
-        yield folder
+    with closing(directory):
+        yield directory
 
 
-class Part:
+class PartialFile:
     """A file that is being written; leaving ``frame`` closes and removes it.
 
     All of it is for threads. There is no file before something is to be written.
     """
 
     def __init__(
-        self, frame: ExitStack, directory: Directory, names: Sequence[str], terms: Terms
+        self, frame: ExitStack, root: Root, names: Sequence[str], preconditions: WritePreconditions
     ) -> None:
         *above, self._target = names
         self._frame = frame
-        self._terms = terms
-        self._verification = Verification(terms.digests)
+        self._preconditions = preconditions
+        self._verification = Verification(preconditions.digests)
         self.pipe: Pipe | None = None
         """What it holds comes after all that is written."""
         self._part: str | None = None
         self._descriptor: int | None = None
         try:
-            check_name(self._target, directory.allow)
+            check_name(self._target, root.allow)
         except HTTPError as error:
             raise HTTPError(error.status, "no file can be stored under this name") from None
-        self._folder = frame.enter_context(target_directory(directory, above))
+        self._directory = frame.enter_context(target_directory(root, above))
         # What cannot be stored is refused before it is sent.
         self._there()
         self._check_access()
@@ -121,7 +115,7 @@ class Part:
             if self.pipe is not None:
                 self.pipe.empty_into(file)
 
-    def place(self) -> Stored:
+    def place(self) -> StoredFile:
         """Give the file the name that it is meant for.
 
         ``BlockingIOError`` where the folder is locked: try again then.
@@ -129,44 +123,44 @@ class Part:
         if not self._verification.holds():
             raise HTTPError(400, "the content is not what its digest says")
         file = self._file()
-        with refusing(), alone_in(self._folder):
+        with refusing(), exclusive_access(self._directory):
             self._date(file)
             there = self._there()
             if there is None and self._part is None:
                 if self._link(file, self._target):
-                    return Stored(_tag(file), is_new=True)
+                    return StoredFile(_tag(file), is_new=True)
                 there = self._there()  # from somebody else, who has asked for no lock
             # Before it has a name that others can open it by.
             self._open_to_others(file, there)
             part = self._part or self._link_part(file)
-            at, descriptor = self._folder.at, self._folder.descriptor
+            at, descriptor = self._directory.at, self._directory.descriptor
             os.replace(at(part), at(self._target), src_dir_fd=descriptor, dst_dir_fd=descriptor)
-            return Stored(_tag(file), is_new=there is None)
+            return StoredFile(_tag(file), is_new=there is None)
 
     def _there(self) -> os.stat_result | None:
-        return replaceable(self._folder, self._target, self._terms)
+        return replaceable(self._directory, self._target, self._preconditions)
 
     def _check_access(self) -> None:
         """Refuse what only an attempt would tell otherwise, which costs a hundred times as much."""
-        folder, wanted = self._folder, os.W_OK | os.X_OK
+        directory, wanted = self._directory, os.W_OK | os.X_OK
         if _CAN_ASK:
-            at = folder.path if folder.descriptor is None else "."
-            if not os.access(at, wanted, dir_fd=folder.descriptor, effective_ids=True):
+            at = directory.path if directory.descriptor is None else "."
+            if not os.access(at, wanted, dir_fd=directory.descriptor, effective_ids=True):
                 raise HTTPError(403)
 
     def _open_to_others(self, file: int, there: os.stat_result | None) -> None:
         """Let those read the file who could read the old one, or who may read any new one."""
         if there is not None:
-            keep_attributes(self._folder, self._target, file)
+            keep_attributes(self._directory, self._target, file)
             return
         # A part with a name is closed to everybody. What a new file is open to, the umask
         # and the folder decide, so one is made to look.
-        folder, name = self._folder, _new_name()
-        os.close(os.open(folder.at(name), _NAMED, 0o666, dir_fd=folder.descriptor))
+        directory, name = self._directory, _new_name()
+        os.close(os.open(directory.at(name), _NAMED, 0o666, dir_fd=directory.descriptor))
         try:
-            keep_attributes(folder, name, file)
+            keep_attributes(directory, name, file)
         finally:
-            os.unlink(folder.at(name), dir_fd=folder.descriptor)
+            os.unlink(directory.at(name), dir_fd=directory.descriptor)
 
     def _date(self, file: int) -> None:
         """Say to the nanosecond when this was: a kernel says it to a few milliseconds.
@@ -186,10 +180,10 @@ class Part:
         return self._descriptor
 
     def _open(self) -> int:
-        folder = self._folder
-        if UNNAMED and folder.descriptor is not None:
+        directory = self._directory
+        if UNNAMED and directory.descriptor is not None:
             try:
-                descriptor = os.open(".", UNNAMED, 0o666, dir_fd=folder.descriptor)
+                descriptor = os.open(".", UNNAMED, 0o666, dir_fd=directory.descriptor)
             except OSError as error:
                 if error.errno not in _NOT_UNNAMED:
                     raise
@@ -197,7 +191,7 @@ class Part:
                 self._frame.callback(os.close, descriptor)
                 return descriptor
         part = _new_name()
-        descriptor = os.open(folder.at(part), _NAMED, 0o600, dir_fd=folder.descriptor)
+        descriptor = os.open(directory.at(part), _NAMED, 0o600, dir_fd=directory.descriptor)
         self._part = part
         self._frame.callback(self._remove, part)
         self._frame.callback(os.close, descriptor)
@@ -205,12 +199,12 @@ class Part:
 
     def _remove(self, part: str) -> None:
         with suppress(FileNotFoundError):  # it has been placed
-            os.unlink(self._folder.at(part), dir_fd=self._folder.descriptor)
+            os.unlink(self._directory.at(part), dir_fd=self._directory.descriptor)
 
     def _link(self, file: int, name: str) -> bool:
-        source, target = f"/proc/self/fd/{file}", self._folder.at(name)
+        source, target = f"/proc/self/fd/{file}", self._directory.at(name)
         try:
-            os.link(source, target, dst_dir_fd=self._folder.descriptor)
+            os.link(source, target, dst_dir_fd=self._directory.descriptor)
         except FileExistsError:
             return False
         return True
@@ -232,17 +226,19 @@ def _tag(file: int) -> ETag:
     return tag_of(os.fstat(file))
 
 
-def replaceable(folder: Folder, name: str, terms: Terms) -> os.stat_result | None:
+def replaceable(
+    directory: OpenDirectory, name: str, preconditions: WritePreconditions
+) -> os.stat_result | None:
     """The status of a file that may be changed on these terms, or None where there is none.
 
     Preconditions come last: what would be refused without them is refused for
     that reason (RFC 9110 13.2.1).
     """
-    there = folder.own_status(name)
+    there = directory.own_status(name)
     if there is not None and not stat.S_ISREG(there.st_mode):
         raise HTTPError(409, "there is something else of that name")
-    if terms.depends and (there is not None or terms.method != "DELETE"):
-        terms.check(state_of(there))
+    if preconditions.depends and (there is not None or preconditions.method != "DELETE"):
+        preconditions.check(state_of(there))
     return there
 
 
@@ -250,7 +246,7 @@ def _new_name() -> str:
     return f"{PART_PREFIX}{secrets.token_hex(8)}{PART_SUFFIX}"
 
 
-def clear_parts(root: Path) -> None:
+def remove_abandoned_parts(root: Path) -> None:
     """Remove what uploads have left in a folder whose server was killed."""
     with suppress(OSError):  # the folder is gone, or not ours to look into
         for entry in list(os.scandir(root)):

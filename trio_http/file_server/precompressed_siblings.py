@@ -18,8 +18,8 @@ from typing import TypeAlias
 
 import trio
 
-from trio_http.file_server.cache.facts import Facts, key_of
-from trio_http.file_server.root import Folder
+from trio_http.file_server.cache.by_version import VersionCache, key_of
+from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.versions import Version, age_of, version_of
 from trio_http.semantics.decoding import DECODERS
 from trio_http.semantics.errors import HTTPError
@@ -28,7 +28,7 @@ from trio_http.transport.page_cache import read_slice
 # The best first, which is what a client gets that has no preference.
 SUFFIXES = {"zstd": ".zst", "br": ".br", "gzip": ".gz"}
 
-OpenFile: TypeAlias = tuple[int, os.stat_result]
+FileHandle: TypeAlias = tuple[int, os.stat_result]
 """A descriptor, and the status when it was opened."""
 
 # Nanoseconds for which neither file must have changed: who replaces both does it one
@@ -42,15 +42,15 @@ LONGEST = 256 * 1024 * 1024
 _PIECE = 64 * 1024
 
 
-class Siblings:
+class PrecompressedSiblings:
     """Finds the siblings of files, and remembers which of them were believed."""
 
     def __init__(self) -> None:
-        self._facts: Facts[bool] = Facts()
+        self._known: VersionCache[bool] = VersionCache()
         # Decoding must not take the threads that open and read files for other clients.
         self._decoding = Lock()
 
-    def of(self, folder: Folder, name: str, file: OpenFile) -> Mapping[str, Version]:
+    def of(self, directory: OpenDirectory, name: str, file: FileHandle) -> Mapping[str, Version]:
         """Return the codings in which a file is there as well, and the versions of its siblings.
 
         It may have to decode all of them, in a worker thread of Trio's. While
@@ -62,17 +62,17 @@ class Siblings:
                 # There may be none, or a link; the name may be too long for the suffix;
                 # a disk may fail. The file itself is there in any case.
                 with suppress(HTTPError, OSError):
-                    sibling = folder.open(name + SUFFIXES[coding])
+                    sibling = directory.open(name + SUFFIXES[coding])
                     with closing(sibling):
                         if self._is_believed(coding, file, sibling):
                             found[coding] = version_of(sibling[1])
         return found
 
-    def _is_believed(self, coding: str, file: OpenFile, sibling: OpenFile) -> bool:
+    def _is_believed(self, coding: str, file: FileHandle, sibling: FileHandle) -> bool:
         if age_of(sibling[1]) < SETTLED:
             return False
         key = key_of(file[1], coding, *key_of(sibling[1]))
-        known = self._facts.get(key)
+        known = self._known.get(key)
         if known is None and self._decoding.acquire(blocking=False):
             try:
                 known = is_same(coding, file[0], sibling[0])
@@ -81,7 +81,7 @@ class Siblings:
             # Both are as they were, or nothing is known of what they were.
             if any(version_of(os.fstat(each)) != version_of(was) for each, was in (file, sibling)):
                 return False
-            self._facts.note(key, known)
+            self._known.note(key, known)
         return known is True
 
 
@@ -107,7 +107,7 @@ def _pieces(descriptor: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def closing(file: OpenFile) -> Iterator[None]:
+def closing(file: FileHandle) -> Iterator[None]:
     """Close an open file when the block ends."""
     try:
         yield

@@ -5,20 +5,26 @@ from __future__ import annotations
 import time
 from functools import lru_cache
 
-from trio_http.file_server.found_file import Opened
-from trio_http.file_server.media_types import ARCHIVES, UNKNOWN, Kind, attachment
+from trio_http.file_server.media_types import ARCHIVES, UNKNOWN, FileType, attachment
+from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.versions import Version, modified_of, tag_of_version, version_of
 from trio_http.semantics.bodies import Body, FileSlice
-from trio_http.semantics.coding import IDENTITY, accepts
+from trio_http.semantics.coding import IDENTITY, accepts, choose_coding
+from trio_http.semantics.digests import Digest
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Headers
+from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.selection import may_be_coded, varying
+
+# What the server's own limits are is not told here.
+_ANY_LENGTH = Limits(compress=0)
 
 # The header fields of a file take about a kilobyte.
 REMEMBERED = 1024
 
 
-class Manner:
+class Representations:
     """How files are sent, whichever they are."""
 
     def __init__(self, compress: Compress, cache_control: str | None) -> None:
@@ -26,9 +32,11 @@ class Manner:
         self._cache_control = cache_control
         # The fields of a file are the same until it is another, and so is the value.
         self._fields_of_version = lru_cache(maxsize=REMEMBERED)(self._fields)
-        self._fields(Kind(UNKNOWN))  # what cannot be sent is refused now, and not with every file
+        self._fields(
+            FileType(UNKNOWN)
+        )  # what cannot be sent is refused now, and not with every file
 
-    def response(self, request: Request, file: Opened) -> Response:
+    def response(self, request: Request, file: OpenFile) -> Response:
         """Return the response that sends a file, to be finished like any other.
 
         A format that is another one in a coding (``.svgz``) is sent as that, to
@@ -36,44 +44,58 @@ class Manner:
         an archive. These are two representations of the same bytes, so their
         tags differ (RFC 9110 8.8.3.3).
         """
-        kind, varies, of = file.place.kind, bool(file.place.siblings), ""
+        file_type, varies, of = file.metadata.file_type, bool(file.metadata.siblings), ""
         is_saved = bool(request.query_string) and "download" in request.query
         if file.coding is not None:
-            kind = Kind(kind.content_type, file.coding)
-        elif kind.coding is not None:
+            file_type = FileType(file_type.content_type, file.coding)
+        elif file_type.coding is not None:
             varies = not is_saved
-            if is_saved or not accepts(request.headers.get("Accept-Encoding"), kind.coding):
-                kind, of = Kind(ARCHIVES[kind.coding]), IDENTITY
+            if is_saved or not accepts(request.headers.get("Accept-Encoding"), file_type.coding):
+                file_type, of = FileType(ARCHIVES[file_type.coding]), IDENTITY
         status = file.status
         body: Body
         if file.read is None:
             modified = modified_of(status, time.time())
             body = FileSlice(file.descriptor, 0, status.st_size)
-            headers = self._fields_of_version(kind, varies, version_of(status), modified, of)
+            headers = self._fields_of_version(file_type, varies, version_of(status), modified, of)
         else:
             # Its times say nothing of its content, so there is nothing to validate it by.
-            headers, body = self._fields(kind, varies), file.read
+            headers, body = self._fields(file_type, varies), file.read
         if is_saved:
-            headers = headers.adding("Content-Disposition", attachment(file.place.name))
+            headers = headers.adding("Content-Disposition", attachment(file.metadata.name))
         return Response(200, headers, body, self._compress)
 
     def _fields(
         self,
-        kind: Kind,
+        file_type: FileType,
         varies: object = None,
         version: Version | None = None,
         modified: int = 0,
         of: str = "",
     ) -> Headers:
-        fields = [("Content-Type", kind.content_type), ("X-Content-Type-Options", "nosniff")]
+        fields = [("Content-Type", file_type.content_type), ("X-Content-Type-Options", "nosniff")]
         if self._cache_control is not None:
             fields.append(("Cache-Control", self._cache_control))
         if version is not None:
             tag = tag_of_version(version)
             fields.append(("ETag", str(tag.coded(of) if of else tag)))
             fields.append(("Last-Modified", http_date(modified)))
-        if kind.coding is not None:
-            fields.append(("Content-Encoding", kind.coding))
+        if file_type.coding is not None:
+            fields.append(("Content-Encoding", file_type.coding))
         if varies:
             fields.append(("Vary", "Accept-Encoding"))
         return Headers(fields)
+
+
+def with_digest(request: Request, response: Response, digest: Digest) -> Response:
+    """The response with a digest of its bytes, which are then sent as they are.
+
+    Not so where the client refuses that: it gets other bytes, in a coding.
+    """
+    headers = response.headers.adding("Repr-Digest", str(digest))
+    if not may_be_coded(response, _ANY_LENGTH):
+        return response.with_headers(headers)
+    if choose_coding(request.headers.get("Accept-Encoding"), ()) is None:
+        return response
+    headers = varying(headers, "Accept-Encoding")
+    return Response(response.status, headers, response.body, Compress.NEVER)

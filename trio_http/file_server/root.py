@@ -7,17 +7,15 @@ somebody puts in place between a check and its use can lead elsewhere.
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import Flag, auto
 from pathlib import Path
-from types import TracebackType
 
+from trio_http.file_server.permissions import NOTHING_MORE, Permissions, check_name
+from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.threads import Threads
 
@@ -33,133 +31,9 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC",
 _PASS = _FOLDER | getattr(os, "O_PATH", getattr(os, "O_SEARCH", 0))
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
-_NO_NAMES = {"", ".", ".."}
-_FORBIDDEN = re.compile(r"[/\0]" if os.name == "posix" else r'[/\0\\:*?"<>|]')
-
-# Files that are not there yet. The name tells a later start what it may clear away.
-PART_PREFIX, PART_SUFFIX = ".trio_http-", ".part"
-
-
-class Permissions(Flag):
-    """What clients may do with a directory, other than fetch the files whose names they know."""
-
-    LISTING = auto()
-    """See what is in a folder that has no ``index.html``."""
-    HIDDEN = auto()
-    """See and reach names that begin with a dot."""
-    LINKS = auto()
-    """Follow links, wherever they lead."""
-    PRECOMPRESSED = auto()
-    """Get a file as ``name.zst``, ``name.br`` or ``name.gz``, made beforehand, where that is it.
-
-    Such a sibling is decoded once, and has to be the file, byte for byte; those
-    in br and zstd take the extra ``codings``. Neither may have changed within
-    the last two seconds.
-    """
-    WRITING = auto()
-    """Store, replace and delete files."""
-
-
-NOTHING_MORE = Permissions(0)
-
-
-def is_part(name: str) -> bool:
-    """Whether a name is one under which uploads are kept until they are whole."""
-    return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
-
-
-def is_shown(name: str, allow: Permissions) -> bool:
-    """Whether what has this name, in a folder, is there for clients."""
-    return not is_part(name) and (not name.startswith(".") or Permissions.HIDDEN in allow)
-
-
-def check_name(name: str, allow: Permissions) -> None:
-    """Refuse, as not found, a component that is not shown or could mean another file than it says.
-
-    So nothing tells a name that is hidden from one that is not there.
-    """
-    if name in _NO_NAMES or _FORBIDDEN.search(name) or not is_shown(name, allow):
-        raise HTTPError(404)
-
-
-class _Refusing:
-    """Not made with ``@contextmanager``, which costs as much as a call to the system."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None and (refusal := _refusal_of(error)) is not None:
-            raise refusal from error
-
-
-_REFUSING = _Refusing()
-
-
-def refusing() -> _Refusing:
-    """Turn what the system says of a name into what a client should hear."""
-    return _REFUSING
-
-
-_DETAILS = {errno.ENAMETOOLONG: "the name is longer than the file system allows"}
-
-
-def _refusal_of(error: BaseException) -> HTTPError | None:
-    if isinstance(error, UnicodeEncodeError):
-        return HTTPError(404, "the name cannot be written in the encoding of the file system")
-    if not isinstance(error, OSError):
-        return None
-    match error.errno:
-        case (
-            errno.ENOENT
-            | errno.ENOTDIR
-            | errno.ELOOP  # a link, where none is followed
-            | errno.ENAMETOOLONG
-            | errno.EISDIR
-            | errno.ENXIO  # a socket, or a device that is not there
-            | errno.ENODEV
-            | errno.EINVAL
-        ):
-            return HTTPError(404, _DETAILS.get(error.errno, ""))
-        case errno.EACCES | errno.EPERM:
-            return HTTPError(403)
-        case errno.EROFS:
-            return HTTPError(403, "nothing can be stored here")
-        case errno.EFBIG:
-            return HTTPError(413, "larger than a file can be")
-        case errno.EMFILE | errno.ENFILE:
-            return HTTPError(503, "too many open files")
-        case errno.ENOSPC | errno.EDQUOT:
-            return HTTPError(507, "the disk is full")
-        case number if number in _UNAVAILABLE:
-            return HTTPError(503, "the file system reports an error", {"Retry-After": "10"})
-        case _:
-            return None
-
-
-# What a broken disk says, a server of files that cannot be reached or has forgotten what
-# it served, a program (FUSE) that has ended, and a kernel without memory. Not every
-# system knows all of it.
-_UNAVAILABLE = {
-    getattr(errno, name, None)
-    for name in (
-        *("EIO", "EBADMSG", "EUCLEAN", "EREMOTEIO", "ENOMEDIUM", "EMEDIUMTYPE", "EBUSY"),
-        *("ESTALE", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
-        *("ENOTCONN", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "ESHUTDOWN", "ENOLINK"),
-        *("ECOMM", "EPROTO", "EREMCHG", "ENOLCK", "ENOKEY", "EKEYEXPIRED", "ENOMEM"),
-    )
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class OpenDirectory:
     """A folder that is open: what is in it is reached by name, and nothing else is.
 
     ``descriptor`` is None where a system cannot open relative to one. It may be
@@ -249,7 +123,7 @@ def _status_of_file(descriptor: int) -> os.stat_result:
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class Root:
     """A directory that is served, and what clients may do with it."""
 
     path: Path
@@ -259,20 +133,20 @@ class Directory:
     changes: Threads = field(default_factory=lambda: Threads("changes", 40), compare=False)
 
     @contextmanager
-    def folder(self, names: Sequence[str] = ()) -> Iterator[Folder]:
+    def directory(self, names: Sequence[str] = ()) -> Iterator[OpenDirectory]:
         """The folder to which these names lead, open as long as the block runs."""
-        folder = self.open(names)
+        directory = self.open(names)
         try:
-            yield folder
+            yield directory
         finally:
-            folder.close()
+            directory.close()
 
-    def open(self, names: Sequence[str] = ()) -> Folder:
+    def open(self, names: Sequence[str] = ()) -> OpenDirectory:
         """The same, to be closed by whoever gets it."""
         for name in names:
             check_name(name, self.allow)
         if not RELATIVE:
-            return Folder(self._checked_path(names), self.allow, None)
+            return OpenDirectory(self._checked_path(names), self.allow, None)
         below = _PASS if Permissions.LINKS in self.allow else _PASS | _NO_LINK
         with refusing():
             descriptor = os.open(self.path, _PASS)
@@ -282,7 +156,7 @@ class Directory:
                     opened = os.open(name, below, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = opened
-            return Folder(self.path.joinpath(*names), self.allow, descriptor)
+            return OpenDirectory(self.path.joinpath(*names), self.allow, descriptor)
         except BaseException:
             os.close(descriptor)
             raise

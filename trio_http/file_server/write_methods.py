@@ -8,8 +8,8 @@ from trio_http.file_server.atomic_write import remove, store
 from trio_http.file_server.listing.page import shown
 from trio_http.file_server.partial_file import target_directory
 from trio_http.file_server.retries import in_time, patiently
-from trio_http.file_server.root import Directory
-from trio_http.file_server.write_preconditions import Terms
+from trio_http.file_server.root import Root
+from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.conditional import State
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import media_type_of
@@ -24,42 +24,42 @@ MOST_NAMED = 10
 
 # What a form stores replaces nothing: it cannot ask, and nor could its page
 # without a script. With one it sends PUT, and asks.
-_ONLY_NEW = Terms("PUT", Headers([("If-None-Match", "*")]))
+_ONLY_NEW = WritePreconditions("PUT", Headers([("If-None-Match", "*")]))
 
 
-async def put(request: Request, directory: Directory) -> Response:
+async def put(request: Request, root: Root) -> Response:
     """Store what a client sends: 201 for a file that is new, 204 for one that was replaced."""
-    stored = await store(request.body, directory, request.segments, Terms.of(request))
+    stored = await store(request.body, root, request.segments, WritePreconditions.of(request))
     return Response(201 if stored.is_new else 204, {"ETag": str(stored.tag)})
 
 
-async def delete(request: Request, directory: Directory) -> Response:
+async def delete(request: Request, root: Root) -> Response:
     """Delete the file that a client names."""
-    terms = Terms(request.method, request.headers)
-    await patiently(lambda: directory.changes.run(remove, directory, request.segments, terms))
+    preconditions = WritePreconditions(request.method, request.headers)
+    await patiently(lambda: root.changes.run(remove, root, request.segments, preconditions))
     return Response(204)
 
 
-async def take_form(request: Request, directory: Directory) -> Response:
+async def take_form(request: Request, root: Root) -> Response:
     """Store the files of a form in the folder that it was sent to, then show the folder.
 
     Files that are there already are kept, and named in a 409 when the others
     have been stored. Content without the name of a file is named in a 400. Each
     refusal that comes in the middle tells what was stored before.
     """
-    terms = Terms.of(request)
+    preconditions = WritePreconditions.of(request)
     if media_type_of(request.headers.get("Content-Type") or "") != FORM:
         raise HTTPError(415, "a form with files is expected", {"Accept": FORM})
-    if terms.digests:
+    if preconditions.digests:
         raise HTTPError(400, "a form is stored as it comes; send a file by PUT to have it verified")
     form = request.form()
     names = request.segments[:-1]
-    await in_time(lambda: directory.look_ups.run(_find, directory, names))
-    terms.check(State())
+    await in_time(lambda: root.look_ups.run(_find, root, names))
+    preconditions.check(State())
     outcome = _Outcome()
     try:
         async for field in form:
-            await _take(field, directory, names, outcome)
+            await _take(field, root, names, outcome)
     except HTTPError as error:
         raise HTTPError(error.status, outcome.told(error.detail), error.headers) from error
     if outcome.refused:
@@ -95,9 +95,7 @@ def _list_of(items: Sequence[str]) -> str:
     return ", ".join(items[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-async def _take(
-    field: FormField, directory: Directory, names: Sequence[str], outcome: _Outcome
-) -> None:
+async def _take(field: FormField, root: Root, names: Sequence[str], outcome: _Outcome) -> None:
     """Store a field of a form, and note what became of it."""
     if not field.filename:
         # Browsers send an empty part where no file was chosen (HTML, "constructing the
@@ -109,7 +107,7 @@ async def _take(
     # Some clients tell where it was, which is not to be used (RFC 7578 4.2).
     name = field.filename.rpartition("/")[2]
     try:
-        await store(field, directory, [*names, name], _ONLY_NEW)
+        await store(field, root, [*names, name], _ONLY_NEW)
     except HTTPError as error:
         match error.status:
             case 404:  # the folder is there: it is the name that cannot be
@@ -126,6 +124,6 @@ def _quoted(name: str) -> str:
     return f"“{shown(name)}”"
 
 
-def _find(directory: Directory, names: Sequence[str]) -> None:
-    with target_directory(directory, names):
+def _find(root: Root, names: Sequence[str]) -> None:
+    with target_directory(root, names):
         pass  # all that is asked is that there is one

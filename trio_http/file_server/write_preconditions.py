@@ -14,7 +14,7 @@ from trio_http.semantics.messages import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WritePreconditions:
     """Preconditions (RFC 9110 13) and promised digests (RFC 9530) of a change."""
 
     method: str
@@ -22,7 +22,7 @@ class Terms:
     digests: tuple[Digest, ...] = ()
 
     @classmethod
-    def of(cls, request: Request) -> Terms:
+    def of(cls, request: Request) -> WritePreconditions:
         """Return the terms of a request that stores its body.
 
         ``HTTPError`` where it asks for what is not done here; 411 where nothing says

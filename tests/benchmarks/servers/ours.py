@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trio_http import Request, Response, Router, Send, Stream, files
-from trio_http.file_server.root import Permissions
+from trio_http.file_server.permissions import Permissions
 
 from . import content
 

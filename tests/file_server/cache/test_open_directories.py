@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from trio_http.file_server import root as served_root
-from trio_http.file_server.cache.open_directories import MOST, OpenFolders
-from trio_http.file_server.cache.recent import SECONDS
-from trio_http.file_server.root import Directory, Folder
+from trio_http.file_server.cache.expiring import SECONDS
+from trio_http.file_server.cache.open_directories import MOST, OpenDirectories
+from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 
 
@@ -26,13 +26,13 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folders(root: Path, nursery: trio.Nursery) -> OpenFolders:
-    return OpenFolders(Directory(root), nursery)
+def directories(root: Path, nursery: trio.Nursery) -> OpenDirectories:
+    return OpenDirectories(Root(root), nursery)
 
 
-def file_in(folder: Folder | None) -> str:
-    assert folder is not None
-    descriptor, _ = folder.open("file")
+def file_in(directory: OpenDirectory | None) -> str:
+    assert directory is not None
+    descriptor, _ = directory.open("file")
     with os.fdopen(descriptor) as file:
         return file.read()
 
@@ -42,16 +42,16 @@ def open_descriptors() -> int:
 
 
 async def test_a_folder_is_opened_once_in_a_second(
-    folders: OpenFolders, autojump_clock: MockClock
+    directories: OpenDirectories, autojump_clock: MockClock
 ) -> None:
-    folder = folders.get(("a",))
-    assert file_in(folder) == "a"
-    assert file_in(folders.get(("b",))) == "b"
+    directory = directories.get(("a",))
+    assert file_in(directory) == "a"
+    assert file_in(directories.get(("b",))) == "b"
     await trio.sleep(SECONDS * 0.99)
-    assert folders.get(("a",)) is folder
+    assert directories.get(("a",)) is directory
     await trio.sleep(SECONDS * 0.02)
-    assert folders.get(("a",)) is not folder
-    assert file_in(folders.get(("a",))) == "a"
+    assert directories.get(("a",)) is not directory
+    assert file_in(directories.get(("a",))) == "a"
 
 
 def _rename(root: Path) -> None:
@@ -75,7 +75,7 @@ def _remove(root: Path) -> None:
 )
 async def test_what_a_folder_was_is_forgotten_after_a_second(
     root: Path,
-    folders: OpenFolders,
+    directories: OpenDirectories,
     autojump_clock: MockClock,
     *,
     change: Callable[[Path], None],
@@ -84,7 +84,7 @@ async def test_what_a_folder_was_is_forgotten_after_a_second(
 ) -> None:
     def found() -> str | None:
         with suppress(HTTPError):
-            return file_in(folders.get(("a",)))
+            return file_in(directories.get(("a",)))
         return None
 
     assert found() == "a"
@@ -97,35 +97,35 @@ async def test_what_a_folder_was_is_forgotten_after_a_second(
 async def test_no_more_than_some_are_open(
     tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    folders = OpenFolders(Directory(tmp_path), nursery)
+    directories = OpenDirectories(Root(tmp_path), nursery)
     names = [(str(number),) for number in range(MOST + 1)]
     for (name,) in names:
         (tmp_path / name).mkdir()
     before = open_descriptors()
-    assert None not in [folders.get(name) for name in names[:MOST]]
-    assert folders.get(names[MOST]) is None
-    assert folders.get(names[0]) is not None
+    assert None not in [directories.get(name) for name in names[:MOST]]
+    assert directories.get(names[MOST]) is None
+    assert directories.get(names[0]) is not None
     assert open_descriptors() == before + MOST
     await trio.sleep(SECONDS * 1.01)
     assert open_descriptors() == before
-    assert folders.get(names[MOST]) is not None
+    assert directories.get(names[MOST]) is not None
 
 
-async def test_what_is_not_there_leaves_nothing_open(folders: OpenFolders) -> None:
+async def test_what_is_not_there_leaves_nothing_open(directories: OpenDirectories) -> None:
     before = open_descriptors()
     for _ in range(2):
         with pytest.raises(HTTPError):
-            folders.get(("nothing",))
+            directories.get(("nothing",))
         with pytest.raises(HTTPError):
-            folders.get(("a", "nothing"))
+            directories.get(("a", "nothing"))
     assert open_descriptors() == before
 
 
 async def test_all_are_closed_when_their_nursery_ends(root: Path) -> None:
     before = open_descriptors()
     async with trio.open_nursery() as nursery:
-        folders = OpenFolders(Directory(root), nursery)
-        assert file_in(folders.get(("a",))) == "a"
+        directories = OpenDirectories(Root(root), nursery)
+        assert file_in(directories.get(("a",))) == "a"
         assert open_descriptors() == before + 1
         nursery.cancel_scope.cancel()
     assert open_descriptors() == before
@@ -135,18 +135,18 @@ async def test_folder_that_cannot_be_closed_harms_nobody(
     root: Path, autojump_clock: MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:
-        folder = OpenFolders(Directory(root), nursery).get(("a",))
-        assert folder is not None
-        assert folder.descriptor is not None
-        os.close(folder.descriptor)
+        directory = OpenDirectories(Root(root), nursery).get(("a",))
+        assert directory is not None
+        assert directory.descriptor is not None
+        os.close(directory.descriptor)
     assert trio.current_time() == SECONDS
 
 
 async def test_a_path_is_checked_each_time(
-    folders: OpenFolders, root: Path, monkeypatch: pytest.MonkeyPatch
+    directories: OpenDirectories, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served_root, "RELATIVE", False)
-    assert file_in(folders.get(("a",))) == "a"
+    assert file_in(directories.get(("a",))) == "a"
     _make_a_link(root)
     with pytest.raises(HTTPError):
-        folders.get(("a",))
+        directories.get(("a",))

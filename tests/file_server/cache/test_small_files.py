@@ -12,13 +12,14 @@ from trio.testing import MockClock
 
 from trio_http.file_server import versions
 from trio_http.file_server.cache import small_files
+from trio_http.file_server.cache.expiring import SECONDS
 from trio_http.file_server.cache.open_directories import MOST as MOST_FOLDERS
-from trio_http.file_server.cache.open_directories import OpenFolders
-from trio_http.file_server.cache.recent import SECONDS
-from trio_http.file_server.cache.small_files import BESIDE, COPIED, LONGEST, MOST_OPEN, Contents
-from trio_http.file_server.found_file import Opened, Place
-from trio_http.file_server.media_types import Kind
-from trio_http.file_server.root import Directory, Permissions
+from trio_http.file_server.cache.open_directories import OpenDirectories
+from trio_http.file_server.cache.small_files import BESIDE, COPIED, LONGEST, MOST_OPEN, SmallFiles
+from trio_http.file_server.media_types import FileType
+from trio_http.file_server.open_file import FileMetadata, OpenFile
+from trio_http.file_server.permissions import Permissions
+from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
@@ -57,20 +58,20 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-TEXT = Kind("text/plain")
+TEXT = FileType("text/plain")
 
 
 def opened(
-    file: BinaryIO, name: str = "file", kind: Kind = TEXT, siblings: tuple[str, ...] = ()
-) -> Opened:
+    file: BinaryIO, name: str = "file", file_type: FileType = TEXT, siblings: tuple[str, ...] = ()
+) -> OpenFile:
     status = os.fstat(file.fileno())
     version = version_of(status)
-    place = Place((), name, version, kind, dict.fromkeys(siblings, version))
-    return Opened(place, file.fileno(), status)
+    metadata = FileMetadata((), name, version, file_type, dict.fromkeys(siblings, version))
+    return OpenFile(metadata, file.fileno(), status)
 
 
-def contents_of(root: Path, nursery: trio.Nursery, allow: Permissions) -> Contents:
-    return Contents(OpenFolders(Directory(root, allow), nursery), allow, nursery)
+def contents_of(root: Path, nursery: trio.Nursery, allow: Permissions) -> SmallFiles:
+    return SmallFiles(OpenDirectories(Root(root, allow), nursery), allow, nursery)
 
 
 def noted(
@@ -79,25 +80,25 @@ def noted(
     request: Request,
     allow: Permissions = Permissions.LISTING,
     *,
-    kind: Kind = TEXT,
+    file_type: FileType = TEXT,
     siblings: tuple[str, ...] = (),
-) -> Contents:
+) -> SmallFiles:
     """What is known after a file was opened for a request."""
     known = contents_of(root, nursery, allow)
     with (root / "file").open("rb") as file:
-        known.note(request, opened(file, "file", kind, siblings), Response(200, FIELDS, b""))
+        known.note(request, opened(file, "file", file_type, siblings), Response(200, FIELDS, b""))
     return known
 
 
 @needs_pages
 async def test_what_was_read_is_sent_again(root: Path, nursery: trio.Nursery) -> None:
     known = noted(root, nursery, asking())
-    kept = known.get(asking())
-    assert kept is not None
-    with kept as response:
+    cached = known.get(asking())
+    assert cached is not None
+    with cached as response:
         assert response == Response(200, FIELDS, b"hello")
         assert response.headers is FIELDS
-    assert known.get(asking()) is kept
+    assert known.get(asking()) is cached
     assert known.get(asking("/other")) is None
 
 
@@ -171,7 +172,10 @@ async def test_what_others_may_get_in_another_coding_is_not_kept(
     root: Path, nursery: trio.Nursery
 ) -> None:
     assert noted(root, nursery, asking(), siblings=("gzip",)).get(asking()) is None
-    assert noted(root, nursery, asking(), kind=Kind("image/svg+xml", "gzip")).get(asking()) is None
+    assert (
+        noted(root, nursery, asking(), file_type=FileType("image/svg+xml", "gzip")).get(asking())
+        is None
+    )
 
 
 async def test_an_empty_file_is_not_kept(root: Path, nursery: trio.Nursery) -> None:
@@ -199,15 +203,15 @@ async def test_what_the_disk_would_have_to_bring_is_not_kept(
 async def test_without_a_folder_that_is_open_nothing_is_looked_at(
     root: Path, nursery: trio.Nursery
 ) -> None:
-    folders = OpenFolders(Directory(root), nursery)
-    known = Contents(folders, Permissions.LISTING, nursery)
+    directories = OpenDirectories(Root(root), nursery)
+    known = SmallFiles(directories, Permissions.LISTING, nursery)
     (root / "file").rename(root / "0")
     for name in map(str, range(MOST_FOLDERS)):
         (root / f"folder{name}").mkdir()
     with (root / "0").open("rb") as file:
         known.note(asking("/0"), opened(file, "0"), Response(200, FIELDS, b""))
     for name in map(str, range(MOST_FOLDERS)):
-        assert folders.get((f"folder{name}",)) is not None
+        assert directories.get((f"folder{name}",)) is not None
     assert known.get(asking("/0")) is None
     await trio.lowlevel.checkpoint()
 
@@ -250,9 +254,9 @@ async def test_what_is_not_that_short_is_held_open_for_a_second(
     before = open_descriptors()
     known = noted(root, nursery, asking())
     assert open_descriptors() == before + is_held
-    kept = known.get(asking())
-    assert kept is not None
-    body = kept.response.body
+    cached = known.get(asking())
+    assert cached is not None
+    body = cached.response.body
     assert isinstance(body, FileSlice) == is_held
     if isinstance(body, FileSlice):
         assert body.at_hand
@@ -271,9 +275,9 @@ async def test_a_file_stays_open_for_those_who_are_sending_it(
     (root / "file").write_bytes(b"x" * LONGEST)
     known = noted(root, nursery, asking())
     before = open_descriptors()
-    kept = known.get(asking())
-    assert kept is not None
-    with kept as response, kept:
+    cached = known.get(asking())
+    assert cached is not None
+    with cached as response, cached:
         await trio.sleep(SECONDS * 1.01)
         assert isinstance(response.body, FileSlice)
         assert os.pread(response.body.descriptor, 1, 0) == b"x"

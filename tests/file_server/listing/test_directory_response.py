@@ -12,19 +12,13 @@ from trio_http.file_server import root as served_root
 from trio_http.file_server.listing.directory_response import (
     entries_of,
     index_of,
-    is_folder,
-    listing,
-    moved,
+    listing_response,
+    names_directory,
+    redirect_to_directory,
 )
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
-from trio_http.file_server.root import (
-    NOTHING_MORE,
-    PART_PREFIX,
-    PART_SUFFIX,
-    Directory,
-    Folder,
-    Permissions,
-)
+from trio_http.file_server.permissions import NOTHING_MORE, PART_PREFIX, PART_SUFFIX, Permissions
+from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS
 from trio_http.semantics.messages import Request, Response
@@ -88,7 +82,7 @@ def request_for(target: str, mount: str = "") -> Request:
     ],
 )
 def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: object) -> None:
-    assert is_folder(request_for(target, mount)) is expected
+    assert names_directory(request_for(target, mount)) is expected
 
 
 @pytest.mark.parametrize(
@@ -112,7 +106,7 @@ def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: objec
     ],
 )
 def test_the_right_address_is_relative(target: str, mount: str, expected: str) -> None:
-    response = moved(request_for(target, mount))
+    response = redirect_to_directory(request_for(target, mount))
     assert response.status == 301
     assert response.headers["Location"] == expected
     assert response.headers["Cache-Control"] == "no-cache"
@@ -127,8 +121,8 @@ def test_an_index_is_a_regular_file(tmp_path: Path, way: str, allow: Permissions
     index = tmp_path / "index.html"
 
     def found() -> os.stat_result | None:
-        with Directory(tmp_path, allow).folder() as folder:
-            return index_of(folder)
+        with Root(tmp_path, allow).directory() as directory:
+            return index_of(directory)
 
     assert found() is None
     index.write_bytes(b"<p>")
@@ -180,8 +174,8 @@ def root(tmp_path: Path) -> Path:
 def test_what_clients_can_reach_is_listed(
     root: Path, way: str, allow: Permissions, expected: dict[str, int | None]
 ) -> None:
-    with Directory(root, allow).folder() as folder:
-        entries = entries_of(folder)
+    with Root(root, allow).directory() as directory:
+        entries = entries_of(directory)
     assert set(entries) == {Entry(name, size, 1.5) for name, size in expected.items()}
     assert len(entries) == len(expected)
 
@@ -189,26 +183,26 @@ def test_what_clients_can_reach_is_listed(
 @pytest.mark.parametrize("name", [b"caf\xe9", "日本語".encode(), b"a\nb", b'"<&>', b"\x7f", b"%"])
 def test_names_in_any_encoding_are_listed(tmp_path: Path, way: str, name: bytes) -> None:
     (tmp_path / os.fsdecode(name)).touch()
-    with Directory(tmp_path).folder() as folder:
-        assert [os.fsencode(entry.name) for entry in entries_of(folder)] == [name]
+    with Root(tmp_path).directory() as directory:
+        assert [os.fsencode(entry.name) for entry in entries_of(directory)] == [name]
 
 
 def test_a_folder_below_is_listed(root: Path, way: str) -> None:
     (root / "folder" / "deep").touch()
-    with Directory(root).folder(["folder"]) as folder:
-        assert [entry.name for entry in entries_of(folder)] == ["deep"]
+    with Root(root).directory(["folder"]) as directory:
+        assert [entry.name for entry in entries_of(directory)] == ["deep"]
 
 
 def test_a_folder_that_is_gone_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(HTTPError) as refusal:
-        entries_of(Folder(tmp_path / "gone", NOTHING_MORE, None))
+        entries_of(OpenDirectory(tmp_path / "gone", NOTHING_MORE, None))
     assert refusal.value.status == 404
 
 
 def test_no_descriptor_stays_open(root: Path, way: str) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with Directory(root).folder() as folder:
-        entries_of(folder)
+    with Root(root).directory() as directory:
+        entries_of(directory)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -229,13 +223,13 @@ def listed(
     root: Path, allow: Permissions = NOTHING_MORE, *, accept: str | None = None, below: str = ""
 ) -> Response:
     names = tuple(below.split())
-    with Directory(root, allow).folder(names) as folder:
-        return listing(folder, names, accept)
+    with Root(root, allow).directory(names) as directory:
+        return listing_response(directory, names, accept)
 
 
 def entries_in(root: Path) -> list[Entry]:
-    with Directory(root).folder() as folder:
-        return entries_of(folder)
+    with Root(root).directory() as directory:
+        return entries_of(directory)
 
 
 @pytest.mark.parametrize(

@@ -476,9 +476,9 @@ def test_news_is_announced() -> None:
 def test_files_can_be_deleted_and_folders_cannot() -> None:
     document = look(*ENTRIES, uploads=Uploads.ON)
     assert document.one("thead").all("th")[-1].text == "Delete"
-    folder, file = rows(document)
-    assert len(folder.all("td")) == len(file.all("td"))
-    assert folder.all("button") == []
+    directory, file = rows(document)
+    assert len(directory.all("td")) == len(file.all("td"))
+    assert directory.all("button") == []
     assert file.one("button", type="button").attributes["aria-label"] == "Delete notes.txt"
 
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import trio
 
-from trio_http.file_server.cache.recent import SECONDS
-from trio_http.file_server.root import Directory, Folder
+from trio_http.file_server.cache.expiring import SECONDS
+from trio_http.file_server.root import OpenDirectory, Root
 
 # Each takes a descriptor, of which a process has a thousand or so for everything.
 MOST = 32
@@ -20,7 +20,7 @@ MOST = 32
 _Names = tuple[str, ...]
 
 
-class OpenFolders:
+class OpenDirectories:
     """The folders of a directory that have been asked for within the last second.
 
     They are for tasks, from one checkpoint to the next: in between a folder may
@@ -31,32 +31,32 @@ class OpenFolders:
         nursery: holds the folders open, and closes them when it is cancelled.
     """
 
-    def __init__(self, directory: Directory, nursery: trio.Nursery) -> None:
-        self._directory = directory
+    def __init__(self, root: Root, nursery: trio.Nursery) -> None:
+        self._root = root
         self._nursery = nursery
-        self._open: dict[_Names, Folder] = {}
+        self._open: dict[_Names, OpenDirectory] = {}
 
-    def get(self, names: _Names) -> Folder | None:
+    def get(self, names: _Names) -> OpenDirectory | None:
         """The folder to which the names lead, or None where too many others are open.
 
         It is not to be closed. ``HTTPError`` as with ``Directory.open``, which
         may have to wait for a disk.
         """
-        folder = self._open.get(names)
-        if folder is None and len(self._open) < MOST:
-            folder = self._directory.open(names)
+        directory = self._open.get(names)
+        if directory is None and len(self._open) < MOST:
+            directory = self._root.open(names)
             # A path is checked each time, because nothing holds what it leads to.
-            if folder.descriptor is not None:
-                self._open[names] = folder
+            if directory.descriptor is not None:
+                self._open[names] = directory
                 # Not a task of the request's, because a folder is for many requests, and
                 # none of them can wait until the others have been answered.
-                self._nursery.start_soon(self._hold, folder, names)
-        return folder
+                self._nursery.start_soon(self._hold, directory, names)
+        return directory
 
-    async def _hold(self, folder: Folder, names: _Names) -> None:
+    async def _hold(self, directory: OpenDirectory, names: _Names) -> None:
         try:
             await trio.sleep(SECONDS)
         finally:
             del self._open[names]
             with suppress(OSError):  # which would end the whole server
-                folder.close()
+                directory.close()

@@ -11,10 +11,10 @@ from contextlib import suppress
 
 import trio
 
-from trio_http.file_server.cache.open_directories import OpenFolders
-from trio_http.file_server.cache.recent import SECONDS, Recent
-from trio_http.file_server.found_file import Opened
-from trio_http.file_server.root import Permissions
+from trio_http.file_server.cache.expiring import SECONDS, ExpiringCache
+from trio_http.file_server.cache.open_directories import OpenDirectories
+from trio_http.file_server.open_file import OpenFile
+from trio_http.file_server.permissions import Permissions
 from trio_http.file_server.versions import Version, is_settled, version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
@@ -35,19 +35,19 @@ MOST_OPEN = 32
 BESIDE = 2048
 
 
-class Kept:
+class CachedResponse:
     """The response with a file, where that is, and which version of it was read.
 
     The file that it may hold open is closed when its time is over and nobody is
     within ``with``.
     """
 
-    __slots__ = ("_is_over", "_users", "above", "name", "response", "version")
+    __slots__ = ("_is_over", "_users", "name", "response", "segments", "version")
 
     def __init__(
-        self, above: tuple[str, ...], name: str, version: Version, response: Response
+        self, segments: tuple[str, ...], name: str, version: Version, response: Response
     ) -> None:
-        self.above = above
+        self.segments = segments
         self.name = name
         self.response = response
         self.version = version
@@ -78,7 +78,7 @@ class Kept:
                 os.close(body.descriptor)
 
 
-class Contents:
+class SmallFiles:
     """The responses with those short files that were asked for within the last second.
 
     Each is looked at again before it is sent, so a file that is changed,
@@ -90,29 +90,33 @@ class Contents:
         nursery: holds files open, and closes them when it is cancelled.
     """
 
-    def __init__(self, folders: OpenFolders, allow: Permissions, nursery: trio.Nursery) -> None:
-        self._folders = folders
+    def __init__(
+        self, directories: OpenDirectories, allow: Permissions, nursery: trio.Nursery
+    ) -> None:
+        self._directories = directories
         self._follow = Permissions.LINKS in allow
         self._nursery = nursery
-        self._recent: Recent[Kept] = Recent(most=MOST, weigh=lambda kept: kept.weight)
+        self._recent: ExpiringCache[CachedResponse] = ExpiringCache(
+            most=MOST, weigh=lambda cached: cached.weight
+        )
         self._open = 0
 
-    def get(self, request: Request) -> Kept | None:
+    def get(self, request: Request) -> CachedResponse | None:
         """What is known of a request that asks for nothing but a file."""
-        kept = self._recent.get(request.path)
-        if kept is None or not _asks_for_no_more(request):
+        cached = self._recent.get(request.path)
+        if cached is None or not _asks_for_no_more(request):
             return None
         try:
-            folder = self._folders.get(kept.above)
-            if folder is None:
+            directory = self._directories.get(cached.segments)
+            if directory is None:
                 return None
-            at, descriptor = folder.at(kept.name), folder.descriptor
+            at, descriptor = directory.at(cached.name), directory.descriptor
             status = os.stat(at, dir_fd=descriptor, follow_symlinks=self._follow)
         except (HTTPError, OSError):
             return None  # it is not as it was, which is for others to tell
-        return kept if version_of(status) == kept.version else None
+        return cached if version_of(status) == cached.version else None
 
-    def note(self, request: Request, file: Opened, response: Response) -> None:
+    def note(self, request: Request, file: OpenFile, response: Response) -> None:
         """Keep the response with a file that has been opened for it, if it is a short one.
 
         Not so where other clients may get another one, or where the disk would
@@ -121,7 +125,7 @@ class Contents:
         """
         status = file.status
         is_short = 0 < status.st_size <= LONGEST
-        varies = file.place.siblings or file.place.kind.coding
+        varies = file.metadata.siblings or file.metadata.file_type.coding
         if not is_short or varies or not is_settled(status):
             return
         if not _asks_for_no_more(request):
@@ -129,27 +133,29 @@ class Contents:
         body: bytes | FileSlice | None
         body = read_cached(FileSlice(file.descriptor, 0, status.st_size), LONGEST)
         if body is not None and len(body) > COPIED:
-            body = _held_open(file) if self._open < MOST_OPEN else None
+            body = _duplicate(file) if self._open < MOST_OPEN else None
         if body is not None:
             whole = Response(response.status, response.headers, body, response.compress)
-            kept = Kept(file.place.above, file.place.name, version_of(status), whole)
-            self._recent.note(request.path, kept)
+            cached = CachedResponse(
+                file.metadata.segments, file.metadata.name, version_of(status), whole
+            )
+            self._recent.note(request.path, cached)
             if isinstance(body, FileSlice):
                 self._open += 1
                 # Not a task of the request's, because a file is for many requests, and
                 # none of them can wait until the others have been answered.
-                self._nursery.start_soon(self._hold, kept, request.path)
+                self._nursery.start_soon(self._hold, cached, request.path)
 
-    async def _hold(self, kept: Kept, path: str) -> None:
+    async def _hold(self, cached: CachedResponse, path: str) -> None:
         try:
             await trio.sleep(SECONDS)
         finally:
             self._open -= 1
-            self._recent.forget(path, kept)
-            kept.end()
+            self._recent.forget(path, cached)
+            cached.end()
 
 
-def _held_open(file: Opened) -> FileSlice | None:
+def _duplicate(file: OpenFile) -> FileSlice | None:
     """The whole of a file that is in memory, to be sent when whoever opened it has closed it."""
     try:
         descriptor = os.dup(file.descriptor)

@@ -8,7 +8,9 @@ from contextlib import suppress
 from hashlib import sha256
 
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
-from trio_http.file_server.root import Folder, Permissions, is_shown, refusing
+from trio_http.file_server.permissions import Permissions, is_shown
+from trio_http.file_server.root import OpenDirectory
+from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.fields import choose_media_type
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Request, Response
@@ -20,7 +22,7 @@ INDEX = "index.html"
 HTML, JSON = "text/html", "application/json"
 
 
-def is_folder(request: Request) -> bool:
+def names_directory(request: Request) -> bool:
     """Tell whether the whole path ends with a slash, as that of a directory does.
 
     The app's own path does not tell: of a mount it is a slash in any case, but relative
@@ -29,13 +31,13 @@ def is_folder(request: Request) -> bool:
     return path_of(request.target).endswith("/")
 
 
-def index_of(folder: Folder) -> os.stat_result | None:
+def index_of(directory: OpenDirectory) -> os.stat_result | None:
     """The status of the page in a folder that stands for it, if there is one."""
-    status = folder.status(INDEX)
+    status = directory.status(INDEX)
     return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
 
-def moved(request: Request) -> Response:
+def redirect_to_directory(request: Request) -> Response:
     """The same address with a slash at its end, without which relative links lead elsewhere.
 
     It is relative, too: neither what precedes it nor a proxy can make it another site's.
@@ -47,13 +49,13 @@ def moved(request: Request) -> Response:
     return response.with_headers(response.headers.adding("Cache-Control", "no-cache"))
 
 
-def entries_of(folder: Folder) -> list[Entry]:
+def entries_of(directory: OpenDirectory) -> list[Entry]:
     """The files and folders in a folder, as far as they are there for clients."""
     entries = []
-    follow = Permissions.LINKS in folder.allow
-    with folder.readable() as place, refusing(), os.scandir(place) as found:
+    follow = Permissions.LINKS in directory.allow
+    with directory.readable() as place, refusing(), os.scandir(place) as found:
         for entry in found:
-            if not is_shown(entry.name, folder.allow):
+            if not is_shown(entry.name, directory.allow):
                 continue
             with suppress(OSError):  # it is gone, or a link to nothing
                 status = entry.stat(follow_symlinks=follow)
@@ -64,9 +66,11 @@ def entries_of(folder: Folder) -> list[Entry]:
     return entries
 
 
-def listing(folder: Folder, names: tuple[str, ...], accept: str | None) -> Response:
+def listing_response(
+    directory: OpenDirectory, names: tuple[str, ...], accept: str | None
+) -> Response:
     """What is in a folder: a page, or JSON for those who prefer that."""
-    entries = entries_of(folder)
+    entries = entries_of(directory)
     fields = [
         ("Vary", "Accept"),
         ("Cache-Control", "no-cache"),
@@ -75,7 +79,7 @@ def listing(folder: Folder, names: tuple[str, ...], accept: str | None) -> Respo
     if choose_media_type(accept, [HTML, JSON]) == JSON:
         media_type, text = JSON, as_json(names, entries)
     else:
-        uploads = Uploads.ON if Permissions.WRITING in folder.allow else Uploads.OFF
+        uploads = Uploads.ON if Permissions.WRITING in directory.allow else Uploads.OFF
         media_type, text = f"{HTML}; charset=utf-8", page(names, entries, uploads).html
         fields.append(("Content-Security-Policy", policy(uploads)))
     body = text.encode()

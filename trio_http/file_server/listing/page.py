@@ -238,10 +238,10 @@ def _row(entry: Entry, uploads: Uploads) -> str:
 
 def _summary(entries: Sequence[Entry]) -> str:
     sizes = [entry.size for entry in entries if entry.size is not None]
-    folders = len(entries) - len(sizes)
+    directories = len(entries) - len(sizes)
     parts = []
-    if folders:
-        parts.append(f"{folders:,} folder{'s' if folders > 1 else ''}")
+    if directories:
+        parts.append(f"{directories:,} folder{'s' if directories > 1 else ''}")
     if sizes:
         total = sum(sizes)
         parts.append(f"{len(sizes):,} file{'s' if len(sizes) > 1 else ''}")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.file_server.cache import facts
-from trio_http.file_server.cache.facts import Facts, key_of
+from trio_http.file_server.cache import by_version
+from trio_http.file_server.cache.by_version import VersionCache, key_of
 
 
 def test_a_fact_is_known_by_its_key_until_the_file_is_another(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
-    known: Facts[str] = Facts()
+    known: VersionCache[str] = VersionCache()
     key = key_of(path.stat(), "text/plain")
     assert known.get(key) is None
     known.note(key, "fact")
@@ -23,15 +23,15 @@ def test_a_fact_is_known_by_its_key_until_the_file_is_another(tmp_path: Path) ->
 
 
 def test_a_later_fact_takes_the_place_of_an_earlier_one() -> None:
-    known: Facts[str] = Facts()
+    known: VersionCache[str] = VersionCache()
     known.note((1,), "old")
     known.note((1,), "new")
     assert known.get((1,)) == "new"
 
 
 def test_only_what_was_used_last_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts, "REMEMBERED", 2)
-    known: Facts[str] = Facts()
+    monkeypatch.setattr(by_version, "REMEMBERED", 2)
+    known: VersionCache[str] = VersionCache()
     known.note((1,), "first")
     known.note((2,), "second")
     assert known.get((1,)) == "first"  # which makes it the last that was used

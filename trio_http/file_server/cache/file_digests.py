@@ -7,8 +7,8 @@ import os
 
 import trio
 
-from trio_http.file_server.cache.facts import Facts, key_of
-from trio_http.file_server.root import refusing
+from trio_http.file_server.cache.by_version import VersionCache, key_of
+from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import is_settled, version_of
 from trio_http.semantics.digests import ALGORITHMS, Digest
 from trio_http.transport.page_cache import read_slice
@@ -26,7 +26,7 @@ class FileDigests:
     """Makes digests of open files, and remembers the last ones."""
 
     def __init__(self) -> None:
-        self._known: Facts[Digest] = Facts()
+        self._known: VersionCache[Digest] = VersionCache()
         self._threads = Threads("digests", AT_ONCE, patience=math.inf)
 
     async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:

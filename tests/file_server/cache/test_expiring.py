@@ -1,6 +1,6 @@
 """What was looked up a moment ago."""
 
-from trio_http.file_server.cache.recent import MOST, SECONDS, Recent
+from trio_http.file_server.cache.expiring import MOST, SECONDS, ExpiringCache
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
 
 def test_what_was_noted_is_held_for_a_second() -> None:
     clock = Clock()
-    recent: Recent[str] = Recent(clock)
+    recent: ExpiringCache[str] = ExpiringCache(clock)
     assert recent.get("a") is None
     recent.note("a", "found")
     clock.now += SECONDS * 0.99
@@ -26,7 +26,7 @@ def test_what_was_noted_is_held_for_a_second() -> None:
 
 
 def test_the_oldest_are_forgotten_first() -> None:
-    recent: Recent[int] = Recent(Clock())
+    recent: ExpiringCache[int] = ExpiringCache(Clock())
     for number in range(MOST):
         recent.note(str(number), number)
     recent.note("0", 0)
@@ -37,14 +37,14 @@ def test_the_oldest_are_forgotten_first() -> None:
 
 
 def test_there_may_be_fewer() -> None:
-    recent: Recent[int] = Recent(Clock(), most=2)
+    recent: ExpiringCache[int] = ExpiringCache(Clock(), most=2)
     for number in range(3):
         recent.note(str(number), number)
     assert [recent.get(str(number)) for number in range(3)] == [None, 1, 2]
 
 
 def test_what_is_found_may_weigh_more_or_less() -> None:
-    recent: Recent[int] = Recent(Clock(), most=10, weigh=lambda found: found)
+    recent: ExpiringCache[int] = ExpiringCache(Clock(), most=10, weigh=lambda found: found)
 
     def left() -> list[int | None]:
         return [recent.get(key) for key in "abc"]
@@ -64,7 +64,7 @@ def test_what_is_found_may_weigh_more_or_less() -> None:
 
 
 def test_only_what_was_noted_last_can_be_forgotten() -> None:
-    recent: Recent[list[int]] = Recent(Clock(), most=3, weigh=len)
+    recent: ExpiringCache[list[int]] = ExpiringCache(Clock(), most=3, weigh=len)
     first, second = [1, 1], [1, 1]
     recent.note("a", first)
     recent.note("a", second)

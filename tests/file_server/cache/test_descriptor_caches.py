@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.file_server.cache.held_open import held_open
-from trio_http.file_server.root import Directory
+from trio_http.file_server.cache.descriptor_caches import descriptor_caches
+from trio_http.file_server.root import Root
 
 
 class LeftError(Exception):
@@ -18,16 +18,16 @@ def open_descriptors() -> int:
 
 async def test_leaving_closes_what_is_held_open(tmp_path: Path) -> None:
     before = open_descriptors()
-    async with held_open(Directory(tmp_path)) as held:
-        assert held.folders.get(()) is not None
+    async with descriptor_caches(Root(tmp_path)) as held:
+        assert held.directories.get(()) is not None
         assert open_descriptors() == before + 1
     assert open_descriptors() == before
 
 
 async def test_leaving_by_an_error_closes_what_is_held_open(tmp_path: Path) -> None:
     async def leave() -> None:
-        async with held_open(Directory(tmp_path)) as held:
-            assert held.folders.get(()) is not None
+        async with descriptor_caches(Root(tmp_path)) as held:
+            assert held.directories.get(()) is not None
             raise LeftError
 
     before = open_descriptors()
@@ -37,9 +37,9 @@ async def test_leaving_by_an_error_closes_what_is_held_open(tmp_path: Path) -> N
 
 
 async def test_each_entry_holds_its_own(tmp_path: Path) -> None:
-    directory = Directory(tmp_path)
-    async with held_open(directory) as first:
-        folder = first.folders.get(())
-        async with held_open(directory) as second:
-            assert second.folders.get(()) is not folder
-        assert first.folders.get(()) is folder
+    root = Root(tmp_path)
+    async with descriptor_caches(root) as first:
+        directory = first.directories.get(())
+        async with descriptor_caches(root) as second:
+            assert second.directories.get(()) is not directory
+        assert first.directories.get(()) is directory

@@ -17,7 +17,7 @@ REMEMBERED = 1000
 Key: TypeAlias = tuple[int | str, ...]
 
 
-class Facts(Generic[Fact]):
+class VersionCache(Generic[Fact]):
     """Remembers the facts that were used last; for tasks and worker threads alike."""
 
     def __init__(self) -> None:

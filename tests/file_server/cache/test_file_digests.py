@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from trio_http.file_server import versions
-from trio_http.file_server.cache.digests_of_files import AT_ONCE, FileDigests, digest_of
+from trio_http.file_server.cache.file_digests import AT_ONCE, FileDigests, digest_of
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 
@@ -20,7 +20,7 @@ from trio_http.semantics.errors import HTTPError
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenFile:
     """A file that is open, and its status when it was opened."""
 
     descriptor: int
@@ -28,9 +28,9 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def opened(path: Path) -> Iterator[OpenFile]:
     with path.open("rb") as file:
-        yield Opened(file.fileno(), os.fstat(file.fileno()))
+        yield OpenFile(file.fileno(), os.fstat(file.fileno()))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from trio_http.file_server.media_types import Kind
+from trio_http.file_server.media_types import FileType
 from trio_http.file_server.precompressed_siblings import SUFFIXES
-from trio_http.file_server.root import Folder
+from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.versions import Version, modified_of, tag_of, version_of
 from trio_http.semantics.bodies import Body
 from trio_http.semantics.coding import IDENTITY, choose_coding
@@ -25,36 +25,36 @@ from trio_http.semantics.selection import parts_in
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FileMetadata:
     """Where a file was found, and what was learned of this version of it.
 
     ``siblings`` are the codings in which there are siblings of it that are
     believed, with the version of each.
     """
 
-    above: tuple[str, ...]
+    segments: tuple[str, ...]
     name: str
     version: Version
-    kind: Kind
+    file_type: FileType
     siblings: Mapping[str, Version]
 
-    def open_best(self, folder: Folder, request: Request) -> Opened | None:
+    def open_best(self, directory: OpenDirectory, request: Request) -> OpenFile | None:
         """Open what suits the client best, without waiting.
 
         None for another version, of which all has to be learned anew;
         ``HTTPError`` or ``OSError`` where the file is no more.
         """
-        descriptor, status = folder.reopen(self.name)
+        descriptor, status = directory.reopen(self.name)
         if version_of(status) == self.version:
-            file = Opened(self, descriptor, status)
-            return file.or_sibling(folder, request) if self.siblings else file
+            file = OpenFile(self, descriptor, status)
+            return file.or_sibling(directory, request) if self.siblings else file
         os.close(descriptor)
         return None
 
 
 # Not frozen, because that would cost more than to open a file.
 @dataclass(slots=True)
-class Opened:
+class OpenFile:
     """A file that is open to be sent; its holder closes its descriptor.
 
     ``coding`` is that of the sibling that is open in place of the file, if one
@@ -62,19 +62,19 @@ class Opened:
     ``read`` is the body of a file whose status does not tell its length.
     """
 
-    place: Place
+    metadata: FileMetadata
     descriptor: int
     status: os.stat_result
     coding: str | None = None
     is_local: bool = False
     read: Body | None = None
 
-    def or_sibling(self, folder: Folder, request: Request) -> Opened:
+    def or_sibling(self, directory: OpenDirectory, request: Request) -> OpenFile:
         """Return this file, or else the sibling that suits the client better, with this one closed.
 
         What is there already is preferred to all that would have to be made.
         """
-        siblings = self.place.siblings
+        siblings = self.metadata.siblings
         if not siblings:
             return self
         accepted = request.headers.get("Accept-Encoding")
@@ -83,10 +83,10 @@ class Opened:
             return self
         # It may be gone by now, not ours to read, or another program's for a moment.
         with suppress(HTTPError, OSError):
-            descriptor, status = folder.open(self.place.name + SUFFIXES[coding])
+            descriptor, status = directory.open(self.metadata.name + SUFFIXES[coding])
             if version_of(status) == siblings[coding]:
                 os.close(self.descriptor)
-                return Opened(self.place, descriptor, status, coding, self.is_local)
+                return OpenFile(self.metadata, descriptor, status, coding, self.is_local)
             os.close(descriptor)
         return self
 

@@ -16,7 +16,7 @@ SECONDS = 1.0
 MOST = 4096
 
 
-class Recent(Generic[Found]):
+class ExpiringCache(Generic[Found]):
     """Remembers for a second what was found under some thousand keys, and no more than that.
 
     ``most`` is how many, or how much of what ``weigh`` tells of each.

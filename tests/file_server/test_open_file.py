@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from trio_http.file_server import root as served_root
-from trio_http.file_server.found_file import Opened, Place
-from trio_http.file_server.media_types import Kind
+from trio_http.file_server.media_types import FileType
+from trio_http.file_server.open_file import FileMetadata, OpenFile
 from trio_http.file_server.precompressed_siblings import SUFFIXES
-from trio_http.file_server.root import Directory, Folder
+from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.file_server.versions import modified_of, tag_of, version_of
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import http_date
@@ -56,9 +56,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(root: Path, way: str) -> Iterator[Folder]:
-    with Directory(root).folder() as folder:
-        yield folder
+def directory(root: Path, way: str) -> Iterator[OpenDirectory]:
+    with Root(root).directory() as directory:
+        yield directory
 
 
 def descriptors() -> int:
@@ -66,12 +66,14 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def place_of(root: Path, *codings: str) -> Place:
+def place_of(root: Path, *codings: str) -> FileMetadata:
     siblings = {coding: version_of((root / f"file{SUFFIXES[coding]}").stat()) for coding in codings}
-    return Place((), "file", version_of((root / "file").stat()), Kind("text/plain"), siblings)
+    return FileMetadata(
+        (), "file", version_of((root / "file").stat()), FileType("text/plain"), siblings
+    )
 
 
-def read(file: Opened | None) -> tuple[bytes, str | None]:
+def read(file: OpenFile | None) -> tuple[bytes, str | None]:
     """What is in the file that is open, and the coding that it is said to be in."""
     assert file is not None
     with os.fdopen(file.descriptor, "rb") as opened:
@@ -80,25 +82,29 @@ def read(file: Opened | None) -> tuple[bytes, str | None]:
     return content, file.coding
 
 
-def sent(folder: Folder, place: Place, request: Request) -> tuple[bytes, str | None]:
-    return read(place.open_best(folder, request))
+def sent(
+    directory: OpenDirectory, metadata: FileMetadata, request: Request
+) -> tuple[bytes, str | None]:
+    return read(metadata.open_best(directory, request))
 
 
-def test_a_file_is_opened_again_while_it_is_the_same(root: Path, folder: Folder) -> None:
-    place = place_of(root)
-    file = place.open_best(folder, asking())
+def test_a_file_is_opened_again_while_it_is_the_same(root: Path, directory: OpenDirectory) -> None:
+    metadata = place_of(root)
+    file = metadata.open_best(directory, asking())
     assert file is not None
-    assert file.place is place
+    assert file.metadata is metadata
     assert read(file) == (b"plain", None)
     before = descriptors()
     (root / "file").chmod(0o600)
-    assert place.open_best(folder, asking()) is None
+    assert metadata.open_best(directory, asking()) is None
     assert descriptors() == before
 
 
 @pytest.mark.parametrize("becomes", ["nothing", "link", "folder", "fifo"])
-def test_what_is_no_file_any_more_is_not_opened(root: Path, folder: Folder, becomes: str) -> None:
-    place = place_of(root)
+def test_what_is_no_file_any_more_is_not_opened(
+    root: Path, directory: OpenDirectory, becomes: str
+) -> None:
+    metadata = place_of(root)
     path = root / "file"
     path.unlink()
     match becomes:
@@ -109,7 +115,7 @@ def test_what_is_no_file_any_more_is_not_opened(root: Path, folder: Folder, beco
         case "fifo":
             os.mkfifo(path)
     with pytest.raises((HTTPError, OSError)):
-        place.open_best(folder, asking())
+        metadata.open_best(directory, asking())
 
 
 @pytest.mark.parametrize(
@@ -137,30 +143,32 @@ def test_what_is_no_file_any_more_is_not_opened(root: Path, folder: Folder, beco
     ],
 )
 def test_what_suits_the_client_best_is_sent(
-    root: Path, folder: Folder, accepted: str, coding: str | None
+    root: Path, directory: OpenDirectory, accepted: str, coding: str | None
 ) -> None:
-    place = place_of(root, *SUFFIXES)
+    metadata = place_of(root, *SUFFIXES)
     expected = b"plain" if coding is None else f"it is {coding}".encode()
-    assert sent(folder, place, asking(Accept_Encoding=accepted)) == (expected, coding)
-    assert sent(folder, place, asking()) == (b"plain", None)
+    assert sent(directory, metadata, asking(Accept_Encoding=accepted)) == (expected, coding)
+    assert sent(directory, metadata, asking()) == (b"plain", None)
 
 
-def test_only_siblings_that_are_believed_are_chosen_from(root: Path, folder: Folder) -> None:
+def test_only_siblings_that_are_believed_are_chosen_from(
+    root: Path, directory: OpenDirectory
+) -> None:
     request = asking(Accept_Encoding="zstd, br, gzip;q=0.1")
-    assert sent(folder, place_of(root), request) == (b"plain", None)
-    assert sent(folder, place_of(root, "gzip"), request) == (b"it is gzip", "gzip")
+    assert sent(directory, place_of(root), request) == (b"plain", None)
+    assert sent(directory, place_of(root, "gzip"), request) == (b"it is gzip", "gzip")
 
 
 def test_a_sibling_that_is_another_by_now_or_gone_is_done_without(
-    root: Path, folder: Folder
+    root: Path, directory: OpenDirectory
 ) -> None:
-    place, request = place_of(root, "gzip"), asking(Accept_Encoding="gzip")
-    assert sent(folder, place, request) == (b"it is gzip", "gzip")
+    metadata, request = place_of(root, "gzip"), asking(Accept_Encoding="gzip")
+    assert sent(directory, metadata, request) == (b"it is gzip", "gzip")
     before = descriptors()
     (root / "file.gz").write_bytes(b"something else")
-    assert sent(folder, place, request) == (b"plain", None)
+    assert sent(directory, metadata, request) == (b"plain", None)
     (root / "file.gz").unlink()
-    assert sent(folder, place, request) == (b"plain", None)
+    assert sent(directory, metadata, request) == (b"plain", None)
     assert descriptors() == before
 
 
@@ -182,16 +190,20 @@ def tag(path: Path) -> str:
     ],
 )
 def test_a_part_is_one_of_the_file_itself(
-    root: Path, folder: Folder, field: str, coding: str | None
+    root: Path, directory: OpenDirectory, field: str, coding: str | None
 ) -> None:
-    place = place_of(root, "gzip")
+    metadata = place_of(root, "gzip")
     request = asking(Accept_Encoding="gzip", Range=field)
-    assert sent(folder, place, request)[1] == coding
-    assert sent(folder, place, asking("HEAD", Accept_Encoding="gzip", Range=field))[1] == "gzip"
+    assert sent(directory, metadata, request)[1] == coding
+    assert (
+        sent(directory, metadata, asking("HEAD", Accept_Encoding="gzip", Range=field))[1] == "gzip"
+    )
 
 
-def test_a_part_is_one_of_the_sibling_that_if_range_names(root: Path, folder: Folder) -> None:
-    place = place_of(root, "gzip")
+def test_a_part_is_one_of_the_sibling_that_if_range_names(
+    root: Path, directory: OpenDirectory
+) -> None:
+    metadata = place_of(root, "gzip")
     date = http_date(modified_of((root / "file").stat(), 10**9))
     for value, coding in {
         tag(root / "file"): None,
@@ -202,11 +214,11 @@ def test_a_part_is_one_of_the_sibling_that_if_range_names(root: Path, folder: Fo
         http_date(0): "gzip",
     }.items():
         request = asking(Accept_Encoding="gzip", Range="bytes=3-", If_Range=value)
-        assert sent(folder, place, request)[1] == coding, value
+        assert sent(directory, metadata, request)[1] == coding, value
 
 
 def test_a_client_that_refuses_the_plain_file_gets_parts_of_the_sibling(
-    root: Path, folder: Folder
+    root: Path, directory: OpenDirectory
 ) -> None:
     request = asking(Accept_Encoding="gzip, identity;q=0", Range="bytes=3-")
-    assert sent(folder, place_of(root, "gzip"), request)[1] == "gzip"
+    assert sent(directory, place_of(root, "gzip"), request)[1] == "gzip"

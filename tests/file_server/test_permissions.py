@@ -1,0 +1,46 @@
+"""Names in a served directory: which of them clients can reach."""
+
+import pytest
+
+from trio_http.file_server.permissions import (
+    NOTHING_MORE,
+    PART_PREFIX,
+    PART_SUFFIX,
+    Permissions,
+    check_name,
+    is_part,
+    is_shown,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "allow", "expected"),
+    [
+        ("file", NOTHING_MORE, True),
+        (".file", NOTHING_MORE, False),
+        ("...", NOTHING_MORE, False),
+        (".file", ~Permissions.HIDDEN, False),
+        (".file", Permissions.HIDDEN, True),
+        ("a.file.", NOTHING_MORE, True),
+        (f"{PART_PREFIX}0{PART_SUFFIX}", ~NOTHING_MORE, False),
+    ],
+)
+def test_which_names_are_shown(name: str, allow: Permissions, expected: object) -> None:
+    assert is_shown(name, allow) is expected
+
+
+@pytest.mark.parametrize("middle", ["", "0123", "x.part"])
+def test_parts_are_known_by_their_names(middle: str) -> None:
+    assert is_part(f"{PART_PREFIX}{middle}{PART_SUFFIX}")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "0123", f"{PART_PREFIX}0123", f"0123{PART_SUFFIX}", f"x{PART_PREFIX}{PART_SUFFIX}"]
+)
+def test_other_names_are_no_parts(name: str) -> None:
+    assert not is_part(name)
+
+
+@pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
+def test_odd_names_are_names(name: str) -> None:
+    check_name(name, Permissions.HIDDEN)
