@@ -12,8 +12,9 @@ from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import Disconnected, Ending, Record, ServerEvent
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import Client, open_client
 
 

@@ -85,9 +85,10 @@ if TYPE_CHECKING:
     from trio_http.semantics.events import SendEvent, ServerSentEvent
     from trio_http.semantics.forms import Form, FormField
     from trio_http.semantics.headers import Headers
-    from trio_http.semantics.limits import Limits, Timeouts
+    from trio_http.semantics.limits import Limits
     from trio_http.semantics.messages import Compress, Request, Response
     from trio_http.semantics.parameters import Parameters
+    from trio_http.semantics.timeouts import Timeouts
     from trio_http.serving.descriptors import fit_to_descriptors
     from trio_http.serving.listeners import open_listeners
     from trio_http.serving.server import Server, serve
@@ -108,9 +109,10 @@ else:
         "semantics.events": "SendEvent ServerSentEvent",
         "semantics.forms": "Form FormField",
         "semantics.headers": "Headers",
-        "semantics.limits": "Limits Timeouts",
+        "semantics.limits": "Limits",
         "semantics.messages": "Compress Request Response",
         "semantics.parameters": "Parameters",
+        "semantics.timeouts": "Timeouts",
         "serving.descriptors": "fit_to_descriptors",
         "serving.listeners": "open_listeners",
         "serving.server": "Server serve",

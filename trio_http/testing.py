@@ -21,7 +21,8 @@ from trio_http.http1.connection import Service, serve_alone
 from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.headers import Fields, Headers, bytes_of
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 
 _SENDING = {"PATCH", "POST", "PUT"}
 

@@ -30,7 +30,7 @@ from trio_http.command.cli import main
 from trio_http.file_server import precompressed_siblings
 from trio_http.http1.exchange import App
 from trio_http.observe import log_writer
-from trio_http.semantics.limits import Timeouts
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.listeners import open_listeners
 from trio_http.testing import Client, ReceivedResponse, open_client
 

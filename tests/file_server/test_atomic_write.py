@@ -39,8 +39,9 @@ from trio_http.http1.connection import serve_stream
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.server import serve
 from trio_http.testing import Client, open_client
 from trio_http.transport import readiness, splice

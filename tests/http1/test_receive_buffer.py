@@ -13,7 +13,8 @@ from trio.testing import (
 
 from trio_http.http1.receive_buffer import Input
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport import splice
 from trio_http.transport.readiness import Levels
 from trio_http.transport.sockets import SocketTransport

@@ -16,7 +16,8 @@ from trio_http.http1.request_body import LARGE_PIECE, RequestBody
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.incoming import give_way_of
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport import splice
 from trio_http.transport.readiness import Levels
 from trio_http.transport.sockets import SocketTransport

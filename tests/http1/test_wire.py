@@ -24,9 +24,10 @@ from trio_http.http1.wire import Wire
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Response
 from trio_http.semantics.selection import frame
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import Client
 from trio_http.transport.page_cache import PIECE
 from trio_http.transport.stream import Transport, transport_of

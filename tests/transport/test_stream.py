@@ -18,7 +18,7 @@ from trio.testing import (
 
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
-from trio_http.semantics.limits import Timeouts
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.page_cache import PIECE
 from trio_http.transport.sockets import SocketTransport
 from trio_http.transport.stream import StreamTransport, transport_of

@@ -24,7 +24,7 @@ from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.http1.exchange import App
 from trio_http.observe.access_log import Level, Log, line_of_loss
 from trio_http.observe.log_writer import Spool
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
 
 DEFAULT_BIND = "localhost:4221"
 
@@ -281,7 +281,7 @@ def _add_app(commands: Any, common: argparse.ArgumentParser) -> None:
         "(async, from Request to Response), an App (async, given an Exchange), or an async "
         "context manager that yields a Router or an App, or a function that makes one "
         "(@asynccontextmanager). A context manager is entered by each process, within "
-        f"{Timeouts().start} seconds, before the first connection, and left after the last.",
+        "60 seconds, before the first connection, and left after the last.",
     )
     command.add_argument(
         "name",

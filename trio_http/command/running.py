@@ -17,7 +17,8 @@ import trio
 from trio_http.command.loading import WrongUseError
 from trio_http.http1.lifetime import Servable, unwrapping
 from trio_http.observe.access_log import Level, Log, line_of_failure, line_of_worker, log_to
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving import channel
 from trio_http.serving.channel import READY, Channel
 from trio_http.serving.descriptors import descriptor_limit, fit_to_descriptors

@@ -25,9 +25,10 @@ from trio_http.http1.reports import (
 from trio_http.http1.wire import Wire
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request
 from trio_http.semantics.selection import frame
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.stream import Transport, transport_of
 
 # To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.

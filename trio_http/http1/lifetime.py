@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import trio
 
 from trio_http.http1.exchange import App, Exchange, Handler
-from trio_http.semantics.limits import Timeouts
+from trio_http.semantics.timeouts import Timeouts
 
 Servable: TypeAlias = App | AbstractAsyncContextManager["Servable"]
 """What can be served: an App, or an async context manager that yields something servable.

@@ -12,7 +12,8 @@ from trio_http.http1.framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
 from trio_http.http1.receive_buffer import Input
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.semantics.trailers import believed
 from trio_http.transport.splice import ROOM, Pipe
 

@@ -1,9 +1,8 @@
 """One connection's bytes as h11 events, and the other way round.
 
-h11 decides how messages are framed. This module decides when bytes are read
-and when they leave: heads are cut out of the input first, so that their size
-and form are judged whole, bodies are read only when asked for, and what is
-written is gathered until there is a reason to send it.
+h11 decides how messages are framed. This module decides when bytes are read and when they
+leave: heads are cut out of the input first, so that their size and form are judged whole,
+bodies are read only when asked for, and output is gathered until there is a reason to send it.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import RawFields
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Response
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.semantics.trailers import asked_for
 from trio_http.transport.page_cache import read_cached
 from trio_http.transport.stream import Transport

@@ -13,7 +13,8 @@ import trio
 from trio_http.http1.connection import Service
 from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import Report, report_failures
-from trio_http.semantics.limits import Limits, Timeouts
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.accept_errors import Recovery, Spare
 from trio_http.serving.listeners import address_text
 from trio_http.serving.shutdown import Shutdown

@@ -19,7 +19,7 @@ import trio
 
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
-from trio_http.semantics.limits import Timeouts
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.page_cache import PIECE, send_pieces
 from trio_http.transport.readiness import Levels
 from trio_http.transport.sockets import SocketTransport

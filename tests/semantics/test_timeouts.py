@@ -1,0 +1,47 @@
+"""How long the server waits: which timeouts make sense, and that none lasts for ever."""
+
+import math
+from dataclasses import FrozenInstanceError, astuple, fields, replace
+from typing import Any
+
+import pytest
+
+from trio_http.semantics.timeouts import Timeouts
+
+
+def changed(name: str, seconds: float) -> Timeouts:
+    changes: dict[str, Any] = {name: seconds}
+    return replace(Timeouts(), **changes)
+
+
+NAMES = [field.name for field in fields(Timeouts)]
+
+
+def test_no_timeout_lasts_for_ever_by_default() -> None:
+    assert all(0 < seconds < math.inf for seconds in astuple(Timeouts()))
+
+
+def test_timeouts_are_frozen() -> None:
+    timeouts = Timeouts()
+    with pytest.raises(FrozenInstanceError):
+        timeouts.idle = 1  # type: ignore[misc] # what is tested
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seconds", [-1, -0.001, -math.inf, math.nan])
+def test_negative_timeout_is_refused(name: str, seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be .* or more, not {seconds}"):
+        changed(name, seconds)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seconds", [0.001, math.inf])
+def test_timeout_may_be_short_or_infinite(name: str, seconds: float) -> None:
+    assert getattr(changed(name, seconds), name) == seconds
+
+
+@pytest.mark.parametrize("seconds", [0, 1e-20])
+def test_idle_timeout_below_a_millisecond_is_refused(seconds: float) -> None:
+    # The watch over idle connections would go round without sleeping.
+    with pytest.raises(ValueError, match=r"idle must be 0\.001 or more"):
+        Timeouts(idle=seconds)
