@@ -1,7 +1,5 @@
-"""Requests and responses."""
+"""Requests as values."""
 
-import json
-import math
 import sys
 from typing import Any
 from urllib.parse import quote
@@ -11,13 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ReceivedBody
 
-from trio_http.semantics.bodies import Pulse, Stream
-from trio_http.semantics.cookies import Cookie
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
-from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent, ServerSentEvent
-from trio_http.semantics.headers import NO_FIELDS, Fields, Headers
+from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.incoming import READ_LIMIT
-from trio_http.semantics.messages import Compress, Request, Response, decoded
+from trio_http.semantics.messages import Request, Response, decoded
 from trio_http.semantics.parameters import MOST, Parameters
 
 
@@ -28,9 +23,6 @@ def asked(target: str = "/", *pieces: bytes | Exception) -> Request:
 def posted(media_type: str | None, *pieces: bytes | Exception) -> Request:
     fields = {} if media_type is None else {"Content-Type": media_type}
     return Request("POST", "/", "1.1", Headers(fields), ReceivedBody(*pieces))
-
-
-# Requests
 
 
 def test_fields_may_be_given_as_lines() -> None:
@@ -438,189 +430,3 @@ def test_what_is_no_form_is_refused(media_type: str | None) -> None:
     with pytest.raises(HTTPError) as caught:
         posted(media_type).form()
     assert caught.value.status == 415
-
-
-# Responses
-
-
-def test_a_response_without_anything_is_an_empty_200() -> None:
-    response = Response()
-    assert (response.status, response.headers, response.body) == (200, Headers(), b"")
-    assert response.compress is Compress.WORTHWHILE
-
-
-def test_headers_may_be_a_mapping_pairs_or_made_already() -> None:
-    headers = Headers({"A": "1"})
-    assert Response(200, headers).headers is headers
-    assert Response(200, {"A": "1"}).headers == headers
-    assert Response(200, [("A", "1")]).headers == headers
-
-
-def test_responses_are_compared_by_value() -> None:
-    response = Response(201, {"A": "1"}, b"body", Compress.NEVER)
-    assert response == Response(201, {"a": "1"}, b"body", Compress.NEVER)
-    assert response != Response(200, {"A": "1"}, b"body", Compress.NEVER)
-    assert response != Response(201, {"A": "2"}, b"body", Compress.NEVER)
-    assert response != Response(201, {"A": "1"}, b"Body", Compress.NEVER)
-    assert response != Response(201, {"A": "1"}, b"body", Compress.ALWAYS)
-
-
-def test_other_headers_make_another_response() -> None:
-    response = Response(201, {"A": "1"}, b"body", Compress.NEVER)
-    other = response.with_headers(Headers({"B": "2"}))
-    assert other == Response(201, {"B": "2"}, b"body", Compress.NEVER)
-    assert response.headers == Headers({"A": "1"})
-
-
-def test_text() -> None:
-    response = Response.text("café\n")
-    assert response.body == "café\n".encode()
-    assert response.headers == Headers({"Content-Type": "text/plain; charset=utf-8"})
-    assert (response.status, response.compress) == (200, Compress.WORTHWHILE)
-
-
-def test_text_of_another_kind() -> None:
-    response = Response.text("a,b", 201, media_type="text/csv", compress=Compress.NEVER)
-    assert response == Response(201, {"Content-Type": "text/csv"}, b"a,b", Compress.NEVER)
-
-
-def test_text_from_a_path_leaves_as_the_bytes_it_came_as() -> None:
-    assert Response.text(decoded("%FF")).body == b"\xff"
-
-
-def test_html() -> None:
-    response = Response.html("<p>é", 404)
-    assert response == Response(404, {"Content-Type": "text/html; charset=utf-8"}, "<p>é".encode())
-
-
-def test_json() -> None:
-    response = Response.json({"é": [1, None, True]}, 201)
-    expected = '{"é":[1,null,true]}'.encode()
-    assert response == Response(201, {"Content-Type": "application/json"}, expected)
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters()),  # surrogates too: JSON can escape them
-    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
-    max_leaves=10,
-)
-
-
-@settings(deadline=None)
-@given(JSON)
-def test_json_comes_back_the_same_from_utf_8(value: object) -> None:
-    body = Response.json(value).body
-    assert isinstance(body, bytes)
-    assert json.loads(body.decode("utf-8")) == json.loads(json.dumps(value))
-
-
-# RFC 8259 8.1 wants UTF-8, which has no surrogates; a path's escapes and other
-# people's JSON do bring them.
-@pytest.mark.parametrize("text", ["\ud800", "a\udcff", "\udc80é\U0001f600"])
-def test_json_with_surrogates_is_still_utf_8(text: str) -> None:
-    body = Response.json([text]).body
-    assert isinstance(body, bytes)
-    assert json.loads(body.decode("utf-8")) == [text]
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")], b"bytes", {1}])
-def test_what_json_cannot_say_is_a_mistake(value: object) -> None:
-    with pytest.raises((ValueError, TypeError), match="JSON"):
-        Response.json(value)
-
-
-def test_redirect() -> None:
-    assert Response.redirect("/there?a=b") == Response(303, {"Location": "/there?a=b"})
-    assert Response.redirect("/there", 308).status == 308
-
-
-@pytest.mark.parametrize(
-    ("location", "expected"),
-    [
-        ("https://example.org/a?b=c&d#e", "https://example.org/a?b=c&d#e"),
-        ("http://[::1]:4221/", "http://[::1]:4221/"),
-        ("/a%20b", "/a%20b"),  # escaped already
-        ("/a b", "/a%20b"),
-        ("/café?q=é", "/caf%C3%A9?q=%C3%A9"),
-        ("/a'b(c)*;,~", "/a'b(c)*;,~"),
-        ('/<">', "/%3C%22%3E"),
-        # To a browser it would be a slash, and what follows a host.
-        ("/\\example.org", "/%5Cexample.org"),
-        ("/there\r\nSet-Cookie: a=b", "/there%0D%0ASet-Cookie:%20a=b"),
-        (" /", "%20/"),
-        ("/\udcff", "/%FF"),  # as it came
-        ("", ""),  # RFC 3986 4.4: here
-    ],
-)
-def test_what_has_no_place_in_a_location_is_escaped(location: str, expected: str) -> None:
-    assert list(Response.redirect(location).headers) == [("Location", expected)]
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_any_location_is_visible_ascii(location: str) -> None:
-    (value,) = Response.redirect(location).headers.raw_values("Location")
-    assert all(0x21 <= byte <= 0x7E for byte in value)
-
-
-# Events
-
-
-async def ticks(send: SendEvent) -> None:
-    await send(ServerSentEvent("1", "tick"))
-    await send(ServerSentEvent("2", "tick"))
-
-
-def test_events_are_a_stream_that_nobody_keeps() -> None:
-    response = Response.events(ticks)
-    assert (response.status, response.compress) == (200, Compress.WORTHWHILE)
-    assert response.headers == Headers(
-        [("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")]
-    )
-
-
-async def test_each_event_is_sent_when_it_happens() -> None:
-    body = Response.events(ticks).body
-    assert isinstance(body, Stream)
-    sent = []
-
-    async def send(data: bytes) -> None:
-        sent.append(data)
-
-    await body.produce(send)
-    assert sent == [b"event: tick\ndata: 1\n\n", b"event: tick\ndata: 2\n\n"]
-
-
-@pytest.mark.parametrize(
-    ("response", "seconds"),
-    [(Response.events(ticks), KEEP_ALIVE_AFTER), (Response.events(ticks, 2.5), 2.5)],
-)
-def test_between_events_there_are_signs_of_life(response: Response, seconds: float) -> None:
-    assert isinstance(response.body, Stream)
-    assert response.body.length is None
-    assert response.body.pulse == Pulse(seconds, KEEP_ALIVE)
-
-
-@pytest.mark.parametrize("seconds", [0, -1, math.nan])
-def test_signs_of_life_need_a_pause_between_them(seconds: float) -> None:
-    with pytest.raises(ValueError, match="more than 0 seconds"):
-        Response.events(ticks, keep_alive=seconds)
-
-
-# Cookies
-
-
-def test_cookies_are_set_one_line_each() -> None:
-    response = Response.text("a").with_cookie(Cookie("a", "1")).with_cookie(Cookie("b", "2"))
-    assert response.headers.values("Set-Cookie") == [str(Cookie("a", "1")), str(Cookie("b", "2"))]
-    assert response.body == b"a"
-
-
-def test_no_header_of_a_response_breaks_out_of_its_line() -> None:
-    fields: Fields = {"Retry-After": "1\r\nSet-Cookie: a=b"}
-    with pytest.raises(ValueError, match="not a field value"):
-        Response(503, fields)

@@ -1,26 +1,22 @@
-"""Requests and responses as values."""
+"""Requests as values."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
-from trio_http.semantics.bodies import Body, Pulse, Send, Stream
-from trio_http.semantics.cookies import Cookie, parse_cookies
+from trio_http.semantics.cookies import parse_cookies
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent
 from trio_http.semantics.fields import media_type_of, parameter_of
 from trio_http.semantics.forms import Form, form_of
-from trio_http.semantics.headers import NO_FIELDS, Fields, Headers, bytes_of, text_of
+from trio_http.semantics.headers import Headers, bytes_of, text_of
 from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all, text_in
 from trio_http.semantics.parameters import Parameters
 from trio_http.semantics.paths import normal_path, origin_form
+from trio_http.semantics.response import Compress as Compress  # noqa: PLC0414 - for a while
+from trio_http.semantics.response import Response as Response  # noqa: PLC0414 - for a while
 
 
 class Request:
@@ -170,14 +166,8 @@ def _finite(digits: str) -> float:
     return number
 
 
-# The functions of ``json`` would make one of these for each text.
+# The functions of ``json`` would make one for each text.
 _FROM_JSON = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
-_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-@lru_cache(maxsize=64)
-def _content_type(media_type: str) -> Headers:
-    return Headers([("Content-Type", media_type)])
 
 
 def _parameters(text: str) -> Parameters:
@@ -190,107 +180,3 @@ def _parameters(text: str) -> Parameters:
 def decoded(segment: str) -> str:
     """A percent-encoded text in clear; what is no UTF-8 survives as surrogates."""
     return text_of(unquote_to_bytes(bytes_of(segment))) if "%" in segment else segment
-
-
-class Compress(Enum):
-    """Whether a response may be sent in a content coding that the client accepts."""
-
-    WORTHWHILE = "if its media type and size promise a gain"
-    ALWAYS = "whatever it is"
-    NEVER = "not at all"
-
-
-# Frozen would say what is meant, but costs a dataclass three times as long to
-# make, and one is made per exchange: responses are values by agreement.
-@dataclass(slots=True, init=False)
-class Response:
-    """A status, fields and a body, to be sent once it is finished.
-
-    ``headers`` takes pairs or a mapping as well. Framing (RFC 9112 6) and
-    ``Date`` are the server's part. ``trailers``, asked when all of the body has
-    left, gives the fields that come behind it: to clients that keep them
-    (``TE: trailers``), and if the body's length was not known before.
-    """
-
-    status: int
-    headers: Headers
-    body: Body
-    compress: Compress
-    trailers: Callable[[], Fields] | None
-
-    def __init__(
-        self,
-        status: int = 200,
-        headers: Fields = NO_FIELDS,
-        body: Body = b"",
-        compress: Compress = Compress.WORTHWHILE,
-        trailers: Callable[[], Fields] | None = None,
-    ) -> None:
-        self.status = status
-        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
-        self.body = body
-        self.compress = compress
-        self.trailers = trailers
-
-    @classmethod
-    def text(
-        cls,
-        text: str,
-        status: int = 200,
-        *,
-        media_type: str = "text/plain; charset=utf-8",
-        compress: Compress = Compress.WORTHWHILE,
-    ) -> Response:
-        """A text, in UTF-8."""
-        body = text.encode("utf-8", "surrogateescape")
-        return cls(status, _content_type(media_type), body, compress)
-
-    @classmethod
-    def html(cls, markup: str, status: int = 200) -> Response:
-        """A page, in UTF-8."""
-        return cls.text(markup, status, media_type="text/html; charset=utf-8")
-
-    @classmethod
-    def json(cls, value: Any, status: int = 200) -> Response:
-        """A value as JSON (RFC 8259), compact, in UTF-8; one that it cannot say raises."""
-        text = _TO_JSON.encode(value)
-        # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
-        # where Python's escape for it is JSON's too.
-        body = text.encode("utf-8", "backslashreplace")
-        return cls(status, _content_type("application/json"), body)
-
-    @classmethod
-    def redirect(cls, location: str, status: int = 303) -> Response:
-        """Where to look instead; 303 has the client GET it (RFC 9110 15.4.4).
-
-        Characters that have no place in a URI are escaped.
-        """
-        uri = quote(bytes_of(location), safe="/:?#[]@!$&'()*+,;=%~-._")
-        return cls(status, Headers([("Location", uri)]))
-
-    @classmethod
-    def events(
-        cls,
-        produce: Callable[[SendEvent], Awaitable[None]],
-        keep_alive: float = KEEP_ALIVE_AFTER,
-    ) -> Response:
-        """Events as they happen, until ``produce`` returns or the client goes away.
-
-        ``produce`` is given ``send``, which takes a ``ServerSentEvent``. After
-        ``keep_alive`` seconds without one, a comment keeps the connection alive;
-        they must be more than 0, or ``ValueError``, and may be ``math.inf``.
-        """
-
-        async def run(send: Send) -> None:
-            await produce(lambda event: send(bytes(event)))
-
-        headers = Headers([("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
-        return cls(200, headers, Stream(run, pulse=Pulse(keep_alive, KEEP_ALIVE)))
-
-    def with_cookie(self, cookie: Cookie) -> Response:
-        """This response, setting a cookie as well."""
-        return self.with_headers(self.headers.adding("Set-Cookie", str(cookie)))
-
-    def with_headers(self, headers: Headers) -> Response:
-        """This response with other fields."""
-        return Response(self.status, headers, self.body, self.compress, self.trailers)
