@@ -480,7 +480,7 @@ def test_whatever_is_answered_plainly_is_what_framing_and_h11_make_of_it(
     if answer is None:
         return
     framed = frame(response, method.decode())
-    framed = framed.with_headers(framed.headers.defaulting("Date", date))
+    framed = framed.replacing_headers(framed.headers.defaulting("Date", date))
     written, closes = h11_says(method, closing(framed) if is_last else framed)
     assert answer == (written, framed.body)
     assert closes == is_last

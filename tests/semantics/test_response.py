@@ -39,9 +39,50 @@ def test_responses_are_compared_by_value() -> None:
 
 def test_other_headers_make_another_response() -> None:
     response = Response(201, {"A": "1"}, b"body", Compress.NEVER)
-    other = response.with_headers(Headers({"B": "2"}))
+    other = response.replacing_headers(Headers({"B": "2"}))
     assert other == Response(201, {"B": "2"}, b"body", Compress.NEVER)
     assert response.headers == Headers({"A": "1"})
+
+
+@pytest.mark.parametrize("name", ["A", "a"])
+def test_a_header_is_added_or_replaces_those_of_its_name(name: str) -> None:
+    response = Response(201, [("A", "1"), ("B", "2"), ("A", "3")], b"body", Compress.NEVER)
+    other = response.with_header(name, "4")
+    assert other == Response(201, [("B", "2"), ("A", "4")], b"body", Compress.NEVER)
+    assert other.with_header("C", "5").headers == Headers([("B", "2"), ("A", "4"), ("C", "5")])
+    assert len(response.headers) == 3
+
+
+async def do_nothing(send: SendEvent) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("response", "media_type"),
+    [
+        (Response.text("a", headers={"X": "1"}), "text/plain; charset=utf-8"),
+        (Response.text("a", headers={"X": "1"}, media_type="text/csv"), "text/csv"),
+        (Response.html("a", headers=[("X", "1")]), "text/html; charset=utf-8"),
+        (Response.json("a", headers=Headers({"X": "1"})), "application/json"),
+        (Response.redirect("/a", headers={"X": "1", "location": "/b"}), None),
+        (Response.events(do_nothing, headers={"X": "1"}), "text/event-stream"),
+    ],
+)
+def test_every_kind_of_response_takes_headers(response: Response, media_type: str | None) -> None:
+    assert response.headers["X"] == "1"
+    assert response.headers.get("Content-Type") == media_type
+    assert response.headers.get("Location") in {None, "/a"}
+
+
+def test_media_type_that_is_given_is_kept() -> None:
+    headers = {"content-type": "application/problem+json"}
+    assert Response.json({}, headers=headers).headers == Headers(headers)
+    assert Response.text("{}", headers=headers).headers == Headers(headers)
+    # A browser reads nothing else as events, but caching is the app's choice.
+    headers = {"Content-Type": "text/plain", "Cache-Control": "no-store"}
+    fields = Response.events(do_nothing, headers=headers).headers
+    assert fields["Content-Type"] == "text/event-stream"
+    assert fields["Cache-Control"] == "no-store"
 
 
 def test_text() -> None:

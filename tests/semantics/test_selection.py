@@ -320,7 +320,7 @@ def test_what_has_no_other_representation_is_sent_as_it_is() -> None:
     ],
 )
 def test_frame(response: Response, expected: Fields) -> None:
-    assert frame(response) == response.with_headers(Headers(expected))
+    assert frame(response) == response.replacing_headers(Headers(expected))
 
 
 # RFC 9110 8.6, 15.3.5, 15.4.5
@@ -666,7 +666,7 @@ def test_whether_it_may_be_coded_does_not_matter_to_a_part(compress: Compress) -
 
 
 def test_what_may_not_be_transformed_may_be_cut() -> None:
-    fixed = TAGGED.with_headers(TAGGED.headers.adding("Cache-Control", "no-transform"))
+    fixed = TAGGED.replacing_headers(TAGGED.headers.adding("Cache-Control", "no-transform"))
     response = got([*FIRST, GZIP], "GET", fixed)
     assert (response.status, response.body) == (206, DIGITS[:10])
     assert "Vary" not in response.headers

@@ -46,7 +46,7 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
     async def user_agent(request: Request) -> Response:
         response = Response.text(request.headers.get("User-Agent") or "", media_type="text/plain")
         # Or a cache would name one client to another (RFC 9110 12.5.5).
-        return response.with_headers(response.headers.adding("Vary", "User-Agent"))
+        return response.replacing_headers(response.headers.adding("Vary", "User-Agent"))
 
     if directory is not None:
         remove_abandoned_parts(directory)

@@ -94,7 +94,7 @@ def with_digest(request: Request, response: Response, digest: Digest) -> Respons
     """
     headers = response.headers.adding("Repr-Digest", str(digest))
     if not may_be_coded(response, _ANY_LENGTH):
-        return response.with_headers(headers)
+        return response.replacing_headers(headers)
     if choose_coding(request.headers.get("Accept-Encoding"), ()) is None:
         return response
     headers = varying(headers, "Accept-Encoding")

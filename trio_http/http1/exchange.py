@@ -119,9 +119,9 @@ def dress(response: Response, limits: Limits, now: float) -> Response:
     if not limits.date:
         return response
     date = date_of(int(now))
-    return response.with_headers(response.headers.defaulting("Date", date))
+    return response.replacing_headers(response.headers.defaulting("Date", date))
 
 
 def closing(response: Response) -> Response:
     """The response, saying that it is the last on its connection (RFC 9112 9.6)."""
-    return response.with_headers(response.headers.replacing("Connection", "close"))
+    return response.replacing_headers(response.headers.replacing("Connection", "close"))

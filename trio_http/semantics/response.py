@@ -24,6 +24,13 @@ def _content_type(media_type: str) -> Headers:
     return Headers([("Content-Type", media_type)])
 
 
+def _with_content_type(headers: Fields, media_type: str) -> Headers:
+    """Return these fields with a media type, unless one is among them."""
+    if headers is NO_FIELDS:
+        return _content_type(media_type)
+    return Headers(headers).defaulting("Content-Type", media_type)
+
+
 class Compress(Enum):
     """Whether a response may be sent in a content coding that the client accepts."""
 
@@ -70,41 +77,44 @@ class Response:
         text: str,
         status: int = 200,
         *,
+        headers: Fields = NO_FIELDS,
         media_type: str = "text/plain; charset=utf-8",
         compress: Compress = Compress.WORTHWHILE,
     ) -> Response:
         """A text, in UTF-8."""
         body = text.encode("utf-8", "surrogateescape")
-        return cls(status, _content_type(media_type), body, compress)
+        return cls(status, _with_content_type(headers, media_type), body, compress)
 
     @classmethod
-    def html(cls, markup: str, status: int = 200) -> Response:
+    def html(cls, markup: str, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
         """A page, in UTF-8."""
-        return cls.text(markup, status, media_type="text/html; charset=utf-8")
+        return cls.text(markup, status, headers=headers, media_type="text/html; charset=utf-8")
 
     @classmethod
-    def json(cls, value: Any, status: int = 200) -> Response:
+    def json(cls, value: Any, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
         """A value as JSON (RFC 8259), compact, in UTF-8; one that it cannot say raises."""
         text = _TO_JSON.encode(value)
         # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
         # where Python's escape for it is JSON's too.
         body = text.encode("utf-8", "backslashreplace")
-        return cls(status, _content_type("application/json"), body)
+        return cls(status, _with_content_type(headers, "application/json"), body)
 
     @classmethod
-    def redirect(cls, location: str, status: int = 303) -> Response:
+    def redirect(cls, location: str, status: int = 303, *, headers: Fields = NO_FIELDS) -> Response:
         """Where to look instead; 303 has the client GET it (RFC 9110 15.4.4).
 
         Characters that have no place in a URI are escaped.
         """
         uri = quote(bytes_of(location), safe="/:?#[]@!$&'()*+,;=%~-._")
-        return cls(status, Headers([("Location", uri)]))
+        return cls(status, Headers(headers).replacing("Location", uri))
 
     @classmethod
     def events(
         cls,
         produce: Callable[[SendEvent], Awaitable[None]],
         keep_alive: float = KEEP_ALIVE_AFTER,
+        *,
+        headers: Fields = NO_FIELDS,
     ) -> Response:
         """Events as they happen, until ``produce`` returns or the client goes away.
 
@@ -116,13 +126,18 @@ class Response:
         async def run(send: Send) -> None:
             await produce(lambda event: send(bytes(event)))
 
-        headers = Headers([("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")])
-        return cls(200, headers, Stream(run, pulse=Pulse(keep_alive, KEEP_ALIVE)))
+        fields = Headers(headers).replacing("Content-Type", "text/event-stream")
+        fields = fields.defaulting("Cache-Control", "no-cache")
+        return cls(200, fields, Stream(run, pulse=Pulse(keep_alive, KEEP_ALIVE)))
 
     def with_cookie(self, cookie: Cookie) -> Response:
         """This response, setting a cookie as well."""
-        return self.with_headers(self.headers.adding("Set-Cookie", str(cookie)))
+        return self.replacing_headers(self.headers.adding("Set-Cookie", str(cookie)))
 
-    def with_headers(self, headers: Headers) -> Response:
-        """This response with other fields."""
+    def with_header(self, name: str, value: str) -> Response:
+        """This response with a field in place of all that have its name."""
+        return self.replacing_headers(self.headers.replacing(name, value))
+
+    def replacing_headers(self, headers: Headers) -> Response:
+        """This response with these fields in place of all that it has."""
         return Response(self.status, headers, self.body, self.compress, self.trailers)

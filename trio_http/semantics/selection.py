@@ -104,7 +104,7 @@ def offer(request: Request, response: Response, limits: Limits) -> Response:
         headers = varying(headers, "Accept-Encoding")
     if request.method in {"GET", "HEAD"}:
         headers = _with_parts(response, headers) or headers
-    return response if headers is response.headers else response.with_headers(headers)
+    return response if headers is response.headers else response.replacing_headers(headers)
 
 
 def represent(request: Request, response: Response, limits: Limits, now: float) -> Response:
@@ -121,12 +121,12 @@ def represent(request: Request, response: Response, limits: Limits, now: float) 
     coding = choose_coding(accepted)
     if coding is None and request.method in {"GET", "HEAD"} and response.status < 300:
         refusal = _refusal(request, HTTPError(406, "no acceptable content coding"))
-        return refusal.with_headers(varying(refusal.headers, "Accept-Encoding"))
+        return refusal.replacing_headers(varying(refusal.headers, "Accept-Encoding"))
     # What tells of an error, or of something that was done, is told in any case.
     if coding is None or coding == IDENTITY:
-        return response.with_headers(headers)
+        return response.replacing_headers(headers)
     if parts_of(request, response, now) is not None and choose_coding(accepted, ()) == IDENTITY:
-        return response.with_headers(headers)
+        return response.replacing_headers(headers)
     headers = headers.without("Content-Length").adding("Content-Encoding", coding)
     tag = ETag.parse(headers.get("ETag") or "")
     if tag is not None:
@@ -211,7 +211,7 @@ def partition(request: Request, response: Response, now: float) -> Response:
         return response
     ranges = parts_of(request, response, now)
     if ranges is None:
-        return response.with_headers(headers)
+        return response.replacing_headers(headers)
     headers = headers.without("Content-Length")
     match ranges:
         case []:

@@ -46,7 +46,7 @@ def redirect_to_directory(request: Request) -> Response:
     query = f"?{request.query_string}" if request.query_string else ""
     response = Response.redirect(f"./{path.rpartition('/')[2]}/{query}", 301)
     # There may be a file of this name one day, and caches remember a 301 for ever.
-    return response.with_headers(response.headers.adding("Cache-Control", "no-cache"))
+    return response.replacing_headers(response.headers.adding("Cache-Control", "no-cache"))
 
 
 def entries_of(directory: OpenDirectory) -> list[Entry]:
