@@ -11,7 +11,7 @@ import trio
 from trio_http.apps.routing import RouteHandler, Router
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import AppWithLifetime, answering
-from trio_http.http1.reports import Record, ServerEvent
+from trio_http.http1.reports import Failure, Record, ServerEvent
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Request, Response
 from trio_http.testing import open_client
@@ -45,6 +45,28 @@ async def test_a_handler_is_given_the_names_by_name() -> None:
 
     async with open_client(app) as client:
         assert (await client.get("/1/2")).body == b"1 then 2"
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        (None, ".handler returned None instead of a Response: return Response(204) "),
+        (["a"], ".handler returned a value of type list instead of a Response: "),
+        (Response(200, {"Content-Length": "9"}, b"short"), "Content-Length ['9'] on a body"),
+    ],
+)
+async def test_handler_whose_response_cannot_be_sent_gets_500(returned: Any, expected: str) -> None:
+    app, told = Router(), list[ServerEvent]()
+
+    @app.get("/{name}")
+    async def handler(request: Request, name: str) -> Response:
+        response: Response = returned
+        return response
+
+    async with open_client(app, report=told.append) as client:
+        assert (await client.get("/a")).status == 500
+    (failure,) = [event for event in told if isinstance(event, Failure)]
+    assert expected in str(failure.error)
 
 
 async def test_a_query_is_no_part_of_the_path() -> None:

@@ -411,3 +411,34 @@ async def greeting_by_function() -> AsyncIterator[Handler]:
 
 async def test_handler_may_be_yielded_by_a_lifetime() -> None:
     assert await said_by(answering(greeting_by_function())) == "GET: hello"
+
+
+# Handlers
+
+
+async def failure_of(returned: Any) -> Exception:
+    """Return what is reported of a handler that returns this."""
+    told: list[ServerEvent] = []
+
+    async def handler(request: Request) -> Response:
+        response: Response = returned
+        return response
+
+    async with open_client(answering(handler), report=told.append) as client:
+        answer = await client.get("/")
+        assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
+    (failure,) = [event for event in told if isinstance(event, Failure)]
+    assert isinstance(failure.error, Exception)
+    return failure.error
+
+
+async def test_handler_without_a_response_is_named_in_the_log_and_gets_500() -> None:
+    error = await failure_of({"a": 1})
+    assert isinstance(error, TypeError)
+    assert ".handler returned a value of type dict instead of a Response: " in str(error)
+    assert error.__suppress_context__  # how it was found out is nobody's concern
+
+
+async def test_response_that_cannot_be_sent_is_an_error_of_its_own() -> None:
+    error = await failure_of(Response(200, {"Content-Length": "9"}, b"short"))
+    assert str(error) == "Content-Length ['9'] on a body of 5 bytes"

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from trio_http.apps.route_pattern import KINDS, PATH, Pattern
 from trio_http.http1.exchange import App, Exchange
+from trio_http.http1.handler_errors import wrong_return
 from trio_http.http1.lifetime import Entries, Servable, lifetimes_of, without_lifetime
 from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
 from trio_http.semantics.headers import is_token
@@ -129,7 +130,14 @@ class Router:
         handlers, parameters = self._find(path)
         handler = handlers.get("GET" if method == "HEAD" and "HEAD" not in handlers else method)
         if handler is not None:
-            await exchange.respond(await handler(request, **parameters))
+            response = await handler(request, **parameters)
+            try:
+                await exchange.respond(response)
+            except Exception:
+                # Only here, because each request would pay for a look at the type before.
+                if not isinstance(response, Response):
+                    raise wrong_return(handler, response) from None
+                raise
             return
         mount = self._mounted(path)
         if mount is not None and (mount.methods is None or request.method in mount.methods):

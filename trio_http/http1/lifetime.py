@@ -22,6 +22,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import trio
 
 from trio_http.http1.exchange import App, Exchange, Handler
+from trio_http.http1.handler_errors import wrong_return
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 
 Servable: TypeAlias = App | AbstractAsyncContextManager["Servable"]
@@ -155,7 +157,14 @@ def answering(handler: Handler | AbstractAsyncContextManager[Handler]) -> App:
 
 def _answering(handler: Any) -> App:
     async def app(exchange: Exchange) -> None:
-        await exchange.respond(await handler(exchange.request))
+        response = await handler(exchange.request)
+        try:
+            await exchange.respond(response)
+        except Exception:
+            # Only here, because each request would pay for a look at the type before.
+            if not isinstance(response, Response):
+                raise wrong_return(handler, response) from None
+            raise
 
     return app
 
