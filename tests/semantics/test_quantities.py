@@ -1,25 +1,157 @@
-"""Which numbers make sense, for any value that is made of numbers."""
+"""Numbers with a description: how texts are read and written, and what is refused."""
 
 import math
 from dataclasses import dataclass
 
 import pytest
 
-from trio_http.semantics.quantities import check
+from trio_http.semantics.quantities import (
+    Quantity,
+    check,
+    described,
+    documented,
+    quantities_of,
+)
+
+SECONDS = Quantity("seconds", "seconds to wait", "Because.")
+BYTES = Quantity("bytes", "maximum bytes", "Because.")
+MEMORY = Quantity("bytes", "maximum bytes in memory", "Because.", least=10, most=1024**2)
+FIELDS = Quantity("fields", "maximum fields", "Because.")
+CONNECTIONS = Quantity("connections", "maximum connections", "Because.", least=1)
 
 
+@pytest.mark.parametrize(
+    ("quantity", "text", "expected"),
+    [
+        (SECONDS, "75", 75),
+        (SECONDS, "0", 0),
+        (SECONDS, "2.5", 2.5),
+        (SECONDS, "2.5 s", 2.5),
+        (SECONDS, "500ms", 0.5),
+        (SECONDS, "5min", 300),
+        (SECONDS, "1h", 3600),
+        (SECONDS, "none", math.inf),
+        (BYTES, "32768", 32768),
+        (BYTES, "32768B", 32768),
+        (BYTES, "32KiB", 32768),
+        (BYTES, "32 kib", 32768),
+        (BYTES, "1.5MiB", 1572864),
+        (BYTES, "1kB", 1000),
+        (BYTES, "2GB", 2 * 10**9),
+        (BYTES, "1TiB", 2**40),
+        (BYTES, "none", math.inf),
+        (MEMORY, "1MiB", 1024**2),
+        (FIELDS, "100", 100),
+        (CONNECTIONS, "none", math.inf),
+    ],
+)
+def test_text_is_read_in_its_unit(quantity: Quantity, text: str, expected: float) -> None:
+    number = quantity.parse(text)
+    assert number == expected
+    assert isinstance(number, int) or quantity is SECONDS or number == math.inf
+
+
+@pytest.mark.parametrize(
+    ("quantity", "text", "reason"),
+    [
+        (SECONDS, "", r"not a number of seconds, such as 75, 500ms or 5min \(none: no limit\): "),
+        (SECONDS, "-1", "not a number of seconds, such as .*: -1"),
+        (SECONDS, "1e3", "not a number of seconds, such as .*: 1e3"),
+        (SECONDS, "1,5", "not a number of seconds, such as .*: 1,5"),
+        (SECONDS, "nan", "not a number of seconds, such as .*: nan"),
+        (SECONDS, "inf", "not a number of seconds, such as .*: inf"),
+        (SECONDS, "None", "not a number of seconds, such as .*: None"),
+        (SECONDS, "75KiB", "not a number of seconds, such as .*: 75KiB"),
+        (SECONDS, "\u0663", "not a number of seconds, such as .*: \u0663"),
+        (SECONDS, "9" * 5000, "not a number of seconds, such as .*: 9"),
+        (BYTES, "32k", r"not a number of bytes, such as 32768 or 32KiB \(none: no limit\): 32k"),
+        (BYTES, "1.5", "not a whole number of bytes: 1.5"),
+        (MEMORY, "none", "not a number of bytes, such as 32768 or 32KiB: none"),
+        (MEMORY, "9", "must be 10 or more, not 9"),
+        (MEMORY, "1GiB", "must be at most 1MiB, not 1073741824"),
+        (FIELDS, "many", r"not a number of fields, such as 100 \(none: no limit\): many"),
+        (FIELDS, "1 KiB", "not a number of fields, such as .*: 1 KiB"),
+        (CONNECTIONS, "0", "must be 1 or more, not 0"),
+        (
+            CONNECTIONS,
+            "many",
+            "not a number of connections, such as 1000 .*: many",
+        ),
+    ],
+)
+def test_malformed_text_is_refused_with_its_reason(
+    quantity: Quantity, text: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        quantity.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "number", "text"),
+    [
+        (SECONDS, 75, "75"),
+        (SECONDS, 0.001, "0.001"),
+        (SECONDS, 3600.5, "3600.5"),
+        (SECONDS, math.inf, "none"),
+        (BYTES, 0, "0"),
+        (BYTES, 1000, "1000"),
+        (BYTES, 32768, "32KiB"),
+        (BYTES, 1536 * 1024, "1536KiB"),
+        (BYTES, 1024**3, "1GiB"),
+        (BYTES, math.inf, "none"),
+        (CONNECTIONS, 16384, "16384"),
+    ],
+)
+def test_number_is_written_as_it_is_read(quantity: Quantity, number: float, text: str) -> None:
+    assert quantity.text_of(number) == text
+    assert quantity.parse(text) == number
+
+
+@documented
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    first: float = 1
-    second: float = 2
+    """Some numbers.
+
+    And something about them.
+    """
+
+    wait: float = described(5, SECONDS)
+    memory: int = described(2048, MEMORY)
+    is_odd: bool = False
 
 
-@pytest.mark.parametrize("second", [0, 2, math.inf])
-def test_number_that_is_large_enough_passes(second: float) -> None:
-    check(Numbers(second=second), {})
+def test_fields_with_a_description_are_found() -> None:
+    assert list(quantities_of(Numbers)) == [("wait", 5, SECONDS), ("memory", 2048, MEMORY)]
+    assert list(quantities_of(Numbers(wait=1))) == list(quantities_of(Numbers))
 
 
-@pytest.mark.parametrize(("second", "least"), [(-1, 0), (math.nan, 0), (2, 3)])
-def test_first_number_that_is_too_small_is_named(second: float, least: float) -> None:
-    with pytest.raises(ValueError, match=f"^second must be {least} or more, not {second}$"):
-        check(Numbers(second=second), {"second": least} if least else {})
+@pytest.mark.parametrize(("wait", "memory"), [(0, 10), (5, 1024**2), (math.inf, 10)])
+def test_valid_numbers_pass(wait: float, memory: int) -> None:
+    check(Numbers(wait, memory))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        (Numbers(wait=-1), "wait must be 0 or more, not -1"),
+        (Numbers(wait=math.nan, memory=0), "wait must be 0 or more, not nan"),
+        (Numbers(memory=9), "memory must be 10 or more, not 9"),
+        (Numbers(memory=2**21), "memory must be at most 1MiB, not 2097152"),
+        (Numbers(memory=10.5), "memory must be a whole number, not 10.5"),  # type: ignore[arg-type] # what is tested
+    ],
+)
+def test_first_invalid_number_is_named(numbers: Numbers, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        check(numbers)
+
+
+def test_docstring_describes_each_field() -> None:
+    assert Numbers.__doc__ == (
+        "Some numbers.\n"
+        "\n"
+        "And something about them.\n"
+        "\n"
+        "Args:\n"
+        "    wait: seconds to wait (default: 5). Because.\n"
+        "    memory: maximum bytes in memory (default: 2KiB). Because.\n"
+    )

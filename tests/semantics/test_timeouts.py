@@ -45,3 +45,9 @@ def test_idle_timeout_below_a_millisecond_is_refused(seconds: float) -> None:
     # The watch over idle connections would go round without sleeping.
     with pytest.raises(ValueError, match=r"idle must be 0\.001 or more"):
         Timeouts(idle=seconds)
+
+
+def test_each_timeout_is_in_the_docstring() -> None:
+    assert Timeouts.__doc__ is not None
+    for name in NAMES:
+        assert f"\n    {name}: seconds " in Timeouts.__doc__

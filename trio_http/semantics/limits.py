@@ -5,43 +5,104 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trio_http.semantics.quantities import check
+from trio_http.semantics.quantities import Quantity, check, described, documented
 
-# A server without a single connection serves nobody.
-_LEAST = {"connections": 1}
+# Header fields are held in memory, all at once.
+_MOST_BYTES_OF_FIELDS = 1024**3
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of each thing is taken, mostly from one client, and what is worth doing.
+    """The maximum that the server takes of each thing; ``math.inf`` is no limit.
 
-    Negative numbers and NaN raise ``ValueError``, and so do ``connections`` below 1.
+    Negative numbers and NaN raise ``ValueError``, and so do ``connections`` below 1. ``head``,
+    ``target`` and ``fields`` must be finite.
     """
 
-    # Browsers cut off at 8 KiB of cookies; with a long target twice that is ample.
-    head: int = 32 * 1024  # bytes of a request line with its fields: beyond, 431
-    target: int = 8 * 1024  # bytes of a request target: beyond, 414 (RFC 9112 3: at least 8000)
-    fields: int = 100  # lines of fields: beyond, 431
-    body: float = math.inf  # bytes of a request's body: beyond, 413
-    # Reading the rest of a body costs less than a new connection up to about here.
-    skip: int = 256 * 1024  # bytes of an unread body read to keep a connection
-    # A chunk costs more than its bytes. Even a program that sends each character of a
-    # text as a chunk of its own rarely sends 80 000 at once, which is what this allows.
-    framing: int = 256 * 1024  # bytes of chunk sizes, out of proportion to the data: beyond, 400
-    # Most clients look for an answer only when all of their upload has been sent, and
-    # uploads of hundreds of megabytes are common. To drop a GiB takes about a second of
-    # a processor: the same number of bytes in requests would take a hundred.
-    linger: int = 1024 * 1024 * 1024  # bytes dropped before a closing connection is cut
+    head: int = described(
+        32 * 1024,
+        Quantity(
+            "bytes",
+            "maximum bytes of a request line with its header fields; a longer head gets a 431",
+            "Browsers send at most 8 KiB of cookies. With a long target, twice that is ample.",
+            most=_MOST_BYTES_OF_FIELDS,
+        ),
+    )
+    target: int = described(
+        8 * 1024,
+        Quantity(
+            "bytes",
+            "maximum bytes of a request target; a longer one gets a 414",
+            "RFC 9112 3 recommends 8000 or more.",
+            most=_MOST_BYTES_OF_FIELDS,
+        ),
+    )
+    fields: int = described(
+        100,
+        Quantity(
+            "fields",
+            "maximum header fields of a request; more get a 431",
+            "Several times as many as browsers and proxies send.",
+            most=1_000_000,
+        ),
+    )
+    body: float = described(
+        math.inf,
+        Quantity(
+            "bytes",
+            "maximum bytes of a request body; a longer one gets a 413",
+            "Bodies are streamed, so their size costs no memory. Methods that return a whole "
+            "body, such as ``Request.json``, have limits of their own.",
+        ),
+    )
+    skip: float = described(
+        256 * 1024,
+        Quantity(
+            "bytes",
+            "maximum bytes of an unread request body that are read to keep the connection open",
+            "Up to about this size, reading costs less than a new connection.",
+        ),
+    )
+    framing: float = described(
+        256 * 1024,
+        Quantity(
+            "bytes",
+            "maximum bytes of chunk sizes in a request body, out of proportion to its data; more "
+            "get a 400",
+            "A chunk costs more than its bytes. Even a program that sends each character of a text "
+            "as a chunk rarely sends 80 000 at once, which this allows.",
+        ),
+    )
+    linger: float = described(
+        1024 * 1024 * 1024,
+        Quantity(
+            "bytes",
+            "maximum bytes that are discarded before a closing connection is cut",
+            "Most clients read a response only after they have sent their whole upload, and "
+            "uploads of hundreds of megabytes are common. Discarding 1 GiB takes a second of a "
+            "processor; serving as many bytes of requests would take a hundred.",
+        ),
+    )
+    connections: float = described(
+        16 * 1024,
+        Quantity(
+            "connections",
+            "maximum concurrent connections per process; new clients take the place of idle ones, "
+            "or wait",
+            "An idle connection takes about 6 KiB, and one that sends a head up to 38: 100 to "
+            "600 MiB for all. Go and Hypercorn have no limit, until the memory runs out; nginx has "
+            "512, of which clients that only wait leave few. The command line takes fewer where "
+            "``ulimit -Hn`` is too low.",
+            least=1,  # a server without a single connection serves nobody
+        ),
+    )
     # A packet carries 1460 bytes anyway; below this a coding saves none.
     compress: int = 256  # bytes of a body, from which on it is worth a content coding
-    # An idle one holds about 6 KiB and one that sends a head up to 38: 100 MiB to
-    # 600 MiB for all. Go and Hypercorn have no limit, until memory ends everybody;
-    # nginx has 512, of which clients that only wait leave little.
-    connections: float = 16 * 1024  # at once, for one server: who is beyond waits
     # RFC 9110 6.6.1 asks for Date wherever there is a clock.
-    date: bool = True  # whether answers carry it
+    date: bool = True  # whether responses carry it
     # What is said twice, here and in h11, can be checked by saying it once.
-    plain: bool = True  # whether plain exchanges take the short way past h11
+    plain: bool = True  # whether plain exchanges take the fast path, without h11
 
     def __post_init__(self) -> None:
-        check(self, _LEAST)
+        check(self)

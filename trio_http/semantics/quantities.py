@@ -1,20 +1,141 @@
-"""Numbers that a user may change, and which of them make sense."""
+"""Numbers that a user may change: each with its unit, its meaning and its reason.
+
+A number is described once, where it is declared. Docstrings, options, environment variables
+and the README's table are made from that description, so they cannot disagree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import astuple, fields
-from typing import Any
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from inspect import cleandoc
+from textwrap import wrap
+from typing import Any, Literal, TypeAlias, TypeVar
+
+Unit: TypeAlias = Literal["seconds", "bytes", "fields", "connections"]
+
+Described = TypeVar("Described")
+
+_COUNT: Mapping[str, float] = {"": 1}
+_SCALES: Mapping[Unit, Mapping[str, float]] = {
+    "seconds": {"": 1, "ms": 0.001, "s": 1, "min": 60, "h": 3600},
+    "bytes": {"": 1, "B": 1, "kB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
+    | {"GB": 1000**3, "GiB": 1024**3, "TB": 1000**4, "TiB": 1024**4},
+    "fields": _COUNT,
+    "connections": _COUNT,
+}
+_EXAMPLES: Mapping[Unit, str] = {
+    "seconds": "75, 500ms or 5min",
+    "bytes": "32768 or 32KiB",
+    "fields": "100",
+    "connections": "1000",
+}
+
+# int() takes quadratic time for thousands of digits, and no number needs more than these.
+_NUMBER = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", re.ASCII)
+
+# The word for infinity where people write numbers.
+NONE = "none"
+
+_KEY = "quantity"
 
 
-def check(numbers: Any, least: Mapping[str, float]) -> None:
-    """Raise ``ValueError`` for the first number that is smaller than makes sense, or NaN.
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """The description of a number.
+
+    ``meaning`` is a phrase for help texts, ``reason`` says in sentences why the default is
+    what it is. A number is refused below ``least`` or above ``most``. Where ``most`` is
+    finite, only whole numbers are valid.
+    """
+
+    unit: Unit
+    meaning: str
+    reason: str
+    least: float = 0
+    most: float = math.inf
+
+    def parse(self, text: str) -> float:
+        """Return the number that a text stands for, such as ``75``, ``32KiB`` or ``none``.
+
+        Raises:
+            ValueError: the text is malformed, or the number is too small or too large.
+        """
+        if text == NONE and self.most == math.inf:
+            return math.inf
+        match = _NUMBER.fullmatch(text)
+        scales = {name.lower(): scale for name, scale in _SCALES[self.unit].items()}
+        scale = scales.get(match[2].lower()) if match else None
+        if match is None or scale is None:
+            raise ValueError(f"not a number of {self.unit}, such as {self._examples()}: {text}")
+        number: float = int(match[1]) if match[1].isdigit() else float(match[1])
+        number *= scale
+        if self.unit != "seconds":
+            if number != int(number):
+                raise ValueError(f"not a whole number of {self.unit}: {text}")
+            number = int(number)
+        self.check(number)
+        return number
+
+    def _examples(self) -> str:
+        return _EXAMPLES[self.unit] + (f" ({NONE}: no limit)" if self.most == math.inf else "")
+
+    def text_of(self, number: float) -> str:
+        """Return the shortest text that ``parse`` reads as this number."""
+        if number == math.inf:
+            return NONE
+        if self.unit == "bytes" and number:
+            for name in ("TiB", "GiB", "MiB", "KiB"):
+                if number % _SCALES["bytes"][name] == 0:
+                    return f"{number / _SCALES['bytes'][name]:.0f}{name}"
+        return f"{number:.12g}"
+
+    def check(self, number: float) -> None:
+        """Raise ``ValueError`` for a number that is not valid; the text says which are."""
+        if not number >= self.least:  # NaN is neither smaller nor larger than anything
+            raise ValueError(f"must be {self.least} or more, not {number}")
+        if number > self.most:
+            raise ValueError(f"must be at most {self.text_of(self.most)}, not {number}")
+        if self.most < math.inf and not isinstance(number, int):
+            raise ValueError(f"must be a whole number, not {number}")
+
+
+def described(default: float, quantity: Quantity) -> Any:
+    """Return a dataclass field for a number, with its description as metadata."""
+    return field(default=default, metadata={_KEY: quantity})
+
+
+def quantities_of(numbers: Any) -> Iterator[tuple[str, float, Quantity]]:
+    """Yield the name, the default and the description of each field that has one.
 
     Args:
-        numbers: a dataclass whose fields are numbers.
-        least: the smallest number that makes sense for a field, where that is not 0.
+        numbers: a dataclass, or one of its instances.
     """
-    for field, number in zip(fields(numbers), astuple(numbers), strict=True):
-        smallest = least.get(field.name, 0)
-        if not number >= smallest:  # NaN is neither smaller nor larger than anything
-            raise ValueError(f"{field.name} must be {smallest} or more, not {number}")
+    for each in fields(numbers):
+        quantity: Quantity | None = each.metadata.get(_KEY)
+        if quantity is not None:
+            default: Any = each.default
+            yield each.name, default, quantity
+
+
+def check(numbers: Any) -> None:
+    """Raise ``ValueError`` for the first field of a dataclass whose number is not valid."""
+    for name, _, quantity in quantities_of(numbers):
+        try:
+            quantity.check(getattr(numbers, name))
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+
+
+def documented(numbers: type[Described]) -> type[Described]:
+    """Add the descriptions of its fields to the docstring of a dataclass."""
+    lines = [cleandoc(numbers.__doc__ or ""), "", "Args:"]
+    for name, default, quantity in quantities_of(numbers):
+        text = f"{name}: {quantity.meaning} (default: {quantity.text_of(default)})."
+        lines += wrap(
+            f"{text} {quantity.reason}", 92, initial_indent=" " * 4, subsequent_indent=" " * 8
+        )
+    numbers.__doc__ = "\n".join(lines) + "\n"
+    return numbers

@@ -4,35 +4,80 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trio_http.semantics.quantities import check
-
-# To wait for less than a millisecond would keep a processor busy with looking at the clock.
-_LEAST = {"idle": 0.001}
+from trio_http.semantics.quantities import Quantity, check, described, documented
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds we are willing to wait, and for what; ``math.inf`` waits for ever.
+    """The seconds that the server waits, and for what; ``math.inf`` waits for ever.
 
     Negative numbers and NaN raise ``ValueError``, and so does ``idle`` below 0.001.
     """
 
-    # Longer than the 60 s after which most proxies let a connection go, so that
-    # they end it and no request of theirs meets a closing one.
-    idle: float = 75  # for a next request
-    # A head is one or a few packets; who needs longer holds a place on purpose.
-    head: float = 10  # from a request's first byte to its blank line; for a TLS handshake, too
-    # Long enough for a phone between two cells, short enough to free a task.
-    receive: float = 30  # for the next bytes of a request's body
-    send: float = 30  # for the client to take the next bytes of an answer
-    # What a client needs to read the last answer and close its side. One that still
-    # sends a body has this long for each 16 KiB, which is 64 kbit/s.
-    linger: float = 2  # for that, before a connection with unread input is closed
-    # Long enough for most exchanges, short enough for a deployment to wait for.
-    grace: float = 10  # after shutdown, for what is already running
-    # A pool of connections to a database that starts together with us takes some seconds
-    # to open. A service manager gives up on a whole program after 90 (systemd) or less.
-    start: float = 60  # for the app's lifetime to begin, before the first connection
+    idle: float = described(
+        75,
+        Quantity(
+            "seconds",
+            "seconds to wait for the next request on an open connection",
+            "Most proxies close a connection after 60 s. A longer timeout lets them close it "
+            "first, so that no request of theirs meets a closing connection.",
+            least=0.001,  # a shorter wait would keep a processor busy with looking at the clock
+        ),
+    )
+    head: float = described(
+        10,
+        Quantity(
+            "seconds",
+            "seconds from the first byte of a request to the end of its header fields, and for a "
+            "TLS handshake",
+            "They fit into a few packets. A client that needs longer wastes a connection on "
+            "purpose.",
+        ),
+    )
+    receive: float = described(
+        30,
+        Quantity(
+            "seconds",
+            "seconds to wait for the next bytes of a request body",
+            "Long enough for a phone between two cells, short enough to free a task.",
+        ),
+    )
+    send: float = described(
+        30,
+        Quantity(
+            "seconds",
+            "seconds to wait for the client to take the next bytes of a response",
+            "Long enough for a phone between two cells, short enough to free a task.",
+        ),
+    )
+    linger: float = described(
+        2,
+        Quantity(
+            "seconds",
+            "seconds to wait for the client to read the last response, before a connection with "
+            "unread input is closed",
+            "Closing a connection with unread input can destroy the response. A client that still "
+            "sends a body has this long for each 16 KiB, which is 64 kbit/s.",
+        ),
+    )
+    grace: float = described(
+        10,
+        Quantity(
+            "seconds",
+            "seconds that running exchanges have to finish after a shutdown",
+            "Long enough for most exchanges, short enough for a deployment to wait for.",
+        ),
+    )
+    start: float = described(
+        60,
+        Quantity(
+            "seconds",
+            "seconds that the lifetime of the app has to begin, before the first connection",
+            "Opening a pool of connections to a database that starts at the same time takes some "
+            "seconds. A service manager gives up on a program after 90 s (systemd) or less.",
+        ),
+    )
 
     def __post_init__(self) -> None:
-        check(self, _LEAST)
+        check(self)
