@@ -43,6 +43,9 @@ class ReceivedBody:
             return piece
         raise StopAsyncIteration
 
+    def open_pipe(self) -> None:
+        """Return no pipe: the pieces are in Python already."""
+
 
 NO_BODY = ReceivedBody()
 

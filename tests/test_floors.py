@@ -147,6 +147,20 @@ def apps_know_no_server(house: House) -> Iterator[str]:
                 yield f"{module.name} imports {name}"
 
 
+# What apps may know of a connection: their exchange, their lifetime, what handlers must
+# return, the connection as a whole, and the events that it reports.
+SEEN_BY_APPS = {"exchange", "lifetime", "handler_errors", "connection", "reports"}
+
+
+def apps_import_only_the_public_modules_of_http1(house: House) -> Iterator[str]:
+    inside = f"{HOUSE}.http1."
+    for module in house.values():
+        for name in needed(module, house):
+            is_app = module.folder in {"apps", "file_server"}
+            if is_app and name.startswith(inside) and name.split(".")[2] not in SEEN_BY_APPS:
+                yield f"{module.name} imports {name}"
+
+
 def semantics_is_pure(house: House) -> Iterator[str]:
     for module in house.values():
         if module.folder != "semantics":
@@ -239,6 +253,7 @@ LAWS: list[Law] = [
     every_folder_is_a_floor,
     imports_never_point_up,
     apps_know_no_server,
+    apps_import_only_the_public_modules_of_http1,
     semantics_is_pure,
     only_http1_speaks_h11,
     only_the_top_starts_programs,
@@ -264,6 +279,7 @@ SMALL_HOUSE = [
     Module("trio_http.serving.server", "import trio"),
     Module("trio_http.http1", "", is_package=True),
     Module("trio_http.http1.wire", "import h11, trio"),
+    Module("trio_http.http1.exchange", "import trio"),
     Module("trio_http.semantics", "", is_package=True),
     Module("trio_http.semantics.headers", "import re"),
 ]
@@ -299,6 +315,14 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (imports_never_point_up, room("apps", "from trio_http.apps.nowhere import x")),
         (apps_know_no_server, room("apps", "from trio_http.serving.server import serve")),
         (apps_know_no_server, room("apps", "from trio_http import serving")),
+        (
+            apps_import_only_the_public_modules_of_http1,
+            room("apps", "from trio_http.http1.wire import Wire"),
+        ),
+        (
+            apps_import_only_the_public_modules_of_http1,
+            room("file_server", "from ..http1 import exchange, wire"),
+        ),
         (semantics_is_pure, room("semantics", "import trio")),
         (semantics_is_pure, room("semantics", "from trio.abc import Stream")),
         (semantics_is_pure, room("semantics", "import h11")),
@@ -351,7 +375,7 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
             "apps",
             "from trio_http.file_server import app\nfrom trio_http.file_server.app import files",
         ),
-        room("file_server", "from . import app\nfrom .app import x\nfrom ..http1 import wire"),
+        room("file_server", "from . import app\nfrom .app import x\nfrom ..http1 import exchange"),
         room("serving", "from trio_http.http1.wire import Wire\nimport os\nos.listdir"),
         room("semantics", "import re\nfrom trio_http.semantics.headers import Headers\nre.open()"),
         room("apps", "import x\nfrom __future__ import annotations\nx.__name__\nself._own = 1"),

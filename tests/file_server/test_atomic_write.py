@@ -164,7 +164,8 @@ def storing(root: Path) -> Router:
 
     @app.put("/{name}")
     async def put(request: Request, name: str) -> Response:
-        stored = await store(request.body, Root(root), [name], WritePreconditions.of(request))
+        preconditions, body = WritePreconditions.of(request), request.body
+        stored = await store(body, Root(root), [name], preconditions, body.open_pipe)
         return Response(201 if stored.is_new else 204)
 
     return app

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import NO_BODY
 
 from trio_http.file_server import root as served_root
 from trio_http.file_server.media_types import FileType
@@ -15,21 +16,7 @@ from trio_http.file_server.versions import modified_of, tag_of, version_of
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.incoming import IncomingBody
 from trio_http.semantics.messages import Request
-
-
-class NoBody:
-    trailers = Headers()
-
-    def __aiter__(self) -> "NoBody":
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-
-NO_BODY: IncomingBody = NoBody()
 
 
 def asking(method: str = "GET", **fields: str) -> Request:

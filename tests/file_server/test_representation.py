@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import NO_BODY
 
 from trio_http.file_server.media_types import FileType
 from trio_http.file_server.open_file import FileMetadata, OpenFile
@@ -13,24 +14,10 @@ from trio_http.file_server.representation import Representations
 from trio_http.file_server.versions import tag_of, version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.incoming import IncomingBody
 from trio_http.semantics.messages import Compress, Request, Response
 
 AS_IT_IS = Representations(Compress.WORTHWHILE, None)
 PAGE, DRAWING = FileType("text/html; charset=utf-8"), FileType("image/svg+xml", "gzip")
-
-
-class NoBody:
-    trailers = Headers()
-
-    def __aiter__(self) -> "NoBody":
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-
-NO_BODY: IncomingBody = NoBody()
 
 
 def asking(target: str = "/file", accepted: str | None = None) -> Request:

@@ -1,16 +1,16 @@
 """Terms of a change: which can be met, and when a change is refused by them."""
 
 import hashlib
-from collections.abc import AsyncIterator
 
 import pytest
+from support import NO_BODY
 
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.conditional import MISSING, State
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import MOST_SEPARATORS
-from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Request
 from trio_http.semantics.validators import ETag
 
@@ -21,19 +21,9 @@ DIGEST = Digest("sha-256", hashlib.sha256(b"content").digest())
 OTHER = Digest("sha-512", hashlib.sha512(b"content").digest())
 
 
-class NoBody:
-    trailers = NO_FIELDS
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-
 def terms_of(*fields: tuple[str, str], method: str = "PUT") -> WritePreconditions:
     headers = Headers(fields).defaulting("Content-Length", "7")
-    return WritePreconditions.of(Request(method, "/name", "1.1", headers, NoBody()))
+    return WritePreconditions.of(Request(method, "/name", "1.1", headers, NO_BODY))
 
 
 def refusal_of(*fields: tuple[str, str], method: str = "PUT") -> HTTPError:
@@ -107,7 +97,7 @@ def test_people_are_told_why(fields: list[tuple[str, str]], state: State, detail
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_what_may_have_lost_its_body_is_not_taken_for_empty(method: str, version: str) -> None:
     def preconditions(*fields: tuple[str, str]) -> WritePreconditions:
-        return WritePreconditions.of(Request(method, "/name", version, Headers(fields), NoBody()))
+        return WritePreconditions.of(Request(method, "/name", version, Headers(fields), NO_BODY))
 
     with pytest.raises(HTTPError, match="Content-Length") as refusal:
         preconditions()

@@ -210,3 +210,24 @@ def read_by_h11(body: bytes) -> bytes:
     assert isinstance(event, h11.EndOfMessage)
     assert reader.trailing_data == (b"", False)
     return data
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds", "is_refused"),
+    [
+        (0, 0, True),
+        (1, 0, False),  # two bytes more for each byte of data
+        (0, 0.001, True),
+        (0, 0.002, False),  # and 1024 for each second
+    ],
+)
+def test_framing_out_of_proportion_gets_400(data: int, seconds: float, is_refused: object) -> None:
+    chunked = Chunked(Limits(framing=8))
+    chunked.read(b"1\r\nx\r\n" + b"2\r\nyz\r\n")
+    assert chunked.framing == 10
+    if is_refused:
+        with pytest.raises(HTTPError) as refusal:
+            chunked.check_proportion(data, seconds)
+        assert refusal.value.status == 400
+    else:
+        chunked.check_proportion(data, seconds)

@@ -50,6 +50,9 @@ class Pieces:
             return piece
         raise StopAsyncIteration
 
+    def open_pipe(self) -> None:
+        """Return no pipe: the pieces are in Python already."""
+
 
 class Shared(Pieces):
     """A body that other tasks wait beside, and how often they had their turn."""

@@ -10,7 +10,9 @@ from trio_http.semantics.headers import Headers
 from trio_http.semantics.incoming import (
     READ_LIMIT,
     IncomingBody,
+    OpenPipe,
     give_way_of,
+    no_pipe,
     read_all,
     text_in,
 )
@@ -126,3 +128,8 @@ def test_what_is_no_charset_is_refused(charset: str, raw: bytes) -> None:
     with pytest.raises(HTTPError, match="unknown here") as caught:
         text_in(raw, charset)
     assert caught.value.status == 415
+
+
+def test_content_without_a_pipe_says_so() -> None:
+    open_pipe: OpenPipe = no_pipe
+    assert open_pipe() is None

@@ -59,7 +59,8 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
 
         @app.post("/files/{name}")
         async def upload(request: Request, name: str) -> Response:
-            await store(request.body, uploads, [name], WritePreconditions.of(request))
+            preconditions = WritePreconditions.of(request)
+            await store(request.body, uploads, [name], preconditions, request.body.open_pipe)
             # Below any mount, and in the spelling of a link on a page of these files.
             place = f"{request.mount}/files/{quote(bytes_of(name), safe='')}"
             return Response(201, {"Location": place})

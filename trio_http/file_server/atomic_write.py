@@ -23,8 +23,8 @@ from trio_http.file_server.retries import patiently
 from trio_http.file_server.root import Root
 from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.write_preconditions import WritePreconditions
-from trio_http.http1.request_body import RequestBody
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.incoming import OpenPipe, no_pipe
 from trio_http.transport.threads import Custody
 
 T = TypeVar("T")
@@ -44,15 +44,17 @@ async def store(
     root: Root,
     names: Sequence[str],
     preconditions: WritePreconditions = UNCONDITIONAL,
+    open_pipe: OpenPipe = no_pipe,
 ) -> StoredFile:
     """Store a body as the file to which the names lead.
 
+    ``open_pipe`` is called once 64 KiB have come, for a faster way for the rest.
     ``HTTPError``: 400 for a body that is not what its digests say, 404 where
     the directory does not exist or no file can have this name, 409 where something
     else than a regular file has its name, 412 by the terms, 507 where the disk is
     full. However it fails, what was there before is there still.
     """
-    upload = _Upload(root, names, preconditions)
+    upload = _Upload(root, names, preconditions, open_pipe)
     try:
         return await upload.take(body)
     except BaseException:
@@ -67,10 +69,17 @@ class _Upload:
     are there, an upload holds open nothing but its folder.
     """
 
-    def __init__(self, root: Root, names: Sequence[str], preconditions: WritePreconditions) -> None:
+    def __init__(
+        self,
+        root: Root,
+        names: Sequence[str],
+        preconditions: WritePreconditions,
+        open_pipe: OpenPipe,
+    ) -> None:
         self._root = root
         self._names = names
         self._preconditions = preconditions
+        self._open_pipe = open_pipe
         self._custody = Custody()
         self._part: PartialFile | None = None
         self._gathered: list[bytes] = []
@@ -84,25 +93,23 @@ class _Upload:
             size += getsizeof(data)  # many small pieces take more than their bytes
             if size >= SHORT and self._part is not None and not poured:
                 poured = True
-                await self._pour(body, self._part)
+                await self._pour(self._part)
                 size = size if self._gathered else 0
             if size >= GATHERED:
                 await self._in_thread(self._write)
                 size = 0
         return await patiently(lambda: self._in_thread(self._complete))
 
-    async def _pour(self, body: AsyncIterable[bytes], part: PartialFile) -> None:
+    async def _pour(self, part: PartialFile) -> None:
         """Store what the kernel can move by itself, which may be all of the rest or nothing.
 
         What comes last is left in the part's pipe, to be stored with the end.
         """
-        if not isinstance(body, RequestBody) or self._preconditions.digests:
-            return
-        pipe = body.open_pipe()
+        pipe = None if self._preconditions.digests else self._open_pipe()
         if pipe is not None:
             self._custody.held.callback(pipe.close)
             part.pipe = pipe
-            while await body.receive_into(pipe) and not body.is_read:
+            while await pipe.fill():
                 await self._in_thread(self._write)
 
     async def give_up(self) -> None:

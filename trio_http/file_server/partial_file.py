@@ -28,8 +28,8 @@ from trio_http.file_server.versions import state_of, tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.digests import Verification
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.incoming import BodyPipe
 from trio_http.semantics.validators import ETag
-from trio_http.transport.splice import Pipe
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CAREFUL = _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -90,8 +90,8 @@ class PartialFile:
         self._frame = frame
         self._preconditions = preconditions
         self._verification = Verification(preconditions.digests)
-        self.pipe: Pipe | None = None
-        """What it holds comes after all that is written."""
+        self.pipe: BodyPipe | None = None
+        """The bytes in it come after those that are written."""
         self._part: str | None = None
         self._descriptor: int | None = None
         try:

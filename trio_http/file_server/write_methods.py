@@ -29,7 +29,9 @@ _ONLY_NEW = WritePreconditions("PUT", Headers([("If-None-Match", "*")]))
 
 async def put(request: Request, root: Root) -> Response:
     """Store what a client sends: 201 for a file that is new, 204 for one that was replaced."""
-    stored = await store(request.body, root, request.segments, WritePreconditions.of(request))
+    preconditions = WritePreconditions.of(request)
+    body = request.body
+    stored = await store(body, root, request.segments, preconditions, body.open_pipe)
     return Response(201 if stored.is_new else 204, {"ETag": str(stored.tag)})
 
 

@@ -29,6 +29,12 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
 # The first line of almost every chunk.
 _PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 
+# The framing of a chunk is five bytes or more. So chunks of three bytes and more, such as
+# lines and records, are always in proportion to their data. A client that sends single
+# bytes, such as pressed keys or measured values, may do so for ever at 200 a second.
+FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
+FRAMING_PER_SECOND = 1024  # bytes of framing
+
 # A chunk takes about two microseconds, so other tasks wait for a millisecond at most.
 CHUNKS_AT_ONCE = 500
 
@@ -95,6 +101,12 @@ class Chunked:
                 raise
         self.framing += position - sum(map(len, pieces))
         return position, pieces
+
+    def check_proportion(self, data: int, seconds: float) -> None:
+        """Refuse a body with too much framing for its ``data``, in bytes, and its duration."""
+        due = FRAMING_PER_BYTE * data + FRAMING_PER_SECOND * seconds
+        if self.framing > self._limits.framing + due:
+            raise HTTPError(400, "the request body is cut into chunks that are too small")
 
     def _read_size(self, received: bytes | bytearray, position: int) -> int | None:
         """Read a chunk's first line and return where it ends; None while it is incomplete."""

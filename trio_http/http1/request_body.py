@@ -12,6 +12,7 @@ from trio_http.http1.framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
 from trio_http.http1.receive_buffer import Input
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
+from trio_http.semantics.incoming import BodyPipe
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.semantics.trailers import believed
@@ -24,13 +25,6 @@ GoOn: TypeAlias = Callable[[], Awaitable[None]]
 # Large bodies come in large pieces; beyond this, memory is had from the system
 # each time, and that costs more than the calls that are saved.
 LARGE_PIECE = 128 * 1024
-
-
-# The framing of a chunk is five bytes or more. So chunks of three bytes and more, such as
-# lines and records, are always in proportion to their data. A client that sends single
-# bytes, such as pressed keys or measured values, may do so for ever at 200 a second.
-FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
-FRAMING_PER_SECOND = 1024  # bytes of framing
 
 
 class RequestBody:
@@ -156,19 +150,16 @@ class RequestBody:
         """Let other tasks run, between two steps of parsing."""
         await trio.lowlevel.checkpoint()
 
-    def open_pipe(self) -> Pipe | None:
-        """A pipe for ``receive_into``, to be closed by whoever asks.
+    def open_pipe(self) -> BodyPipe | None:
+        """Open a pipe for the rest of the body; None if the kernel cannot move it.
 
-        None where nothing comes that way. It pays from 128 KiB on, if not before.
+        A pipe pays from 128 KiB on, if not before.
         """
-        return self._input.open_pipe() if self._rest else None
+        pipe = self._input.open_pipe() if self._rest else None
+        return None if pipe is None else _BodyPipe(self, pipe)
 
-    async def receive_into(self, pipe: Pipe) -> int:
-        """Fill a pipe with the next bytes, and return how many it holds.
-
-        0 where they have to be had from ``receive``, or at the end. It raises what
-        that does.
-        """
+    async def receive_into(self, pipe: Pipe) -> bool:
+        """Move the next bytes into a pipe, as ``BodyPipe.fill`` does."""
         await trio.lowlevel.checkpoint()
         try:
             await self._allow()
@@ -181,7 +172,7 @@ class RequestBody:
         except HTTPError:
             self.is_sound = False
             raise
-        return pipe.held
+        return pipe.held > 0 and self._rest > 0
 
     def _move(self, pipe: Pipe) -> int | None:
         moved = self._input.move(pipe, min(self._rest, ROOM - pipe.held))
@@ -244,7 +235,7 @@ class RequestBody:
             self._received += len(data)
             if self._received > self._limits.body:
                 raise self._too_large()
-            self._check_framing(chunked)
+            chunked.check_proportion(self._received, trio.current_time() - self._began)
             if len(pieces) >= CHUNKS_AT_ONCE:  # there may be more of them
                 await trio.lowlevel.checkpoint()
             if chunked.is_at_trailers:
@@ -255,12 +246,6 @@ class RequestBody:
             await self._in_time(self._input.receive_more())
             if self._input.ended:
                 raise _malformed()
-
-    def _check_framing(self, chunked: Chunked) -> None:
-        seconds = trio.current_time() - self._began
-        due = FRAMING_PER_BYTE * self._received + FRAMING_PER_SECOND * seconds
-        if chunked.framing > self._limits.framing + due:
-            raise HTTPError(400, "the request body is cut into chunks that are too small")
 
     async def _allow(self) -> None:
         """Take no more than the limit, and tell a client that waits to go on."""
@@ -290,6 +275,25 @@ class RequestBody:
         except HTTPError:
             return False
         return True
+
+
+class _BodyPipe:
+    """A ``BodyPipe`` that is filled from a connection."""
+
+    __slots__ = ("_body", "_pipe")
+
+    def __init__(self, body: RequestBody, pipe: Pipe) -> None:
+        self._body = body
+        self._pipe = pipe
+
+    async def fill(self) -> bool:
+        return await self._body.receive_into(self._pipe)
+
+    def empty_into(self, file: int) -> None:
+        self._pipe.empty_into(file)
+
+    def close(self) -> None:
+        self._pipe.close()
 
 
 def _malformed() -> HTTPError:

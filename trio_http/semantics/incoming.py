@@ -14,6 +14,37 @@ from trio_http.semantics.headers import Headers
 READ_LIMIT = 1024 * 1024
 
 
+class BodyPipe(Protocol):
+    """A kernel pipe through which a body goes to a file without being copied through Python.
+
+    Whoever opens a pipe closes it.
+    """
+
+    async def fill(self) -> bool:
+        """Move the next bytes of the body into the pipe; return whether more are to come.
+
+        If so, empty the pipe and fill it again. If not, the pipe may still hold bytes, and
+        iterating over the body gives whatever the kernel could not move. ``HTTPError`` as
+        with iterating.
+        """
+        ...
+
+    def empty_into(self, file: int) -> None:
+        """Append the bytes in the pipe to an open file; this may wait for a disk."""
+        ...
+
+    def close(self) -> None:
+        """Close the pipe and discard the bytes in it."""
+        ...
+
+
+OpenPipe: TypeAlias = Callable[[], BodyPipe | None]
+
+
+def no_pipe() -> None:
+    """Return no pipe, for content that has no other way than through Python."""
+
+
 class IncomingBody(Protocol):
     """A request's body, pulled piece by piece: ``async for chunk in request.body``.
 
@@ -30,6 +61,10 @@ class IncomingBody(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def __anext__(self) -> bytes: ...
+
+    def open_pipe(self) -> BodyPipe | None:
+        """Open a pipe for the rest of the body; None if the kernel cannot move it."""
+        ...
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import pytest
 import trio
+from support import NO_BODY
 from trio.testing import MockClock
 
 from trio_http.file_server import versions
@@ -23,7 +24,6 @@ from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.incoming import IncomingBody
 from trio_http.semantics.messages import Request, Response
 from trio_http.transport import page_cache
 
@@ -31,19 +31,6 @@ needs_pages = pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this sy
 
 FIELDS = Headers({"ETag": '"x"'})
 LONG_AGO = 10**9
-
-
-class NoBody:
-    trailers = Headers()
-
-    def __aiter__(self) -> "NoBody":
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-
-NO_BODY: IncomingBody = NoBody()
 
 
 def asking(target: str = "/file", **fields: str) -> Request:

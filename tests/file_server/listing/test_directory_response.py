@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from support import NO_BODY
 
 from trio_http.file_server import root as served_root
 from trio_http.file_server.listing.directory_response import (
@@ -31,18 +31,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-class NoBody:
-    trailers = NO_FIELDS
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-
 def request_for(target: str, mount: str = "") -> Request:
-    return Request("GET", target, "1.1", NO_FIELDS, NoBody()).below(mount)
+    return Request("GET", target, "1.1", NO_FIELDS, NO_BODY).below(mount)
 
 
 # Addresses
