@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 import trustme
 
+from trio_http.http1.exchange import App
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.headers import NO_FIELDS
 from trio_http.testing import Client
@@ -178,3 +179,30 @@ async def started(
                 nursery.start_soon(program.read)
             yield program
             nursery.cancel_scope.cancel()
+
+
+class Lifetime:
+    """The frame around an app, which can be held up and made to fail."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.entered = trio.Event()
+        self.may_begin = trio.Event()
+        self.fails = trio.Event()
+        self.is_over = False
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[App]:
+        self.entered.set()
+        try:
+            await self.may_begin.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._fail)
+                yield self._app
+                nursery.cancel_scope.cancel()
+        finally:
+            self.is_over = True
+
+    async def _fail(self) -> None:
+        await self.fails.wait()
+        raise RuntimeError("the pool is \x1b[31mempty")

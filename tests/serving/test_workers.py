@@ -23,7 +23,7 @@ import trio.testing
 from support import Program, connected
 
 from trio_http.command import cli
-from trio_http.command.running import WORKER
+from trio_http.command.supervising import WORKER
 from trio_http.serving import workers as rooms
 from trio_http.serving.listeners import close_queues, open_queues
 from trio_http.serving.workers import (

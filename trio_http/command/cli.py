@@ -18,8 +18,9 @@ from trio_http.command.arguments import address, directory, host
 from trio_http.command.exposure import enforced_hosts, reachable_from_outside
 from trio_http.command.loading import WrongUseError, load_app
 from trio_http.command.processors import WORKERS_FOR_EACH, processors
-from trio_http.command.running import WORKER, run, supervise, work
+from trio_http.command.running import run
 from trio_http.command.standard_streams import drop_unwritable, tell
+from trio_http.command.supervising import WORKER, supervise, work
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.http1.exchange import App
 from trio_http.observe.access_log import Level, Log, line_of_loss
@@ -28,7 +29,6 @@ from trio_http.semantics.limits import Limits
 
 DEFAULT_BIND = "localhost:4221"
 
-# Windows cannot start a process with sockets that are listening already.
 CAN_HAVE_WORKERS = os.name == "posix"
 
 

@@ -1,13 +1,8 @@
-"""What a command does once its arguments are understood: serve, until it is told to end.
-
-It serves in this process, or has workers do that, or is one of those.
-"""
+"""Serve in this process until a signal ends it."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,18 +11,11 @@ import trio
 
 from trio_http.command.loading import WrongUseError
 from trio_http.http1.lifetime import Servable, unwrapping
-from trio_http.observe.access_log import Level, Log, line_of_failure, line_of_worker, log_to
+from trio_http.observe.access_log import Level, Log, line_of_failure, log_to
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.timeouts import Timeouts
-from trio_http.serving import channel
-from trio_http.serving.channel import READY, Channel
 from trio_http.serving.descriptors import descriptor_limit, fit_to_descriptors
-from trio_http.serving.listeners import close_queues, open_listeners, open_queues, take_over
-from trio_http.serving.server import Server, address_of, serve
-from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Workers
-
-# Tells a worker its descriptors: that of its channel first, then those to listen on.
-WORKER = "TRIO_HTTP_WORKER"
+from trio_http.serving.listeners import open_listeners
+from trio_http.serving.server import Server, serve
 
 
 async def run(app: Servable, binds: Sequence[str], limits: Limits, log: Log) -> int:
@@ -38,7 +26,7 @@ async def run(app: Servable, binds: Sequence[str], limits: Limits, log: Log) -> 
     cannot listen.
     """
     fitting = fit_to_descriptors(limits)
-    with _naming_wrong_use():
+    with naming_wrong_use():
         listeners = await open_listeners(*binds)
     start = partial(serve, app, listeners, limits=fitting, report=log_to(log))
     with (
@@ -47,21 +35,22 @@ async def run(app: Servable, binds: Sequence[str], limits: Limits, log: Log) -> 
     ):
 
         def begin(server: Server, nursery: trio.Nursery) -> None:
-            log.write(Level.INFO, _started(binds, server.addresses))
-            _tell_of_fewer(limits, fitting, log)
+            log.write(Level.INFO, started(binds, server.addresses))
+            tell_of_fewer(limits, fitting, log)
             nursery.start_soon(_obey, signals, server, nursery.cancel_scope, log)
 
         async def hear_signal() -> None:
             log.write(Level.INFO, f"[SERVER STOPPING] {_name_of(await anext(signals))}")
 
-        status = await _serve(start, [hear_signal], begin, log)
+        status = await serve_until(start, [hear_signal], begin, log)
     if status == 0:
         log.write(Level.INFO, "[SERVER STOPPED]")
     return status
 
 
 @contextmanager
-def _naming_wrong_use() -> Iterator[None]:
+def naming_wrong_use() -> Iterator[None]:
+    """Raise ``WrongUseError`` where it is not possible to listen."""
     try:
         yield
     except OSError as error:
@@ -70,7 +59,7 @@ def _naming_wrong_use() -> Iterator[None]:
         raise WrongUseError(str(error)) from error
 
 
-async def _serve(
+async def serve_until(
     start: Callable[..., Awaitable[None]],
     ends: Sequence[Callable[[], Awaitable[object]]],
     begin: Callable[[Server, trio.Nursery], None],
@@ -119,7 +108,7 @@ async def _serve_between(
         begin(server, nursery)
 
 
-def _started(binds: Sequence[str], addresses: Sequence[str]) -> str:
+def started(binds: Sequence[str], addresses: Sequence[str]) -> str:
     """Where we listen; both loopback addresses go by the name that people use."""
     if all(bind.startswith("localhost:") for bind in binds):
         ports = {address.rpartition(":")[2] for address in addresses}
@@ -127,7 +116,8 @@ def _started(binds: Sequence[str], addresses: Sequence[str]) -> str:
     return f"[SERVER STARTED] Listening on {', '.join(addresses)}"
 
 
-def _tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
+def tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
+    """Log that there are descriptors for fewer connections than the limit, if so."""
     if fitting.connections < limits.connections:
         text = (
             f"to {fitting.connections} of {limits.connections}, because a process "
@@ -136,7 +126,8 @@ def _tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
         log.write(Level.WARNING, f"[CONNECTIONS LIMITED] {text}")
 
 
-def _stopping(number: int) -> str:
+def stopping(number: int) -> str:
+    """Return the line that says that a signal has begun the shutdown."""
     return f"[SERVER STOPPING] {_name_of(number)}; once more stops at once"
 
 
@@ -147,150 +138,7 @@ def _name_of(number: int) -> str:
 async def _obey(
     signals: AsyncIterator[int], server: Server, everything: trio.CancelScope, log: Log
 ) -> None:
-    log.write(Level.INFO, _stopping(await anext(signals)))
+    log.write(Level.INFO, stopping(await anext(signals)))
     server.shutdown()
     await anext(signals)
     everything.cancel()
-
-
-# Workers. They have a process group of their own, so that a terminal sends its
-# signals to their parent alone: that tells them what to do over their channels.
-# Others, such as systemd, may signal every process of a service. So to a worker,
-# to be told twice means no more than to be told once, and SIGHUP nothing: it is
-# for the parent, as is to end a worker at once.
-
-
-async def supervise(
-    command: Sequence[str], binds: Sequence[str], number: int, limits: Limits, log: Log
-) -> int:
-    """Run ``number`` workers until told to end as by ``run``; return the exit status.
-
-    The command is that of a worker, and the limits are those of each. SIGHUP replaces
-    all of them.
-    """
-    # For the sockets that are opened next, and for the workers, who inherit the limit.
-    fitting = fit_to_descriptors(limits)
-    with _naming_wrong_use():
-        queues = await open_queues(number, *binds)
-    started = _started(binds, [address_of(listener) for listener in queues[0]])
-
-    def report(event: WorkerEvent) -> None:
-        log.write(*line_of_worker(event))
-
-    try:
-        # The inner nursery ends with the last worker, and the outer one with it.
-        async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as running:
-                start = partial(_start_worker, command)
-                workers = Workers(running, start, queues, report, Timeouts().grace)
-                await nursery.start(_lead, workers, nursery.cancel_scope, log)
-                failure = await workers.begin()
-                if failure is None:
-                    log.write(Level.INFO, started)
-                    _tell_of_fewer(limits, fitting, log)
-            nursery.cancel_scope.cancel()
-    finally:
-        close_queues(queues)
-    return _status_after(failure, log)
-
-
-def _status_after(failure: Ended | NotStarted | None, log: Log) -> int:
-    match failure:
-        case None:
-            log.write(Level.INFO, "[SERVER STOPPED]")
-            return 0
-        case Ended(status=2):
-            return 2  # wrong use, of which the worker has told
-        case _:
-            log.write(*line_of_worker(failure))
-            return 1
-
-
-async def _start_worker(
-    command: Sequence[str], channel: int, listening: Sequence[int]
-) -> trio.Process:
-    descriptors = (channel, *listening)
-    return await trio.lowlevel.open_process(
-        command,
-        stdin=subprocess.DEVNULL,
-        pass_fds=descriptors,
-        process_group=0,
-        env={**os.environ, WORKER: ",".join(map(str, descriptors))},
-    )
-
-
-async def _lead(
-    workers: Workers,
-    everything: trio.CancelScope,
-    log: Log,
-    *,
-    task_status: trio.TaskStatus[None],
-) -> None:
-    had_terminal, ending = os.isatty(2), False
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        task_status.started()
-        async for number in signals:
-            # A terminal that goes away says so by SIGHUP, too.
-            if number == signal.SIGHUP and had_terminal == os.isatty(2):
-                if not ending:
-                    log.write(Level.INFO, "[SERVER RENEWING] SIGHUP")
-                    workers.renew()
-            elif ending:
-                everything.cancel()
-            else:
-                ending = True
-                log.write(Level.INFO, _stopping(number))
-                workers.drain()
-
-
-async def work(app: Servable, limits: Limits, log: Log, descriptors: str) -> int:
-    """Serve as a worker: on sockets that are there already, as long as the parent wants it.
-
-    Returns the exit status, as ``run`` does.
-    """
-    to_parent, *listening = map(int, descriptors.split(","))
-    fitting = fit_to_descriptors(limits)  # of which the parent has told
-    start = partial(serve, app, take_over(listening), limits=fitting, report=log_to(log))
-    with (
-        log.gathering(),
-        Channel.take_over(to_parent) as parent,
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
-    ):
-
-        def begin(server: Server, nursery: trio.Nursery) -> None:
-            nursery.start_soon(_drain_when_signalled, signals, server)
-            nursery.start_soon(_follow, parent, server, nursery)
-            parent.tell(READY)
-
-        # Where there is no server yet, all that the parent can say means the end.
-        return await _serve(start, [partial(_hear_end, signals), parent.hear], begin, log)
-
-
-async def _hear_end(signals: AsyncIterator[int]) -> None:
-    while await anext(signals) == signal.SIGHUP:
-        pass
-
-
-async def _drain_when_signalled(signals: AsyncIterator[int], server: Server) -> None:
-    while True:
-        await _hear_end(signals)
-        server.shutdown()
-
-
-async def _follow(parent: Channel, server: Server, nursery: trio.Nursery) -> None:
-    while True:
-        match await parent.hear():
-            case channel.RETIRE:
-                server.retire()
-                nursery.start_soon(_shut_down_later, server)
-            case channel.DRAIN:
-                server.shutdown()
-            case channel.STOP:
-                nursery.cancel_scope.cancel()
-            case _:  # the parent has ended, however it did
-                return server.shutdown()
-
-
-async def _shut_down_later(server: Server) -> None:
-    await trio.sleep(REMAIN)
-    server.shutdown()
