@@ -1,14 +1,12 @@
 """What goes wrong between a client and us."""
 
-from http import HTTPMethod, HTTPStatus
+from http import HTTPStatus
 
 import pytest
 
 from trio_http.semantics.errors import (
-    METHODS,
     ClientDisconnected,
     HTTPError,
-    not_allowed,
     reason_of,
 )
 from trio_http.semantics.headers import Headers
@@ -71,39 +69,3 @@ def test_no_header_of_an_error_breaks_out_of_its_line() -> None:
 
 def test_a_client_that_left_is_told_nothing() -> None:
     assert not issubclass(ClientDisconnected, HTTPError)
-
-
-# Methods
-
-
-@pytest.mark.parametrize("method", list(HTTPMethod))
-def test_all_methods_of_http_are_known(method: str) -> None:
-    assert method in METHODS
-
-
-@pytest.mark.parametrize(
-    ("method", "status"),
-    [
-        ("DELETE", 405),
-        ("TRACE", 405),
-        # RFC 9110 9.1: 501 is for methods that are not known at all.
-        ("PROPFIND", 501),
-        ("BREW", 501),
-        ("get", 501),  # 9.1: methods have a case
-        ("", 501),
-    ],
-)
-def test_what_is_not_allowed_is_unknown_everywhere_or_only_here(method: str, status: int) -> None:
-    assert not_allowed(method, {"GET"}).status == status
-
-
-# RFC 9110 15.5.6: a 405 has to tell what is allowed, and 10.2.1: maybe nothing is.
-@pytest.mark.parametrize(
-    ("allowed", "expected"), [({"POST", "GET", "HEAD"}, "GET, HEAD, POST"), (set(), "")]
-)
-def test_who_may_not_hears_what_may_be(allowed: set[str], expected: str) -> None:
-    assert not_allowed("DELETE", allowed).headers == Headers({"Allow": expected})
-
-
-def test_an_unknown_method_is_named() -> None:
-    assert "BREW" in not_allowed("BREW", {"GET"}).detail

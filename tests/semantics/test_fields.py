@@ -18,6 +18,7 @@ from trio_http.semantics.fields import (
     list_of,
     media_type_of,
     parameter_of,
+    second_of,
     weights_of,
 )
 
@@ -182,6 +183,21 @@ def test_dates_tell_the_second(timestamp: int) -> None:
     date = parsedate_to_datetime(text)
     assert date.timestamp() == timestamp
     assert text.startswith(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[date.weekday()])
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        (1.5, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        (-0.5, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (1e18, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),  # some file systems keep these
+        (-1e18, datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_seconds_that_no_date_can_tell_are_the_nearest(
+    timestamp: float, expected: datetime
+) -> None:
+    assert second_of(timestamp) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.headers import KEPT, NO_FIELDS, Headers, bytes_of, is_token, text_of
+from trio_http.semantics.headers import KEPT, NO_FIELDS, Headers, bytes_of, text_of
 
 NAMES = st.from_regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", fullmatch=True)
 # What a value may begin and end with, and what else it may have in between.
@@ -36,24 +36,6 @@ def test_any_bytes_survive_as_text(raw: bytes) -> None:
 def test_text_is_utf_8(text: str) -> None:
     assert bytes_of(text) == text.encode("utf-8")
     assert text_of(text.encode("utf-8")) == text
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        (b"GET", True),
-        (b"x", True),
-        (b"!#$%&'*+-.^_`|~09AZaz", True),  # all that RFC 9110 5.6.2 calls a tchar
-        (b"", False),
-        (b"a b", False),
-        (b"a:", False),
-        (b"a\n", False),
-        (b"(a)", False),
-        ("é".encode(), False),
-    ],
-)
-def test_tokens(raw: bytes, expected: bool) -> None:  # noqa: FBT001 - the outcome
-    assert is_token(raw) is expected
 
 
 # Making

@@ -14,10 +14,11 @@ from trio_http.apps.route_pattern import KINDS, PATH, Pattern
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.handler_errors import wrong_return
 from trio_http.http1.lifetime import Entries, Servable, lifetimes_of, without_lifetime
-from trio_http.semantics.errors import METHODS, HTTPError, not_allowed
-from trio_http.semantics.headers import is_token
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.methods import METHODS, allow_of, not_allowed, options_response
 from trio_http.semantics.paths import has_one_spelling, literal_path, normal_path
+from trio_http.semantics.tokens import is_token
 
 RouteHandler: TypeAlias = Callable[..., Awaitable[Response]]
 AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
@@ -225,12 +226,8 @@ def _takes(parameter: Parameter, value_type: type) -> bool:
 
 
 def _unhandled(request: Request, supported: set[str]) -> Response:
-    if request.path == "*" and request.method == "OPTIONS":
-        return Response(204)  # about the server as a whole (RFC 9110 9.3.7)
+    if request.method == "OPTIONS" and (supported or request.path == "*"):
+        return options_response(request, supported)
     if not supported:
         raise HTTPError(404)
-    allowed = {*supported, "OPTIONS"} | ({"HEAD"} if "GET" in supported else set())
-    allow = {"Allow": ", ".join(sorted(allowed))}
-    if request.method == "OPTIONS":
-        return Response(204, allow)
-    raise HTTPError(405, headers=allow)
+    raise HTTPError(405, headers=allow_of(supported))

@@ -38,11 +38,12 @@ from trio_http.file_server.write_methods import delete, put, take_form
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Entries
 from trio_http.semantics.digests import wanted_algorithm
-from trio_http.semantics.errors import HTTPError, not_allowed
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.methods import not_allowed, options_response
 from trio_http.transport.threads import Custody, close_in_thread
 
-_READING = {"GET", "HEAD", "OPTIONS"}
+_READING = {"GET"}
 
 
 def files(  # noqa: PLR0913 - one directory, and five ways in which it can be served
@@ -119,7 +120,7 @@ class FilesApp:
             case "GET" | "HEAD":
                 await self._send(exchange)
             case "OPTIONS":
-                await exchange.respond(_options(request, self._methods(request)))
+                await exchange.respond(options_response(request, self._methods(request)))
             case _:
                 await exchange.respond(await self._change(request))
 
@@ -289,9 +290,3 @@ class FilesApp:
             return response
         digest = await self._digests.of(file.descriptor, file.status, algorithm)
         return response if digest is None else with_digest(request, response, digest)
-
-
-def _options(request: Request, methods: set[str]) -> Response:
-    if request.path == "*":
-        return Response(204)  # about the server as a whole (RFC 9110 9.3.7)
-    return Response(204, {"Allow": ", ".join(sorted(methods))})

@@ -10,7 +10,8 @@ from trio_http.file_server.cache.by_version import VersionCache, key_of
 from trio_http.file_server.media_types import FileType, type_of_name
 from trio_http.file_server.precompressed_siblings import FileHandle
 from trio_http.file_server.versions import is_settled
-from trio_http.semantics.headers import Headers
+from trio_http.semantics.headers import Headers, bytes_of
+from trio_http.semantics.tokens import is_token
 from trio_http.transport.page_cache import read_slice
 
 # By so much of a text its charset is judged. That takes a tenth of a millisecond.
@@ -18,9 +19,6 @@ JUDGED = 256 * 1024
 
 # What says that a text is to be sent without a charset.
 NO_CHARSET = "none"
-
-# RFC 9110 5.6.2
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952 2.3.1; there is no other method
 
@@ -49,7 +47,7 @@ class ContentSniffer:
     def __init__(self, media_type: str | None = None, charset: str | None = None) -> None:
         if media_type is not None:
             Headers([("Content-Type", media_type)])  # or ``ValueError``
-        if charset is not None and not _TOKEN.fullmatch(charset):
+        if charset is not None and not is_token(bytes_of(charset)):
             raise ValueError(f"not the name of a charset: {charset!r}")
         self._media_type = media_type
         self._charset = charset

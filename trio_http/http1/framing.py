@@ -14,16 +14,16 @@ from typing import TypeAlias
 from trio_http.http1.strict import parse_field
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
+from trio_http.semantics.tokens import TOKEN
 
 # A chunk's size and its extensions, which nobody uses; many small chunks with
 # long extensions would be work for nothing.
 _CHUNK_LINE = 256
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 # RFC 9112 7.1 and 7.1.1, with blanks around ``;`` and ``=`` and nowhere else.
 # Fifteen digits are more than any disk holds.
-_EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (_TOKEN, _TOKEN, _QUOTED)
+_EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
 
 # The first line of almost every chunk.

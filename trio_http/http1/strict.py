@@ -12,6 +12,7 @@ from ipaddress import AddressValueError, IPv6Address
 
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
+from trio_http.semantics.tokens import TOKEN
 
 BLANK_LINE = b"\r\n\r\n"
 
@@ -19,11 +20,10 @@ BLANK_LINE = b"\r\n\r\n"
 # characters, a bare LF, a CR that no LF follows (RFC 9112 2.2, RFC 9110 5.5).
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % _TOKEN)
+_REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % TOKEN)
 # No blank before the colon, none before the name: those who skip it there read
 # another name than those who do not (RFC 9112 5.1, 5.2).
-_FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % _TOKEN)
+_FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % TOKEN)
 
 # RFC 3986 3.2.2 and 3.2.3, less user information and less the comma, with which a
 # list of hosts would look like one host. Brackets hold an IPv6 address. The RFC

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from trio_http.semantics.headers import bytes_of, is_token
+from trio_http.semantics.headers import bytes_of
+from trio_http.semantics.tokens import is_token
 
 # RFC 6265 4.1.1: no blanks, quotes, commas, semicolons or backslashes.
 _VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")

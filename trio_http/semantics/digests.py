@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trio_http.semantics.fields import is_overlong
+from trio_http.semantics.tokens import TCHAR
 
 
 class Hasher(Protocol):
@@ -40,7 +41,7 @@ _ITEM = "|".join(
         _BYTES,
         r"-?[0-9]{1,15}(?:\.[0-9]{1,3})?",
         r'%?"(?:[ !#-\[\]-~]|\\["\\])*"',
-        r"[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/\-]*",
+        rf"[A-Za-z*][{TCHAR}:/]*",
         r"\?[01]",
         r"@-?[0-9]{1,15}",
     ]

@@ -42,14 +42,3 @@ def reason_of(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-
-# RFC 9110 9.1 and RFC 5789.
-METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
-
-
-def not_allowed(method: str, allowed: set[str]) -> HTTPError:
-    """405 for a method that exists but not here, 501 for one that we never heard of."""
-    if method not in METHODS:
-        return HTTPError(501, f"{method} is not a method that is known here")
-    return HTTPError(405, headers={"Allow": ", ".join(sorted(allowed))})

@@ -84,8 +84,12 @@ def _weighted(value: str) -> Iterator[tuple[str, list[str], float]]:
 
 def http_date(timestamp: float) -> str:
     """Seconds since 1970 as an IMF-fixdate (RFC 9110 5.6.7), or the nearest that it can say."""
-    seconds = floor(min(max(timestamp, _FIRST), _LAST))
-    return format_datetime(_EPOCH + timedelta(seconds=seconds), usegmt=True)
+    return format_datetime(second_of(timestamp), usegmt=True)
+
+
+def second_of(timestamp: float) -> datetime:
+    """Return the second in UTC that a number of seconds since 1970 is in, or the nearest."""
+    return _EPOCH + timedelta(seconds=floor(min(max(timestamp, _FIRST), _LAST)))
 
 
 def media_type_of(value: str) -> str:

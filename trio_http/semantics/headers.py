@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
+from trio_http.semantics.tokens import is_token
+
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 RawFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-# RFC 9110 5.6.2: what a name is made of, and a method too.
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110 5.5: visible characters, obs-text, and blanks only between them.
 _VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?")
 
@@ -32,11 +32,6 @@ def text_of(raw: bytes) -> str:
 def bytes_of(text: str) -> bytes:
     """The bytes that a text stands for."""
     return text.encode("utf-8", "surrogateescape")
-
-
-def is_token(raw: bytes) -> bool:
-    """Whether this may be a method or a field name (RFC 9110 5.6.2)."""
-    return _TOKEN.fullmatch(raw) is not None
 
 
 @lru_cache(maxsize=1024)

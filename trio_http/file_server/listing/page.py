@@ -12,22 +12,17 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from hashlib import sha256
 from html import escape
-from math import floor
 from string import Template
 from urllib.parse import quote_from_bytes
 
+from trio_http.semantics.fields import second_of
+
 # The folder that is served has a name of its own, which is nobody's business.
 ROOT_NAME = "Files"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The first and the last second that a datetime can say. Some file systems keep
-# times far beyond, and one odd file must not hide all others.
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -175,8 +170,7 @@ def readable_size(size: int) -> str:
 
 def timestamp(modified: float) -> str:
     """A time in UTC as RFC 3339 has it, to the second."""
-    seconds = floor(min(max(modified, _FIRST), _LAST))
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19] + "Z"
+    return second_of(modified).isoformat()[:19] + "Z"
 
 
 def _above(path: Sequence[str]) -> str:

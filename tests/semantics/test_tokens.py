@@ -1,0 +1,36 @@
+"""Tokens: what is one, wherever the grammar asks for one."""
+
+import re
+
+import pytest
+
+from trio_http.semantics.tokens import TCHAR, TOKEN, is_token
+
+# RFC 9110 5.6.2: the punctuation, digits and letters that it calls tchar.
+ALL = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def test_the_characters_of_tokens_are_those_of_the_grammar() -> None:
+    every = bytes(range(256))
+    assert {byte for byte in every if is_token(bytes([byte]))} == set(ALL)
+    assert b"".join(re.findall(TOKEN, every)) == bytes(sorted(ALL))
+    characters = re.compile(f"[{TCHAR}]")
+    assert set(characters.findall(every.decode("latin-1"))) == set(ALL.decode())
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"GET", True),
+        (b"x", True),
+        (b"!#$%&'*+-.^_`|~09AZaz", True),  # all that RFC 9110 5.6.2 calls a tchar
+        (b"", False),
+        (b"a b", False),
+        (b"a:", False),
+        (b"a\n", False),
+        (b"(a)", False),
+        ("é".encode(), False),
+    ],
+)
+def test_tokens(raw: bytes, expected: bool) -> None:  # noqa: FBT001 - the outcome
+    assert is_token(raw) is expected
