@@ -48,7 +48,7 @@ def told(response: Response) -> dict[str, str]:
 
 def test_a_file_is_sent_with_what_is_known_of_it(file_of: FileOf) -> None:
     file = file_of(PAGE)
-    response = AS_IT_IS.response(asking(), file)
+    response = AS_IT_IS.of(asking(), file)
     assert told(response) == {
         "content-type": "text/html; charset=utf-8",
         "x-content-type-options": "nosniff",
@@ -57,16 +57,16 @@ def test_a_file_is_sent_with_what_is_known_of_it(file_of: FileOf) -> None:
     }
     assert response.body == FileSlice(77, 0, 5)
     assert response.compress is Compress.WORTHWHILE
-    assert Representations(Compress.NEVER, None).response(asking(), file).compress is Compress.NEVER
+    assert Representations(Compress.NEVER, None).of(asking(), file).compress is Compress.NEVER
 
 
 def test_the_fields_of_a_version_are_the_same_value(file_of: FileOf) -> None:
-    first, second = (AS_IT_IS.response(asking(), file_of(PAGE)) for _ in range(2))
+    first, second = (AS_IT_IS.of(asking(), file_of(PAGE)) for _ in range(2))
     assert first.headers is second.headers
 
 
 def test_how_long_it_is_kept_can_be_said(file_of: FileOf) -> None:
-    response = Representations(Compress.NEVER, "max-age=60").response(asking(), file_of(PAGE))
+    response = Representations(Compress.NEVER, "max-age=60").of(asking(), file_of(PAGE))
     assert told(response)["cache-control"] == "max-age=60"
     with pytest.raises(ValueError, match="not a field value"):
         Representations(Compress.NEVER, "a\nb")
@@ -79,18 +79,18 @@ def test_a_file_may_be_saved(file_of: FileOf) -> None:
         "/file?downloads": None,
         "/file": None,
     }.items():
-        response = AS_IT_IS.response(asking(target), file_of(PAGE))
+        response = AS_IT_IS.of(asking(target), file_of(PAGE))
         assert told(response).get("content-disposition") == value
 
 
 def test_a_file_with_siblings_varies(file_of: FileOf) -> None:
     file = file_of(PAGE)
     file.metadata = replace(file.metadata, siblings={"gzip": file.metadata.version})
-    response = AS_IT_IS.response(asking(), file)
+    response = AS_IT_IS.of(asking(), file)
     assert told(response)["vary"] == "Accept-Encoding"
     assert "content-encoding" not in told(response)
     file.coding = "gzip"
-    response = AS_IT_IS.response(asking(), file)
+    response = AS_IT_IS.of(asking(), file)
     assert told(response)["vary"] == "Accept-Encoding"
     assert told(response)["content-encoding"] == "gzip"
     assert told(response)["content-type"] == "text/html; charset=utf-8"
@@ -114,7 +114,7 @@ def test_a_format_in_a_coding_is_shown_by_those_who_take_the_coding(
     file_of: FileOf, accepted: str | None, is_shown: object
 ) -> None:
     file = file_of(DRAWING)
-    fields = told(AS_IT_IS.response(asking(accepted=accepted), file))
+    fields = told(AS_IT_IS.of(asking(accepted=accepted), file))
     tag = tag_of(file.status)
     if is_shown:
         assert (fields["content-type"], fields["content-encoding"]) == ("image/svg+xml", "gzip")
@@ -127,7 +127,7 @@ def test_a_format_in_a_coding_is_shown_by_those_who_take_the_coding(
 
 
 def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
-    fields = told(AS_IT_IS.response(asking("/file?download", "gzip"), file_of(DRAWING)))
+    fields = told(AS_IT_IS.of(asking("/file?download", "gzip"), file_of(DRAWING)))
     assert fields["content-type"] == "application/gzip"
     assert "content-encoding" not in fields
     assert "vary" not in fields
@@ -137,7 +137,7 @@ def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
 def test_what_had_to_be_read_has_no_validators(file_of: FileOf) -> None:
     file = file_of(FileType("application/octet-stream"))
     file.read = b"processor: 0"
-    response = Representations(Compress.WORTHWHILE, "no-store").response(asking(), file)
+    response = Representations(Compress.WORTHWHILE, "no-store").of(asking(), file)
     assert response.body == b"processor: 0"
     assert told(response) == {
         "content-type": "application/octet-stream",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
@@ -12,36 +11,30 @@ from typing import Self
 
 from trio_http.apps.cross_site import refuse_other_origins
 from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
-from trio_http.file_server.cache.expiring import ExpiringCache
 from trio_http.file_server.cache.file_digests import FileDigests
 from trio_http.file_server.content_sniffing import ContentSniffer
 from trio_http.file_server.listing.directory_response import (
-    INDEX,
-    index_of,
+    Listing,
     listing_response,
     names_directory,
-    redirect_to_directory,
+    redirect_to,
 )
+from trio_http.file_server.lookup import Lookup, Redirect, Refusal
 from trio_http.file_server.lookup_pace import LookupPace
-from trio_http.file_server.mounts import Mounts
-from trio_http.file_server.open_file import FileMetadata, OpenFile
+from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.partial_file import remove_abandoned_parts
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
-from trio_http.file_server.precompressed_siblings import PrecompressedSiblings
 from trio_http.file_server.representation import Representations, with_digest
-from trio_http.file_server.retries import in_time
-from trio_http.file_server.root import OpenDirectory, Root
-from trio_http.file_server.system_errors import refusing
-from trio_http.file_server.versions import Version, version_of
-from trio_http.file_server.virtual_files import read
+from trio_http.file_server.root import Root
 from trio_http.file_server.write_methods import delete, put, take_form
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Entries
 from trio_http.semantics.digests import wanted_algorithm
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.messages import Request
 from trio_http.semantics.methods import not_allowed, options_response
-from trio_http.transport.threads import Custody, close_in_thread
+from trio_http.semantics.response import Compress, Response
+from trio_http.transport.threads import Custody
 
 _READING = {"GET"}
 
@@ -101,16 +94,11 @@ class FilesApp:
         self, root: Root, sniffer: ContentSniffer, representations: Representations
     ) -> None:
         self._root = root
-        self._sniffer = sniffer
+        self._lookup = Lookup(root, sniffer)
         self._representations = representations
-        self._siblings = (
-            PrecompressedSiblings() if Permissions.PRECOMPRESSED in root.allow else None
-        )
         self._digests = FileDigests()
-        self._recent: ExpiringCache[FileMetadata] = ExpiringCache()
         self._caches: DescriptorCaches | None = None  # but within a lifetime
         self._entries: Entries[Self] = Entries()
-        self._mounts = Mounts()
         self._pace = LookupPace()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -167,122 +155,50 @@ class FilesApp:
                 raise not_allowed(request.method, methods)
 
     async def _send(self, exchange: Exchange) -> None:
-        request = exchange.request
-        held, began = self._caches, self._pace.begin()
-        if held is not None and began is not None:
-            cached = held.small_files.get(request)
-            if cached is not None:
+        request, caches = exchange.request, self._caches
+        began = self._pace.begin()
+        if began is not None:
+            if caches is not None and (cached := caches.small_files.get(request)) is not None:
                 self._pace.end(began)
-                with cached as known:
-                    await exchange.respond(known)
+                with cached as response:
+                    await exchange.respond(response)
                 return
-        metadata = None if began is None else self._recent.get(request.path)
-        if began is not None and metadata is not None:
-            found = self._look_again(request, metadata)
+            directories = None if caches is None else caches.directories
+            file = self._lookup.find_again(request, directories)
             self._pace.end(began)
-            if found is not None:
-                try:
-                    # Asked for twice within a second.
-                    response = self._representations.response(request, found)
-                    if held is not None:
-                        held.small_files.note(request, found, response)
-                    await self._respond(exchange, found, response)
-                finally:
-                    os.close(found.descriptor)
+            if file is not None:
+                await self._send_again(exchange, file)
                 return
         with Custody() as custody:
-            looked_up = await self._look_up(request, custody)
-            if isinstance(looked_up, Response):
-                await exchange.respond(looked_up)
-            else:
-                response = self._representations.response(request, looked_up)
-                await self._respond(exchange, looked_up, response)
+            match await self._lookup.find(request, custody):
+                case OpenFile() as file:
+                    await self._send_file(exchange, file, self._representations.of(request, file))
+                case Listing() as listing:
+                    accept = request.headers.get("Accept")
+                    # Ten thousand entries take 50 ms.
+                    response = await self._root.look_ups.run(listing_response, listing, accept)
+                    await exchange.respond(response)
+                case Redirect(location):
+                    await exchange.respond(redirect_to(location))
+                case Refusal(error):
+                    raise error
 
-    async def _respond(self, exchange: Exchange, found: OpenFile, response: Response) -> None:
+    async def _send_again(self, exchange: Exchange, file: OpenFile) -> None:
+        """Send a file that was requested within the last second, and close it."""
         request = exchange.request
-        if found.read is None and b"want-repr-digest" in request.headers.names:
-            response = await self._digested(request, response, found)
+        try:
+            response = self._representations.of(request, file)
+            if self._caches is not None:
+                self._caches.small_files.note(request, file, response)
+            await self._send_file(exchange, file, response)
+        finally:
+            os.close(file.descriptor)
+
+    async def _send_file(self, exchange: Exchange, file: OpenFile, response: Response) -> None:
+        request = exchange.request
+        if file.read is None and b"want-repr-digest" in request.headers.names:
+            response = await self._digested(request, response, file)
         await exchange.respond(response)
-
-    async def _look_up(self, request: Request, custody: Custody) -> OpenFile | Response:
-        look_ups = self._root.look_ups
-        found = await in_time(lambda: custody.run(look_ups, self._find_for, request, custody))
-        # Listings and the like have more to do than look up, and so has what was read.
-        if isinstance(found, OpenFile) and found.is_local and found.read is None:
-            self._recent.note(request.path, found.metadata)
-        return found
-
-    def _look_again(self, request: Request, metadata: FileMetadata) -> OpenFile | None:
-        """The same, of what is in the kernel's memory for sure; None if it is not as it was."""
-        # Of a mount, the address with a slash and that without have the same path.
-        if request.path.endswith("/") and not names_directory(request):
-            return None
-        try:
-            held = self._caches
-            if (
-                held is not None
-                and (directory := held.directories.get(metadata.segments)) is not None
-            ):
-                return metadata.open_best(directory, request)
-            with self._root.directory(metadata.segments) as directory:
-                return metadata.open_best(directory, request)
-        except (HTTPError, OSError):
-            return None
-
-    def _find_for(self, request: Request, custody: Custody) -> OpenFile | Response:
-        """The same as ``_find``; what is opened is held by the custody."""
-        found = self._find(request)
-        if isinstance(found, OpenFile):
-            close = os.close if found.is_local else close_in_thread
-            custody.held.callback(close, found.descriptor)
-        return found
-
-    def _find(self, request: Request) -> OpenFile | Response:
-        """What there is for a client; may have to wait for a disk."""
-        *above, name = request.segments
-        with self._root.directory(above) as directory:
-            if names_directory(request):
-                return self._directory(directory, request)
-            if name:  # it has none at the root of a mount
-                status = directory.status(name)
-                if status is None:
-                    raise HTTPError(404)
-                if stat.S_ISREG(status.st_mode):
-                    return self._file(directory, name, request)
-                if not stat.S_ISDIR(status.st_mode):
-                    raise HTTPError(404)  # to open such a thing may do something
-                above.append(name)
-        with self._root.directory(above) as directory:
-            if Permissions.LISTING in directory.allow or index_of(directory) is not None:
-                return redirect_to_directory(request)
-            raise HTTPError(404)
-
-    def _directory(self, directory: OpenDirectory, request: Request) -> OpenFile | Response:
-        if index_of(directory) is not None:
-            return self._file(directory, INDEX, request)
-        if Permissions.LISTING in directory.allow:
-            return listing_response(directory, request.segments[:-1], request.headers.get("Accept"))
-        raise HTTPError(404)
-
-    def _file(self, directory: OpenDirectory, name: str, request: Request) -> OpenFile:
-        descriptor, status = directory.open(name)
-        try:
-            body = read(descriptor, status)
-            with refusing():
-                file_type = self._sniffer.of(name, (descriptor, status))
-            siblings: Mapping[str, Version] = {}
-            if self._siblings is not None and body is None and file_type.coding is None:
-                siblings = self._siblings.of(directory, name, (descriptor, status))
-            metadata = FileMetadata(
-                request.segments[:-1], name, version_of(status), file_type, siblings
-            )
-            # Both: a link may lead from one file system to another.
-            is_local = all(map(self._mounts.is_local, (directory.descriptor, descriptor)))
-            found = OpenFile(metadata, descriptor, status, None, is_local, body)
-            return found.or_sibling(directory, request)
-        except BaseException:
-            os.close(descriptor)
-            raise
 
     async def _digested(self, request: Request, response: Response, file: OpenFile) -> Response:
         algorithm = wanted_algorithm(request.headers.get("Want-Repr-Digest"))

@@ -36,7 +36,7 @@ class Representations:
             FileType(UNKNOWN)
         )  # what cannot be sent is refused now, and not with every file
 
-    def response(self, request: Request, file: OpenFile) -> Response:
+    def of(self, request: Request, file: OpenFile) -> Response:
         """Return the response that sends a file, to be finished like any other.
 
         A format that is another one in a coding (``.svgz``) is sent as that, to

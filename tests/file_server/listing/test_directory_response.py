@@ -12,9 +12,11 @@ from trio_http.file_server import root as served_root
 from trio_http.file_server.listing.directory_response import (
     entries_of,
     index_of,
+    listing_of,
     listing_response,
     names_directory,
-    redirect_to_directory,
+    path_with_slash,
+    redirect_to,
 )
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
 from trio_http.file_server.permissions import NOTHING_MORE, PART_PREFIX, PART_SUFFIX, Permissions
@@ -96,7 +98,7 @@ def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: objec
     ],
 )
 def test_the_right_address_is_relative(target: str, mount: str, expected: str) -> None:
-    response = redirect_to_directory(request_for(target, mount))
+    response = redirect_to(path_with_slash(request_for(target, mount)))
     assert response.status == 301
     assert response.headers["Location"] == expected
     assert response.headers["Cache-Control"] == "no-cache"
@@ -214,7 +216,8 @@ def listed(
 ) -> Response:
     names = tuple(below.split())
     with Root(root, allow).directory(names) as directory:
-        return listing_response(directory, names, accept)
+        listing = listing_of(directory, names)
+    return listing_response(listing, accept)
 
 
 def entries_in(root: Path) -> list[Entry]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
@@ -13,8 +15,9 @@ from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.fields import choose_media_type
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.messages import Request
 from trio_http.semantics.paths import path_of
+from trio_http.semantics.response import Response
 
 # What is sent for a folder in place of a listing.
 INDEX = "index.html"
@@ -37,16 +40,35 @@ def index_of(directory: OpenDirectory) -> os.stat_result | None:
     return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
 
-def redirect_to_directory(request: Request) -> Response:
-    """The same address with a slash at its end, without which relative links lead elsewhere.
+def path_with_slash(request: Request) -> str:
+    """Return the location of a directory whose path lacks its final slash, as a relative reference.
 
-    It is relative, too: neither what precedes it nor a proxy can make it another site's.
+    Relative, so that neither the start of the path nor a proxy can make it another site's.
     """
     path = path_of(request.target)
     query = f"?{request.query_string}" if request.query_string else ""
-    response = Response.redirect(f"./{path.rpartition('/')[2]}/{query}", 301)
+    return f"./{path.rpartition('/')[2]}/{query}"
+
+
+def redirect_to(location: str) -> Response:
+    """Return a redirect to the path with a slash, without which relative links lead elsewhere."""
     # There may be a file of this name one day, and caches remember a 301 for ever.
-    return response.replacing_headers(response.headers.adding("Cache-Control", "no-cache"))
+    return Response.redirect(location, 301, headers={"Cache-Control": "no-cache"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The entries of a directory, and whether clients can change them."""
+
+    segments: tuple[str, ...]
+    entries: Sequence[Entry]
+    uploads: Uploads
+
+
+def listing_of(directory: OpenDirectory, segments: tuple[str, ...]) -> Listing:
+    """Return the entries that clients can see; ``segments`` are the directory's path."""
+    uploads = Uploads.ON if Permissions.WRITING in directory.allow else Uploads.OFF
+    return Listing(segments, entries_of(directory), uploads)
 
 
 def entries_of(directory: OpenDirectory) -> list[Entry]:
@@ -66,23 +88,20 @@ def entries_of(directory: OpenDirectory) -> list[Entry]:
     return entries
 
 
-def listing_response(
-    directory: OpenDirectory, names: tuple[str, ...], accept: str | None
-) -> Response:
-    """What is in a folder: a page, or JSON for those who prefer that."""
-    entries = entries_of(directory)
+def listing_response(listing: Listing, accept: str | None) -> Response:
+    """Return a listing as a page, or as JSON for a client that prefers it."""
     fields = [
         ("Vary", "Accept"),
         ("Cache-Control", "no-cache"),
         ("X-Content-Type-Options", "nosniff"),
     ]
+    names, entries, uploads = listing.segments, listing.entries, listing.uploads
     if choose_media_type(accept, [HTML, JSON]) == JSON:
         media_type, text = JSON, as_json(names, entries)
     else:
-        uploads = Uploads.ON if Permissions.WRITING in directory.allow else Uploads.OFF
         media_type, text = f"{HTML}; charset=utf-8", page(names, entries, uploads).html
         fields.append(("Content-Security-Policy", policy(uploads)))
     body = text.encode()
-    # Who looks again mostly sees the same again: it need not be sent twice.
+    # Most listings have not changed when they are requested again, and are not sent twice.
     fields += [("Content-Type", media_type), ("ETag", f'"{sha256(body).hexdigest()[:32]}"')]
     return Response(200, Headers(fields), body)
