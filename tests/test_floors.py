@@ -32,6 +32,7 @@ FLOORS = {
     "workshop": 7,
     "command": 8,
     "examples": 8,
+    "testing": 8,
     "": 8,
 }
 TOP = 8

@@ -1,7 +1,7 @@
 """Server-sent events, as a browser reads them."""
 
 import re
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -168,6 +168,30 @@ def test_whatever_is_told_is_heard_with_or_without_signs_of_life(
             last_id = last_id if event.id is None else event.id
             expected.append(Heard(data, event.event or "message", last_id))
     assert heard(*parts) == expected
+
+
+@settings(deadline=None)
+@given(EVENTS)
+def test_event_that_is_sent_is_the_event_that_is_parsed(event: ServerSentEvent) -> None:
+    data = re.sub("\r\n|\r", "\n", event.data).encode("utf-8", "replace").decode()
+    sent = bytes(event).decode().removesuffix("\n\n")
+    assert ServerSentEvent.parse(sent) == replace(event, data=data)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (": comment", None),
+        ("event: a\nid: 1", None),  # HTML 9.2.6: without data nothing is dispatched
+        ("", None),
+        ("data", ServerSentEvent("")),
+        ("data:a\r\ndata:  b\rdata: c", ServerSentEvent("a\n b\nc")),
+        ("other: x\ndata: a\nretry: soon\nid: \0", ServerSentEvent("a")),
+        ("event: a\nevent: b\ndata: a\nid\nretry: 0", ServerSentEvent("a", "b", "", 0)),
+    ],
+)
+def test_lines_are_an_event_or_none(lines: str, expected: ServerSentEvent | None) -> None:
+    assert ServerSentEvent.parse(lines) == expected
 
 
 def test_a_sign_of_life_comes_before_a_minute_is_over() -> None:

@@ -1,4 +1,4 @@
-"""Server-sent events: a response that goes on telling (HTML, section 9.2)."""
+"""Server-sent events, in both directions (HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_DIGITS = re.compile("[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event: what its listeners are given, and what it is called.
+    r"""One event, as ``Response.events`` sends it and ``testing.Client`` receives it.
 
-    ``id`` is what a client tells in ``Last-Event-ID`` when it comes back,
-    ``retry`` how long it should wait before that, in milliseconds. Line ends
-    in ``data`` arrive as line feeds; the others are one line each, or ``ValueError``.
+    ``data`` is a text, not a value: send ``json.dumps(value)`` where a page is to read JSON.
+
+    Args:
+        data: what the listener is given. Line ends of any kind arrive as ``\n``.
+        event: the name that a page passes to ``addEventListener``. Empty, the default, means
+            ``message``: the events that ``onmessage`` receives.
+        id: what the client sends in ``Last-Event-ID`` when it reconnects; empty makes it
+            send none, and None, the default, leaves the last id as it is.
+        retry: milliseconds that the client waits before it reconnects. None, the default,
+            leaves the client's own choice, which is a few seconds.
+
+    Raises:
+        ValueError: ``event`` or ``id`` contains a line end or NUL, or ``retry`` is negative.
     """
 
     data: str
@@ -31,6 +42,30 @@ class ServerSentEvent:
         if self.retry is not None and self.retry < 0:
             raise ValueError(f"not a time to wait: {self.retry}")
 
+    @classmethod
+    def parse(cls, text: str) -> ServerSentEvent | None:
+        """Return the event that the lines of a text are, or None if they are not one.
+
+        Lines without data, such as comments, are not an event (HTML 9.2.6).
+
+        Args:
+            text: the lines between two blank ones.
+        """
+        fields: dict[str, str] = {}
+        data = []
+        for line in _LINE_END.split(text):
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+            elif "\0" not in value:
+                fields[name] = value
+        if not data:
+            return None
+        retry = fields.get("retry", "")
+        milliseconds = int(retry) if _DIGITS.fullmatch(retry) else None
+        return cls("\n".join(data), fields.get("event", ""), fields.get("id"), milliseconds)
+
     def __bytes__(self) -> bytes:
         lines = [f"event: {self.event}"] if self.event else []
         if self.id is not None:
@@ -42,9 +77,10 @@ class ServerSentEvent:
 
 
 SendEvent: TypeAlias = Callable[[ServerSentEvent], Awaitable[None]]
-"""Passes one event on; returns when the client has room for more."""
+"""Sends one event; returns when the client has room for more."""
 
-# A line that clients skip, so that what stands between sees a live connection.
+# A comment, which clients skip. Proxies between the client and the server see a connection
+# that is in use.
 KEEP_ALIVE = b": still here\n\n"
-# Proxies commonly give up after a minute of silence; phones' networks sooner.
+# Seconds. Proxies commonly give up after a minute of silence; phones' networks sooner.
 KEEP_ALIVE_AFTER = 15.0

@@ -1,30 +1,21 @@
-"""The client that tests talk through: it sends what it is told to and reads what arrives."""
+"""The client that tests send requests with, and the app that it is connected to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import MockClock
 
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import answering
+from trio_http.http1.lifetime import Servable, answering
 from trio_http.http1.reports import Disconnected, Ending, Record, ServerEvent
-from trio_http.semantics.bodies import Send, Stream
-from trio_http.semantics.headers import Headers
+from trio_http.semantics.events import SendEvent, ServerSentEvent
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.testing import Client, open_client
-
-
-async def client_that_reads(*pieces: bytes) -> Client:
-    """A client whose server has sent these bytes and closed the connection."""
-    near, far = memory_stream_pair()
-    for piece in pieces:
-        await far.send_all(piece)
-    await far.aclose()
-    return Client(near)
+from trio_http.testing import open_client
 
 
 @answering
@@ -33,71 +24,6 @@ async def echoing(request: Request) -> Response:
     body = await request.read()
     fields = "".join(f"{name}: {value}\n" for name, value in request.headers)
     return Response.text(f"{request.method} {request.target}\n{fields}\n{body.decode()}")
-
-
-async def test_a_response_with_a_length_is_read_to_its_end() -> None:
-    client = await client_that_reads(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nX-A:  2 \r\n\r\nhelloHTTP/1.1 404 Not",
-        b" Found\r\nContent-Length: 0\r\n\r\n",
-    )
-    answer = await client.answer()
-    assert (answer.status, answer.reason, answer.body) == (200, "OK", b"hello")
-    assert answer.headers == Headers([("content-length", "5"), ("x-a", "1"), ("x-a", "2")])
-    assert answer.trailers == Headers()
-    assert (await client.answer()).reason == "Not Found"
-
-
-async def test_chunks_are_joined_and_followed_by_trailers() -> None:
-    client = await client_that_reads(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"5;extension=x\r\nhello\r\n1",
-        b"\r\n!\r\n0\r\nX-Sum: 6\r\nX-More: y\r\n\r\nrest",
-    )
-    answer = await client.answer()
-    assert answer.body == b"hello!"
-    assert answer.trailers == Headers([("X-Sum", "6"), ("X-More", "y")])
-    assert await client.rest() == b"rest"
-
-
-async def test_a_response_without_a_length_ends_with_the_connection() -> None:
-    body = b"hello" * 100_000  # more than is received at once
-    client = await client_that_reads(b"HTTP/1.1 200 OK\r\n\r\n", body)
-    assert (await client.answer()).body == body
-    assert await client.rest() == b""
-
-
-@pytest.mark.parametrize(
-    ("method", "status"),
-    [
-        # RFC 9112 6.3: none of these has a body, whatever its fields say.
-        ("HEAD", b"200 OK"),
-        ("GET", b"204 No Content"),
-        ("GET", b"304 Not Modified"),
-        ("GET", b"103 Early Hints"),
-    ],
-)
-@pytest.mark.parametrize("framing", [b"Content-Length: 5", b"Transfer-Encoding: chunked", b"A: b"])
-async def test_some_responses_have_no_body(method: str, status: bytes, framing: bytes) -> None:
-    client = await client_that_reads(b"HTTP/1.1 " + status + b"\r\n" + framing + b"\r\n\r\nrest")
-    assert (await client.answer(method)).body == b""
-    assert await client.rest() == b"rest"
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"HTTP/1.1 200",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-    ],
-)
-async def test_a_response_that_breaks_off_is_an_error(sent: bytes) -> None:
-    client = await client_that_reads(sent)
-    with pytest.raises(EOFError, match="ended within a response"):
-        await client.answer()
 
 
 async def test_a_request_names_a_host_and_its_length() -> None:
@@ -110,6 +36,31 @@ async def test_a_request_names_a_host_and_its_length() -> None:
         assert answer.body == b"PUT /a\nHost: test\nContent-Length: 0\n\n"
         answer = await client.request("DELETE", "/a")
         assert answer.body == b"DELETE /a\nHost: test\n\n"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
+async def test_json_is_sent_with_its_media_type(method: str) -> None:
+    async with open_client(echoing) as client:
+        send = getattr(client, method)
+        answer = await send("/a", json={"é": [None]})
+        assert answer.text() == (
+            f"{method.upper()} /a\nContent-Type: application/json\nHost: test\n"
+            'Content-Length: 18\n\n{"\\u00e9": [null]}'
+        )
+        media_type = {"content-type": "application/merge-patch+json"}
+        answer = await send("/a", media_type, json=None)
+        assert answer.text().startswith(f"{method.upper()} /a\ncontent-type: application/merge-")
+        assert answer.text().endswith("\n\nnull")
+        answer = await send("/a", {"A": "b"}, b"hello")
+        assert answer.text().startswith(f"{method.upper()} /a\nA: b\n")
+        assert answer.text().endswith("\n\nhello")
+
+
+async def test_json_beside_a_body_is_refused_and_nothing_is_sent() -> None:
+    async with open_client(echoing) as client:
+        with pytest.raises(ValueError, match="a body or JSON, not both"):
+            await client.post("/", body=b"1", json=1)
+        assert (await client.delete("/a")).text() == "DELETE /a\nHost: test\n\n"
 
 
 async def test_fields_that_are_given_are_left_as_they_are() -> None:
@@ -181,22 +132,6 @@ async def test_leaving_the_block_ends_the_connection() -> None:
         await client.get("/")
 
 
-async def test_a_stream_can_be_read_as_it_comes() -> None:
-    @answering
-    async def ticking(request: Request) -> Response:
-        async def produce(send: Send) -> None:
-            await send(b"tick")
-            await trio.sleep_forever()
-
-        return Response(200, body=Stream(produce))
-
-    async with open_client(ticking) as client:
-        await client.send(b"GET / HTTP/1.0\r\n\r\n")
-        received = b""
-        while not received.endswith(b"\r\n\r\ntick"):
-            received += await client.stream.receive_some()
-
-
 async def test_lifetime_of_the_app_is_around_the_block() -> None:
     steps = []
 
@@ -226,3 +161,100 @@ async def test_error_of_the_lifetime_ends_the_block() -> None:
     with pytest.raises(ZeroDivisionError):
         async with open_client(lifetime()):
             await trio.sleep_forever()
+
+
+async def test_response_can_be_read_while_it_is_sent(autojump_clock: MockClock) -> None:
+    @answering
+    async def ticking(request: Request) -> Response:
+        async def produce(send: SendEvent) -> None:
+            for number in count():
+                await send(ServerSentEvent(str(number), event="tick"))
+                await trio.sleep(1)
+
+        return Response.events(produce)
+
+    async with open_client(ticking) as client:
+        ticks = await client.open("GET", "/")
+        assert ticks.headers["Content-Type"] == "text/event-stream"
+        assert [(await ticks.event()).data for _ in range(3)] == ["0", "1", "2"]
+        assert trio.current_time() == 2
+
+
+async def test_request_of_a_response_that_is_read_later_has_its_body() -> None:
+    async with open_client(echoing) as client:
+        response = await client.open("POST", "/a", json=[])
+        assert response.status == 200
+        assert (await response.read()).endswith(b"Content-Length: 2\n\n[]")
+        assert await response.receive_some() == b""
+        assert (await client.get("/")).status == 200  # nothing was left over
+
+
+# What goes wrong in the block
+
+
+async def background() -> None:
+    await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def busy() -> AsyncIterator[App]:
+    """Have a nursery around the app, which wraps what passes through it in a group."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(background)
+        yield echoing
+        nursery.cancel_scope.cancel()
+
+
+SERVABLES = pytest.mark.parametrize("servable", [lambda: echoing, busy], ids=["app", "lifetime"])
+
+
+@SERVABLES
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("a failed test"),
+        ExceptionGroup("the block's own", [ValueError()]),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+    ],
+    ids=["assert", "group", "interrupt", "exit"],
+)
+async def test_failure_of_the_block_comes_out_as_it_is(
+    servable: Callable[[], Servable], error: BaseException
+) -> None:
+    async def fail() -> None:
+        async with open_client(servable()) as client:
+            await client.get("/")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        await fail()
+    assert caught.value is error
+
+
+@SERVABLES
+async def test_time_out_around_the_block_ends_it(
+    servable: Callable[[], Servable], autojump_clock: MockClock
+) -> None:
+    with trio.move_on_after(5) as scope:
+        # The cancellation comes in a group.
+        async with open_client(servable()), trio.open_nursery() as nursery:
+            nursery.start_soon(background)
+            nursery.start_soon(background)
+    assert scope.cancelled_caught
+    with trio.move_on_after(5) as scope:
+        async with open_client(servable()):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def test_failure_of_the_block_counts_for_more_than_one_of_the_lifetime() -> None:
+    @asynccontextmanager
+    async def failing() -> AsyncIterator[App]:
+        yield echoing
+        raise KeyError("at the end")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        async with open_client(failing()):
+            raise ZeroDivisionError
+    assert isinstance(caught.value.__context__, KeyError)  # and neither is lost

@@ -1,0 +1,229 @@
+"""The client that tests send requests with."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+import trio.testing
+
+from trio_http.http1.connection import Service, serve_alone
+from trio_http.http1.lifetime import Servable, entered
+from trio_http.http1.reports import Report, report_failures
+from trio_http.semantics.headers import Fields, Headers, bytes_of
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
+from trio_http.testing.received import MessageReader, OpenResponse, ReceivedResponse
+
+_METHODS_WITH_CONTENT = {"PATCH", "POST", "PUT"}
+_NOTHING: Any = object()  # unlike None, which is a JSON value
+
+
+class Client:
+    """The client's end of a connection, which sends valid and invalid requests alike.
+
+    It handles one response at a time. ``open_client`` makes one for an app; for any other
+    server, ``Client(stream)`` takes a ``trio.abc.HalfCloseableStream`` that its caller closes.
+    """
+
+    def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
+        self.stream: trio.abc.HalfCloseableStream = stream
+        self._reader = MessageReader(stream)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        await self.stream.send_all(data)
+
+    async def send_eof(self) -> None:
+        """End the sending direction; responses can still be received."""
+        await self.stream.send_eof()
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        headers: Fields = (),
+        body: bytes = b"",
+        *,
+        json: Any = _NOTHING,
+    ) -> ReceivedResponse:
+        """Send a request and receive its whole response.
+
+        A response without an end, such as server-sent events, is for ``open``.
+
+        Args:
+            method: such as ``"GET"``; sent as it is.
+            target: the request target, percent-encoded by the caller (RFC 9112 3.2).
+            headers: sent as they are. ``Host`` is added unless given, and so is
+                ``Content-Length`` for a body and for the methods that have content
+                (RFC 9110 8.6), except beside ``Transfer-Encoding``.
+            body: the content, framed by the caller if ``Transfer-Encoding`` is given.
+            json: a value to send as JSON in place of ``body``, with the ``Content-Type``
+                ``application/json`` unless given. None is sent as ``null``.
+
+        Raises:
+            EOFError: the server closed the connection before the end of the response.
+            ValueError: a header field is malformed, or both ``body`` and ``json`` are given.
+        """
+        await self._send_request(method, target, Headers(headers), body, json)
+        return await self.answer(method)
+
+    async def get(self, target: str, headers: Fields = ()) -> ReceivedResponse:
+        """Send a GET request and receive its response; see ``request``."""
+        return await self.request("GET", target, headers)
+
+    async def post(
+        self, target: str, headers: Fields = (), body: bytes = b"", *, json: Any = _NOTHING
+    ) -> ReceivedResponse:
+        """Send a POST request and receive its response; see ``request``."""
+        return await self.request("POST", target, headers, body, json=json)
+
+    async def put(
+        self, target: str, headers: Fields = (), body: bytes = b"", *, json: Any = _NOTHING
+    ) -> ReceivedResponse:
+        """Send a PUT request and receive its response; see ``request``."""
+        return await self.request("PUT", target, headers, body, json=json)
+
+    async def patch(
+        self, target: str, headers: Fields = (), body: bytes = b"", *, json: Any = _NOTHING
+    ) -> ReceivedResponse:
+        """Send a PATCH request and receive its response; see ``request``."""
+        return await self.request("PATCH", target, headers, body, json=json)
+
+    async def delete(self, target: str, headers: Fields = ()) -> ReceivedResponse:
+        """Send a DELETE request and receive its response; see ``request``."""
+        return await self.request("DELETE", target, headers)
+
+    async def open(
+        self,
+        method: str,
+        target: str,
+        headers: Fields = (),
+        body: bytes = b"",
+        *,
+        json: Any = _NOTHING,
+    ) -> OpenResponse:
+        """Send a request and return its response as soon as the head has been received.
+
+        This is for server-sent events and other responses that take their time:
+
+            clock = await client.open("GET", "/clock")
+            assert (await clock.event()).data == "0"
+
+        No other request can be sent on the connection before the response has been read to
+        its end. The arguments and errors are those of ``request``.
+        """
+        await self._send_request(method, target, Headers(headers), body, json)
+        return await self._next_response(method)
+
+    async def answer(self, method: str = "GET") -> ReceivedResponse:
+        """Receive the next response, such as one to bytes sent by ``send`` or after a 103.
+
+        Args:
+            method: that of the request, because a response to HEAD has no body.
+
+        Raises:
+            EOFError: the server closed the connection before the end of the response.
+        """
+        response = await self._next_response(method)
+        body = await response.read()
+        return ReceivedResponse(
+            response.status, response.reason, response.headers, body, response.trailers
+        )
+
+    async def rest(self) -> bytes:
+        """Receive everything until the server closes the connection."""
+        return await self._reader.rest()
+
+    async def _send_request(
+        self, method: str, target: str, fields: Headers, body: bytes, value: Any
+    ) -> None:
+        if value is not _NOTHING:
+            if body:
+                raise ValueError("a request has a body or JSON, not both")
+            body = json_format.dumps(value).encode()
+            fields = fields.defaulting("Content-Type", "application/json")
+        fields = fields.defaulting("Host", "test")
+        if (body or method in _METHODS_WITH_CONTENT) and "Transfer-Encoding" not in fields:
+            fields = fields.defaulting("Content-Length", str(len(body)))
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in fields.raw)
+        await self.send(bytes_of(f"{method} {target} HTTP/1.1\r\n") + lines + b"\r\n" + body)
+
+    async def _next_response(self, method: str) -> OpenResponse:
+        line, headers = await self._reader.head()
+        _, code, reason = line.split(b" ", 2)
+        return OpenResponse(self._reader, int(code), reason.decode(), headers, method)
+
+
+@asynccontextmanager
+async def open_client(
+    app: Servable,
+    *,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    report: Report = report_failures,
+) -> AsyncIterator[Client]:
+    """Serve an app to one client, on a connection in memory.
+
+    A handler is not an app: pass ``answering(handler)``. What a handler raises is a 500 for
+    the client, and its traceback goes to the log (the fixture ``caplog``) or to ``report``.
+
+    Args:
+        app: an App, a Router, or an async context manager of one, which is entered before
+            the block and left after it.
+        timeouts: those of the server, in seconds.
+        limits: those of the server.
+        report: called with each event of the server.
+
+    Yields:
+        The client. Leaving the block closes the connection and cancels what is still running
+        on it.
+
+    Raises:
+        Exception: whatever the block raises, as it is, even if the app fails as well; or
+            else whatever the frame of the app's lifetime raises.
+        trio.TooSlowError: the lifetime has not begun within ``timeouts.start`` seconds.
+    """
+    near, far = trio.testing.memory_stream_pair()
+    block = _Block()
+    try:
+        async with entered(app, timeouts) as within:
+            service = Service(within, timeouts, limits, report)
+            # The server's end of the connection runs beside the test.
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(serve_alone, service, far, "local")
+                with block:
+                    yield Client(near)
+                await near.aclose()
+                nursery.cancel_scope.cancel()
+    finally:
+        if block.error is not None:
+            raise block.error
+
+
+class _Block:
+    """Keeps the exception of a block from the frames around it, whose nurseries would wrap it.
+
+    A cancellation is not kept: the scope that it belongs to may be one of these frames.
+    """
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if error is None or _is_cancelled(error):
+            return False
+        self.error = error
+        return True
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(trio.Cancelled) is not None
+    return isinstance(error, trio.Cancelled)
