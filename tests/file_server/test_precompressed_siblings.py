@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.file_server import precompressed_siblings
+from trio_http.file_server import precompressed_siblings, versions
 from trio_http.file_server import root as served_root
 from trio_http.file_server.cache import by_version
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
@@ -29,6 +29,7 @@ TEXT = b"".join([b"%d of many lines\n" % number for number in range(20_000)])
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every file for one that was changed long ago."""
     monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
+    monkeypatch.setattr(versions, "SETTLED", -1)
 
 
 @pytest.fixture(params=["descriptors", "paths"])

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from trio_http.file_server import versions
-from trio_http.file_server.versions import age_of, is_settled, modified_of, state_of, tag_of
+from trio_http.file_server.versions import (
+    age_of,
+    is_settled,
+    is_unchanged,
+    modified_of,
+    state_of,
+    tag_of,
+    tag_of_version,
+    version_of,
+)
 from trio_http.semantics.conditional import MISSING
 from trio_http.semantics.validators import ETag
 
@@ -60,6 +69,24 @@ def test_a_tag_stays_as_long_as_the_file_does(tmp_path: Path) -> None:
     tag = tag_of(write(path, b"data"))
     path.read_bytes()
     assert tag_of(path.stat()) == tag
+
+
+def test_a_file_is_unchanged_until_it_is_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    status = write(path, b"old")
+    with path.open("rb") as file:
+        assert is_unchanged(file.fileno(), status)
+        write(path, b"longer")
+        assert not is_unchanged(file.fileno(), status)
+
+
+def test_a_version_is_that_of_a_file_on_one_device(tmp_path: Path) -> None:
+    status = write(tmp_path / "file", b"")
+    device, inode, *others = version_of(status)
+    assert (device, inode) == (status.st_dev, status.st_ino)
+    size, modified, changed = others
+    elsewhere = (device + 1, inode, size, modified, changed)
+    assert tag_of_version(elsewhere) == tag_of(status)  # replicas have devices of their own
 
 
 def test_a_version_is_settled_once_the_next_change_will_be_seen(

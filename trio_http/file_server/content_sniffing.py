@@ -9,7 +9,6 @@ from contextlib import suppress
 from trio_http.file_server.cache.by_version import VersionCache, key_of
 from trio_http.file_server.media_types import FileType, type_of_name
 from trio_http.file_server.precompressed_siblings import FileHandle
-from trio_http.file_server.versions import is_settled
 from trio_http.semantics.headers import Headers, bytes_of
 from trio_http.semantics.tokens import is_token
 from trio_http.transport.page_cache import read_slice
@@ -71,12 +70,11 @@ class ContentSniffer:
 
     def _is_utf8(self, media_type: str, file: FileHandle) -> bool:
         descriptor, status = file
-        key, settled = key_of(status, media_type), is_settled(status)
+        key = key_of(status, media_type)
         known = self._known.get(key)
         if known is None:
             known = is_utf8(read_slice(descriptor, 0, JUDGED + 1), media_type)
-            if settled:
-                self._known.note(key, known)
+            self._known.note(key, known)
         return known
 
 

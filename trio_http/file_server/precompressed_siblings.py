@@ -20,7 +20,7 @@ import trio
 
 from trio_http.file_server.cache.by_version import VersionCache, key_of
 from trio_http.file_server.root import OpenDirectory
-from trio_http.file_server.versions import Version, age_of, version_of
+from trio_http.file_server.versions import Version, age_of, is_unchanged, version_of
 from trio_http.semantics.decoding import DECODERS
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.page_cache import read_slice
@@ -71,7 +71,7 @@ class PrecompressedSiblings:
     def _is_believed(self, coding: str, file: FileHandle, sibling: FileHandle) -> bool:
         if age_of(sibling[1]) < SETTLED:
             return False
-        key = key_of(file[1], coding, *key_of(sibling[1]))
+        key = key_of(file[1], sibling[1], coding)
         known = self._known.get(key)
         if known is None and self._decoding.acquire(blocking=False):
             try:
@@ -79,7 +79,7 @@ class PrecompressedSiblings:
             finally:
                 self._decoding.release()
             # Both are as they were, or nothing is known of what they were.
-            if any(version_of(os.fstat(each)) != version_of(was) for each, was in (file, sibling)):
+            if not (is_unchanged(*file) and is_unchanged(*sibling)):
                 return False
             self._known.note(key, known)
         return known is True

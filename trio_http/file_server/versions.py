@@ -13,7 +13,7 @@ from trio_http.semantics.validators import ETag
 # changed again without looking any newer, so it has to be older than this.
 SETTLED = 100_000_000  # nanoseconds
 
-Version: TypeAlias = tuple[int, int, int, int]
+Version: TypeAlias = tuple[int, int, int, int, int]
 """What tells one state of a file from another, as far as its status does.
 
 Whatever is remembered of a file is remembered of a version, and of no less than that.
@@ -29,7 +29,18 @@ def version_of(status: os.stat_result) -> Version:
     hard link or a move. On Windows it is the time of creation instead, which
     adds nothing.
     """
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def is_unchanged(descriptor: int, status: os.stat_result) -> bool:
+    """Return whether an open file is still the version that had this status."""
+    return version_of(os.fstat(descriptor)) == version_of(status)
 
 
 def is_settled(status: os.stat_result) -> bool:
@@ -54,7 +65,7 @@ def tag_of_version(version: Version) -> ETag:
     has another time, to the nanosecond, or to the kernel's resolution: two
     changes within a few milliseconds that keep the length can look like one.
     """
-    modified, size, inode, changed = version
+    _, inode, size, modified, changed = version
     return ETag(f"{modified:x}-{size:x}-{inode:x}-{changed:x}")
 
 

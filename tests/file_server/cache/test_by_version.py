@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from trio_http.file_server import versions
 from trio_http.file_server.cache import by_version
 from trio_http.file_server.cache.by_version import VersionCache, key_of
 
 
-def test_a_fact_is_known_by_its_key_until_the_file_is_another(tmp_path: Path) -> None:
+def test_a_fact_is_known_by_its_key_until_the_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "SETTLED", -1)  # as if the file had not changed for long
     path = tmp_path / "file"
     path.write_bytes(b"one")
     known: VersionCache[str] = VersionCache()
@@ -37,3 +41,30 @@ def test_only_what_was_used_last_is_remembered(monkeypatch: pytest.MonkeyPatch) 
     assert known.get((1,)) == "first"  # which makes it the last that was used
     known.note((3,), "third")
     assert [known.get((key,)) for key in (1, 2, 3)] == ["first", None, "third"]
+
+
+def test_a_fact_may_be_false() -> None:
+    known: VersionCache[bool] = VersionCache()
+    known.note((1,), False)  # noqa: FBT003 - the fact
+    assert known.get((1,)) is False
+
+
+def test_no_fact_is_kept_of_a_file_that_has_just_changed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    assert key_of(path.stat(), "text/plain") is None
+    known: VersionCache[str] = VersionCache()
+    known.note(None, "fact")
+    assert known.get(None) is None
+    assert key_of("text/plain") == ("text/plain",)
+
+
+def test_a_key_is_of_all_files_that_the_fact_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "SETTLED", -1)
+    (tmp_path / "one").touch()
+    (tmp_path / "other").touch()
+    one, other = (tmp_path / "one").stat(), (tmp_path / "other").stat()
+    keys = [key_of(one, other), key_of(other, one), key_of(one), key_of(other), key_of(one, "a")]
+    assert len(set(keys)) == len(keys)

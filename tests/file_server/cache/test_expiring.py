@@ -1,6 +1,9 @@
 """What was looked up a moment ago."""
 
-from trio_http.file_server.cache.expiring import MOST, SECONDS, ExpiringCache
+import trio
+from trio.testing import MockClock
+
+from trio_http.file_server.cache.expiring import MOST, SECONDS, ExpiringCache, after_a_second
 
 
 class Clock:
@@ -75,3 +78,17 @@ def test_only_what_was_noted_last_can_be_forgotten() -> None:
     assert recent.get("a") is None
     recent.note("b", [1, 1, 1])  # there is room again
     assert recent.get("b") is not None
+
+
+async def test_something_is_released_after_a_second(autojump_clock: MockClock) -> None:
+    released = []
+    await after_a_second(lambda: released.append(trio.current_time()))
+    assert released == [SECONDS]
+
+
+async def test_something_is_released_at_the_end_of_its_nursery(autojump_clock: MockClock) -> None:
+    released: list[float] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(after_a_second, lambda: released.append(trio.current_time()))
+        nursery.cancel_scope.cancel()
+    assert released == [0]

@@ -1,13 +1,13 @@
-"""What was found out about files by reading them, which holds as long as their versions do."""
+"""Facts about files that were found by reading them, and hold as long as their versions do."""
 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from threading import Lock
 from typing import Generic, TypeAlias, TypeVar
 
-from trio_http.file_server.versions import version_of
+from trio_http.file_server.cache.bounded import BoundedDict
+from trio_http.file_server.versions import is_settled, version_of
 
 Fact = TypeVar("Fact")
 
@@ -18,33 +18,41 @@ Key: TypeAlias = tuple[int | str, ...]
 
 
 class VersionCache(Generic[Fact]):
-    """Remembers the facts that were used last; for tasks and worker threads alike."""
+    """Remembers the facts that were used last; for tasks and threads alike."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Key, Fact] = OrderedDict()
+        self._known: BoundedDict[Key, Fact] = BoundedDict(REMEMBERED)
         self._lock = Lock()
 
-    def get(self, key: Key) -> Fact | None:
-        """Return what is known by this key."""
+    def get(self, key: Key | None) -> Fact | None:
+        """Return the fact with this key, if it is known."""
+        if key is None:
+            return None
         with self._lock:
-            if key not in self._known:
-                return None
-            self._known.move_to_end(key)
-            return self._known[key]
+            fact = self._known.get(key)
+            if fact is not None:
+                self._known.renew(key)
+            return fact
 
-    def note(self, key: Key, fact: Fact) -> None:
-        """Remember a fact.
-
-        The key has to be from before the file was read, and from when the file
-        was settled: otherwise the file may be another one by now, or soon,
-        without its version showing it.
-        """
-        with self._lock:
-            self._known[key] = fact
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+    def note(self, key: Key | None, fact: Fact) -> None:
+        """Remember a fact, unless its key is None."""
+        if key is not None:
+            with self._lock:
+                self._known.put(key, fact)
 
 
-def key_of(status: os.stat_result, *more: int | str) -> Key:
-    """Return a key for what is found out about a file that has this status."""
-    return (status.st_dev, *version_of(status), *more)
+def key_of(*parts: os.stat_result | str) -> Key | None:
+    """Return the key of a fact about the files with these statuses, to be made before reading them.
+
+    None if one of the files changed a moment ago: it could change again without another
+    version, and the fact would be kept for the wrong content.
+    """
+    key: Key = ()
+    for part in parts:
+        if isinstance(part, str):
+            key += (part,)
+        elif is_settled(part):
+            key += version_of(part)
+        else:
+            return None
+    return key

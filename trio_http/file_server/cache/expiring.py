@@ -1,63 +1,73 @@
-"""What was looked up a moment ago, and can be looked up again without waiting."""
+"""Entries that count for a second, and the second itself.
+
+A name that was looked up within the last second is in the kernel's memory, short of a
+machine that is out of memory. So looking it up again does not wait for a disk, and can be
+done in the event loop. That takes some microseconds; asking a thread takes ten times as many.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-Found = TypeVar("Found")
+import trio
 
-# As long as that, the names of a path stay in the kernel's memory for sure,
-# short of a machine that is out of it.
+from trio_http.file_server.cache.bounded import BoundedDict
+
+Value = TypeVar("Value")
+
 SECONDS = 1.0
-# Enough for what a busy server serves in a second; an entry takes some 500 bytes.
+
+# Enough for what a busy server serves in a second; an entry takes about 500 bytes.
 MOST = 4096
 
 
-class ExpiringCache(Generic[Found]):
-    """Remembers for a second what was found under some thousand keys, and no more than that.
+class ExpiringCache(Generic[Value]):
+    """Remembers each value for a second, and up to a total weight.
 
-    ``most`` is how many, or how much of what ``weigh`` tells of each.
-
-    Looking a path up takes the kernel some microseconds, and a worker thread
-    ten times as many to be asked. Only a path that is not in memory needs the
-    thread, so that a slow disk holds up nobody else.
+    Args:
+        clock: returns the time in seconds.
+        most: the maximum total weight.
+        weigh: returns the weight of a value; by default each weighs 1.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         most: int = MOST,
-        weigh: Callable[[Found], int] = lambda _: 1,
+        weigh: Callable[[Value], int] = lambda _: 1,
     ) -> None:
         self._clock = clock
-        self._most = most
-        self._weigh = weigh
-        self._weight = 0
-        self._noted: OrderedDict[str, tuple[float, Found]] = OrderedDict()
+        self._noted: BoundedDict[str, tuple[float, Value]]
+        self._noted = BoundedDict(most, lambda noted: weigh(noted[1]))
+        self._get = self._noted.get
 
-    def get(self, key: str) -> Found | None:
-        """What was noted of the key within the last second."""
-        noted = self._noted.get(key)
+    def get(self, key: str) -> Value | None:
+        """Return the value that was noted within the last second."""
+        noted = self._get(key)
         if noted is None or self._clock() - noted[0] >= SECONDS:
             return None
         return noted[1]
 
-    def note(self, key: str, found: Found) -> None:
-        """Remember the key from now on."""
-        if (before := self._noted.pop(key, None)) is not None:
-            self._weight -= self._weigh(before[1])
-        self._noted[key] = self._clock(), found
-        self._weight += self._weigh(found)
-        while self._weight > self._most:
-            _, (_, oldest) = self._noted.popitem(last=False)
-            self._weight -= self._weigh(oldest)
+    def note(self, key: str, value: Value) -> None:
+        """Remember a value from now on."""
+        self._noted.put(key, (self._clock(), value))
 
-    def forget(self, key: str, found: Found) -> None:
-        """Remember this no more, if it is what was noted of the key last."""
+    def forget(self, key: str, value: Value) -> None:
+        """Forget this value, unless another has been noted since."""
         noted = self._noted.get(key)
-        if noted is not None and noted[1] is found:
-            del self._noted[key]
-            self._weight -= self._weigh(found)
+        if noted is not None and noted[1] is value:
+            self._noted.remove(key)
+
+
+async def after_a_second(release: Callable[[], None]) -> None:
+    """Call ``release`` after a second, or as soon as this task is cancelled.
+
+    Something that is held open for many requests needs a task of its own for this: none of
+    the requests can wait until the others have been answered.
+    """
+    try:
+        await trio.sleep(SECONDS)
+    finally:
+        release()

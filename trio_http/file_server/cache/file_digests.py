@@ -9,7 +9,7 @@ import trio
 
 from trio_http.file_server.cache.by_version import VersionCache, key_of
 from trio_http.file_server.system_errors import refusing
-from trio_http.file_server.versions import is_settled, version_of
+from trio_http.file_server.versions import is_unchanged
 from trio_http.semantics.digests import ALGORITHMS, Digest
 from trio_http.transport.page_cache import read_slice
 from trio_http.transport.threads import Threads
@@ -34,11 +34,10 @@ class FileDigests:
         key = key_of(status, algorithm)
         if (known := self._known.get(key)) is not None:
             return known
-        settled = is_settled(status)  # before it is read: what comes later would not show
         digest = await self._threads.run_with(
             (descriptor,), lambda own: digest_of(own, status, algorithm)
         )
-        if digest is not None and settled:
+        if digest is not None:
             self._known.note(key, digest)
         return digest
 
@@ -52,6 +51,6 @@ def digest_of(descriptor: int, status: os.stat_result, algorithm: str) -> Digest
             trio.from_thread.check_cancelled()
             hasher.update(data)
             offset += len(data)
-        if version_of(os.fstat(descriptor)) != version_of(status):
+        if not is_unchanged(descriptor, status):
             return None
     return Digest(algorithm, hasher.digest())

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from trio_http.file_server.cache.expiring import SECONDS
+from trio_http.file_server.cache.expiring import after_a_second
 from trio_http.file_server.root import OpenDirectory, Root
 
 # Each takes a descriptor, of which a process has a thousand or so for everything.
@@ -48,15 +48,10 @@ class OpenDirectories:
             # A path is checked each time, because nothing holds what it leads to.
             if directory.descriptor is not None:
                 self._open[names] = directory
-                # Not a task of the request's, because a folder is for many requests, and
-                # none of them can wait until the others have been answered.
-                self._nursery.start_soon(self._hold, directory, names)
+                self._nursery.start_soon(after_a_second, lambda: self._close(names))
         return directory
 
-    async def _hold(self, directory: OpenDirectory, names: _Names) -> None:
-        try:
-            await trio.sleep(SECONDS)
-        finally:
-            del self._open[names]
-            with suppress(OSError):  # which would end the whole server
-                directory.close()
+    def _close(self, names: _Names) -> None:
+        directory = self._open.pop(names)
+        with suppress(OSError):  # it would end the whole server
+            directory.close()

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from trio_http.file_server.cache.expiring import SECONDS, ExpiringCache
+from trio_http.file_server.cache.expiring import ExpiringCache, after_a_second
 from trio_http.file_server.cache.open_directories import OpenDirectories
 from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.permissions import Permissions
@@ -142,17 +142,14 @@ class SmallFiles:
             self._recent.note(request.path, cached)
             if isinstance(body, FileSlice):
                 self._open += 1
-                # Not a task of the request's, because a file is for many requests, and
-                # none of them can wait until the others have been answered.
-                self._nursery.start_soon(self._hold, cached, request.path)
+                self._nursery.start_soon(
+                    after_a_second, lambda: self._release(request.path, cached)
+                )
 
-    async def _hold(self, cached: CachedResponse, path: str) -> None:
-        try:
-            await trio.sleep(SECONDS)
-        finally:
-            self._open -= 1
-            self._recent.forget(path, cached)
-            cached.end()
+    def _release(self, path: str, cached: CachedResponse) -> None:
+        self._open -= 1
+        self._recent.forget(path, cached)
+        cached.end()
 
 
 def _duplicate(file: OpenFile) -> FileSlice | None:
