@@ -76,7 +76,14 @@ class Module:
         return self.package.removeprefix(HOUSE).strip(".").partition(".")[0]
 
     @property
+    def is_example(self) -> bool:
+        """Whether newcomers read it to learn how the package is used."""
+        return self.folder == "examples" or self.name == f"{HOUSE}.apps.challenge"
+
+    @property
     def floor(self) -> int:
+        if self.is_example:
+            return TOP  # it imports what everybody does
         return FLOORS.get(self.folder, 0)  # a folder that is no floor is below all
 
     def nodes(self) -> Sequence[ast.AST]:
@@ -160,6 +167,27 @@ def apps_import_only_the_public_modules_of_http1(house: House) -> Iterator[str]:
             is_app = module.folder in {"apps", "file_server"}
             if is_app and name.startswith(inside) and name.split(".")[2] not in SEEN_BY_APPS:
                 yield f"{module.name} imports {name}"
+
+
+# Names that ``from trio_http import …`` gives, and its module for tests.
+PUBLIC = {
+    alias.name
+    for node in ast.parse((ROOT / "__init__.pyi").read_text("utf-8")).body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+}
+PUBLIC_MODULES = {HOUSE, f"{HOUSE}.testing"}
+
+
+def examples_use_public_names_only(house: House) -> Iterator[str]:
+    for module in house.values():
+        if not module.is_example:
+            continue
+        for origin, name in module.imports():
+            if is_in(origin, HOUSE) and (
+                origin not in PUBLIC_MODULES or (origin == HOUSE and name and name not in PUBLIC)
+            ):
+                yield f"{module.name} imports {name or origin} from {origin}"
 
 
 def semantics_is_pure(house: House) -> Iterator[str]:
@@ -255,6 +283,7 @@ LAWS: list[Law] = [
     imports_never_point_up,
     apps_know_no_server,
     apps_import_only_the_public_modules_of_http1,
+    examples_use_public_names_only,
     semantics_is_pure,
     only_http1_speaks_h11,
     only_the_top_starts_programs,
@@ -324,6 +353,14 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
             apps_import_only_the_public_modules_of_http1,
             room("file_server", "from ..http1 import exchange, wire"),
         ),
+        (examples_use_public_names_only, room("examples", "import trio_http.http1.wire")),
+        (examples_use_public_names_only, room("examples", "from trio_http.apps.routing import x")),
+        (examples_use_public_names_only, room("examples", "from .room import x")),
+        (examples_use_public_names_only, room("examples", "from trio_http import routing")),
+        (
+            examples_use_public_names_only,
+            Module("trio_http.apps.challenge", "from ..file_server.app import files"),
+        ),
         (semantics_is_pure, room("semantics", "import trio")),
         (semantics_is_pure, room("semantics", "from trio.abc import Stream")),
         (semantics_is_pure, room("semantics", "import h11")),
@@ -378,6 +415,8 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         ),
         room("file_server", "from . import app\nfrom .app import x\nfrom ..http1 import exchange"),
         room("serving", "from trio_http.http1.wire import Wire\nimport os\nos.listdir"),
+        room("examples", "import trio, trio_http\nfrom trio_http import Router, serve"),
+        Module("trio_http.apps.challenge", "from trio_http import Request, files"),
         room("semantics", "import re\nfrom trio_http.semantics.headers import Headers\nre.open()"),
         room("apps", "import x\nfrom __future__ import annotations\nx.__name__\nself._own = 1"),
         room("apps", "import os\nos._exit(1)"),

@@ -3,7 +3,8 @@
 
 from trio_http.apps.cross_site import only_hosts as only_hosts, only_same_origin as only_same_origin
 from trio_http.apps.routing import Router as Router
-from trio_http.file_server.app import files as files
+from trio_http.file_server.app import FilesApp as FilesApp, files as files
+from trio_http.file_server.partial_file import StoredFile as StoredFile
 from trio_http.file_server.permissions import Permissions as Permissions
 from trio_http.http1.connection import serve_stream as serve_stream
 from trio_http.http1.exchange import App as App, Exchange as Exchange, Handler as Handler

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 import trio
 import trio.testing
+from support import NO_BODY
 
 from trio_http.apps.routing import Router
 from trio_http.file_server import (
@@ -40,6 +41,7 @@ from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.headers import Headers
 from trio_http.semantics.messages import Compress, Request, Response
 from trio_http.semantics.validators import parse_date
 from trio_http.testing import Client, open_client
@@ -1411,3 +1413,72 @@ def test_what_a_killed_server_has_left_is_cleared_away_by_one_that_writes(root: 
     assert part.exists()
     files(root, allow=Permissions.WRITING)
     assert not part.exists()
+
+
+# Uploads that handlers of another app store
+
+
+def archive(root: Path, *names: str, allow: Permissions = Permissions.WRITING) -> Router:
+    """An app that stores what it is sent under one name, and serves it."""
+    app, stored = Router(), files(root, allow=allow)
+    app.mount("/files", stored, methods=["GET"])
+
+    @app.post("/")
+    async def post(request: Request) -> Response:
+        kept = await stored.store(request, *names)
+        return Response(201 if kept.is_new else 200, {"ETag": kept.etag})
+
+    return app
+
+
+def names_in(root: Path) -> list[str]:
+    return sorted([path.name for path in root.iterdir()])
+
+
+async def test_a_handler_stores_an_upload_and_learns_its_tag(root: Path) -> None:
+    (root / "below").mkdir()
+    async with open_client(archive(root, "below", "new")) as client:
+        for status, body in [(201, b"first"), (200, b"second")]:
+            answer = await client.request("POST", "/", body=body)
+            assert answer.status == status
+            sent = await client.get("/files/below/new")
+            assert (sent.body, sent.headers["ETag"]) == (body, answer.headers["ETag"])
+
+
+@pytest.mark.parametrize(
+    ("names", "field", "status"),
+    [
+        (["file"], ("If-None-Match", "*"), 412),
+        (["file"], ("Content-Digest", "sha-256=:AAAA:"), 400),
+        (["file"], ("Content-Encoding", "gzip"), 415),
+        (["nothing", "file"], ("X", "y"), 404),
+        ([".hidden"], ("X", "y"), 404),
+        (["..", "file"], ("X", "y"), 404),
+        (["a/b"], ("X", "y"), 404),
+        (["folder"], ("X", "y"), 409),
+    ],
+)
+async def test_a_refused_upload_of_a_handler_changes_nothing(
+    root: Path, names: list[str], field: tuple[str, str], status: int
+) -> None:
+    (root / "folder").mkdir()
+    before = names_in(root)
+    async with open_client(archive(root, *names)) as client:
+        assert (await client.request("POST", "/", [field], b"data")).status == status
+    assert names_in(root) == before
+    assert (root / "file").read_bytes() == EVERY_BYTE
+
+
+async def test_a_large_upload_of_a_handler_is_stored(root: Path) -> None:
+    data = os.urandom(1024 * 1024)
+    async with open_client(archive(root, "large")) as client:
+        assert (await client.request("POST", "/", body=data)).status == 201
+    assert (root / "large").read_bytes() == data
+
+
+async def test_storing_without_permission_or_a_name_is_a_mistake(root: Path) -> None:
+    request = Request("POST", "/", "1.1", Headers(), NO_BODY)
+    with pytest.raises(RuntimeError, match=r"allow=Permissions\.WRITING"):
+        await files(root).store(request, "name")
+    with pytest.raises(ValueError, match="needs a name"):
+        await files(root, allow=Permissions.WRITING).store(request)

@@ -1,7 +1,7 @@
-"""The challenge's server, and the example to read first.
+"""The app of the "Build your own HTTP server" challenge: the example to read first.
 
-Build your own HTTP server: greet, echo, name the user agent, fetch and store
-files. Handlers are given a request and return a response.
+It greets, echoes, names the user agent, and fetches and stores files. A handler takes a
+request and returns a response. Only public names of the package are used, as in any program.
 """
 
 from __future__ import annotations
@@ -10,26 +10,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from trio_http.apps.cross_site import only_same_origin
-from trio_http.apps.routing import Router
-from trio_http.file_server.app import files
-from trio_http.file_server.atomic_write import store
-from trio_http.file_server.partial_file import remove_abandoned_parts
-from trio_http.file_server.permissions import Permissions
-from trio_http.file_server.root import Root
-from trio_http.file_server.write_preconditions import WritePreconditions
-from trio_http.http1.exchange import App
-from trio_http.semantics.headers import bytes_of
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http import (
+    App,
+    Compress,
+    Permissions,
+    Request,
+    Response,
+    Router,
+    files,
+    only_same_origin,
+)
 
 
 def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None) -> App:
     """Return the challenge's app.
 
     Args:
-        directory: where the files under ``/files/`` are; without it there are none.
-        hosts: names of the server, as for ``only_same_origin``. The challenge's clients
-            name any host and are answered, but browsers store nothing under another name.
+        directory: the directory of the files below ``/files/`` (default: there are none).
+        hosts: names of the server, as for ``only_same_origin``. The challenge's clients may
+            use any name, but a browser can store nothing under another one.
     """
     app = Router()
 
@@ -44,25 +43,26 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
 
     @app.get("/user-agent")
     async def user_agent(request: Request) -> Response:
-        response = Response.text(request.headers.get("User-Agent") or "", media_type="text/plain")
-        # Or a cache would name one client to another (RFC 9110 12.5.5).
-        return response.replacing_headers(response.headers.adding("Vary", "User-Agent"))
+        name = request.headers.get("User-Agent") or ""
+        # Without Vary, a cache would tell one client the name of another (RFC 9110 12.5.5).
+        return Response.text(name, media_type="text/plain", headers={"Vary": "User-Agent"})
 
     if directory is not None:
-        remove_abandoned_parts(directory)
-        # Whatever was stored can be fetched, be it called ".profile".
-        allow = Permissions.HIDDEN
-        uploads = Root(directory, allow)
-        media_type = "application/octet-stream"
-        download = files(directory, media_type=media_type, compress=Compress.ALWAYS, allow=allow)
-        app.mount("/files", download, methods=["GET", "HEAD"])
+        stored = files(
+            directory,
+            media_type="application/octet-stream",
+            compress=Compress.ALWAYS,
+            # Every file that was stored can be fetched, even if it is called ".profile".
+            allow=Permissions.WRITING | Permissions.HIDDEN,
+        )
+        # The challenge stores with POST, so clients may not use PUT and DELETE.
+        app.mount("/files", stored, methods=["GET", "HEAD"])
 
         @app.post("/files/{name}")
         async def upload(request: Request, name: str) -> Response:
-            preconditions = WritePreconditions.of(request)
-            await store(request.body, uploads, [name], preconditions, request.body.open_pipe)
-            # Below any mount, and in the spelling of a link on a page of these files.
-            place = f"{request.mount}/files/{quote(bytes_of(name), safe='')}"
-            return Response(201, {"Location": place})
+            await stored.store(request, name)
+            # A name may be any bytes, and the app may be mounted in another.
+            escaped = quote(name, safe="", errors="surrogateescape")
+            return Response(201, {"Location": f"{request.mount}/files/{escaped}"})
 
     return only_same_origin(app, hosts)

@@ -22,11 +22,11 @@ from trio_http.file_server.listing.directory_response import (
 from trio_http.file_server.lookup import Lookup, Redirect, Refusal
 from trio_http.file_server.lookup_pace import LookupPace
 from trio_http.file_server.open_file import OpenFile
-from trio_http.file_server.partial_file import remove_abandoned_parts
+from trio_http.file_server.partial_file import StoredFile, remove_abandoned_parts
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.representation import Representations, with_digest
 from trio_http.file_server.root import Root
-from trio_http.file_server.write_methods import delete, put, take_form
+from trio_http.file_server.write_methods import delete, put, store_content, take_form
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Entries
 from trio_http.semantics.digests import wanted_algorithm
@@ -111,6 +111,36 @@ class FilesApp:
                 await exchange.respond(options_response(request, self._methods(request)))
             case _:
                 await exchange.respond(await self._change(request))
+
+    async def store(self, request: Request, *names: str) -> StoredFile:
+        """Store the content of a request as a file of this directory.
+
+        For handlers of an app of your own; PUT needs none. The file has all of the content
+        or is not changed at all: it replaces another in one step, and keeps its owner and
+        permissions as far as the server may set them. Preconditions of the request
+        (RFC 9110 13.1) and digests of its content (RFC 9530) are checked.
+
+        Args:
+            request: the request whose body becomes the file.
+            names: the path of the file, name by name. All directories in it must exist.
+
+        Returns:
+            The entity tag of the file, and whether the file is new.
+
+        Raises:
+            HTTPError: 400 if the content is not what its digests say, 404 if a directory does
+                not exist or the name cannot be stored, 409 if the name is that of something
+                other than a regular file, 411 without a length, 412 if a precondition fails,
+                413 if the content is too large, 415 for a content coding, 507 if the disk is
+                full.
+            RuntimeError: the directory was not opened with ``Permissions.WRITING``.
+            ValueError: there are no names.
+        """
+        if Permissions.WRITING not in self._root.allow:
+            raise RuntimeError("to store files, open them with files(…, allow=Permissions.WRITING)")
+        if not names:
+            raise ValueError("a file to be stored needs a name")
+        return await store_content(request, self._root, names)
 
     async def __aenter__(self) -> Self:
         """Begin a lifetime; return the App that answers faster within it."""

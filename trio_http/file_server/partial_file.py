@@ -29,7 +29,6 @@ from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.digests import Verification
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.incoming import BodyPipe
-from trio_http.semantics.validators import ETag
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CAREFUL = _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -54,9 +53,15 @@ TIMES = os.utime in os.supports_fd
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What came of an upload: the tag of the file, and whether there was none before."""
+    """A file that has been stored, as its response may tell.
 
-    tag: ETag
+    Args:
+        etag: the entity tag of the file, as the value of the header field ``ETag``.
+        is_new: whether there was no file before: the difference between 201 and 204
+            (RFC 9110 9.3.4).
+    """
+
+    etag: str
     is_new: bool
 
 
@@ -217,13 +222,13 @@ class PartialFile:
         return part
 
 
-def _tag(file: int) -> ETag:
+def _tag(file: int) -> str:
     """Return the tag that a GET will give the file, now that it has its name.
 
     A name, like a mode, an owner and an attribute, is a change of status, and so
     of the tag: nothing that changes any of these may come later.
     """
-    return tag_of(os.fstat(file))
+    return str(tag_of(os.fstat(file)))
 
 
 def replaceable(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from trio_http.file_server.atomic_write import remove, store
 from trio_http.file_server.listing.page import shown
-from trio_http.file_server.partial_file import target_directory
+from trio_http.file_server.partial_file import StoredFile, target_directory
 from trio_http.file_server.retries import in_time, patiently
 from trio_http.file_server.root import Root
 from trio_http.file_server.write_preconditions import WritePreconditions
@@ -27,12 +27,19 @@ MOST_NAMED = 10
 _ONLY_NEW = WritePreconditions("PUT", Headers([("If-None-Match", "*")]))
 
 
-async def put(request: Request, root: Root) -> Response:
-    """Store what a client sends: 201 for a file that is new, 204 for one that was replaced."""
+async def store_content(request: Request, root: Root, names: Sequence[str]) -> StoredFile:
+    """Store the content of a request as a file, on the request's own preconditions."""
     preconditions = WritePreconditions.of(request)
-    body = request.body
-    stored = await store(body, root, request.segments, preconditions, body.open_pipe)
-    return Response(201 if stored.is_new else 204, {"ETag": str(stored.tag)})
+    return await store(request.body, root, names, preconditions, request.body.open_pipe)
+
+
+async def put(request: Request, root: Root) -> Response:
+    """Store the content as the file that the target names.
+
+    201 if the file is new, 204 if it replaces another (RFC 9110 9.3.4).
+    """
+    stored = await store_content(request, root, request.segments)
+    return Response(201 if stored.is_new else 204, {"ETag": stored.etag})
 
 
 async def delete(request: Request, root: Root) -> Response:
