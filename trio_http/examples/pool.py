@@ -1,0 +1,73 @@
+"""Share a pool of connections, and refresh in the background what was read through it.
+
+    trio-http app trio_http.examples.pool:shop
+    curl localhost:4221/prices/tea
+
+prints a price that rises once a minute. The pool is opened before the first request and closed
+after the last, in the frame of ``shop``. An error in there, such as one of ``refresh``, ends the
+server with that error, so that its service manager can start it again.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from trio_http import HTTPError, Request, Response, Router
+
+
+class Database:
+    """A connection that answers one query at a time, in place of that of a real driver."""
+
+    queries = 0
+
+    async def prices(self) -> dict[str, int]:
+        """Return all prices, which rise with each look."""
+        await trio.sleep(0.01)
+        Database.queries += 1
+        return {"tea": 200 + Database.queries, "coffee": 300 + Database.queries}
+
+
+class Pool:
+    """Connections, each lent to one task at a time; the others wait their turn."""
+
+    def __init__(self, connections: list[Database]) -> None:
+        self._send, self._receive = trio.open_memory_channel[Database](len(connections))
+        for connection in connections:
+            self._send.send_nowait(connection)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Database]:
+        """Lend a connection for the time of the block."""
+        connection = await self._receive.receive()
+        try:
+            yield connection
+        finally:
+            self._send.send_nowait(connection)  # does not wait, so a cancellation cannot lose it
+
+
+@asynccontextmanager
+async def shop() -> AsyncIterator[Router]:
+    """Serve with a pool and a refresher around the app."""
+    pool = Pool([Database() for _ in range(4)])  # with a driver: async with open_pool(…) as pool
+    async with pool.connection() as database:
+        prices = await database.prices()
+
+    async def refresh() -> None:
+        while True:
+            await trio.sleep(60)
+            async with pool.connection() as database:
+                prices.update(await database.prices())
+
+    router = Router()
+
+    @router.get("/prices/{article}")
+    async def price(request: Request, article: str) -> Response:
+        if article not in prices:
+            raise HTTPError(404, "the shop has no such article")
+        return Response.json({"article": article, "cents": prices[article]})
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(refresh)
+        yield router  # and serve it, until all connections have ended
+        nursery.cancel_scope.cancel()
