@@ -1123,7 +1123,7 @@ async def test_who_waits_for_a_disk_holds_up_nobody_else(
                 answered.set()
 
             assert isinstance(app, FilesApp)
-            purposes = app._root.look_ups, page_cache.READS
+            purposes = app._root.lookups, page_cache.READS
             async with no_thread_to_spare(*purposes):
                 with monkeypatch.context() as patch:
                     patch.setattr(page_cache, "CAN_TELL_CACHED", False)  # as if it were not there
@@ -1149,7 +1149,7 @@ async def test_what_may_be_slow_is_always_left_to_threads(
         monkeypatch.setattr(lookup_pace, "SLOW", -1)
     app = files(root)
     assert isinstance(app, FilesApp)
-    look_ups = app._root.look_ups
+    lookups = app._root.lookups
     before = open_descriptors()
     async with open_client(app) as client:
         for _ in range(2):
@@ -1159,10 +1159,10 @@ async def test_what_may_be_slow_is_always_left_to_threads(
             async def ask() -> None:
                 assert (await client.get("/file")).body == EVERY_BYTE
 
-            async with no_thread_to_spare(look_ups):
+            async with no_thread_to_spare(lookups):
                 nursery.start_soon(ask)
                 await trio.testing.wait_all_tasks_blocked()
-                assert waiting_for(look_ups) == 1
+                assert waiting_for(lookups) == 1
     while why == "mount" and open_descriptors() > before:  # closed elsewhere, too
         await trio.testing.wait_all_tasks_blocked(0.001)
 
@@ -1176,7 +1176,7 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n1\r\n--b--'
     fields = [("Content-Type", "multipart/form-data; boundary=b")]
     async with open_client(app) as client:
-        async with no_thread_to_spare(app._root.look_ups):
+        async with no_thread_to_spare(app._root.lookups):
             assert (await client.get("/file")).status == 503
             assert (await client.request("POST", "/", fields, form)).status == 503
             # To change something takes other threads.
@@ -1273,7 +1273,7 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
         with leased(root / "file", asked.append):
             answer = await client.get("/file")
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-            assert app._root.look_ups.limiter.borrowed_tokens == 0
+            assert app._root.lookups.limiter.borrowed_tokens == 0
         assert len(asked) == 1
         assert (await client.get("/file")).body == EVERY_BYTE
 

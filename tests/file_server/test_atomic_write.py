@@ -800,7 +800,7 @@ async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_threa
             # Those who look have threads, and those who would change something in turn, too.
             for _ in range(10):
                 await trio.to_thread.run_sync(without_parts, tmp_path)
-                assert await root.look_ups.run(os.path.exists, tmp_path)
+                assert await root.lookups.run(os.path.exists, tmp_path)
                 assert await root.changes.run(os.path.exists, tmp_path)
             assert without_parts(tmp_path) == {}
     assert contents(tmp_path) == {str(name): b"new" for name in range(number)}

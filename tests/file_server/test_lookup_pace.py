@@ -1,4 +1,4 @@
-"""When look-ups are left to threads, and when they no longer are."""
+"""When lookups are left to threads, and when they no longer are."""
 
 import pytest
 

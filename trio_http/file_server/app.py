@@ -206,7 +206,7 @@ class FilesApp:
                 case Listing() as listing:
                     accept = request.headers.get("Accept")
                     # Ten thousand entries take 50 ms.
-                    response = await self._root.look_ups.run(listing_response, listing, accept)
+                    response = await self._root.lookups.run(listing_response, listing, accept)
                     await exchange.respond(response)
                 case Redirect(location):
                     await exchange.respond(redirect_to(location))

@@ -67,9 +67,9 @@ class Lookup:
 
     async def find(self, request: Request, custody: Custody) -> Found:
         """Return what the target names; the custody closes the file that may be open."""
-        look_ups = self._root.look_ups
+        lookups = self._root.lookups
         try:
-            found = await in_time(lambda: custody.run(look_ups, self._find, request, custody))
+            found = await in_time(lambda: custody.run(lookups, self._find, request, custody))
         except HTTPError as error:
             return Refusal(error)
         # A listing takes far longer than its lookup, and the content of a virtual file

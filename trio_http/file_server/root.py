@@ -128,8 +128,8 @@ class Root:
 
     path: Path
     allow: Permissions = NOTHING_MORE
-    # Changes can wait long for those of others, and must not keep threads from look-ups.
-    look_ups: Threads = field(default_factory=lambda: Threads("look-ups", 40), compare=False)
+    # Changes can wait long for those of others, and must not keep threads from lookups.
+    lookups: Threads = field(default_factory=lambda: Threads("lookups", 40), compare=False)
     changes: Threads = field(default_factory=lambda: Threads("changes", 40), compare=False)
 
     @contextmanager

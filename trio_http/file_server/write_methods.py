@@ -63,7 +63,7 @@ async def take_form(request: Request, root: Root) -> Response:
         raise HTTPError(400, "a form is stored as it comes; send a file by PUT to have it verified")
     form = request.form()
     names = request.segments[:-1]
-    await in_time(lambda: root.look_ups.run(_find, root, names))
+    await in_time(lambda: root.lookups.run(_find, root, names))
     preconditions.check(State())
     outcome = _Outcome()
     try:
