@@ -1,4 +1,4 @@
-"""Files of a directory: to fetch and, where that is allowed, to list and to change."""
+"""The app that serves a directory: fetches its files and, if allowed, lists and changes them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from trio_http.transport.threads import Custody
 _READING = {"GET"}
 
 
-def files(  # noqa: PLR0913 - one directory, and five ways in which it can be served
+def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
     root: str | os.PathLike[str],
     *,
     media_type: str | None = None,
@@ -48,34 +48,31 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
     cache_control: str | None = None,
     allow: Permissions = NOTHING_MORE,
 ) -> FilesApp:
-    """An App that answers with the files of a directory, and with nothing outside of it.
+    """Return an App that serves the files of a directory, and nothing outside of it.
 
-    Every file has the media type that its name suggests, or ``media_type``, and
-    the ``Cache-Control`` that is given. A text is said to be UTF-8 if it is, and
-    if it does not declare something else. ``charset`` is said of all texts
-    instead, whatever they are; with ``"none"``, nothing is. A directory's address
-    ends with a slash, and is answered with its ``index.html``.
+    A directory's path ends with a slash; its response is the directory's ``index.html`` or, if
+    allowed, a listing. A file is sent as it is at that moment. A file whose status does not
+    tell its length (``/proc``, ``/sys``) is read first, up to a megabyte, and has no validators.
 
-    Files are sent as they are at that moment; those whose status does not tell
-    their length (``/proc``, ``/sys``) are read first, up to a megabyte, and have
-    no validators. A directory that is moved, and a new sibling of a file that is
-    asked for all the time, are noticed a second later.
+    Within the lifetime of the app, frequently requested files and directories are held open for
+    up to a second. Servers enter the lifetime; an app of your own that calls
+    ``await app(exchange)`` does so by ``async with files(root) as app``. Outside of a lifetime,
+    nothing is held open. A moved directory, and a new precompressed sibling of a frequently
+    requested file, may be noticed a second late.
 
-    Without more being allowed, that is all. What else clients may do is said by
-    ``allow``: see what a folder without an index holds (``LISTING``), reach
-    names that begin with a dot (``HIDDEN``), follow links, wherever they lead
-    (``LINKS``), get siblings made beforehand in place of a file
-    (``PRECOMPRESSED``: ``name.gz``, ``name.br``, ``name.zst``), and store,
-    replace and delete files (``WRITING``: PUT and DELETE of a file, a form sent
-    to a folder; folders are neither made nor removed).
+    Args:
+        root: the directory.
+        media_type: the media type of every file (default: the one that its name suggests).
+        compress: whether to compress responses for clients that accept it.
+        charset: the charset of every text, or ``"none"`` to send none (default: UTF-8 for a
+            text that is valid UTF-8 and declares no other charset; none for any other).
+        cache_control: the value of ``Cache-Control`` for every file (default: no such field).
+        allow: what clients may do besides fetching files whose names they know.
 
-    What is asked for often is held open, for a second at most, within the lifetime of
-    the app. That is entered by whatever serves it; ``async with files(root) as app`` does
-    so for an app of your own that calls ``await app(exchange)``. Without that it holds
-    nothing open.
-
-    ``ValueError``: a field that cannot be sent, or both of ``WRITING`` and
-    ``PRECOMPRESSED``: what a client stores would be taken for another file.
+    Raises:
+        ValueError: a header field of ``media_type``, ``charset`` or ``cache_control`` cannot be
+            sent, or ``allow`` has both ``WRITING`` and ``PRECOMPRESSED``: a client that stores
+            ``a.gz`` would change what others get for ``a``.
     """
     if Permissions.WRITING in allow and Permissions.PRECOMPRESSED in allow:
         raise ValueError("precompressed files are not for a directory that clients can write to")
@@ -88,7 +85,7 @@ def files(  # noqa: PLR0913 - one directory, and five ways in which it can be se
 
 
 class FilesApp:
-    """The App; a directory, how its files are sent, and what is remembered of them."""
+    """The App that ``files`` returns."""
 
     def __init__(
         self, root: Root, sniffer: ContentSniffer, representations: Representations
@@ -97,12 +94,12 @@ class FilesApp:
         self._lookup = Lookup(root, sniffer)
         self._representations = representations
         self._digests = FileDigests()
-        self._caches: DescriptorCaches | None = None  # but within a lifetime
+        self._caches: DescriptorCaches | None = None  # only within a lifetime
         self._entries: Entries[Self] = Entries()
         self._pace = LookupPace()
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Answer: this is an App, within a lifetime or without."""
+        """Respond to a request, within a lifetime or without one."""
         request = exchange.request
         match request.method:
             case "GET" | "HEAD":
@@ -115,9 +112,9 @@ class FilesApp:
     async def store(self, request: Request, *names: str) -> StoredFile:
         """Store the content of a request as a file of this directory.
 
-        For handlers of an app of your own; PUT needs none. The file has all of the content
-        or is not changed at all: it replaces another in one step, and keeps its owner and
-        permissions as far as the server may set them. Preconditions of the request
+        Handlers of your own app need this; PUT does it by itself. The file either gets all of the
+        content or does not change: the new file replaces another in one step, and keeps its owner
+        and permissions as far as the server may set them. Preconditions of the request
         (RFC 9110 13.1) and digests of its content (RFC 9530) are checked.
 
         Args:
@@ -128,11 +125,10 @@ class FilesApp:
             The entity tag of the file, and whether the file is new.
 
         Raises:
-            HTTPError: 400 if the content is not what its digests say, 404 if a directory does
-                not exist or the name cannot be stored, 409 if the name is that of something
-                other than a regular file, 411 without a length, 412 if a precondition fails,
-                413 if the content is too large, 415 for a content coding, 507 if the disk is
-                full.
+            HTTPError: 400 if the content does not match its digests, 404 if a directory does not
+                exist or the name cannot be stored, 409 if the name is that of something other than
+                a regular file, 411 without a length, 412 if a precondition fails, 413 if the
+                content is too large, 415 for a content coding, 507 if the disk is full.
             RuntimeError: the directory was not opened with ``Permissions.WRITING``.
             ValueError: there are no names.
         """
@@ -143,27 +139,27 @@ class FilesApp:
         return await store_content(request, self._root, names)
 
     async def __aenter__(self) -> Self:
-        """Begin a lifetime; return the App that answers faster within it."""
+        """Begin a lifetime, and return the App that responds faster within it."""
         return await self._entries.enter(self._lifetime())
 
     async def __aexit__(self, *error: object) -> bool | None:
-        """End the lifetime; nothing is held open any more."""
+        """End the lifetime, and close whatever is held open."""
         return await self._entries.leave(*error)
 
     @asynccontextmanager
     async def _lifetime(self) -> AsyncIterator[Self]:
-        if self._caches is not None:  # it is within one already
+        if self._caches is not None:  # a lifetime has begun already
             yield self
             return
         within = copy(self)
         try:
-            async with descriptor_caches(self._root) as within._caches:  # noqa: SLF001 - one of these
+            async with descriptor_caches(self._root) as within._caches:  # noqa: SLF001 - of the same class
                 yield within
         finally:
-            within._caches = None  # noqa: SLF001 - as above
+            within._caches = None  # noqa: SLF001 - of the same class
 
     def _methods(self, request: Request) -> set[str]:
-        """The methods that an address of this kind supports."""
+        """Return the methods that the target supports."""
         if Permissions.WRITING not in self._root.allow:
             return _READING
         return _READING | ({"POST"} if names_directory(request) else {"PUT", "DELETE"})
@@ -205,7 +201,7 @@ class FilesApp:
                     await self._send_file(exchange, file, self._representations.of(request, file))
                 case Listing() as listing:
                     accept = request.headers.get("Accept")
-                    # Ten thousand entries take 50 ms.
+                    # In a thread, because a page of ten thousand entries takes 50 ms.
                     response = await self._root.lookups.run(listing_response, listing, accept)
                     await exchange.respond(response)
                 case Redirect(location):

@@ -38,7 +38,7 @@ from trio_http.transport.threads import Custody, close_in_thread
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """The target names a directory, but lacks the slash at its end; ``location`` has it."""
+    """The target names a directory without its final slash; ``location`` has the slash."""
 
     location: str
 
@@ -66,7 +66,7 @@ class Lookup:
         self._mounts = Mounts()
 
     async def find(self, request: Request, custody: Custody) -> Found:
-        """Return what the target names; the custody closes the file that may be open."""
+        """Return the decision about a target; the custody closes the file, if one is open."""
         lookups = self._root.lookups
         try:
             found = await in_time(lambda: custody.run(lookups, self._find, request, custody))
@@ -81,10 +81,10 @@ class Lookup:
     def find_again(
         self, request: Request, directories: OpenDirectories | None = None
     ) -> OpenFile | None:
-        """Open the same version of a file that was found within the last second, without waiting.
+        """Open the version of a file that was found within the last second, without waiting.
 
-        None for anything else. The caller closes the file. ``directories`` are those that
-        are held open, if any are.
+        None if the target names anything else; the caller closes the file. ``directories`` are
+        the directories that are held open, if any.
         """
         metadata = self._recent.get(request.path)
         # At the root of a mount, the path is a slash whether the target ends with one or not.

@@ -1,7 +1,7 @@
-"""Whether what is looked up in the event loop comes at once, as the last look-ups have shown.
+"""Decides whether lookups may run in the event loop, by how long the last ones took.
 
-Local file systems can be slow, too: a disk on a network, a scanner for viruses
-that sees a file first. One look-up that has held everybody up is enough.
+Even a local file system can be slow: a disk on a network, or a virus scanner that sees each
+file first. One lookup that held up all other clients is enough.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable
 # Seconds. A process that gets no processor may take a few hundredths for anything.
 SLOW = 0.1
 
-# Seconds for which threads look everything up after that.
+# Seconds for which all lookups run in threads after a slow one.
 DISTRUST = 60.0
 
 
 class LookupPace:
-    """Says whether to look up in the event loop, and is told how long that took."""
+    """Tracks how long lookups in the event loop take, and tells whether the next may run there."""
 
     __slots__ = ("_clock", "_slow_until")
 
@@ -27,12 +27,12 @@ class LookupPace:
         self._slow_until = -math.inf
 
     def begin(self) -> float | None:
-        """The time, for ``end``; None where threads should do it."""
+        """Return the time, for ``end``; None if the lookup has to run in a thread."""
         now = self._clock()
         return now if now >= self._slow_until else None
 
     def end(self, begun: float) -> None:
-        """Take note of a look-up that has ended."""
+        """Record that a lookup has ended."""
         now = self._clock()
         if now - begun > SLOW:
             self._slow_until = now + DISTRUST

@@ -1,11 +1,11 @@
-"""Which file systems answer by themselves: those on a disk or in the memory of this machine.
+"""Tells local file systems, on a disk or in the memory of this machine, from remote ones.
 
-All others (NFS, FUSE, SMB …) may have to ask another machine or program, for
-whatever was asked a moment ago, too. While that does not answer, nor does the
-thread that has asked, so the event loop's thread must not.
+All others (NFS, FUSE, SMB …) may have to ask another machine or program, even for what they
+were asked a moment ago. Until that answers, the thread that asked is stuck, so it must not be
+the event loop's.
 
-A file's device does not tell: on btrfs and overlayfs it is none that a mount
-has. The kernel tells the mount of what is open.
+The device of a file does not tell: on btrfs and overlayfs, no mount has that device. The
+kernel tells the mount of an open file.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ LOCAL_TYPES = frozenset(
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
-# Seconds for which the kernel's word is taken. A device's number may become
-# that of another file system.
+# Seconds for which an answer of the kernel counts. The number of a device may become that of
+# another file system.
 BELIEVED = 10.0
 
 
 def local_mounts(mountinfo: str) -> frozenset[int]:
-    """Return the IDs of those mounts that are of local file systems.
+    """Return the IDs of the mounts of local file systems.
 
-    The text is that of ``/proc/self/mountinfo`` (proc_pid_mountinfo(5)).
+    ``mountinfo`` is the text of ``/proc/self/mountinfo`` (proc_pid_mountinfo(5)).
     """
     mounts = set()
     for line in mountinfo.split("\n"):
-        # Blanks in names are written as octal numbers, and optional fields end with a hyphen.
+        # Blanks in names are written as octal numbers, and a hyphen ends the optional fields.
         mount, separator, rest = line.partition(" - ")
         if separator and rest.split(" ", 1)[0] in LOCAL_TYPES:
             mounts.add(int(mount.split(" ", 1)[0]))
@@ -48,7 +48,7 @@ def local_mounts(mountinfo: str) -> frozenset[int]:
 
 
 def mount_of(fdinfo: str) -> int | None:
-    """Return the ID of the mount of an open file, from ``/proc/self/fdinfo/N``."""
+    """Return the ID of the mount of an open file, from the text of ``/proc/self/fdinfo/N``."""
     for line in fdinfo.splitlines():
         name, _, value = line.partition(":")
         if name == "mnt_id":
@@ -59,7 +59,7 @@ def mount_of(fdinfo: str) -> int | None:
 class Mounts:
     """Tells open files on local file systems from others.
 
-    Where a system does not list its mounts, all are taken for local.
+    On a system that does not list its mounts, all are taken for local.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class Mounts:
         self._known: dict[int, tuple[float, bool]] = {}
 
     def is_local(self, descriptor: int | None) -> bool:
-        """Whether what is open is on a local file system; also, whether nothing is open.
+        """Return whether an open file is on a local file system; true without a descriptor.
 
         This asks the kernel, so it is for a thread.
         """
@@ -75,7 +75,7 @@ class Mounts:
             return True
         try:
             device = os.fstat(descriptor).st_dev
-        except OSError:  # which shows it
+        except OSError:  # a local file system would not fail
             return False
         now = self._clock()
         since, is_local = self._known.get(device, (-math.inf, True))

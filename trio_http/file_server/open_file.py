@@ -1,7 +1,7 @@
-"""Files that were found, and open ones: what was learned of a version, and what suits a client.
+"""Open files, and the metadata that a lookup has found of a version of a file.
 
-What was learned in a worker thread holds for that version, so the file can be
-opened again on the event loop without reading it again.
+The metadata holds for as long as the version does. So a file can be opened again in the event
+loop without reading it again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ from trio_http.semantics.selection import parts_in
 
 @dataclass(frozen=True, slots=True)
 class FileMetadata:
-    """Where a file was found, and what was learned of this version of it.
+    """The path of a file, and what was found out about this version of it.
 
-    ``siblings`` are the codings in which there are siblings of it that are
-    believed, with the version of each.
+    Args:
+        segments: the path of its directory.
+        name: its name.
+        version: the version that the rest is about.
+        file_type: its type.
+        siblings: the versions of its precompressed siblings, by content coding.
     """
 
     segments: tuple[str, ...]
@@ -39,10 +43,10 @@ class FileMetadata:
     siblings: Mapping[str, Version]
 
     def open_best(self, directory: OpenDirectory, request: Request) -> OpenFile | None:
-        """Open what suits the client best, without waiting.
+        """Open the representation that suits the client best, without waiting.
 
-        None for another version, of which all has to be learned anew;
-        ``HTTPError`` or ``OSError`` where the file is no more.
+        None for another version, whose metadata is not known; ``HTTPError`` or ``OSError`` if the
+        file does not exist any more.
         """
         descriptor, status = directory.reopen(self.name)
         if version_of(status) == self.version:
@@ -52,14 +56,18 @@ class FileMetadata:
         return None
 
 
-# Not frozen, because that would cost more than to open a file.
+# Not frozen, because that would take longer than opening the file.
 @dataclass(slots=True)
 class OpenFile:
-    """A file that is open to be sent; its holder closes its descriptor.
+    """A file that is open to be sent; the holder closes its descriptor.
 
-    ``coding`` is that of the sibling that is open in place of the file, if one
-    is. What ``is_local`` can be opened again without asking another machine.
-    ``read`` is the body of a file whose status does not tell its length.
+    Args:
+        metadata: what is known of this version.
+        descriptor: the open file, or its sibling.
+        status: the status of whichever is open.
+        coding: the content coding of the sibling, if one is open in place of the file.
+        is_local: whether it can be opened again without asking another machine.
+        read: the body of a file whose status does not tell its length.
     """
 
     metadata: FileMetadata
@@ -70,9 +78,9 @@ class OpenFile:
     read: Body | None = None
 
     def or_sibling(self, directory: OpenDirectory, request: Request) -> OpenFile:
-        """Return this file, or else the sibling that suits the client better, with this one closed.
+        """Return this file, or the sibling that suits the client better, with this file closed.
 
-        What is there already is preferred to all that would have to be made.
+        An existing representation is preferred to one that would have to be made.
         """
         siblings = self.metadata.siblings
         if not siblings:
@@ -81,7 +89,7 @@ class OpenFile:
         coding = choose_coding(accepted, tuple(siblings))
         if coding is None or coding == IDENTITY or self._is_cut(request, accepted):
             return self
-        # It may be gone by now, not ours to read, or another program's for a moment.
+        # It may have been removed, be unreadable, or be locked by another program for a moment.
         with suppress(HTTPError, OSError):
             descriptor, status = directory.open(self.metadata.name + SUFFIXES[coding])
             if version_of(status) == siblings[coding]:
@@ -91,10 +99,10 @@ class OpenFile:
         return self
 
     def _is_cut(self, request: Request, accepted: str | None) -> bool:
-        """Whether a part of the file itself is to be sent.
+        """Return whether the response is a part of the file itself.
 
-        A client that goes on with a download has the first part of the file,
-        unless it names a sibling by its tag in ``If-Range``.
+        A client that continues a download has the first part of the file, unless it names a
+        sibling by its tag in ``If-Range``.
         """
         if b"range" not in request.headers.names or choose_coding(accepted, ()) != IDENTITY:
             return False

@@ -11,47 +11,46 @@ from trio_http.semantics.errors import HTTPError
 _NO_NAMES = {"", ".", ".."}
 _FORBIDDEN = re.compile(r"[/\0]" if os.name == "posix" else r'[/\0\\:*?"<>|]')
 
-# Files that are not there yet. The name tells a later start what it may clear away.
+# Names of files that are not complete. By these, a later start knows which to remove.
 PART_PREFIX, PART_SUFFIX = ".trio_http-", ".part"
 
 
 class Permissions(Flag):
-    """What clients may do with a directory, other than fetch the files whose names they know."""
+    """What clients may do with a directory, besides fetching files whose names they know."""
 
     LISTING = auto()
-    """See what is in a folder that has no ``index.html``."""
+    """See the entries of a directory that has no ``index.html``."""
     HIDDEN = auto()
     """See and reach names that begin with a dot."""
     LINKS = auto()
     """Follow links, wherever they lead."""
     PRECOMPRESSED = auto()
-    """Get a file as ``name.zst``, ``name.br`` or ``name.gz``, made beforehand, where that is it.
+    """Get ``name.zst``, ``name.br`` or ``name.gz`` in place of ``name``, in that content coding.
 
-    Such a sibling is decoded once, and has to be the file, byte for byte; those
-    in br and zstd take the extra ``codings``. Neither may have changed within
-    the last two seconds.
+    Such a sibling is decoded once, and must give the file byte for byte; ``.br`` and ``.zst``
+    take the extra ``codings``. Neither file may have changed within the last two seconds.
     """
     WRITING = auto()
-    """Store, replace and delete files."""
+    """Store, replace and delete files, by PUT, DELETE and forms; directories stay as they are."""
 
 
 NOTHING_MORE = Permissions(0)
 
 
 def is_part(name: str) -> bool:
-    """Whether a name is one under which uploads are kept until they are whole."""
+    """Return whether this is the name of an upload that is not complete."""
     return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
 
 
 def is_shown(name: str, allow: Permissions) -> bool:
-    """Whether what has this name, in a folder, is there for clients."""
+    """Return whether clients can see an entry of this name."""
     return not is_part(name) and (not name.startswith(".") or Permissions.HIDDEN in allow)
 
 
 def check_name(name: str, allow: Permissions) -> None:
-    """Refuse, as not found, a component that is not shown or could mean another file than it says.
+    """Refuse, as not found, a name that is hidden, or that could mean another file than it says.
 
-    So nothing tells a name that is hidden from one that is not there.
+    So clients cannot tell a hidden name from one that does not exist.
     """
     if name in _NO_NAMES or _FORBIDDEN.search(name) or not is_shown(name, allow):
         raise HTTPError(404)

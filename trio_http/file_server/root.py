@@ -1,8 +1,8 @@
-"""A directory that is served: names below it, and no way out of it.
+"""A served directory: opens the names below it, and nothing outside of it.
 
-Names are opened one component at a time, relative to the descriptor of the
-one before, without following links. So neither ``..`` nor a link that
-somebody puts in place between a check and its use can lead elsewhere.
+Names are opened one by one, each relative to the descriptor of the one before, without
+following links. So neither ``..`` nor a link that is put in place between a check and its use
+can lead elsewhere.
 """
 
 from __future__ import annotations
@@ -19,25 +19,29 @@ from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.threads import Threads
 
-# Where a system cannot open relative to a descriptor (Windows), paths are
-# checked and then opened: safe from requests, not from local rivals.
+# Where a system cannot open relative to a descriptor (Windows), paths are checked and then
+# opened: this is safe from requests, but not from other programs on the machine.
 RELATIVE = os.open in os.supports_dir_fd
 
-# Not regular files, but opening some of them would wait (a FIFO) or act (a tape).
+# The flags keep an open from waiting (a FIFO) or from having an effect (a tape), before it is
+# known whether the name is that of a regular file.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-# To reach what is in a directory takes the right to search it, not that to list it.
+# Reaching an entry of a directory takes the right to search it, but not the right to list it.
 _PASS = _FOLDER | getattr(os, "O_PATH", getattr(os, "O_SEARCH", 0))
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenDirectory:
-    """A folder that is open: what is in it is reached by name, and nothing else is.
+    """A directory below the root that is open; its entries are reached by name.
 
-    ``descriptor`` is None where a system cannot open relative to one. It may be
-    good for reaching names only, and not for reading the directory.
+    Args:
+        path: its path.
+        allow: what clients may do.
+        descriptor: None on a system that cannot open relative to one. It may be good only for
+            reaching names, and not for reading the directory.
     """
 
     path: Path
@@ -45,15 +49,15 @@ class OpenDirectory:
     descriptor: int | None
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the directory."""
         if self.descriptor is not None:
             os.close(self.descriptor)
 
     @contextmanager
     def readable(self) -> Iterator[int | Path]:
-        """The same folder, for functions of ``os`` that read or lock it.
+        """Yield the directory for functions of ``os`` that read or lock it.
 
-        ``HTTPError`` 403 where it may be passed through, but not read.
+        ``HTTPError`` 403 if it may be searched, but not read.
         """
         if self.descriptor is None:
             yield self.path
@@ -66,15 +70,15 @@ class OpenDirectory:
             os.close(descriptor)
 
     def at(self, name: str) -> str | Path:
-        """What functions of ``os`` call a name here, given ``descriptor`` as ``dir_fd``."""
+        """Return a name as functions of ``os`` take it, with ``descriptor`` as their ``dir_fd``."""
         return self.path / name if self.descriptor is None else name
 
     def status(self, name: str) -> os.stat_result | None:
-        """The status of what a client reaches by a name, or None where there is nothing."""
+        """Return the status of what a client reaches by a name, or None if there is nothing."""
         return self._status(name, self.allow)
 
     def own_status(self, name: str) -> os.stat_result | None:
-        """The same, but the status of a link itself: what is changed is never behind one."""
+        """Return the same, but of a link itself: changes never follow links."""
         return self._status(name, NOTHING_MORE)
 
     def _status(self, name: str, allow: Permissions) -> os.stat_result | None:
@@ -87,20 +91,19 @@ class OpenDirectory:
                 return None
 
     def open(self, name: str) -> tuple[int, os.stat_result]:
-        """Open a regular file for reading: its descriptor, to be closed, and its status.
+        """Open a regular file to read; return its descriptor, which the caller closes, and status.
 
-        ``HTTPError``: 404 for whatever is no regular file, 403 where the system
-        does not allow it.
+        ``HTTPError``: 404 if it is not a regular file, 403 if this process may not read it.
         """
         check_name(name, self.allow)
         with refusing():
             return self.reopen(name)
 
     def reopen(self, name: str) -> tuple[int, os.stat_result]:
-        """The same for a name opened a moment ago; what the system says is an ``OSError``.
+        """Open a name that was open a moment ago; errors of the system are ``OSError``.
 
-        ``BlockingIOError`` where another program has a lease, which it has been
-        asked to give back: then try again.
+        ``BlockingIOError`` if another program has a lease, which the kernel has asked it to give
+        back: try again.
         """
         place, flags = self.at(name), _READ
         if Permissions.LINKS not in self.allow:
@@ -128,13 +131,13 @@ class Root:
 
     path: Path
     allow: Permissions = NOTHING_MORE
-    # Changes can wait long for those of others, and must not keep threads from lookups.
+    # Changes may wait long for one another, and must not take the threads of lookups.
     lookups: Threads = field(default_factory=lambda: Threads("lookups", 40), compare=False)
     changes: Threads = field(default_factory=lambda: Threads("changes", 40), compare=False)
 
     @contextmanager
     def directory(self, names: Sequence[str] = ()) -> Iterator[OpenDirectory]:
-        """The folder to which these names lead, open as long as the block runs."""
+        """Yield the directory with this path below the root, open as long as the block runs."""
         directory = self.open(names)
         try:
             yield directory
@@ -142,7 +145,7 @@ class Root:
             directory.close()
 
     def open(self, names: Sequence[str] = ()) -> OpenDirectory:
-        """The same, to be closed by whoever gets it."""
+        """Open the directory with this path below the root; the caller closes it."""
         for name in names:
             check_name(name, self.allow)
         if not RELATIVE:
@@ -165,7 +168,7 @@ class Root:
         path = self.path.joinpath(*names)
         with refusing():
             if Permissions.LINKS not in self.allow:
-                # Unlike Path.resolve, realpath takes links that lead to themselves.
+                # Unlike Path.resolve, realpath accepts links that lead to themselves.
                 root = os.path.realpath(self.path)
                 if Path(os.path.realpath(path)) != Path(root, *names):
                     raise HTTPError(404)

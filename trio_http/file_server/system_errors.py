@@ -9,7 +9,7 @@ from trio_http.semantics.errors import HTTPError
 
 
 class _Refusing:
-    """Not made with ``@contextmanager``, which costs as much as a call to the system."""
+    """Not made with ``@contextmanager``, which takes as long as a system call."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ _REFUSING = _Refusing()
 
 
 def refusing() -> _Refusing:
-    """Turn what the system says of a name into what a client should hear."""
+    """Turn errors of the operating system about a file into the ``HTTPError`` for the client."""
     return _REFUSING
 
 
@@ -46,10 +46,10 @@ def _refusal_of(error: BaseException) -> HTTPError | None:
         case (
             errno.ENOENT
             | errno.ENOTDIR
-            | errno.ELOOP  # a link, where none is followed
+            | errno.ELOOP  # a link that is not followed
             | errno.ENAMETOOLONG
             | errno.EISDIR
-            | errno.ENXIO  # a socket, or a device that is not there
+            | errno.ENXIO  # a socket, or a missing device
             | errno.ENODEV
             | errno.EINVAL
         ):
@@ -70,9 +70,8 @@ def _refusal_of(error: BaseException) -> HTTPError | None:
             return None
 
 
-# What a broken disk says, a server of files that cannot be reached or has forgotten what
-# it served, a program (FUSE) that has ended, and a kernel without memory. Not every
-# system knows all of it.
+# Errors of a broken disk, of a file server that cannot be reached or has restarted, of a
+# program (FUSE) that has ended, and of a kernel without memory. Not every system has all.
 _UNAVAILABLE = {
     getattr(errno, name, None)
     for name in (
