@@ -1,4 +1,4 @@
-"""Facts about files that were found by reading them, and hold as long as their versions do."""
+"""Facts that were found by reading files, and that hold as long as their versions do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key: TypeAlias = tuple[int | str, ...]
 
 
 class VersionCache(Generic[Fact]):
-    """Remembers the facts that were used last; for tasks and threads alike."""
+    """Remembers the facts that were used most recently; for tasks and threads alike."""
 
     def __init__(self) -> None:
         self._known: BoundedDict[Key, Fact] = BoundedDict(REMEMBERED)
@@ -42,7 +42,7 @@ class VersionCache(Generic[Fact]):
 
 
 def key_of(*parts: os.stat_result | str) -> Key | None:
-    """Return the key of a fact about the files with these statuses, to be made before reading them.
+    """Return the key of a fact about the files with these statuses; make it before reading them.
 
     None if one of the files changed a moment ago: it could change again without another
     version, and the fact would be kept for the wrong content.

@@ -1,4 +1,4 @@
-"""The caches that hold descriptors, and the frame within which they do."""
+"""The caches that hold descriptors open, and the frame in which they do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trio_http.file_server.root import Root
 
 @dataclass(frozen=True, slots=True)
 class DescriptorCaches:
-    """The directories and the short files that have been asked for within the last second."""
+    """The directories and small files that were requested within the last second."""
 
     directories: OpenDirectories
     small_files: SmallFiles
@@ -23,8 +23,8 @@ class DescriptorCaches:
 
 @asynccontextmanager
 async def descriptor_caches(root: Root) -> AsyncIterator[DescriptorCaches]:
-    """Yield caches for a directory; leaving closes whatever they hold open."""
-    # Each thing that is held open has a task that closes it, and the nursery ends them.
+    """Yield caches for a directory; leaving the block closes whatever they hold open."""
+    # A task per open descriptor closes it after a second; the nursery ends all of them.
     async with trio.open_nursery() as nursery:
         directories = OpenDirectories(root, nursery)
         yield DescriptorCaches(directories, SmallFiles(directories, root.allow, nursery))

@@ -1,4 +1,4 @@
-"""Digests of stored files: made off the event loop, a few at a time, and remembered."""
+"""Digests of files: made in a few threads, and remembered."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from trio_http.semantics.digests import ALGORITHMS, Digest
 from trio_http.transport.page_cache import read_slice
 from trio_http.transport.threads import Threads
 
-# A gigabyte takes about a second of a core. Whoever asks for many of these must
-# not take the threads that open and read files for everybody else.
+# A gigabyte takes about a second of a core. Clients that ask for many digests must not take
+# the threads that open and read files for others.
 AT_ONCE = 2
 
-# Read in pieces, so that who goes away, or a server's end, is noticed in between.
+# Bytes that are read at once. In between, the thread checks whether the client has left or the
+# server ends.
 _PIECE = 1024 * 1024
 
 
 class FileDigests:
-    """Makes digests of open files, and remembers the last ones."""
+    """Makes the digests of open files, and remembers the last ones."""
 
     def __init__(self) -> None:
         self._known: VersionCache[Digest] = VersionCache()
         self._threads = Threads("digests", AT_ONCE, patience=math.inf)
 
     async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
-        """The digest of a file, or None for one that has changed since it had that status."""
+        """Return the digest of a file, or None if the file has changed since it had this status."""
         key = key_of(status, algorithm)
         if (known := self._known.get(key)) is not None:
             return known
@@ -43,7 +44,7 @@ class FileDigests:
 
 
 def digest_of(descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
-    """The same, in a worker thread of Trio's."""
+    """Return the same, in a thread of Trio's."""
     hasher = ALGORITHMS[algorithm]()
     offset = 0
     with refusing():

@@ -1,8 +1,7 @@
-"""Folders that stay open for a second, for those who open one file after the other in them.
+"""Directories that stay open for a second, for requests for other files in them.
 
-To open a folder takes as long, at each of its levels, as to open a file in it.
-What is held open stays what it is: who moves or replaces a folder has the old
-one served for a second more, and no longer.
+Opening a directory takes as long, per level, as opening a file in it. A directory that is
+moved or replaced while it is open is served for the rest of the second.
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ import trio
 from trio_http.file_server.cache.expiring import after_a_second
 from trio_http.file_server.root import OpenDirectory, Root
 
-# Each takes a descriptor, of which a process has a thousand or so for everything.
+# Each takes a descriptor, and a process usually has a thousand for everything.
 MOST = 32
 
 _Names = tuple[str, ...]
 
 
 class OpenDirectories:
-    """The folders of a directory that have been asked for within the last second.
+    """The directories below a root that were requested within the last second.
 
-    They are for tasks, from one checkpoint to the next: in between a folder may
-    be closed, and its descriptor soon be that of something else.
+    For tasks, and only until their next checkpoint: then a directory may be closed, and its
+    descriptor soon be that of another file.
 
     Args:
-        directory: the directory that is served.
-        nursery: holds the folders open, and closes them when it is cancelled.
+        root: the directory that is served.
+        nursery: runs the tasks that close the directories; cancelling it closes all.
     """
 
     def __init__(self, root: Root, nursery: trio.Nursery) -> None:
@@ -37,15 +36,14 @@ class OpenDirectories:
         self._open: dict[_Names, OpenDirectory] = {}
 
     def get(self, names: _Names) -> OpenDirectory | None:
-        """The folder to which the names lead, or None where too many others are open.
+        """Return the directory with this path, or None if too many others are open.
 
-        It is not to be closed. ``HTTPError`` as with ``Directory.open``, which
-        may have to wait for a disk.
+        The caller must not close it. This may wait for a disk; ``HTTPError`` as with ``Root.open``.
         """
         directory = self._open.get(names)
         if directory is None and len(self._open) < MOST:
             directory = self._root.open(names)
-            # A path is checked each time, because nothing holds what it leads to.
+            # Without a descriptor nothing is held, and the path is checked each time.
             if directory.descriptor is not None:
                 self._open[names] = directory
                 self._nursery.start_soon(after_a_second, lambda: self._close(names))

@@ -1,7 +1,7 @@
-"""Short files as they were a moment ago, while their status says that they are that still.
+"""Responses with small files, sent again as long as the status of the file says the same version.
 
-To ask for a file's status takes one call to the system; to open, measure, look for it
-in memory and close it takes five, and as much again around them.
+Asking for a status takes one system call. Opening the file, asking for its status, looking for
+it in memory, and closing it takes five, and as much time again around them.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.messages import Request, Response
 from trio_http.transport.page_cache import read_cached
 
-# To send what is longer takes so long that the rest hardly shows.
+# Bytes. Sending a longer file takes so long that the rest hardly shows.
 LONGEST = 128 * 1024
 
-# From here on, to send bytes from the kernel's memory costs less than from ours.
+# Bytes. From this size on, sending from the kernel's memory is faster than from Python's.
 COPIED = 16 * 1024
 
-# Of content, in bytes, and of open files: so much is kept of a directory.
+# Per directory: bytes of content, and open files.
 MOST = 4 * 1024 * 1024
 MOST_OPEN = 32
 
-# What each takes beside its content.
+# Bytes that an entry takes besides its content.
 BESIDE = 2048
 
 
 class CachedResponse:
-    """The response with a file, where that is, and which version of it was read.
+    """The response with a file, the file's path, and the version that was read.
 
-    The file that it may hold open is closed when its time is over and nobody is
-    within ``with``.
+    ``with`` uses it. The file that it may hold open is closed after its time, as soon as no
+    task uses it.
     """
 
     __slots__ = ("_is_over", "_users", "name", "response", "segments", "version")
@@ -56,7 +56,7 @@ class CachedResponse:
 
     @property
     def weight(self) -> int:
-        """What it takes of our memory, in bytes."""
+        """The bytes of memory that it takes."""
         body = self.response.body
         return BESIDE + (len(body) if isinstance(body, bytes) else 0)
 
@@ -70,24 +70,24 @@ class CachedResponse:
             self.end()
 
     def end(self) -> None:
-        """Keep the file open for nobody but those who are sending it."""
+        """Close the file as soon as no task is sending it."""
         self._is_over = True
         body = self.response.body
         if isinstance(body, FileSlice) and not self._users:
-            with suppress(OSError):  # it was read from only
+            with suppress(OSError):  # closing a file that was only read from loses nothing
                 os.close(body.descriptor)
 
 
 class SmallFiles:
-    """The responses with those short files that were asked for within the last second.
+    """The responses with small files that were requested within the last second.
 
-    Each is looked at again before it is sent, so a file that is changed,
-    replaced, removed, or may not be read any more is seen at once.
+    The status of each file is asked for before it is sent. So a file that was changed,
+    replaced, removed or made unreadable is noticed at once.
 
     Args:
-        folders: the directories that the files are in.
-        allow: the permissions of the directory that is served.
-        nursery: holds files open, and closes them when it is cancelled.
+        directories: the directories of the files.
+        allow: what clients may do with the directory that is served.
+        nursery: runs the tasks that close files; cancelling it closes all.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SmallFiles:
         self._open = 0
 
     def get(self, request: Request) -> CachedResponse | None:
-        """What is known of a request that asks for nothing but a file."""
+        """Return the response for a request that asks for nothing but a file."""
         cached = self._recent.get(request.path)
         if cached is None or not _asks_for_no_more(request):
             return None
@@ -113,15 +113,14 @@ class SmallFiles:
             at, descriptor = directory.at(cached.name), directory.descriptor
             status = os.stat(at, dir_fd=descriptor, follow_symlinks=self._follow)
         except (HTTPError, OSError):
-            return None  # it is not as it was, which is for others to tell
+            return None  # it has changed, and the next lookup will tell how
         return cached if version_of(status) == cached.version else None
 
     def note(self, request: Request, file: OpenFile, response: Response) -> None:
-        """Keep the response with a file that has been opened for it, if it is a short one.
+        """Remember the response with an open file, if it is a small one.
 
-        Not so where other clients may get another one, or where the disk would
-        have to work, nor an empty file: that may have content without its status
-        showing it.
+        Not if other clients may get another representation, or if the disk would have to work; nor
+        for an empty file, which may have content that its status does not tell.
         """
         status = file.status
         is_short = 0 < status.st_size <= LONGEST
@@ -153,7 +152,7 @@ class SmallFiles:
 
 
 def _duplicate(file: OpenFile) -> FileSlice | None:
-    """The whole of a file that is in memory, to be sent when whoever opened it has closed it."""
+    """Return the whole of a file that is in memory, independent of the descriptor it is open by."""
     try:
         descriptor = os.dup(file.descriptor)
     except OSError:  # too many are open
