@@ -1,4 +1,4 @@
-"""What is answered where a folder is asked for: its index, its listing, or the right address."""
+"""Responses for directories: the index, a listing, or a redirect to the path with a slash."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from trio_http.semantics.messages import Request
 from trio_http.semantics.paths import path_of
 from trio_http.semantics.response import Response
 
-# What is sent for a folder in place of a listing.
+# The file that is sent in place of a listing.
 INDEX = "index.html"
 
 HTML, JSON = "text/html", "application/json"
 
 
 def names_directory(request: Request) -> bool:
-    """Tell whether the whole path ends with a slash, as that of a directory does.
+    """Return whether the path of the target ends with a slash, as a directory's does.
 
-    The app's own path does not tell: of a mount it is a slash in any case, but relative
-    links on a page at an address without one would lead elsewhere.
+    The path within a mount does not tell: it is a slash in any case. But relative links on a
+    page whose path has no slash would lead elsewhere.
     """
     return path_of(request.target).endswith("/")
 
 
 def index_of(directory: OpenDirectory) -> os.stat_result | None:
-    """The status of the page in a folder that stands for it, if there is one."""
+    """Return the status of a directory's index, or None if there is none."""
     status = directory.status(INDEX)
     return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
@@ -52,7 +52,7 @@ def path_with_slash(request: Request) -> str:
 
 def redirect_to(location: str) -> Response:
     """Return a redirect to the path with a slash, without which relative links lead elsewhere."""
-    # There may be a file of this name one day, and caches remember a 301 for ever.
+    # One day the name may be a file's, and caches remember a 301 for ever.
     return Response.redirect(location, 301, headers={"Cache-Control": "no-cache"})
 
 
@@ -72,14 +72,14 @@ def listing_of(directory: OpenDirectory, segments: tuple[str, ...]) -> Listing:
 
 
 def entries_of(directory: OpenDirectory) -> list[Entry]:
-    """The files and folders in a folder, as far as they are there for clients."""
+    """Return the files and directories in a directory that clients can see."""
     entries = []
     follow = Permissions.LINKS in directory.allow
     with directory.readable() as place, refusing(), os.scandir(place) as found:
         for entry in found:
             if not is_shown(entry.name, directory.allow):
                 continue
-            with suppress(OSError):  # it is gone, or a link to nothing
+            with suppress(OSError):  # it has been removed, or is a link to nothing
                 status = entry.stat(follow_symlinks=follow)
                 if stat.S_ISREG(status.st_mode):
                     entries.append(Entry(entry.name, status.st_size, status.st_mtime))

@@ -1,8 +1,8 @@
-"""What a folder is shown as: a page for people, JSON for programs.
+"""How the entries of a directory are shown: as a page for people, as JSON for programs.
 
-Entries in, text out; nothing is opened here but the parts of the page itself.
-All links are relative, so that the page works below any mount and behind any
-proxy, as long as its own address ends with a slash.
+Entries in, text out; only the parts of the page itself are read from files. All links are
+relative, so the page works below any mount and proxy, as long as its own path ends with a
+slash.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from urllib.parse import quote_from_bytes
 
 from trio_http.semantics.fields import second_of
 
-# The folder that is served has a name of its own, which is nobody's business.
+# The name of the served directory itself is not shown to clients.
 ROOT_NAME = "Files"
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 _NUMBER = re.compile("[0-9]+")
 
-# Controls are shown by the pictures that Unicode has of them, or else by its sign
-# for what cannot be shown: lines do not break, and nothing reverses the order of
-# letters to make "exe.jpg" of what ends in "gpj.exe".
+# Control characters are shown by their pictures in Unicode or, if there is none, by the sign
+# for characters that cannot be shown. So lines do not break, and nothing reverses letters to
+# show a name that ends in "gpj.exe" as "exe.jpg".
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
 _PICTURES |= dict.fromkeys(
     [*range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], 0xFFFD
@@ -39,7 +39,7 @@ _PICTURES |= dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or, where it has no size, a folder; ``modified`` counts from 1970."""
+    """A file or, without a size, a directory; ``modified`` is in seconds since 1970."""
 
     name: str
     size: int | None
@@ -47,7 +47,7 @@ class Entry:
 
 
 class Uploads(Enum):
-    """Whether a folder can be changed from its page."""
+    """Whether clients can change a directory from its page."""
 
     OFF = "it is only looked at"
     ON = "files can be added, replaced and deleted"
@@ -59,14 +59,14 @@ _SCRIPTS = {Uploads.OFF: ["listing.js"], Uploads.ON: ["listing.js", "uploading.j
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """HTML, and the ``Content-Security-Policy`` under which nothing else would run."""
+    """HTML, and the ``Content-Security-Policy`` that lets nothing else run."""
 
     html: str
     policy: str
 
 
 def page(path: Sequence[str], entries: Sequence[Entry], uploads: Uploads = Uploads.OFF) -> Page:
-    """The page of the folder that these names lead to; of the root, if there are none."""
+    """Return the page of the directory with this path below the root."""
     name = escape(shown(path[-1]) if path else ROOT_NAME)
     html = Template(_part("listing.html")).substitute(
         title=f"{name} · {ROOT_NAME}" if path else name,
@@ -83,7 +83,7 @@ def page(path: Sequence[str], entries: Sequence[Entry], uploads: Uploads = Uploa
 
 @cache
 def policy(uploads: Uploads) -> str:
-    """What the page may do (CSP 3): run and look as it was sent, and talk to its server."""
+    """Return what the page may do (CSP 3): use its scripts and styles, and send to its server."""
     directives = [
         "default-src 'none'",
         f"style-src {_digest(_part(_STYLE))}",
@@ -98,9 +98,9 @@ def policy(uploads: Uploads) -> str:
 
 
 def as_json(path: Sequence[str], entries: Sequence[Entry]) -> str:
-    """The same as JSON: names as far as they are text, links that lead to any file.
+    """Return the entries as JSON: names as far as they are text, links that lead to any file.
 
-    ``modified`` is to the second and in UTC, as ``Last-Modified`` has it.
+    ``modified`` is to the second and in UTC, as in ``Last-Modified``.
     """
     document = {
         "path": [_text(_raw(name)) for name in path],
@@ -119,7 +119,7 @@ def as_json(path: Sequence[str], entries: Sequence[Entry]) -> str:
 
 
 def in_order(entries: Sequence[Entry]) -> list[Entry]:
-    """Folders first, then by name: capitals count as small letters, ``2`` is before ``10``."""
+    """Sort directories before files, then by name, regardless of case, and ``2`` before ``10``."""
     return sorted(entries, key=_rank)
 
 
@@ -129,16 +129,16 @@ def _rank(entry: Entry) -> tuple[bool, str, str]:
 
 
 def _padded(number: re.Match[str]) -> str:
-    return number[0].zfill(20)  # longer ones are no numbers that anybody compares
+    return number[0].zfill(20)  # longer numbers are not meant to be compared
 
 
 def href(entry: Entry) -> str:
-    """A relative link; ``./`` keeps a colon in a name from making a scheme of what precedes it."""
+    """Return a relative link; ``./`` keeps a colon in the name from ending a scheme."""
     return f"./{quote_from_bytes(_raw(entry.name), safe='')}{'/' if entry.size is None else ''}"
 
 
 def shown(name: str) -> str:
-    """A name as a line of text that can be read, if not always told from another."""
+    """Return a name as a readable line of text, which may be the same for two names."""
     text = _text(_raw(name))
     return text if text.isprintable() else text.translate(_PICTURES)
 
@@ -147,8 +147,8 @@ def _raw(name: str) -> bytes:
     try:
         return name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        # Windows has names that are no text and no bytes either. They are
-        # listed, and their link finds nothing.
+        # Windows has names that are neither text nor bytes. They are listed, and their links
+        # find nothing.
         return name.encode("utf-8", "surrogatepass")
 
 
@@ -157,7 +157,7 @@ def _text(raw: bytes) -> str:
 
 
 def readable_size(size: int) -> str:
-    """A size in the largest unit of which it is at least one, as in ``1.5 KiB``."""
+    """Return a size in the largest unit of which it is at least one, as in ``1.5 KiB``."""
     if size < 1024:
         return f"{size} B"
     power = 1
@@ -169,7 +169,7 @@ def readable_size(size: int) -> str:
 
 
 def timestamp(modified: float) -> str:
-    """A time in UTC as RFC 3339 has it, to the second."""
+    """Return a time in UTC by RFC 3339, to the second."""
     return second_of(modified).isoformat()[:19] + "Z"
 
 
@@ -189,8 +189,8 @@ def _nothing(path: Sequence[str]) -> str:
     return f'<p class="empty">This folder is empty.{back}</p>\n'
 
 
-# The roles say what the elements are anyway: browsers have been known to forget
-# it once a style sheet lays a table out as something else, as this page's does.
+# The roles repeat what the elements are: browsers have been known to forget it once a style
+# sheet lays a table out as something else, as this page's does.
 def _table(path: Sequence[str], entries: Sequence[Entry], uploads: Uploads) -> str:
     is_on = uploads is Uploads.ON
     rows = "".join([_row(entry, uploads) for entry in in_order(entries)])
@@ -208,7 +208,7 @@ def _table(path: Sequence[str], entries: Sequence[Entry], uploads: Uploads) -> s
 """
 
 
-# Ten thousand of these take 50 ms: what is added here is added to each.
+# Ten thousand of these take 50 ms, so whatever is added to one is added to each.
 def _row(entry: Entry, uploads: Uploads) -> str:
     name = escape(shown(entry.name))
     size = entry.size
@@ -249,9 +249,9 @@ def _digest(text: str) -> str:
 
 @cache
 def _part(name: str) -> str:
-    # Imported here because it takes longer than all the rest of the package's
-    # start, and not every server shows a folder. Read as text: a browser takes
-    # the line endings of some systems for a line feed before it checks a hash.
+    # Imported late: this takes longer than the rest of the package's start, and not every
+    # server shows a directory. Read as text: before it checks a hash, a browser turns the line
+    # endings of some systems into line feeds.
     from importlib.resources import files  # noqa: PLC0415
 
     return files(__package__).joinpath("listing_page", name).read_text("utf-8")
