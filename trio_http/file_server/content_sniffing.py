@@ -1,4 +1,4 @@
-"""What files are sent as: by their names, and where that is not enough, by their first bytes."""
+"""Finds the media type of a file: by its name and, if that is not enough, by its first bytes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from trio_http.semantics.headers import Headers, bytes_of
 from trio_http.semantics.tokens import is_token
 from trio_http.transport.page_cache import read_slice
 
-# By so much of a text its charset is judged. That takes a tenth of a millisecond.
+# Bytes of a text by which its charset is judged. That takes a tenth of a millisecond.
 JUDGED = 256 * 1024
 
-# What says that a text is to be sent without a charset.
+# The option's value for sending texts without a charset.
 NO_CHARSET = "none"
 
-_GZIP = b"\x1f\x8b\x08"  # RFC 1952 2.3.1; there is no other method
+_GZIP = b"\x1f\x8b\x08"  # RFC 1952 2.3.1: there is no other compression method
 
-# Where browsers look for it (HTML, "prescan a byte stream"; CSS Syntax 3.2).
+# Bytes within which browsers look for a declaration (HTML, "prescan a byte stream"; CSS
+# Syntax 3.2).
 _DECLARED_WITHIN = 1024
 _DECLARATIONS = {
     "text/html": re.compile(
@@ -31,21 +32,21 @@ _DECLARATIONS = {
     "text/css": re.compile(rb"""\A@charset "([^"]*)";"""),
 }
 
-# A page that can be read as ASCII and says that it is UTF-16 is taken for UTF-8 (HTML).
+# A page that is readable as ASCII but declares UTF-16 is read as UTF-8 (HTML).
 _MEANS_UTF8 = {b"utf-8", b"utf8", b"unicode-1-1-utf-8", b"utf-16", b"utf-16le", b"utf-16be"}
 
 
 class ContentSniffer:
-    """Tells what files are sent as, and remembers what it had to read.
+    """Finds the types of files, and remembers what it had to read for that.
 
-    A text is said to be UTF-8 if it is, and if it does not say that it is
-    something else: the parameter ``charset`` would override what a page says of
-    itself. Without it, clients go by that, or guess.
+    A text is sent as UTF-8 if it is valid UTF-8 and declares no other charset: the parameter
+    ``charset`` would override the declaration. Without the parameter, clients use the
+    declaration, or guess.
     """
 
     def __init__(self, media_type: str | None = None, charset: str | None = None) -> None:
         if media_type is not None:
-            Headers([("Content-Type", media_type)])  # or ``ValueError``
+            Headers([("Content-Type", media_type)])  # raises ``ValueError``
         if charset is not None and not is_token(bytes_of(charset)):
             raise ValueError(f"not the name of a charset: {charset!r}")
         self._media_type = media_type
@@ -53,7 +54,7 @@ class ContentSniffer:
         self._known: VersionCache[bool] = VersionCache()
 
     def of(self, name: str, file: FileHandle) -> FileType:
-        """Return what an open file is sent as; may have to wait for a disk."""
+        """Return the type of an open file; this may wait for a disk."""
         if self._media_type is not None:
             return FileType(self._media_type)
         file_type = type_of_name(name)
@@ -79,9 +80,9 @@ class ContentSniffer:
 
 
 def is_utf8(data: bytes, media_type: str) -> bool:
-    """Whether the bytes of a text, or its first ``JUDGED`` ones, are UTF-8, and nothing else.
+    """Return whether the first ``JUDGED`` bytes of a text are valid UTF-8 and declare nothing else.
 
-    A text with NUL in it is UTF-16 or UTF-32, or none.
+    A text with a NUL in it is UTF-16, UTF-32 or no text.
     """
     if (declaration := _DECLARATIONS.get(media_type)) is not None:
         match = declaration.search(data[:_DECLARED_WITHIN])
@@ -92,7 +93,7 @@ def is_utf8(data: bytes, media_type: str) -> bool:
     if b"\0" in data:
         return False
     with suppress(UnicodeDecodeError):
-        # A character that is cut off at the end does not count.
+        # A character that the limit cuts off does not count.
         codecs.utf_8_decode(data[:JUDGED], "strict", len(data) <= JUDGED)
         return True
     return False

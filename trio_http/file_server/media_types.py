@@ -1,4 +1,4 @@
-"""What a file's name says about it: its media type, and what it is to be saved as."""
+"""Media types by file names, and the names that clients save files under."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 # Python's own table without the machine's, so that a file has the same type everywhere.
 _TYPES = MimeTypes()
 
-# What is in a coding, taken as a file of its own.
+# The media types of compressed files, by their content coding.
 ARCHIVES = {
     "gzip": "application/gzip",
     "br": "application/x-brotli",
@@ -18,8 +18,8 @@ ARCHIVES = {
     "zstd": "application/zstd",
 }
 
-# What Python does not know, in some version, or calls by names that are out of
-# use: what browsers load, and what people send to each other (IANA, "Media Types").
+# Types that Python does not know, in some version, or calls by outdated names: files that
+# browsers load and people exchange (IANA, "Media Types").
 _BETTER = {
     "application/epub+zip": ["epub"],
     "application/gpx+xml": ["gpx"],
@@ -34,7 +34,7 @@ _BETTER = {
     "application/x-7z-compressed": ["7z"],
     "application/x-ndjson": ["ndjson"],
     "application/xhtml+xml": ["xhtml"],
-    "application/xml": ["xml"],  # says itself what charset it is in
+    "application/xml": ["xml"],  # it declares its charset by itself
     "application/yaml": ["yaml", "yml"],
     "application/zstd": ["zst"],
     "audio/flac": ["flac"],
@@ -64,9 +64,9 @@ for _media_type, _suffixes in _BETTER.items():
     for _suffix in _suffixes:
         _TYPES.add_type(_media_type, f".{_suffix}")
 
-# Formats that are another one in a coding, by their registrations (IANA; SVG 1.1 1.2), and
-# that what loads them expects to be told so. Archives are none of these: whoever fetches
-# one wants the archive.
+# Formats that are registered as another one in a content coding (IANA; SVG 1.1 1.2), and that
+# programs expect with ``Content-Encoding``. Archives are not among them: a client that fetches
+# an archive wants the archive.
 _CODED = {
     ".svgz": "image/svg+xml",
     ".wrz": "model/vrml",
@@ -75,7 +75,8 @@ _CODED = {
     ".x3dz": "model/x3d+xml",
 }
 
-# RFC 8187 3.2.1: what an extended value has as it is; letters and digits are, anyway.
+# RFC 8187 3.2.1: the characters of an extended value, besides letters and digits, that are not
+# escaped.
 _PLAIN = "!#$&+-.^_`|~"
 
 
@@ -83,18 +84,18 @@ UNKNOWN = "application/octet-stream"
 
 
 class FileType(NamedTuple):
-    """What a file is sent as: the value of ``Content-Type``, and the coding that it is in."""
+    """The type of a file: the value of ``Content-Type``, and the content coding that it is in."""
 
     content_type: str
     coding: str | None = None
 
 
 def type_of_name(name: str) -> FileType:
-    """Return the media type that a file's name suggests, and the coding that is part of it."""
+    """Return the type that a file's name suggests."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in _CODED:
         return FileType(_CODED[suffix], "gzip")
-    # It takes URLs, too: "data:" or "a:b" would be a scheme, but for the dot and slash.
+    # The function takes URLs, too: "data:" or "a:b" would be a scheme without the dot and slash.
     guessed, coding = _TYPES.guess_type(f"./{name}")
     if coding is not None:
         return FileType(ARCHIVES.get(coding, UNKNOWN))
@@ -102,13 +103,13 @@ def type_of_name(name: str) -> FileType:
 
 
 def attachment(name: str) -> str:
-    """A ``Content-Disposition`` that has a file saved under its name (RFC 6266).
+    """Return a ``Content-Disposition`` that makes clients save a file under its name (RFC 6266).
 
-    Names beyond ASCII are in ``filename*``, which counts where it is understood
-    (RFC 6266 4.3); what remains of them is for all others.
+    Names beyond ASCII are in ``filename*``, which wins if the client understands it
+    (RFC 6266 4.3); other clients get the ASCII characters of the name.
     """
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    # Nothing that ends a string, begins an escape, or is read by some as one.
+    # Leave out the end of a string, and whatever some clients read as an escape.
     simple = "".join([char if " " <= char <= "~" and char not in '"\\%' else "_" for char in text])
     value = f'attachment; filename="{simple}"'
     if simple == text:

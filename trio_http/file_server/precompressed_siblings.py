@@ -1,11 +1,9 @@
-"""Precompressed siblings: files that may be sent in place of another one, in a content coding.
+"""Finds precompressed siblings: ``name.zst``, ``name.br`` or ``name.gz``, to be sent for ``name``.
 
-Next to ``name`` there may be ``name.zst``, ``name.br`` or ``name.gz``, made
-beforehand. A name proves nothing: the file may be empty, half written, a
-version of long ago, or something else. A check of its first and last bytes
-leaves most of that possible, above all a slow compressor at work, which writes
-nothing for many seconds. So a sibling is decoded once in each of its versions,
-and it is believed only if that gives the file, byte for byte.
+A name proves nothing. The file may be empty, incomplete, of an old version, or something
+else. Checking its first and last bytes would leave most of these possible, above all a slow
+compressor that writes nothing for many seconds. So a sibling is decoded once per version,
+and it counts only if that gives the file, byte for byte.
 """
 
 from __future__ import annotations
@@ -25,42 +23,43 @@ from trio_http.semantics.decoding import DECODERS
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.page_cache import read_slice
 
-# The best first, which is what a client gets that has no preference.
+# The best first: a client without a preference gets it.
 SUFFIXES = {"zstd": ".zst", "br": ".br", "gzip": ".gz"}
 
 FileHandle: TypeAlias = tuple[int, os.stat_result]
-"""A descriptor, and the status when it was opened."""
+"""A descriptor, and the status of the file when it was opened."""
 
-# Nanoseconds for which neither file must have changed: who replaces both does it one
-# after the other, and until then there is no use in comparing them.
+# Nanoseconds for which neither file may have changed. A program that replaces both does so one
+# after the other, and comparing them before that is useless.
 SETTLED = 2_000_000_000
 
-# To decode so much takes a second at most, and the first client waits for it.
+# Bytes. Decoding as many takes a second at most, and the first client waits for it.
 LONGEST = 256 * 1024 * 1024
 
-# Read at once, so that a client that goes away or a server's end is noticed in between.
+# Bytes that are read at once. In between, the thread checks whether the client has left or the
+# server ends.
 _PIECE = 64 * 1024
 
 
 class PrecompressedSiblings:
-    """Finds the siblings of files, and remembers which of them were believed."""
+    """Finds the siblings of files, and remembers which of them decode to their files."""
 
     def __init__(self) -> None:
         self._known: VersionCache[bool] = VersionCache()
-        # Decoding must not take the threads that open and read files for other clients.
+        # Decoding must not take the threads that look up files for other clients.
         self._decoding = Lock()
 
     def of(self, directory: OpenDirectory, name: str, file: FileHandle) -> Mapping[str, Version]:
-        """Return the codings in which a file is there as well, and the versions of its siblings.
+        """Return the versions of a file's siblings, by their content codings.
 
-        It may have to decode all of them, in a worker thread of Trio's. While
-        another thread does that for other files, those of this one are left out.
+        This may have to decode all of them, in a thread of Trio's. While another thread decodes the
+        siblings of another file, those of this one are left out.
         """
         found: dict[str, Version] = {}
         if 0 < file[1].st_size <= LONGEST and age_of(file[1]) >= SETTLED:
             for coding in filter(DECODERS.__contains__, SUFFIXES):
-                # There may be none, or a link; the name may be too long for the suffix;
-                # a disk may fail. The file itself is there in any case.
+                # It may be missing or a link, its name may be too long, or the disk may fail.
+                # The file itself is there in any case.
                 with suppress(HTTPError, OSError):
                     sibling = directory.open(name + SUFFIXES[coding])
                     with closing(sibling):
@@ -78,7 +77,7 @@ class PrecompressedSiblings:
                 known = is_same(coding, file[0], sibling[0])
             finally:
                 self._decoding.release()
-            # Both are as they were, or nothing is known of what they were.
+            # If one has changed meanwhile, the comparison was of something else.
             if not (is_unchanged(*file) and is_unchanged(*sibling)):
                 return False
             self._known.note(key, known)
@@ -86,7 +85,7 @@ class PrecompressedSiblings:
 
 
 def is_same(coding: str, file: int, sibling: int) -> bool:
-    """Whether what is coded in one open file is the other, and all of it; in a thread of Trio's."""
+    """Return whether an open sibling decodes to exactly an open file; in a thread of Trio's."""
     offset = 0
     try:
         for data in DECODERS[coding](_pieces(sibling)):

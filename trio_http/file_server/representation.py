@@ -1,4 +1,4 @@
-"""From a file that is open to the response that sends it."""
+"""Makes the response that sends an open file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Compress, Request, Response
 from trio_http.semantics.selection import may_be_coded, varying
 
-# What the server's own limits are is not told here.
+# The server's own limits are not known to an app.
 _ANY_LENGTH = Limits(compress=0)
 
 # The header fields of a file take about a kilobyte.
@@ -25,24 +25,26 @@ REMEMBERED = 1024
 
 
 class Representations:
-    """How files are sent, whichever they are."""
+    """Makes responses with files, all in the same manner.
+
+    Args:
+        compress: whether to compress them for clients that accept it.
+        cache_control: the value of ``Cache-Control``, if any.
+    """
 
     def __init__(self, compress: Compress, cache_control: str | None) -> None:
         self._compress = compress
         self._cache_control = cache_control
-        # The fields of a file are the same until it is another, and so is the value.
+        # A version of a file always has the same fields, and the same value gets them sent faster.
         self._fields_of_version = lru_cache(maxsize=REMEMBERED)(self._fields)
-        self._fields(
-            FileType(UNKNOWN)
-        )  # what cannot be sent is refused now, and not with every file
+        self._fields(FileType(UNKNOWN))  # raises ``ValueError`` now rather than for each file
 
     def of(self, request: Request, file: OpenFile) -> Response:
-        """Return the response that sends a file, to be finished like any other.
+        """Return the response with a file, before ranges and content codings are applied.
 
-        A format that is another one in a coding (``.svgz``) is sent as that, to
-        be shown. To a client that refuses the coding, or saves the file, it is
-        an archive. These are two representations of the same bytes, so their
-        tags differ (RFC 9110 8.8.3.3).
+        A format that is another one in a content coding (``.svgz``) is sent in that coding, to be
+        shown. A client that refuses the coding, or saves the file, gets an archive. These are two
+        representations of the same bytes, so their tags differ (RFC 9110 8.8.3.3).
         """
         file_type, varies, of = file.metadata.file_type, bool(file.metadata.siblings), ""
         is_saved = bool(request.query_string) and "download" in request.query
@@ -59,7 +61,7 @@ class Representations:
             body = FileSlice(file.descriptor, 0, status.st_size)
             headers = self._fields_of_version(file_type, varies, version_of(status), modified, of)
         else:
-            # Its times say nothing of its content, so there is nothing to validate it by.
+            # The times of such a file say nothing about its content, so it has no validators.
             headers, body = self._fields(file_type, varies), file.read
         if is_saved:
             headers = headers.adding("Content-Disposition", attachment(file.metadata.name))
@@ -88,9 +90,9 @@ class Representations:
 
 
 def with_digest(request: Request, response: Response, digest: Digest) -> Response:
-    """The response with a digest of its bytes, which are then sent as they are.
+    """Return the response with a digest of its bytes, which are then sent without a coding.
 
-    Not so where the client refuses that: it gets other bytes, in a coding.
+    A client that refuses the identity coding gets other bytes, and no digest.
     """
     headers = response.headers.adding("Repr-Digest", str(digest))
     if not may_be_coded(response, _ANY_LENGTH):

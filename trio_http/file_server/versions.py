@@ -1,4 +1,4 @@
-"""Versions of stored files: what tells them apart, for us and for clients."""
+"""Versions of files: what tells one from the next, for caches and, as validators, for clients."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from typing import TypeAlias
 from trio_http.semantics.conditional import MISSING, State
 from trio_http.semantics.validators import ETag
 
-# A kernel tells times to a few milliseconds. A file that was changed a moment ago could be
-# changed again without looking any newer, so it has to be older than this.
+# Kernels are exact to a few milliseconds. A file that changed a moment ago could change again
+# without another time, so its last change must be longer ago than this.
 SETTLED = 100_000_000  # nanoseconds
 
 Version: TypeAlias = tuple[int, int, int, int, int]
-"""What tells one state of a file from another, as far as its status does.
+"""A version of a file, as far as its status tells: device, inode, size, and times.
 
-Whatever is remembered of a file is remembered of a version, and of no less than that.
+Whatever is remembered of a file is remembered of a version, and of nothing less.
 """
 
 
 def version_of(status: os.stat_result) -> Version:
-    """Return the version of a file that has this status.
+    """Return the version of a file with this status.
 
-    The time of modification can be set to any value, as ``cp -p``, ``rsync -t``
-    and ``touch -r`` do. The time of the last status change cannot: it is part
-    of the version, although it is also another after a mere ``chmod``, a new
-    hard link or a move. On Windows it is the time of creation instead, which
-    adds nothing.
+    The time of modification can be set to any value, as ``cp -p``, ``rsync -t`` and
+    ``touch -r`` do. The time of the last status change cannot, so it is part of the version,
+    although a mere ``chmod``, a new hard link or a move changes it. On Windows it is the time
+    of creation instead, which adds nothing.
     """
     return (
         status.st_dev,
@@ -39,45 +38,45 @@ def version_of(status: os.stat_result) -> Version:
 
 
 def is_unchanged(descriptor: int, status: os.stat_result) -> bool:
-    """Return whether an open file is still the version that had this status."""
+    """Return whether an open file is still the version with this status."""
     return version_of(os.fstat(descriptor)) == version_of(status)
 
 
 def is_settled(status: os.stat_result) -> bool:
-    """Whether the next change of a file is sure to make another version of it."""
+    """Return whether the next change of the file is sure to make another version."""
     return age_of(status) >= SETTLED
 
 
 def age_of(status: os.stat_result) -> int:
-    """Return the nanoseconds since the last change of a file that has this status."""
+    """Return the nanoseconds since the last change of a file with this status."""
     return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def tag_of(status: os.stat_result) -> ETag:
-    """The tag of a file that has this status."""
+    """Return the entity tag of a file with this status."""
     return tag_of_version(version_of(status))
 
 
 def tag_of_version(version: Version) -> ETag:
     """Return a tag that differs whenever the bytes differ.
 
-    A file that is replaced has another inode. One that is written to in place
-    has another time, to the nanosecond, or to the kernel's resolution: two
-    changes within a few milliseconds that keep the length can look like one.
+    A file that replaces another has another inode. A file that is written in place has another
+    time, exact to the kernel's resolution: two changes within a few milliseconds that keep the
+    length can look like one. The device is left out, because replicas have different ones.
     """
     _, inode, size, modified, changed = version
     return ETag(f"{modified:x}-{size:x}-{inode:x}-{changed:x}")
 
 
 def modified_of(status: os.stat_result, now: float) -> int:
-    """The second in which a file was last changed, but none to come (RFC 9110 8.8.2.1)."""
+    """Return the second of the last change, but none in the future (RFC 9110 8.8.2.1)."""
     return min(status.st_mtime_ns // 10**9, int(now))
 
 
 def state_of(status: os.stat_result | None) -> State:
-    """Return what preconditions of a change are held against: a file, or that there is none.
+    """Return the state that preconditions of a change are checked against; None for no file.
 
-    A client may know the file by its tag in any coding.
+    A client may know the file by its tag in any content coding.
     """
     if status is None:
         return MISSING

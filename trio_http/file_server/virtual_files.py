@@ -1,7 +1,7 @@
-"""Files whose length lies: what a kernel makes of them while they are read (/proc, /sys).
+"""Reads files whose status does not tell their length, such as those in /proc and /sys.
 
-Their status says that they are empty, or a page long, whatever there is to read.
-Others can be like that, too, above all on file systems in user space.
+The kernel makes their content while they are read, and their status says that they are empty
+or a page long. File systems in user space can have such files, too.
 """
 
 from __future__ import annotations
@@ -12,28 +12,27 @@ from trio_http.semantics.bodies import Body, Send, Stream
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.page_cache import READS
 
-# What is read before anything is sent, so that its length can be told.
+# Bytes that are read before the response, so that it can tell the length of shorter content.
 READ = 1024 * 1024
 
-# The largest page, which is what files below /sys say that they have.
+# Bytes of the largest page; files below /sys claim to have a page.
 _PAGE = 64 * 1024
 
 _PIECE = 64 * 1024
 
 
 def read(descriptor: int, status: os.stat_result) -> Body | None:
-    """Return what there is in an open file, or None where its status tells its length.
+    """Return the content of an open file, or None if its status tells its length.
 
-    It may have to wait, in a worker thread. What has more to come some time,
-    such as ``/proc/kmsg``, ends with what there is. ``HTTPError``: 503 for what
-    cannot be read at all.
+    This may wait, in a thread. A file that may have more content later, such as
+    ``/proc/kmsg``, ends with the content it has now. ``HTTPError``: 503 if it cannot be read.
     """
-    # Files of a page or less, like others, have blocks where there is a disk.
+    # On a disk, even a file of a page or less has blocks.
     if status.st_size and (status.st_size > _PAGE or _blocks(status)):
         return None
     try:
         start = _read_up_to(descriptor, READ)
-    except OSError as error:  # there are many reasons, and all are the kernel's own
+    except OSError as error:  # for many reasons, which are the kernel's own
         raise HTTPError(503, "it cannot be read") from error
     if len(start) == status.st_size:
         return None
