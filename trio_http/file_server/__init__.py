@@ -1,1 +1,1 @@
-"""The app that serves a directory: fetches, lists and, where allowed, changes its files."""
+"""The app that serves a directory: fetches, lists and, if allowed, changes its files."""

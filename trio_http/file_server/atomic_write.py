@@ -1,13 +1,11 @@
-"""Files that clients send: the old one or the new one is there, never a part of one.
+"""Stores uploads atomically: readers get the old file or the new one, never a part of one.
 
-The data is with the operating system when a client hears 201. It is not forced
-to the disk (fsync): a failing machine may lose the last seconds, as with any
-file that is copied there.
+When a client gets its 201, the operating system has the data. It is not forced to the disk
+(fsync), so a failing machine may lose the last seconds, as with any copied file.
 
-Preconditions are looked at twice: before a body is read, to spare the client
-the sending (of all but a short one), and in the moment of the change, in which
-no other server or thread that keeps to the same lock changes anything in that
-folder.
+Preconditions are checked twice. The first check, before the body is read, spares the client
+from sending it (unless it is short). The second is at the moment of the change, under a lock
+that keeps other servers and threads from changing anything in the same directory.
 """
 
 from __future__ import annotations
@@ -29,11 +27,11 @@ from trio_http.transport.threads import Custody
 
 T = TypeVar("T")
 
-# Bytes gathered before a worker thread writes them: at 64 KiB the way there and
-# back costs as much as the writing, at eight times that it hardly shows.
+# Bytes gathered before a thread writes them. At 64 KiB, switching to the thread and back costs
+# as much as the writing; at eight times that, it hardly shows.
 GATHERED = 512 * 1024
 
-# Bytes of a body that a client sends without waiting for what is said to it.
+# Bytes of a body that a client sends without waiting for any response.
 SHORT = 64 * 1024
 
 UNCONDITIONAL = WritePreconditions("PUT")
@@ -46,13 +44,14 @@ async def store(
     preconditions: WritePreconditions = UNCONDITIONAL,
     open_pipe: OpenPipe = no_pipe,
 ) -> StoredFile:
-    """Store a body as the file to which the names lead.
+    """Store a body as the file with this path.
 
-    ``open_pipe`` is called once 64 KiB have come, for a faster way for the rest.
-    ``HTTPError``: 400 for a body that is not what its digests say, 404 where
-    the directory does not exist or no file can have this name, 409 where something
-    else than a regular file has its name, 412 by the terms, 507 where the disk is
-    full. However it fails, what was there before is there still.
+    ``open_pipe`` is called once 64 KiB have arrived, for a faster way for the rest.
+
+    ``HTTPError``: 400 if the body does not match its digests, 404 if the directory does not
+    exist or no file can have this name, 409 if something other than a regular file has the
+    name, 412 if a precondition fails, 507 if the disk is full. Whatever fails, the old file
+    is still there.
     """
     upload = _Upload(root, names, preconditions, open_pipe)
     try:
@@ -63,10 +62,10 @@ async def store(
 
 
 class _Upload:
-    """What is known of an upload in the event loop; threads do the rest, with its part.
+    """The state of an upload in the event loop; threads do the rest, with its ``PartialFile``.
 
-    Many clients are slow, and some on purpose. Until the first ``SHORT`` bytes
-    are there, an upload holds open nothing but its folder.
+    Many clients are slow, and some on purpose. Until the first ``SHORT`` bytes have arrived, an
+    upload holds nothing open but its directory.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class _Upload:
         size, poured = 0, False
         async for data in body:
             self._gathered.append(data)
-            size += getsizeof(data)  # many small pieces take more than their bytes
+            size += getsizeof(data)  # many small pieces take more memory than their bytes
             if size >= SHORT and self._part is not None and not poured:
                 poured = True
                 await self._pour(self._part)
@@ -101,9 +100,9 @@ class _Upload:
         return await patiently(lambda: self._in_thread(self._complete))
 
     async def _pour(self, part: PartialFile) -> None:
-        """Store what the kernel can move by itself, which may be all of the rest or nothing.
+        """Store whatever the kernel can move by itself: all of the rest, a part of it, or nothing.
 
-        What comes last is left in the part's pipe, to be stored with the end.
+        The last bytes stay in the pipe, and are stored when the upload is completed.
         """
         pipe = None if self._preconditions.digests else self._open_pipe()
         if pipe is not None:
@@ -140,9 +139,9 @@ class _Upload:
 
 
 def _is_short(preconditions: WritePreconditions) -> bool:
-    """Whether a body comes at once, whatever is said to it: it is sent before anybody looks.
+    """Return whether the client sends the body at once, without waiting for a response.
 
-    Then one way to a worker thread and back does for all that there is to be done.
+    If so, a single switch to a thread and back is enough for the whole upload.
     """
     length = preconditions.headers.get("Content-Length")
     return length is not None and int(length) <= SHORT and "Expect" not in preconditions.headers
@@ -151,7 +150,7 @@ def _is_short(preconditions: WritePreconditions) -> bool:
 def remove(root: Root, names: Sequence[str], preconditions: WritePreconditions) -> None:
     """Delete a file, in a thread; ``HTTPError`` as with ``store``.
 
-    ``BlockingIOError`` where the folder is locked: try again then.
+    ``BlockingIOError`` if the directory is locked: try again.
     """
     *above, name = names
     with root.directory(above) as directory, exclusive_access(directory):

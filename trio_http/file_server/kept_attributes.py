@@ -1,13 +1,13 @@
-"""Who may do what with a file: taken over from the file that it replaces.
+"""Gives a new file the owner, permissions and attributes of the file that it replaces.
 
-The new file is made readable step by step, and never to anybody whom the old
-one was closed to. What cannot be kept (the owner, for all but root) makes it
-readable to fewer, not to more.
+The new file becomes readable step by step, and never to a user for whom the old one was
+not. An attribute that cannot be kept (the owner, unless the server is root) makes the file
+readable to fewer users, not to more.
 
-Two things are not kept on purpose. A program that runs with its owner's rights
-(setuid, setgid, capabilities) must not become what a client has sent; a kernel
-takes these rights away whenever such a file is written to. And a digest or
-signature of the old content would be a wrong one of the new.
+Two things are not kept on purpose. A program that runs with its owner's rights (setuid,
+setgid, capabilities) must not become the content that a client sent; kernels drop these
+rights when such a file is written to. And a digest or signature of the old content would be
+wrong for the new one.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from pathlib import Path
 
 from trio_http.file_server.root import OpenDirectory
 
-# What of a mode is kept.
+# The bits of a mode that are kept.
 _PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
 _OURS = stat.S_IRUSR | stat.S_IWUSR
 
 ACL = "system.posix_acl_access"
 
-# Attributes by the beginnings of their names: of users' programs, the ACLs of NFSv4, and labels.
+# Prefixes of the attributes that are kept: those of users' programs, ACLs of NFSv4, and labels.
 _KEPT = ("user.", "system.nfs4_acl", "security.")
 _NOT_KEPT = {"security.capability", "security.ima", "security.evm"}
 
-# Linux reaches the attributes of a file that is open as a place only through here.
+# The only way on Linux to the attributes of a file that was opened with O_PATH.
 _OPENED = Path("/proc/self/fd")
 CAN_KEEP_ATTRIBUTES = hasattr(os, "O_PATH") and hasattr(os, "getxattr") and _OPENED.exists()
 # Windows has neither modes nor owners.
 CAN_KEEP_MODES = hasattr(os, "fchmod") and hasattr(os, "fchown")
 
-# What a file says that has no such attribute, and a file system that has none at all.
+# The errors for a file without the attribute, and for a file system without any.
 _NO_ATTRIBUTE = {getattr(errno, "ENODATA", 0), errno.ENOTSUP, errno.ENOSYS}
 
 
 def keep_attributes(directory: OpenDirectory, name: str, file: int) -> None:
-    """Give ``file`` the mode, group, owner, ACL and attributes of another file, as far as we may.
+    """Give ``file`` the mode, group, owner, ACL and attributes of another file, as far as allowed.
 
-    ``file`` is new and ours, and either has no name yet or the mode 0600.
+    ``file`` is new and belongs to this process; it has no name yet, or the mode 0600.
     """
     if not CAN_KEEP_MODES:
         return
@@ -62,7 +62,7 @@ def keep_attributes(directory: OpenDirectory, name: str, file: int) -> None:
 
 
 def _keep(before: os.stat_result, model: str | None, file: int) -> None:
-    if not stat.S_ISREG(before.st_mode):  # somebody has just put it there
+    if not stat.S_ISREG(before.st_mode):  # another program has just put it there
         _set_mode(file, _OURS)
         return
     ours = os.fstat(file)
@@ -72,7 +72,7 @@ def _keep(before: os.stat_result, model: str | None, file: int) -> None:
         has_acl = _keep_acl(model, file, has_group)
         _keep_others(model, file)
     _set_mode(file, mode_for(before.st_mode, has_group, has_acl))
-    # Last: what is not ours any more, only root may change.
+    # Last, because only root may change a file of another owner.
     if before.st_uid != ours.st_uid:
         _gives_away(file, before.st_uid, -1)
 
@@ -82,17 +82,16 @@ def _set_mode(file: int, mode: int) -> None:
     try:
         if is_now != mode:
             os.fchmod(file, mode)
-    except OSError:  # not on this file system, where it matters only if others could do more
+    except OSError:  # not on this file system; that matters only if others could do more
         if is_now & ~mode:
             raise
 
 
 def mode_for(mode: int, has_group: object, has_acl: object) -> int:
-    """The mode that lets nobody do more than ``mode`` did, where the group or the ACL is lost.
+    """Return the mode that gives no user more than ``mode`` did, if the group or the ACL is lost.
 
-    Another group takes the place of the old one, whose members are among all
-    others then: each gets what both had. An ACL is all there is to know of
-    everybody but the owner.
+    If the file has another group, members of the old one are among all others: each class gets
+    what both classes had. If the ACL is lost, nothing is known of anyone but the owner.
     """
     mode &= _PERMISSIONS
     if not has_acl:
@@ -106,18 +105,18 @@ def mode_for(mode: int, has_group: object, has_acl: object) -> int:
 def _gives_away(file: int, owner: int, group: int) -> bool:
     try:
         os.fchown(file, owner, group)
-    except OSError:  # not to them, or not at all on this file system
+    except OSError:  # not allowed to, or not supported by this file system
         return False
     return True
 
 
 def _keep_acl(model: str, file: int, has_group: object) -> bool:
-    """Whether the file has the ACL of the model now, or neither has one."""
+    """Return whether the file now has the ACL of the model, or neither has one."""
     try:
         acl = os.getxattr(model, ACL)
     except OSError as error:
         return _is_without(error) and _remove_acl(file)
-    if not has_group:  # which one of its entries is about
+    if not has_group:  # the entry for the group is about another group
         _remove_acl(file)
         return False
     try:
@@ -128,7 +127,7 @@ def _keep_acl(model: str, file: int, has_group: object) -> bool:
 
 
 def _remove_acl(file: int) -> bool:
-    """Whether the file is without the ACL that its directory may have given it."""
+    """Remove an ACL that the file's directory may have given it; return whether there is none."""
     try:
         os.removexattr(file, ACL)
     except OSError as error:
@@ -144,5 +143,5 @@ def _keep_others(model: str, file: int) -> None:
     with suppress(OSError):  # a file system without attributes
         for name in os.listxattr(model):
             if name.startswith(_KEPT) and name not in _NOT_KEPT:
-                with suppress(OSError):  # not for us to read, or to give
+                with suppress(OSError):  # this process may not read it, or not set it
                     os.setxattr(file, name, os.getxattr(model, name))

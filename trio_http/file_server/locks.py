@@ -1,6 +1,6 @@
-"""Who may change what: locks that hold between threads as well as processes.
+"""Locks directories and files against changes by other threads and processes.
 
-They bind only those who ask for them, and end with whoever has them.
+They bind only programs that use the same locks, and end with the process that holds them.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None
 
-# Seconds for which a thread waits until others of this process have made their changes.
+# Seconds for which a thread waits for other threads of this process to make their changes.
 # Each takes a fraction of a millisecond, unless a file system hangs.
 TURN = 0.1
 
-# Directories further up than that are not asked for.
+# Directories above this number of levels are not tried.
 _LEVELS = 16
 
 _READ = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
-# The locks within this process, of those directories in which somebody is at work or waits.
+# The locks within this process, of the directories that a thread is changing or waiting for.
 _gates: WeakValueDictionary[tuple[int, int], Lock] = WeakValueDictionary()
 _making_gates = Lock()
 
 
 def lock(descriptor: int) -> bool:
-    """Lock a file until it is closed; false where another has it locked.
+    """Lock a file until it is closed; return false if another program has locked it.
 
-    Windows has no such locks, but lets nobody remove a file that is open.
+    Windows has no such locks, but does not let anyone remove an open file.
     """
     if fcntl is None:
         return True
@@ -52,15 +52,15 @@ def lock(descriptor: int) -> bool:
 
 @contextmanager
 def exclusive_access(directory: OpenDirectory) -> Iterator[None]:
-    """Change something in a folder while nobody else does who asks for the same lock.
+    """Keep all others that use this lock from changing a directory, for as long as the block runs.
 
-    The lock is held no longer than such a change takes. This is for a thread, and
-    raises ``BlockingIOError`` where the lock is not to be had now: threads must
-    not wait for programs that hold it for ever.
+    The block should do nothing but the change. This is for a thread, and raises
+    ``BlockingIOError`` if the lock is taken: threads must not wait for a program that holds it
+    for ever.
     """
     with ExitStack() as held:
         with refusing():
-            # Threads of this process take turns without the kernel, which has no turns.
+            # Threads of this process take turns without the kernel, which has no queue.
             gate = _gate_of(directory)
             if not gate.acquire(timeout=TURN):
                 raise BlockingIOError(errno.EAGAIN, "this directory is being changed")
@@ -80,7 +80,7 @@ def _gate_of(directory: OpenDirectory) -> Lock:
 def _lock_directory(fcntl: ModuleType, directory: int, held: ExitStack) -> None:
     descriptor = _lockable(directory)
     if descriptor is not None:
-        held.callback(os.close, descriptor)  # which unlocks it
+        held.callback(os.close, descriptor)  # this unlocks it
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -90,10 +90,10 @@ def _lock_directory(fcntl: ModuleType, directory: int, held: ExitStack) -> None:
 
 
 def _lockable(directory: int) -> int | None:
-    """A folder, opened for reading; where that is forbidden, the next above it where it is not.
+    """Open a directory for reading, or the next one above it that may be read.
 
-    So all servers of one user lock the same, in a directory that may be changed
-    but not read as well (as with mode 0733).
+    So all servers of one user lock the same directory, even if they may change it but not read
+    it (mode 0733).
     """
     name = "."
     for _ in range(_LEVELS):

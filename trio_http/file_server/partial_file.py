@@ -1,10 +1,10 @@
-"""Parts: files that are being written, and that nobody sees before they are whole.
+"""Files that are being written, and that no reader sees before they are complete.
 
-A part is a file without a name (``O_TMPFILE``), in the folder it is meant for,
-and gets its name in one step. Whatever ends an upload before that, ``kill -9``
-included, leaves nothing behind. Where a system has no such files, one with a
-name of its own takes the place. It is locked as long as somebody writes, so
-``clear_parts`` can tell what is left over, and closed to all others.
+A partial file has no name (``O_TMPFILE``). It is in the directory of its target, and gets the
+target's name in one step. If the upload ends before that, even by ``kill -9``, nothing is
+left of it. Where a system has no such files, a file with a name of its own takes its place:
+only its owner may read it, and it is locked for as long as it is written, so that
+``remove_abandoned_parts`` can tell which are left over.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CAREFUL = _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NAMED = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
 
-# How a file without a name is opened, or 0 where it cannot be. It will get its
-# name by way of /proc, which a container may lack.
+# How to open a file without a name, or 0 if that is not possible. It gets its name through
+# /proc, which a container may lack.
 _CAN_BE_UNNAMED = hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").exists()
 UNNAMED = os.O_WRONLY | os.O_TMPFILE | _BINARY if _CAN_BE_UNNAMED else 0
 
-# What a kernel or a file system answers that has no unnamed files, or none in a folder
-# that has been removed (EPERM).
+# The errors of a kernel or a file system without unnamed files, and of a directory that has
+# been removed (EPERM).
 _NOT_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EPERM}
 
-# Whether it can be asked what this process may do, which needs not be its user's rights.
+# Whether the system tells what this process may do, which can differ from its user's rights.
 _CAN_ASK = os.access in os.supports_effective_ids
 
 
-# Whether an open file's times can be set, whatever its name.
+# Whether the times of an open file can be set, whatever its name.
 TIMES = os.utime in os.supports_fd
 
 
@@ -67,9 +67,9 @@ class StoredFile:
 
 @contextmanager
 def target_directory(root: Root, names: Sequence[str]) -> Iterator[OpenDirectory]:
-    """Return the directory that something is to be stored in, open as long as the block runs.
+    """Yield the directory of an upload, open as long as the block runs.
 
-    ``HTTPError``: 404, with the reason, where it does not exist or clients may not see it.
+    ``HTTPError``: 404, with the reason, if it does not exist or clients may not see it.
     """
     try:
         directory = root.open(names)
@@ -85,7 +85,7 @@ def target_directory(root: Root, names: Sequence[str]) -> Iterator[OpenDirectory
 class PartialFile:
     """A file that is being written; leaving ``frame`` closes and removes it.
 
-    All of it is for threads. There is no file before something is to be written.
+    All methods are for threads. There is no file before something is to be written.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PartialFile:
         except HTTPError as error:
             raise HTTPError(error.status, "no file can be stored under this name") from None
         self._directory = frame.enter_context(target_directory(root, above))
-        # What cannot be stored is refused before it is sent.
+        # Refuse before the client sends the content.
         self._there()
         self._check_access()
 
@@ -121,9 +121,9 @@ class PartialFile:
                 self.pipe.empty_into(file)
 
     def place(self) -> StoredFile:
-        """Give the file the name that it is meant for.
+        """Give the file the name of its target.
 
-        ``BlockingIOError`` where the folder is locked: try again then.
+        ``BlockingIOError`` if the directory is locked: try again.
         """
         if not self._verification.holds():
             raise HTTPError(400, "the content is not what its digest says")
@@ -134,8 +134,8 @@ class PartialFile:
             if there is None and self._part is None:
                 if self._link(file, self._target):
                     return StoredFile(_tag(file), is_new=True)
-                there = self._there()  # from somebody else, who has asked for no lock
-            # Before it has a name that others can open it by.
+                there = self._there()  # from a program that does not use the lock
+            # Before it has a name by which others can open it.
             self._open_to_others(file, there)
             part = self._part or self._link_part(file)
             at, descriptor = self._directory.at, self._directory.descriptor
@@ -146,7 +146,7 @@ class PartialFile:
         return replaceable(self._directory, self._target, self._preconditions)
 
     def _check_access(self) -> None:
-        """Refuse what only an attempt would tell otherwise, which costs a hundred times as much."""
+        """Refuse a directory without write permission; trying costs a hundred times as much."""
         directory, wanted = self._directory, os.W_OK | os.X_OK
         if _CAN_ASK:
             at = directory.path if directory.descriptor is None else "."
@@ -154,12 +154,12 @@ class PartialFile:
                 raise HTTPError(403)
 
     def _open_to_others(self, file: int, there: os.stat_result | None) -> None:
-        """Let those read the file who could read the old one, or who may read any new one."""
+        """Let all users read the file who could read the old one, or any new one."""
         if there is not None:
             keep_attributes(self._directory, self._target, file)
             return
-        # A part with a name is closed to everybody. What a new file is open to, the umask
-        # and the folder decide, so one is made to look.
+        # Only its owner may read a named part. The umask and the directory decide who may read a
+        # new file, so make one to find out.
         directory, name = self._directory, _new_name()
         os.close(os.open(directory.at(name), _NAMED, 0o666, dir_fd=directory.descriptor))
         try:
@@ -168,10 +168,10 @@ class PartialFile:
             os.unlink(directory.at(name), dir_fd=directory.descriptor)
 
     def _date(self, file: int) -> None:
-        """Say to the nanosecond when this was: a kernel says it to a few milliseconds.
+        """Set the file's time to the nanosecond; kernels set it to a few milliseconds.
 
-        Inodes are used again. The third of three versions that come quickly may
-        have that of the first, and would then have its tag as well.
+        Inodes are used again. Of three versions in quick succession, the third may have the inode
+        of the first, and would then have its tag.
         """
         if TIMES:
             now = time.time_ns()
@@ -203,7 +203,7 @@ class PartialFile:
         return descriptor
 
     def _remove(self, part: str) -> None:
-        with suppress(FileNotFoundError):  # it has been placed
+        with suppress(FileNotFoundError):  # it has got its name
             os.unlink(self._directory.at(part), dir_fd=self._directory.descriptor)
 
     def _link(self, file: int, name: str) -> bool:
@@ -215,7 +215,7 @@ class PartialFile:
         return True
 
     def _link_part(self, file: int) -> str:
-        """A name to be moved over another in one step, which linking cannot do."""
+        """Link the file to a temporary name, which can replace another one in one step."""
         part = _new_name()
         self._link(file, part)
         self._frame.callback(self._remove, part)
@@ -225,8 +225,8 @@ class PartialFile:
 def _tag(file: int) -> str:
     """Return the tag that a GET will give the file, now that it has its name.
 
-    A name, like a mode, an owner and an attribute, is a change of status, and so
-    of the tag: nothing that changes any of these may come later.
+    A new name, mode, owner or attribute changes the status, and so the tag: none of these may
+    change later.
     """
     return str(tag_of(os.fstat(file)))
 
@@ -234,10 +234,10 @@ def _tag(file: int) -> str:
 def replaceable(
     directory: OpenDirectory, name: str, preconditions: WritePreconditions
 ) -> os.stat_result | None:
-    """The status of a file that may be changed on these terms, or None where there is none.
+    """Return the status of a file that may be changed on these preconditions; None if it is new.
 
-    Preconditions come last: what would be refused without them is refused for
-    that reason (RFC 9110 13.2.1).
+    Preconditions come last: a change that would fail without them fails for that reason
+    (RFC 9110 13.2.1).
     """
     there = directory.own_status(name)
     if there is not None and not stat.S_ISREG(there.st_mode):
@@ -252,15 +252,15 @@ def _new_name() -> str:
 
 
 def remove_abandoned_parts(root: Path) -> None:
-    """Remove what uploads have left in a folder whose server was killed."""
-    with suppress(OSError):  # the folder is gone, or not ours to look into
+    """Remove the files that uploads left in a directory when their server was killed."""
+    with suppress(OSError):  # the directory is gone, or unreadable
         for entry in list(os.scandir(root)):
             if is_part(entry.name) and entry.is_file(follow_symlinks=False):
                 _clear(entry.path)
 
 
 def _clear(path: str) -> None:
-    with suppress(OSError):  # gone already, or not ours to remove; others may be
+    with suppress(OSError):  # removed already, or not removable
         descriptor = os.open(path, os.O_RDWR | _CAREFUL)
         try:
             abandoned = lock(descriptor)

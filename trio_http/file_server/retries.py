@@ -1,8 +1,8 @@
-"""How long something is tried again that another program keeps from us: a lock or a lease.
+"""Retries what another program prevents for a moment, by a lock or a lease.
 
-Nobody tells when such a thing is free, short of a thread that waits for it. A
-program that never lets go would take one thread after the other. So this asks
-again, after ever longer pauses and with nothing but a task that waits.
+Nothing tells when a lock is released, except to a thread that waits for it, and a program
+that never releases it would take one thread after the other. So a task tries again, after
+ever longer pauses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from trio_http.semantics.errors import HTTPError
 
 T = TypeVar("T")
 
-# Seconds. A lock is held for the moment of a change. The holder of a lease has 45 s
-# to write what it has in mind and give it back, and mostly needs less than one.
+# Seconds. A lock is held for the moment of a change. The holder of a lease has 45 s to write
+# its data and give it back, and usually needs less than one.
 PATIENCE = 10.0
 
-# Seconds until a file must be found and open: long enough for a disk that has to start.
+# Seconds until a file must be found and open: long enough for a disk that has to spin up.
 PROMPT = 30.0
 
 # Seconds between two attempts, at first and at most.
@@ -28,10 +28,10 @@ SHORTEST, LONGEST = 0.001, 0.05
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``attempt`` returns, calling it again for as long as it raises BlockingIOError.
+    """Return the result of ``attempt``, which is called again while it raises BlockingIOError.
 
-    An attempt is never cut off, because it may have changed something. When time
-    is over: ``HTTPError`` 503.
+    An attempt is never cancelled by the time limit, because it may have changed something.
+    ``HTTPError`` 503 when the time is up.
     """
     deadline = trio.current_time() + PATIENCE
     pause = SHORTEST
@@ -47,7 +47,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 async def in_time(look_up: Callable[[], Awaitable[T]]) -> T:
-    """The same for what only looks: it is cut off, with 503, when it takes too long itself."""
+    """Do the same for a lookup, which changes nothing: it ends with 503 even in the middle."""
     with trio.move_on_after(PROMPT):
         return await patiently(look_up)
     raise HTTPError(503, "the file system does not answer", {"Retry-After": "10"})

@@ -1,4 +1,4 @@
-"""What clients may do to a directory that can be written to: PUT, DELETE, and forms of files."""
+"""Changes a directory for clients: PUT, DELETE, and forms with files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from trio_http.semantics.messages import Request, Response
 
 FORM = "multipart/form-data"
 
-# Names of files in an answer: a form may have a thousand.
+# Names of files in a response; a form may have a thousand.
 MOST_NAMED = 10
 
-# What a form stores replaces nothing: it cannot ask, and nor could its page
-# without a script. With one it sends PUT, and asks.
+# A form never replaces a file: a page without a script cannot ask first. A page with a script
+# asks, and then sends PUT.
 _ONLY_NEW = WritePreconditions("PUT", Headers([("If-None-Match", "*")]))
 
 
 async def store_content(request: Request, root: Root, names: Sequence[str]) -> StoredFile:
-    """Store the content of a request as a file, on the request's own preconditions."""
+    """Store the content of a request as a file, under the preconditions of the request."""
     preconditions = WritePreconditions.of(request)
     return await store(request.body, root, names, preconditions, request.body.open_pipe)
 
@@ -43,18 +43,17 @@ async def put(request: Request, root: Root) -> Response:
 
 
 async def delete(request: Request, root: Root) -> Response:
-    """Delete the file that a client names."""
+    """Delete the file that the target names."""
     preconditions = WritePreconditions(request.method, request.headers)
     await patiently(lambda: root.changes.run(remove, root, request.segments, preconditions))
     return Response(204)
 
 
 async def take_form(request: Request, root: Root) -> Response:
-    """Store the files of a form in the folder that it was sent to, then show the folder.
+    """Store the files of a form in the directory that the target names; then show the directory.
 
-    Files that are there already are kept, and named in a 409 when the others
-    have been stored. Content without the name of a file is named in a 400. Each
-    refusal that comes in the middle tells what was stored before.
+    Existing files are kept, and a 409 names them after the others have been stored. A 400 names
+    content without a file name. Every refusal in the middle of a form tells what was stored.
     """
     preconditions = WritePreconditions.of(request)
     if media_type_of(request.headers.get("Content-Type") or "") != FORM:
@@ -81,7 +80,7 @@ async def take_form(request: Request, root: Root) -> Response:
 
 
 class _Outcome:
-    """What became of the fields of a form: names, and reasons for what is not stored."""
+    """What became of the fields of a form: names, and reasons for not storing."""
 
     def __init__(self) -> None:
         self.stored: list[str] = []
@@ -89,7 +88,7 @@ class _Outcome:
         self.refused: list[str] = []
 
     def told(self, reason: str = "") -> str:
-        """Return it as a text that begins with the reason why the form was not read on."""
+        """Return the outcome as a text; ``reason`` is why the form was not read to its end."""
         parts = [reason] if reason else []
         if self.refused:
             parts.append(_list_of(self.refused))
@@ -105,21 +104,21 @@ def _list_of(items: Sequence[str]) -> str:
 
 
 async def _take(field: FormField, root: Root, names: Sequence[str], outcome: _Outcome) -> None:
-    """Store a field of a form, and note what became of it."""
+    """Store a field of a form, and record the outcome."""
     if not field.filename:
-        # Browsers send an empty part where no file was chosen (HTML, "constructing the
-        # entry list"), and the charset of the form in a part that is meant for us.
+        # Browsers send an empty part where no file was chosen (HTML, "constructing the entry
+        # list"), and the charset of the form in a part of its own.
         content = b"" if field.name == CHARSET_FIELD else await anext(field, b"")
         if content:
             outcome.refused.append(f"the field {_quoted(field.name)} has no file name")
         return
-    # Some clients tell where it was, which is not to be used (RFC 7578 4.2).
+    # Some clients send the whole path, which must not be used (RFC 7578 4.2).
     name = field.filename.rpartition("/")[2]
     try:
         await store(field, root, [*names, name], _ONLY_NEW)
     except HTTPError as error:
         match error.status:
-            case 404:  # the folder is there: it is the name that cannot be
+            case 404:  # the directory exists, so the name is the reason
                 outcome.refused.append(f"{_quoted(field.filename)}: {error.detail}")
             case 409 | 412:
                 outcome.kept.append(_quoted(field.filename))
@@ -135,4 +134,4 @@ def _quoted(name: str) -> str:
 
 def _find(root: Root, names: Sequence[str]) -> None:
     with target_directory(root, names):
-        pass  # all that is asked is that there is one
+        pass  # it only has to exist

@@ -1,4 +1,4 @@
-"""On what terms a client wants something to be changed, and whether they can be met."""
+"""Preconditions of a change, and whether they hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trio_http.semantics.messages import Request
 
 @dataclass(frozen=True, slots=True)
 class WritePreconditions:
-    """Preconditions (RFC 9110 13) and promised digests (RFC 9530) of a change."""
+    """The preconditions of a change (RFC 9110 13), and the digests of its content (RFC 9530)."""
 
     method: str
     headers: Headers = NO_FIELDS
@@ -23,22 +23,22 @@ class WritePreconditions:
 
     @classmethod
     def of(cls, request: Request) -> WritePreconditions:
-        """Return the terms of a request that stores its body.
+        """Return the preconditions of a request that stores its body.
 
-        ``HTTPError`` where it asks for what is not done here; 411 where nothing says
-        that there is a body (RFC 9110 15.5.12).
+        ``HTTPError``: 400 or 415 if it asks for something unsupported, 411 if nothing says that
+        it has a body (RFC 9110 15.5.12).
         """
         headers = request.headers
         if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
-            # RFC 9112 6.3 takes this for an empty body. But a client that wants to empty
-            # a file says so, and one that forgot the length must not have it emptied.
+            # RFC 9112 6.3 takes this for an empty body. But a client that means to empty a file
+            # says so, and a file must not be emptied for a client that forgot the length.
             raise HTTPError(411, "send a Content-Length, or the content in chunks")
         if "Content-Range" in headers:
-            # RFC 9110 14.5: to take a part for the whole would destroy the rest.
+            # RFC 9110 14.5: taking a part for the whole would destroy the rest.
             raise HTTPError(400, "files are stored whole, not in parts")
-        # Bytes are kept as they come, and sent as they are kept: what was stored
-        # in a coding would be taken for the file itself, and decoding it would
-        # keep other bytes than those that an ETag or a digest was given for.
+        # Bytes are stored as they come, and sent as they were stored. A file that was stored in a
+        # content coding would be sent without one; decoding it would store other bytes than
+        # those of its entity tag and digest.
         codings = (headers.get("Content-Encoding") or "").lower()
         if is_overlong(codings) or any(coding != "identity" for coding in list_of(codings)):
             raise HTTPError(
@@ -48,11 +48,11 @@ class WritePreconditions:
 
     @property
     def depends(self) -> bool:
-        """Whether what is there has a say in it; mostly nobody asks."""
+        """Whether the change depends on the existing file; most do not."""
         return not self.headers.names.isdisjoint(PRECONDITIONS)
 
     def check(self, state: State) -> None:
-        """Refuse, with 412, a change to something that is not as the client thinks."""
+        """Refuse a change, with 412, if the file is not in the state that the client expects."""
         if evaluate(self.method, self.headers, state, time.time()) is not Outcome.PROCEED:
             if not state.exists:
                 raise HTTPError(412, "there is none to be changed")
@@ -61,7 +61,7 @@ class WritePreconditions:
 
 
 def _digests_in(headers: Headers) -> tuple[Digest, ...]:
-    """What is promised of the content and of the file, which are the same where all is sent."""
+    """Return the digests of the content and of the file, which are the same for a whole file."""
     digests: list[Digest] = []
     for name in ("Content-Digest", "Repr-Digest"):
         try:
