@@ -1,4 +1,4 @@
-"""The body of a request, on its way in: pulled from the connection, framed by h11."""
+"""The body of a request, read from its connection when the app asks for it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 GoOn: TypeAlias = Callable[[], Awaitable[None]]
 
-# Large bodies come in large pieces; beyond this, memory is had from the system
-# each time, and that costs more than the calls that are saved.
+# Bytes of the pieces that large bodies come in. For larger pieces the system is asked for memory
+# each time, which costs more than the calls that are saved.
 LARGE_PIECE = 128 * 1024
 
 
 class RequestBody:
-    """The body of the request at hand; one of these serves a connection.
+    """The body of the current request; each connection has one of these.
 
-    Bytes are read only when somebody asks for them. So many bytes are that, and
-    go from the socket to whoever asked. Of a chunked body the chunks at hand are
-    joined, and h11 reads the trailers; anything else it reads itself.
+    Bytes are read only when a task asks for them. A body with a length goes from the socket to
+    that task. Of a chunked body, the chunks that have arrived are joined, and h11 reads the
+    trailers. h11 reads any other body itself.
     """
 
     __slots__ = (
@@ -53,26 +53,28 @@ class RequestBody:
 
     def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
         self.trailers: Headers = NO_FIELDS
-        """What came behind the last chunk, once that has been read."""
+        """The fields after the last chunk, once that has been read."""
         self.is_none = True
-        """Whether there is none, and nothing to be known of it."""
+        """Whether the request has no body, so that nothing has to be read."""
         self.is_sound = True
-        """Whether it has kept to its framing, so that it is known where it ends."""
+        """Whether the body has kept to its framing, so that its end is known."""
         self._input = source
         self._timeouts = timeouts
         self._limits = limits
-        self._h11: h11.Connection | None = None  # None for so many bytes, or for none
-        self._rest = 0  # how many of them are still to come
-        # How to tell the client to go on, if it waits for that. h11 takes any
-        # interim response for it, but only 100 is (RFC 9110 15.2.1).
+        self._h11: h11.Connection | None = (
+            None  # None for a body with a length, or without any bytes
+        )
+        self._rest = 0  # bytes of a body with a length that have not been read
+        # Sends ``100 Continue``, if the client waits for it. h11 takes any interim response for
+        # that, but only 100 is (RFC 9110 15.2.1).
         self._awaits_continue: GoOn | None = None
         self._framing: Framing = Counted(0)
-        self._declared = 0  # what Content-Length says
-        self._received = 0  # how much has been read
-        self._began = 0.0  # the time at which a chunked body began
+        self._declared = 0  # the value of Content-Length
+        self._received = 0  # bytes that have been read
+        self._began = 0.0  # the time when a chunked body began
 
     def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
-        """Make ready for a body of so many bytes, and a client that may wait to go on."""
+        """Begin a body of ``length`` bytes; ``go_on`` tells a client that waits to send it."""
         self.is_none = not length
         self._h11 = None
         self._awaits_continue = go_on
@@ -82,7 +84,7 @@ class RequestBody:
         self.is_sound = True
 
     def begin(self, state: h11.Connection, request: h11.Request, go_on: GoOn) -> None:
-        """Make ready for the body of a request that h11 has just read."""
+        """Begin the body of a request that h11 has just read."""
         self.trailers = NO_FIELDS
         self.is_sound = True
         self.is_none = False
@@ -98,15 +100,15 @@ class RequestBody:
             self._framing = Counted(self._declared)
 
     def was_continued(self) -> None:
-        """Note that the client has been told to go on."""
+        """Record that the client has been told to go on."""
         self._awaits_continue = None
 
     @property
     def is_worth_reading(self) -> bool:
-        """Whether what is left of it may be read only to reach its end.
+        """Whether it is worth reading the rest only to reach its end.
 
-        A client that was not told to continue may send its body or may not
-        (RFC 9110 10.1.1); reading a large one only to drop it is a waste.
+        A client that was not told to continue may or may not send its body (RFC 9110 10.1.1), and
+        reading a large body only to drop it is a waste.
         """
         return (
             self._awaits_continue is None
@@ -116,7 +118,7 @@ class RequestBody:
 
     @property
     def is_read(self) -> bool:
-        """Whether nothing of it is left to be read."""
+        """Whether the whole body has been read."""
         return not self._rest and (self._h11 is None or self._h11.their_state is not h11.SEND_BODY)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -129,11 +131,10 @@ class RequestBody:
         return data
 
     async def receive(self) -> bytes:
-        """The next bytes, or none at the end.
+        """Return the next bytes, or none at the end.
 
-        Asking for the first of them sends ``100 Continue`` to a client that
-        waits for it. A body that is malformed, breaks off, is too large or
-        stops coming raises ``HTTPError``.
+        Asking for the first of them sends ``100 Continue`` to a client that waits for it. A body
+        that is malformed, breaks off, is too large or stops coming raises ``HTTPError``.
         """
         try:
             if self._rest:
@@ -220,13 +221,13 @@ class RequestBody:
                 case h11.EndOfMessage():
                     self.trailers = believed(event.headers.raw_items())
                     return b""
-                case _:  # it needs more
+                case _:  # it needs more bytes
                     await self._feed(state)
 
     async def _next_chunks(self, chunked: Chunked, state: h11.Connection) -> bytes:
         """Return the data of all chunks that have arrived, joined; no bytes before the trailers.
 
-        Where there are none, wait for more.
+        If no data has arrived, wait for more.
         """
         while True:
             size, pieces = chunked.read(self._input.unread)
@@ -248,7 +249,7 @@ class RequestBody:
                 raise _malformed()
 
     async def _allow(self) -> None:
-        """Take no more than the limit, and tell a client that waits to go on."""
+        """Refuse a body beyond the limit, and tell a client that waits to go on."""
         if self._declared > self._limits.body:
             raise self._too_large()
         if self._awaits_continue is not None:
@@ -258,15 +259,15 @@ class RequestBody:
         return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")
 
     async def _feed(self, state: h11.Connection) -> None:
-        """Pass on to h11 what belongs to the body, and nothing that comes behind it."""
+        """Pass the bytes of the body on to h11, and none of those that follow it."""
         while not (size := self._framing.take(self._input.unread)):
             await self._in_time(self._input.receive_more())
             if self._input.ended:
-                break  # which h11 has to hear of, as no bytes
+                break  # h11 has to be told, by no bytes
         state.receive_data(self._input.cut(size))
 
     async def skip(self) -> bool:
-        """Read what nobody wanted, up to the limit; whether the end was reached."""
+        """Read and discard the rest, up to the limit; return whether the end was reached."""
         last = self._received + self._limits.skip
         try:
             while await self.receive():
