@@ -35,7 +35,8 @@ from trio_http.semantics.errors import (
     HTTPError as HTTPError,
 )
 from trio_http.semantics.events import SendEvent as SendEvent, ServerSentEvent as ServerSentEvent
-from trio_http.semantics.forms import Form as Form, FormField as FormField
+from trio_http.semantics.form_field import FormField as FormField
+from trio_http.semantics.forms import Form as Form
 from trio_http.semantics.headers import Headers as Headers
 from trio_http.semantics.limits import Limits as Limits
 from trio_http.semantics.messages import (

@@ -1,11 +1,11 @@
-"""Forms as they arrive: one field after the other, files as streams.
+"""Forms, while they are being received: one field after the other, files as streams.
 
-``multipart/form-data`` (RFC 7578) is taken apart by the library ``multipart``,
-which neither buffers nor waits; it comes with the extra ``forms``.
+The library ``multipart``, which neither buffers nor waits, parses ``multipart/form-data``
+(RFC 7578).
 
-Names are UTF-8 in which other bytes survive as surrogates, as everywhere here.
-Values are bytes; as text they are in the charset that their part names, or else
-in the one that the field ``_charset_`` names (RFC 7578 4.6), or else in UTF-8.
+Names are UTF-8; bytes that are not valid UTF-8 become surrogates. Values are bytes. As text
+they are in the charset that their part names, or else in that of the field ``_charset_``
+(RFC 7578 4.6), or else in UTF-8.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from urllib.parse import unquote_to_bytes
 from trio_http.semantics.content_disposition import filename_of, unescaped
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import media_type_of, parameter_of
+from trio_http.semantics.form_field import FormField, Pull, decoded_value
 from trio_http.semantics.headers import text_of
-from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, give_way_of, read_all, text_in
+from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, give_way_of, read_all
 from trio_http.semantics.parameters import MOST, Parameters
 
 if TYPE_CHECKING:
@@ -31,79 +32,31 @@ if TYPE_CHECKING:
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
-# More fields than any form has.
+# Fields in a form, which is more than any form has.
 MOST_FIELDS = 1000
 
-# Other tasks have a turn after each step of work on a form, and a step takes up to a
-# millisecond: decoding an escape takes a quarter of a microsecond, making a field five,
-# and parsing the header fields of a part ten.
+# Other tasks run after each step of work on a form. A step takes up to a millisecond:
+# decoding an escape takes a quarter of a microsecond, making a field five, and parsing the
+# header fields of a part ten.
 AT_ONCE = 8 * 1024  # bytes of an urlencoded form in a step
 BESIDE = 64  # bytes that take as long to decode as it takes to make a field
 EVENTS_AT_ONCE = 16  # events of the parser in a step: a part has at least two
 
-# The field that tells the charset of the others (HTML, "constructing the entry list"),
-# and the bytes that this may take, which is more than the longest label does.
+# The field that names the charset of the others (HTML, "constructing the entry list"), and
+# the bytes that its value may have, which is more than the longest label has.
 CHARSET_FIELD, LONGEST_LABEL = "_charset_", 100
 
-# RFC 2046 5.1.1 says how long it may be, and takes fewer characters than some clients do.
+# RFC 2046 5.1.1 limits the length so, but allows fewer characters than some clients send.
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
 
 _Event: TypeAlias = "MultipartSegment | bytes | bytearray | None"
 
-Pull: TypeAlias = Callable[[], Awaitable[bytes]]
-"""Gives the next bytes of a value; none at its end."""
-
-
-class FormField:
-    """One field of a form: its name and, pulled piece by piece, its value.
-
-    ``filename``, ``media_type`` and ``charset`` are what the client says, of files
-    mostly, or else None; a filename is not to be trusted with more than being
-    shown. A field has to be read before the next one is asked for; what is left
-    is skipped.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        filename: str | None,
-        media_type: str | None,
-        pull: Pull,
-        charset: str | None = None,
-    ) -> None:
-        self.name = name
-        self.filename = filename
-        self.media_type = media_type
-        self.charset = charset
-        self._pull = pull
-
-    def __aiter__(self) -> FormField:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self._pull()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def read(self, limit: int = READ_LIMIT) -> bytes:
-        """The whole value; one of more than ``limit`` bytes is a 413."""
-        return await read_all(self, limit)
-
-    async def text(self, limit: int = READ_LIMIT) -> str:
-        """Return the whole value as text, in its charset or in UTF-8.
-
-        A value that is not valid in it is a 400, an unknown charset a 415.
-        """
-        return _text_of(self, await self.read(limit))
-
-
-def _text_of(field: FormField, value: bytes) -> str:
-    return text_in(value, field.charset or "utf-8", f"the field {field.name}")
-
 
 class Form:
-    """The fields of a form, pulled one after the other: ``async for field in form``."""
+    """The fields of a form, received one after the other: ``async for field in form``.
+
+    They can be read once, in the order in which the client has sent them.
+    """
 
     def __init__(self, next_field: Callable[[], Awaitable[FormField | None]]) -> None:
         self._next_field = next_field
@@ -118,9 +71,16 @@ class Form:
         return field
 
     async def values(self, limit: int = READ_LIMIT) -> Parameters:
-        """All fields at once, for forms without files; together at most ``limit`` bytes.
+        """Return all fields as texts, for forms without files.
 
-        ``_charset_`` may come after the fields whose charset it tells.
+        ``_charset_`` counts for the fields before it, too.
+
+        Args:
+            limit: bytes that all values together may have; 1 MiB unless given.
+
+        Raises:
+            HTTPError: 413 for larger values or more than 1000 fields, 400 for a malformed
+                form or a value that is not valid in its charset, 415 for an unknown charset.
         """
         fields: list[tuple[FormField, bytes]] = []
         charset = None
@@ -133,11 +93,11 @@ class Form:
                 charset = text_of(value)
         for field, _ in fields:
             field.charset = field.charset or charset
-        return Parameters([(field.name, _text_of(field, value)) for field, value in fields])
+        return Parameters([(field.name, decoded_value(field, value)) for field, value in fields])
 
 
 def form_of(content_type: str, body: IncomingBody) -> Form:
-    """The form that a body holds, in either of HTML's encodings; any other is a 415."""
+    """Return the form in a body, in either of HTML's encodings; any other body is a 415."""
     match media_type_of(content_type):
         case "application/x-www-form-urlencoded":
             return Form(_Urlencoded(body, parameter_of(content_type, "charset")).next_field)
@@ -148,14 +108,14 @@ def form_of(content_type: str, body: IncomingBody) -> Form:
 
 
 class _Urlencoded:
-    """An urlencoded form: read whole, because it is small, and decoded field by field."""
+    """Reads an urlencoded form whole, because it is small, and decodes it field by field."""
 
     def __init__(self, body: IncomingBody, charset: str | None) -> None:
         self._body = body
-        self._charset = charset  # of which the media type knows nothing, but some clients do
+        self._charset = charset  # which the media type does not define, but some clients send
         self._give_way = give_way_of(body)
         self._rest: Iterator[bytes] | None = None
-        self._work = 0  # bytes decoded since other tasks had a turn, and ``BESIDE`` for each field
+        self._work = 0  # bytes decoded since other tasks ran, and ``BESIDE`` for each field
 
     async def next_field(self) -> FormField | None:
         if self._rest is None:
@@ -189,7 +149,7 @@ class _Urlencoded:
 
 
 def _charset_in(pairs: Iterable[bytes]) -> str | None:
-    """Return what a form says of its fields, wherever it does."""
+    """Return the charset that a form names for its fields, wherever it does."""
     start = f"{CHARSET_FIELD}=".encode()
     values = (pair[len(start) :] for pair in pairs if pair.startswith(start))
     label = next(filter(None, values), b"")[:LONGEST_LABEL]
@@ -217,11 +177,11 @@ async def _all(pull: Pull) -> bytes:
 
 
 def decoded_pieces(raw: bytes) -> Iterator[bytes]:
-    """Yield an urlencoded text decoded, in pieces of up to ``AT_ONCE`` bytes of it."""
+    """Yield the decoded form of an urlencoded text, for up to ``AT_ONCE`` bytes at a time."""
     start = 0
     while start < len(raw):
         end = start + AT_ONCE
-        # An escape that may end in the next piece is left to the next piece.
+        # An escape that may not be complete is left to the next piece.
         escape = raw.rfind(b"%", end - 2, end)
         end = end if escape < 0 else escape
         yield unquote_to_bytes(raw[start:end].replace(b"+", b" "))
@@ -229,7 +189,7 @@ def decoded_pieces(raw: bytes) -> Iterator[bytes]:
 
 
 class _Multipart:
-    """Fields of a multipart form, as the parser finds them in the body."""
+    """Reads the fields of a multipart form, as the parser finds them in the body."""
 
     def __init__(self, body: IncomingBody, content_type: str) -> None:
         try:
@@ -241,17 +201,17 @@ class _Multipart:
         if not _BOUNDARY.fullmatch(boundary):
             raise HTTPError(400, "a multipart form without a boundary")
         self._malformed = multipart.MultipartError
-        # In latin-1 every byte is a character, so what is no UTF-8 is not lost. One field
-        # too many is read, to be refused for that reason.
+        # In latin-1 every byte is a character, so bytes that are not UTF-8 are not lost. One
+        # field too many is read, to be refused for that reason.
         self._parser: PushMultipartParser = multipart.PushMultipartParser(
             boundary, max_segment_count=MOST_FIELDS + 1, header_charset="latin-1"
         )
         self._body = body
         self._count = 0
-        self._charset: str | None = None  # what the form says of its fields
+        self._charset: str | None = None  # that the form names for its fields
         self._give_way = give_way_of(body)
-        # The parser's events: a segment begins, some of its bytes, or None for its end.
-        # The parser finds them lazily in the piece of the body that it was given.
+        # The parser's events: the beginning of a segment, some of its bytes, or None for its
+        # end. The parser finds them lazily in the piece of the body that it was given.
         self._found: Iterator[_Event] = iter(())
         self._events: deque[_Event] = deque()
         self._current: MultipartSegment | None = None
@@ -262,7 +222,7 @@ class _Multipart:
             if event is None or isinstance(event, bytes | bytearray):
                 continue  # left of the last field
             if self._count == MOST_FIELDS:
-                self._events.appendleft(event)  # it is there the next time, too
+                self._events.appendleft(event)  # for the next call
                 raise _too_many()
             self._count += 1
             self._current = event
@@ -285,7 +245,7 @@ class _Multipart:
         return field
 
     async def _piece_of(self, segment: MultipartSegment) -> bytes:
-        """The next bytes of a field, which has to be the one that was given out last."""
+        """Return the next bytes of a field, or none if it is not the latest one."""
         if self._current is segment and await self._has_event():
             event = self._events.popleft()
             if isinstance(event, bytes | bytearray):
@@ -295,7 +255,7 @@ class _Multipart:
 
     async def _has_event(self) -> bool:
         while not self._events:
-            # What is wrong is told after all that came before it, and every time.
+            # An error is raised after all that came before it, and then each time.
             with suppress(self._malformed):
                 self._events.extend(islice(self._found, EVENTS_AT_ONCE))
             if len(self._events) == EVENTS_AT_ONCE:
