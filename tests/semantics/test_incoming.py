@@ -32,7 +32,7 @@ async def test_as_many_bytes_as_the_limit_are_not_too_many() -> None:
 
 async def test_what_is_more_than_the_limit_is_read_no_further() -> None:
     unread = AssertionError("read further")
-    with pytest.raises(HTTPError, match="at most 3 bytes") as caught:
+    with pytest.raises(HTTPError, match="more than 3 bytes") as caught:
         await read_all(ReceivedBody(b"12", b"34", unread), 3)
     assert caught.value.status == 413
 
@@ -125,7 +125,7 @@ def test_what_is_no_text_in_its_charset_is_refused(raw: bytes, charset: str) -> 
 @pytest.mark.parametrize("charset", ["klingon", "", "\udcff", "base64", "punycode", "utf-7"])
 @pytest.mark.parametrize("raw", [b"", b"abc"])
 def test_what_is_no_charset_is_refused(charset: str, raw: bytes) -> None:
-    with pytest.raises(HTTPError, match="unknown here") as caught:
+    with pytest.raises(HTTPError, match="is unknown") as caught:
         text_in(raw, charset)
     assert caught.value.status == 415
 

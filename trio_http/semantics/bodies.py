@@ -1,7 +1,7 @@
-"""What a message carries, described but not yet read, made or sent.
+"""Response bodies, described but not yet read, produced or sent.
 
-A body is plain data: it can be measured, cut, nested and compared without
-touching a file or a socket. ``http1/response_body`` is the one place that runs it.
+A body is plain data: it can be measured, cut, nested and compared without touching a file
+or a socket. Only ``http1/response_body`` runs it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,23 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Send: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Passes one piece on; returns when the client has room for more."""
+"""Sends one piece of a body; returns when the client has room for more."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """Some bytes of an open file; whoever opened it keeps it open until they have left.
+    """A range of the bytes of an open file.
 
-    Those ``at_hand`` are in memory, as far as one can know, so that to send them
-    waits for no disk.
+    The server does not close the descriptor. It has to be open until the response has been
+    sent, so a handler cannot close it before it returns: an App can respond within
+    ``with open(...)``, and ``files`` serves whole directories.
+
+    Args:
+        descriptor: the file descriptor.
+        offset: the position of the first byte.
+        length: the number of bytes. A file that ends before that ends the connection.
+        at_hand: whether the bytes are probably in memory, so that sending them does not wait
+            for the disk.
     """
 
     descriptor: int
@@ -31,35 +39,52 @@ class FileSlice:
         return self.length
 
     def first(self, size: int) -> FileSlice:
-        """The first so many of them."""
+        """Return the first ``size`` bytes."""
         return FileSlice(self.descriptor, self.offset, size)
 
     def behind(self, size: int) -> FileSlice:
-        """What there is behind the first so many."""
+        """Return everything after the first ``size`` bytes."""
         return FileSlice(self.descriptor, self.offset + size, self.length - size)
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The ``data`` to send whenever nothing else was sent for a number of seconds.
+    """Bytes that a stream sends whenever it has sent nothing else for some time.
 
-    ``seconds`` must be more than 0, or ``ValueError``; ``math.inf`` sends none.
+    The bytes become part of the body, so they have to mean nothing to the client, such as a
+    comment in server-sent events.
+
+    Args:
+        seconds: how long the stream is silent before the bytes are sent; ``math.inf`` for
+            never.
+        data: the bytes.
+
+    Raises:
+        ValueError: ``seconds`` is not more than 0.
     """
 
     seconds: float
     data: bytes
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:  # as NaN is not, either
+        if not self.seconds > 0:  # which NaN is not, either
             raise ValueError(f"a pulse needs more than 0 seconds: {self.seconds}")
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Bytes made while they are sent, by a function that is given ``send``.
+    """A body that is produced while it is sent.
 
-    ``length``, where it is known, is a promise: a stream that sends more or
-    less than that ends the connection, because the client cannot be told.
+    It can be sent once: make a new one for each response. An exception of ``produce`` ends
+    the connection, because the head of the response has been sent before.
+
+    Args:
+        produce: called with ``send``, an async function that takes bytes and returns when
+            the client has room for more. The body ends when ``produce`` returns. It is
+            cancelled, or ``send`` raises ``ClientDisconnected``, when the client has left.
+        length: the number of bytes, if it is known in advance; sending more or fewer ends
+            the connection.
+        pulse: bytes to send in times of silence.
     """
 
     produce: Callable[[Send], Awaitable[None]]
@@ -69,7 +94,14 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body in a content coding (RFC 9110 8.4), not coded yet."""
+    """A body that is to be sent in a content coding (RFC 9110 8.4).
+
+    The server makes it by itself, of what a response holds; see ``Response.compress``.
+
+    Args:
+        body: the content before it is coded.
+        coding: ``gzip``, or ``br`` and ``zstd`` if the extra ``codings`` is installed.
+    """
 
     body: Body
     coding: str
@@ -77,7 +109,11 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Bodies, one after the other."""
+    """A body made of others, which are sent one after the other.
+
+    Args:
+        parts: the bodies. If the length of each is known, so is that of the whole.
+    """
 
     parts: tuple[Body, ...]
 
@@ -86,7 +122,7 @@ Body: TypeAlias = bytes | FileSlice | Stream | Encoded | Chain
 
 
 def length_of(body: Body) -> int | None:
-    """How many bytes it is, or None where only sending can tell."""
+    """Return the length of a body in bytes, or None if only sending can tell."""
     match body:
         case bytes():
             return len(body)

@@ -1,4 +1,4 @@
-"""Cookies: what browsers send back, and what they are given (RFC 6265)."""
+"""Cookies, as servers set them and as browsers send them back (RFC 6265)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from typing import Literal
 from trio_http.semantics.headers import bytes_of
 from trio_http.semantics.tokens import is_token
 
-# RFC 6265 4.1.1: no blanks, quotes, commas, semicolons or backslashes.
+# RFC 6265 4.1.1: without spaces, quotes, commas, semicolons and backslashes.
 _VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 
 
-# Chrome and Firefox keep at most 180 cookies for a site.
-MOST_COOKIES = 500  # cookies in a request
+# Cookies in a request. Chrome and Firefox keep at most 180 for a site.
+MOST_COOKIES = 500
 
 
 def parse_cookies(field: str) -> dict[str, str]:
-    """The cookies of a ``Cookie`` field; of a repeated name the first, that is the nearest.
+    """Return the cookies of a ``Cookie`` field.
 
-    ``ValueError``: more than 500. Ignoring some of them could change who the user is.
+    Of a repeated name the first counts, which is that of the most specific path.
+
+    Raises:
+        ValueError: there are more than 500. To ignore some of them could change who the user
+            is.
     """
     if field.count(";") >= MOST_COOKIES:
         raise ValueError(f"more than {MOST_COOKIES} cookies")
@@ -40,12 +44,30 @@ def _unquoted(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie to be set; as text it is the value of a ``Set-Cookie`` field.
+    """A cookie to set by ``Response.with_cookie`` (RFC 6265 4.1).
 
-    What is not said is safe: sent over TLS (or to localhost) only, invisible
-    to scripts, not sent along by other sites' forms. ``max_age`` is in seconds;
-    without one the cookie ends with the browser, with 0 it is deleted.
-    ``ValueError`` says what a cookie cannot hold: encode such values first.
+    The defaults are the safe ones: browsers send the cookie over TLS or to localhost only,
+    hide it from scripts, and leave it out of forms that other sites submit. On a site
+    without TLS, a browser therefore drops it in silence: pass ``flags`` without ``Secure``.
+    Nothing is signed or encrypted: a client can send back any value.
+
+    Args:
+        name: a token (RFC 9110 5.6.2).
+        value: printable ASCII without spaces, quotes, commas, semicolons and backslashes.
+            Encode others first, as by ``urllib.parse.quote``.
+        max_age: seconds until the browser deletes the cookie. 0 deletes it at once, if name,
+            path and domain are those with which it was set. None, the default, keeps it
+            until the browser is closed.
+        path: the cookie is sent for this path and those below.
+        domain: the cookie is sent to this domain and its subdomains. Empty, the default,
+            means only the host that has set it.
+        flags: which of ``Secure``, ``HttpOnly`` and ``Partitioned`` to set.
+        same_site: ``"Lax"``, the default, sends the cookie when a link of another site is
+            followed, ``"Strict"`` never from another site, ``"None"`` always.
+
+    Raises:
+        ValueError: the name, the value, the path or the domain cannot be sent, or browsers
+            would drop a cookie of this name and these attributes.
     """
 
     name: str
@@ -71,7 +93,7 @@ class Cookie:
         self._check_what_browsers_drop()
 
     def _check_what_browsers_drop(self) -> None:
-        # They do it without a word (the storage model of RFC 6265bis, and CHIPS).
+        # They tell nobody (the storage model of RFC 6265bis, and CHIPS).
         name = self.name.lower()
         needs_tls = (
             self.same_site == "None"

@@ -1,4 +1,4 @@
-"""What goes wrong between a client and us, as exceptions."""
+"""The errors of an exchange, as exceptions."""
 
 from __future__ import annotations
 
@@ -8,24 +8,38 @@ from trio_http.semantics.headers import Fields, Headers
 
 
 class HTTPError(Exception):
-    """The client should hear this: a status and a short text for people.
+    """An error that the client should hear of.
 
-    Raised in a handler, it becomes the response. Of every other exception the
-    client learns nothing but 500.
+    Raised in a handler or an App before the response, it becomes the response: a line of
+    text, a page or ``application/problem+json``, whichever the client prefers. It is not
+    logged. Of any other exception the client hears nothing but 500, and the log has its
+    traceback. Raised after the head of a response has left, it ends the connection.
+
+    Args:
+        status: a status code of 400 or more.
+        detail: a short text for people, which is sent as it is: without secrets and markup.
+        headers: further header fields, such as ``Retry-After``.
+
+    Raises:
+        ValueError: a header field is malformed.
     """
 
     def __init__(self, status: int, detail: str = "", headers: Fields = ()) -> None:
         super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
-        self.headers = Headers(headers)
+        self.status: int = status
+        self.detail: str = detail
+        self.headers: Headers = Headers(headers)
 
 
 class ClientDisconnected(Exception):  # noqa: N818 - an event of the network, not a fault
-    """The client went away in the middle of an exchange; nobody is left to answer."""
+    """The client has left in the middle of an exchange, so that no response can reach it.
+
+    Reading a request body and sending a response raise it. There is no need to catch it: the
+    server ends the exchange, and does not log it as a failure.
+    """
 
 
-# Python's phrases for these are those of an older RFC until 3.13.
+# Until 3.13, Python has the phrases of an older RFC.
 _RENAMED = {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -35,7 +49,7 @@ _RENAMED = {
 
 
 def reason_of(status: int) -> str:
-    """The standard phrase (RFC 9110 15), or none for a status it does not know."""
+    """Return the reason phrase of a status code (RFC 9110 15), empty for an unknown one."""
     if status in _RENAMED:
         return _RENAMED[status]
     try:

@@ -1,7 +1,7 @@
-"""The fields of a message, in order, as they are on the wire.
+"""The header fields of a message, in order, as they are sent.
 
-Names and values stay bytes until somebody asks. Text is UTF-8 in which other
-bytes survive as surrogates, so whatever came in can go out again unchanged.
+Names and values stay bytes until they are asked for as text. Text is UTF-8; bytes that are
+not valid UTF-8 become surrogates, so that what was received can be sent unchanged.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from trio_http.semantics.tokens import is_token
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 RawFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-# RFC 9110 5.5: visible characters, obs-text, and blanks only between them.
+# RFC 9110 5.5: visible characters and obs-text, with spaces and tabs only between them.
 _VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?")
 
-# Clients send the same fields again and again. Of short ones it is known for a while
-# what they are when taken apart.
+# Clients send the same header fields again and again. The parsed form of a block of up to
+# this number of bytes is kept for a while.
 KEPT = 1024
 
 
 def text_of(raw: bytes) -> str:
-    """Text that ``bytes_of`` turns back into exactly these bytes."""
+    """Return a text that ``bytes_of`` turns back into exactly these bytes."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def bytes_of(text: str) -> bytes:
-    """The bytes that a text stands for."""
+    """Return the bytes that a text stands for."""
     return text.encode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=1024)
 def _folded_name(name: str) -> bytes:
-    return bytes_of(name).lower()  # bytes, because text folds more than ASCII
+    return bytes_of(name).lower()  # of bytes, because lower() of text folds more than ASCII
 
 
 @lru_cache(maxsize=1024)
@@ -50,11 +50,22 @@ def _checked(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 class Headers:
-    """A message's fields: ordered, repeatable, found in any case, never changed.
+    """The header fields of a message: ordered, repeatable, found in any case, immutable.
 
-    ``raw`` is the pairs of bytes. A name or value that RFC 9110 5.1 and 5.5 do
-    not allow (a line break, NUL, blanks at an end) raises ``ValueError`` where
-    the fields are made, so it surfaces in the handler that wrote it.
+    ``headers["Name"]`` raises ``KeyError`` for a field that is not there; ``get`` returns
+    None. ``name in headers`` and iteration over pairs of texts work as for a mapping, except
+    that a name may come more than once.
+
+    Args:
+        fields: pairs of texts, or a mapping. Values are texts, so convert numbers first.
+
+    Attributes:
+        raw: the pairs as bytes.
+
+    Raises:
+        ValueError: a name or a value is malformed (RFC 9110 5.1, 5.5), such as one with a
+            line break, with NUL, or with spaces at an end. So a value that a client has sent
+            cannot add fields to a response.
     """
 
     __slots__ = ("_names", "raw")
@@ -63,45 +74,47 @@ class Headers:
     def __init__(self, fields: Fields = ()) -> None:
         pairs = fields.items() if isinstance(fields, Mapping) else fields
         self.raw = tuple([_checked(name, value) for name, value in pairs])
-        self._names: frozenset[bytes] | None = None  # in lower case, once somebody asks
+        self._names: frozenset[bytes] | None = None  # in lower case, once they are needed
 
     @classmethod
     def received(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Fields that a parser has checked already."""
-        headers = cls.__new__(cls)  # there is nothing to check
+        """Return header fields that a parser has checked, without checking them again."""
+        headers = cls.__new__(cls)
         headers.raw = tuple(raw)
         headers._names = None  # noqa: SLF001 - it is one of these
         return headers
 
     @staticmethod
     def parse(block: bytes) -> Headers:
-        """Fields from well-formed lines, each with its CRLF (RFC 9112 5)."""
+        """Return the header fields in well-formed lines, each with its CRLF (RFC 9112 5)."""
         return _parsed(block) if len(block) <= KEPT else _parse(block)
 
     @property
     def names(self) -> frozenset[bytes]:
-        """The names of all lines, in lower case.
+        """The names of all fields, in lower case.
 
-        They are gathered once: most questions about a message are about fields
-        that it does not have.
+        They are gathered once, because most look-ups are for fields that are not there.
         """
         if self._names is None:
             self._names = frozenset([found.lower() for found, _ in self.raw])
         return self._names
 
     def raw_values(self, name: str) -> list[bytes]:
-        """The value of each line with this name, in order."""
+        """Return the value of each line with this name, in order, as bytes."""
         wanted = _folded_name(name)
         if wanted not in self.names:
             return []
         return [value for found, value in self.raw if found.lower() == wanted]
 
     def values(self, name: str) -> list[str]:
-        """The value of each line with this name, as text."""
+        """Return the value of each line with this name, in order; an empty list for none.
+
+        ``Set-Cookie`` and ``Cookie`` have to be read so, because commas do not separate them.
+        """
         return [text_of(value) for value in self.raw_values(name)]
 
     def get(self, name: str) -> str | None:
-        """The field's value, its lines joined with commas (RFC 9110 5.2), or None."""
+        """Return the value of a field, its lines joined with commas (RFC 9110 5.2), or None."""
         values = self.raw_values(name)
         return text_of(b", ".join(values)) if values else None
 
@@ -121,22 +134,22 @@ class Headers:
         return len(self.raw)
 
     def adding(self, name: str, value: str) -> Headers:
-        """These fields and one line more."""
+        """Return these header fields and one more, even if there are some of its name."""
         return Headers.received((*self.raw, _checked(name, value)))
 
     def without(self, name: str) -> Headers:
-        """These fields less every line with this name."""
+        """Return these header fields without those of this name."""
         unwanted = _folded_name(name)
         if unwanted not in self.names:
             return self
         return Headers.received(pair for pair in self.raw if pair[0].lower() != unwanted)
 
     def replacing(self, name: str, value: str) -> Headers:
-        """These fields, with this line in place of all that had its name."""
+        """Return these header fields with this one in place of all of its name."""
         return self.without(name).adding(name, value)
 
     def defaulting(self, name: str, value: str) -> Headers:
-        """These fields, with this line where none has its name yet."""
+        """Return these header fields, with this one added unless there is one of its name."""
         return self if name in self else self.adding(name, value)
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""A request's body, on its way in."""
+"""Request bodies, while they are being received."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from trio_http.semantics.charsets import decoded
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 
-# A megabyte holds any form or JSON document that people write, and a hundred
-# clients at once do not fill a small machine. What is larger should be streamed.
+# Bytes. A megabyte holds any form or JSON document that people write, and a hundred clients
+# at once do not fill a small machine. Larger bodies should be streamed.
 READ_LIMIT = 1024 * 1024
 
 
@@ -46,17 +46,17 @@ def no_pipe() -> None:
 
 
 class IncomingBody(Protocol):
-    """A request's body, pulled piece by piece: ``async for chunk in request.body``.
+    """The body of a request, received piece by piece: ``async for piece in request.body``.
 
-    ``100 Continue`` (RFC 9110 10.1.1) leaves when the first piece is asked for.
-    Pieces are never empty. A body that breaks off, is malformed or is larger
-    than the server's limit raises ``HTTPError``. ``trailers`` are there after
-    the last piece; before that, and mostly then too, there are none.
+    It can be read once. The pieces are never empty, and their sizes mean nothing. The first
+    look at it sends ``100 Continue`` to clients that wait for that (RFC 9110 10.1.1).
+    A body that is malformed or larger than ``Limits.body``, or that stops coming, raises
+    ``HTTPError``; one whose client has left raises ``ClientDisconnected``.
     """
 
     @property
     def trailers(self) -> Headers:
-        """The fields behind the last chunk."""
+        """The trailer fields, which are empty until the last piece has been received."""
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
@@ -71,8 +71,8 @@ class IncomingBody(Protocol):
 class GivesWay(Protocol):
     """A body that can pause its reader, so that other tasks run.
 
-    Parsing a large piece takes long, and ``semantics`` has no means to pause by
-    itself. A body that is in memory from the start, as in tests, needs no such method.
+    Parsing a large piece takes long, and ``semantics`` cannot pause by itself. A body that is
+    in memory from the start, as in tests, needs no such method.
     """
 
     async def give_way(self) -> None:
@@ -93,28 +93,33 @@ def give_way_of(body: IncomingBody) -> GiveWay:
 
 
 async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
-    """All pieces in one; more than ``limit`` bytes of them are a 413."""
+    """Return all pieces joined.
+
+    Raises:
+        HTTPError: 413 for more than ``limit`` bytes.
+    """
     whole: bytes | bytearray = b""
     async for piece in body:
         if len(whole) + len(piece) > limit:
-            raise HTTPError(413, f"at most {limit} bytes are taken here")
+            raise HTTPError(413, f"more than {limit} bytes are not accepted")
         if whole:
-            # A list of pieces of a few bytes each would take ten times their memory.
+            # A list of pieces of a few bytes each takes ten times their memory.
             whole = bytearray(whole) if isinstance(whole, bytes) else whole
             whole += piece
         else:
-            whole = bytes(piece)  # in most cases the only one
+            whole = bytes(piece)  # usually the only one
     return bytes(whole)
 
 
 def text_in(raw: bytes, charset: str, what: str = "the body") -> str:
-    """Return the text that bytes are in a charset, ``what`` being what they are called.
+    """Return the text that bytes are in a charset; errors call the bytes ``what``.
 
-    ``HTTPError``: 400 for bytes that are not valid in it, 415 for an unknown charset.
+    Raises:
+        HTTPError: 400 for bytes that are not valid in the charset, 415 for an unknown one.
     """
     try:
         return decoded(raw, charset)
     except LookupError:
-        raise HTTPError(415, f"the charset {charset} of {what} is unknown here") from None
+        raise HTTPError(415, f"the charset {charset} of {what} is unknown") from None
     except ValueError:
         raise HTTPError(400, f"{what} is not valid {charset}") from None

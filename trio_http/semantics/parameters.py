@@ -1,16 +1,23 @@
-"""Names with values, as queries and forms carry them: in order, and repeatable."""
+"""The parameters of queries and forms: names with values, ordered and repeatable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl
 
-# More than any form that people fill in; each costs memory and time.
+# Parameters in a text. No form that people fill in has more, and each takes memory and time.
 MOST = 1000
 
 
 class Parameters:
-    """Pairs of texts; ``[name]`` gives the first value of a name, ``all(name)`` all of them."""
+    """The parameters of a query or a form, as pairs of texts.
+
+    ``parameters["name"]`` is the first value of a name and raises ``KeyError`` if there is
+    none, which in a handler is a 500; ``get`` returns None. Values are texts, even of numbers.
+
+    Attributes:
+        pairs: all names with their values, in order.
+    """
 
     __slots__ = ("pairs",)
     pairs: tuple[tuple[str, str], ...]
@@ -20,21 +27,23 @@ class Parameters:
 
     @classmethod
     def parse(cls, text: str) -> Parameters:
-        """The pairs of an ``application/x-www-form-urlencoded`` text, such as a query.
+        """Return the parameters in an ``application/x-www-form-urlencoded`` text.
 
-        Bytes that are no UTF-8 survive as surrogates; more than a thousand
-        pairs raise ``ValueError``.
+        Bytes that are not UTF-8 become surrogates.
+
+        Raises:
+            ValueError: there are more than 1000.
         """
         return cls(
             parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=MOST)
         )
 
     def all(self, name: str) -> list[str]:
-        """Every value of a name, in order."""
+        """Return every value of a name, in order; an empty list for none."""
         return [value for found, value in self.pairs if found == name]
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of a name, or the default."""
+        """Return the first value of a name, or the default if there is none."""
         return next((value for found, value in self.pairs if found == name), default)
 
     def __getitem__(self, name: str) -> str:

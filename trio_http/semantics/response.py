@@ -25,7 +25,7 @@ def _content_type(media_type: str) -> Headers:
 
 
 def _with_content_type(headers: Fields, media_type: str) -> Headers:
-    """Return these fields with a media type, unless one is among them."""
+    """Return these header fields with a Content-Type, unless there is one among them."""
     if headers is NO_FIELDS:
         return _content_type(media_type)
     return Headers(headers).defaulting("Content-Type", media_type)
@@ -34,21 +34,35 @@ def _with_content_type(headers: Fields, media_type: str) -> Headers:
 class Compress(Enum):
     """Whether a response may be sent in a content coding that the client accepts."""
 
-    WORTHWHILE = "if its media type and size promise a gain"
-    ALWAYS = "whatever it is"
+    WORTHWHILE = "if the media type and the size promise a gain"
+    ALWAYS = "whatever the media type and the size"
     NEVER = "not at all"
 
 
-# Frozen would say what is meant, but costs a dataclass three times as long to
-# make, and one is made per exchange: responses are values by agreement.
+# A frozen dataclass would say what is meant, but takes three times as long to make, and one
+# is made per exchange. By agreement, responses are not changed: ``with_header`` makes another.
 @dataclass(slots=True, init=False)
 class Response:
-    """A status, fields and a body, to be sent once it is finished.
+    """A status code, header fields and a body, to be returned by a handler.
 
-    ``headers`` takes pairs or a mapping as well. Framing (RFC 9112 6) and
-    ``Date`` are the server's part. ``trailers``, asked when all of the body has
-    left, gives the fields that come behind it: to clients that keep them
-    (``TE: trailers``), and if the body's length was not known before.
+    The server adds what every response needs: ``Content-Length`` or
+    ``Transfer-Encoding`` (RFC 9112 6) and ``Date``. It also answers ``Range`` and
+    conditional requests, and chooses a content coding. For the usual kinds of content there
+    are ``text``, ``html``, ``json``, ``redirect`` and ``events``, which set ``Content-Type``;
+    ``Response(200, body=b"...")`` sends none, so a browser has to guess.
+
+    Args:
+        status: the status code.
+        headers: the header fields, as pairs or as a mapping. Fields of the same name are
+            possible as pairs only, such as two of ``Set-Cookie``.
+        body: the content. A text has to be encoded, or sent by ``text``.
+        compress: whether a content coding may be applied (RFC 9110 8.4).
+        trailers: called after the body has been sent, for the trailer fields. They reach
+            clients that send ``TE: trailers``, behind bodies whose length was not known in
+            advance (RFC 9110 6.5).
+
+    Raises:
+        ValueError: a header field has a malformed name or value, such as a line break.
     """
 
     status: int
@@ -81,18 +95,57 @@ class Response:
         media_type: str = "text/plain; charset=utf-8",
         compress: Compress = Compress.WORTHWHILE,
     ) -> Response:
-        """A text, in UTF-8."""
+        """Return a response with a text, in UTF-8.
+
+        Markup would be shown as it is written: it is for ``html``.
+
+        Args:
+            text: the content. No line break is added.
+            status: the status code.
+            headers: further header fields. A ``Content-Type`` among them counts for more
+                than ``media_type``.
+            media_type: the value of ``Content-Type``. Another charset would be wrong.
+            compress: whether a content coding may be applied.
+
+        Raises:
+            ValueError: a header field is malformed.
+        """
         body = text.encode("utf-8", "surrogateescape")
         return cls(status, _with_content_type(headers, media_type), body, compress)
 
     @classmethod
     def html(cls, markup: str, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
-        """A page, in UTF-8."""
+        """Return a response with an HTML page, in UTF-8.
+
+        Nothing is escaped: pass what a client has sent through ``html.escape`` first.
+
+        Args:
+            markup: the page.
+            status: the status code.
+            headers: further header fields.
+
+        Raises:
+            ValueError: a header field is malformed.
+        """
         return cls.text(markup, status, headers=headers, media_type="text/html; charset=utf-8")
 
     @classmethod
     def json(cls, value: Any, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
-        """A value as JSON (RFC 8259), compact, in UTF-8; one that it cannot say raises."""
+        """Return a response with a value as JSON (RFC 8259), compact and in UTF-8.
+
+        Dates, sets, bytes and dataclasses are not JSON values: convert them first.
+
+        Args:
+            value: what ``json.dumps`` takes, except NaN and infinities.
+            status: the status code.
+            headers: further header fields. A ``Content-Type`` among them, such as
+                ``application/problem+json``, counts for more than ``application/json``.
+
+        Raises:
+            TypeError: JSON has no such value.
+            ValueError: JSON has no such number, the value contains itself, or a header
+                field is malformed.
+        """
         text = _TO_JSON.encode(value)
         # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
         # where Python's escape for it is JSON's too.
@@ -101,9 +154,21 @@ class Response:
 
     @classmethod
     def redirect(cls, location: str, status: int = 303, *, headers: Fields = NO_FIELDS) -> Response:
-        """Where to look instead; 303 has the client GET it (RFC 9110 15.4.4).
+        """Return a response that sends the client elsewhere.
 
-        Characters that have no place in a URI are escaped.
+        With the default, a client that has sent a POST continues with a GET (RFC 9110
+        15.4.4). For a resource that has moved, use 308, with which clients repeat the
+        request as it was; they remember it.
+
+        Args:
+            location: a URI, or a reference relative to the request's (RFC 9110 10.2.2).
+                Characters that URIs cannot contain are escaped. If a client has chosen it,
+                check first that it does not lead to another site.
+            status: the status code.
+            headers: further header fields.
+
+        Raises:
+            ValueError: a header field is malformed.
         """
         uri = quote(bytes_of(location), safe="/:?#[]@!$&'()*+,;=%~-._")
         return cls(status, Headers(headers).replacing("Location", uri))
@@ -116,11 +181,23 @@ class Response:
         *,
         headers: Fields = NO_FIELDS,
     ) -> Response:
-        """Events as they happen, until ``produce`` returns or the client goes away.
+        """Return a response that sends server-sent events as they happen (HTML 9.2).
 
-        ``produce`` is given ``send``, which takes a ``ServerSentEvent``. After
-        ``keep_alive`` seconds without one, a comment keeps the connection alive;
-        they must be more than 0, or ``ValueError``, and may be ``math.inf``.
+        The response ends when ``produce`` returns. A client that has left is noticed at the
+        next event or comment: ``send`` raises ``ClientDisconnected``, or ``produce`` is
+        cancelled, so it has to release in ``with`` or ``finally`` what it has acquired. A
+        browser connects again whenever the response has ended: send an event of a name of
+        its own to tell the page that there is nothing more to come.
+
+        Args:
+            produce: called with ``send``, a function that sends a ``ServerSentEvent`` and
+                returns when the client has room for more.
+            keep_alive: seconds without an event after which a comment is sent, so that
+                proxies see a connection in use; ``math.inf`` sends none.
+            headers: further header fields. ``Cache-Control`` is ``no-cache`` unless given.
+
+        Raises:
+            ValueError: ``keep_alive`` is not more than 0, or a header field is malformed.
         """
 
         async def run(send: Send) -> None:
@@ -131,13 +208,26 @@ class Response:
         return cls(200, fields, Stream(run, pulse=Pulse(keep_alive, KEEP_ALIVE)))
 
     def with_cookie(self, cookie: Cookie) -> Response:
-        """This response, setting a cookie as well."""
+        """Return this response with one more ``Set-Cookie`` field (RFC 6265 4.1).
+
+        The response itself does not change: return what this returns.
+        """
         return self.replacing_headers(self.headers.adding("Set-Cookie", str(cookie)))
 
     def with_header(self, name: str, value: str) -> Response:
-        """This response with a field in place of all that have its name."""
+        """Return this response with a header field, in place of all that have its name.
+
+        The response itself does not change: return what this returns. For a second field of
+        the same name, see ``with_cookie`` and ``Headers.adding``.
+
+        Raises:
+            ValueError: the name or the value is malformed (RFC 9110 5.1, 5.5).
+        """
         return self.replacing_headers(self.headers.replacing(name, value))
 
     def replacing_headers(self, headers: Headers) -> Response:
-        """This response with these fields in place of all that it has."""
+        """Return this response with these header fields in place of all that it has.
+
+        ``Content-Type`` goes, too, unless it is among them: ``with_header`` keeps the others.
+        """
         return Response(self.status, headers, self.body, self.compress, self.trailers)
