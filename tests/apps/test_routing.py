@@ -674,7 +674,7 @@ def not_async(request: Request) -> Response:
 
 @pytest.mark.parametrize("handler", [not_async, "text", None])
 def test_a_handler_that_is_no_async_function_raises(handler: Any) -> None:
-    with pytest.raises(TypeError, match="a handler is an async function"):
+    with pytest.raises(TypeError, match="a handler has to be an async function"):
         Router().get("/")(handler)
 
 

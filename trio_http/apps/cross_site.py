@@ -1,14 +1,14 @@
-"""Keep pages of other sites out: by the host that a request is for and the origin it is from.
+"""Protection against pages of other sites, by the host and the origin of a request.
 
-A browser sends requests to any server that it can reach, for any page that is open in
-it. Two rules tell the server's own pages from those of other sites:
+A browser sends requests to any server that it can reach, for any page that it has open. Two
+rules tell the server's own pages from those of other sites:
 
 - The browser says which site a page is from (``Origin``, RFC 6454; ``Sec-Fetch-Site``,
-  Fetch Metadata). That is enough against a page that sends a form or a script's request
+  Fetch Metadata). That stops a page that makes the browser send a form or a script's request
   to another site (cross-site request forgery).
-- A page can be from a name whose owner has it lead to this machine a moment later (DNS
-  rebinding). To the browser both are one site, and only ``Host`` tells: it is a name
-  that this server does not have.
+- The owner of a name can make it lead to this machine after the page has been loaded (DNS
+  rebinding). To the browser, page and server are then one site. Only ``Host`` differs: it is
+  a name that this server does not have.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from trio_http.semantics.origins import (
     is_same_origin,
 )
 
-# RFC 9110 9.2.1. A method that is not known to be safe may change something.
+# RFC 9110 9.2.1. Any other method may change something.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
-# Clients name a server in a few ways. They are remembered, because to compare a text takes
-# a twentieth of the time that it takes to parse it.
+# Values of Host that are remembered. Clients name a server in a few ways, and comparing a
+# text takes a twentieth of the time of parsing it.
 KNOWN = 64
 
 
 def only_hosts(app: Servable, names: Iterable[str] = ()) -> App:
-    """Return an app that answers only requests for hosts that the server has.
+    """Return an app that answers only requests for the hosts of this server.
 
-    Against DNS rebinding: a page of another site cannot have a browser read or change
-    anything under a name of its own. It is for servers that a firewall or a loopback
-    address shields, and for any server whose names are known.
+    This stops DNS rebinding: a page of another site cannot make a browser read or change
+    anything under a name of its own. Use it for servers that only a firewall or a loopback
+    address protects, and for any server whose names are known. Behind a proxy, name the host
+    that clients ask the proxy for, unless the proxy replaces ``Host``.
 
     Args:
-        app: what answers all requests that are let through.
-        names: domain names and IP addresses, without a port. The loopback addresses
-            and ``localhost`` with the names below it (RFC 6761 6.3) always count: they
-            are nobody else's site. Any port is taken, because a tunnel or a container
-            may have another one than the server.
+        app: answers the requests that are let through.
+        names: domain names and IP addresses, without ports, because a tunnel or a container
+            may have another port than the server. The loopback addresses, ``localhost`` and
+            the names below it (RFC 6761 6.3) always count.
 
     Returns:
-        An app, with the lifetime of ``app``. A request for another host, or for
-        none, gets a 421 (RFC 9110 15.5.20) and does not reach ``app``. Only HTTP/1.0 can
-        leave ``Host`` out, and no browser does.
+        An app with the lifetime of ``app``. It answers requests for another host, or for
+        none, with 421 (RFC 9110 15.5.20). Only HTTP/1.0 requests can be without ``Host``,
+        and browsers send none.
 
     Raises:
         ValueError: a name is neither a domain name nor an IP address.
@@ -73,22 +73,23 @@ def only_hosts(app: Servable, names: Iterable[str] = ()) -> App:
 def only_same_origin(app: Servable, hosts: Iterable[str] | None = None) -> App:
     """Return an app in which pages of other sites cannot change anything.
 
-    Against cross-site request forgery. ``files`` does this by itself.
+    This stops cross-site request forgery. A handler of GET that changes something is not
+    protected. ``files`` does the same by itself.
 
     Args:
-        app: what answers all requests that are let through.
-        hosts: with names as for ``only_hosts``, even a page from a host of another name
-            cannot change anything (DNS rebinding). Programs other than browsers may
-            name any host. The default, None, lets all hosts pass.
+        app: answers the requests that are let through.
+        hosts: names as for ``only_hosts``. With them, a page from a host of another name
+            cannot change anything either (DNS rebinding), while programs other than browsers
+            may name any host. None, the default, accepts all hosts.
 
     Returns:
-        An app, with the lifetime of ``app``. Requests with a safe method (GET,
-        HEAD, OPTIONS and TRACE, RFC 9110 9.2.1) pass; so do requests without ``Origin``
-        and ``Sec-Fetch-Site``, which no page has sent. Of all others those that come from
-        another origin get a 403, and those for another host a 421. ``Sec-Fetch-Site``
-        decides where it is given; otherwise ``Origin`` has to be equal to the scheme of the
-        connection and ``Host``. So behind a proxy that terminates TLS, browsers without
-        ``Sec-Fetch-Site`` (Safari before 16.4, of 2023) are refused.
+        An app with the lifetime of ``app``. It passes on requests with a safe method (GET,
+        HEAD, OPTIONS and TRACE, RFC 9110 9.2.1), and requests without ``Origin`` and
+        ``Sec-Fetch-Site``, which are not from a page. It answers the others with 403 if they
+        come from another origin, and with 421 if they are for another host.
+        ``Sec-Fetch-Site`` decides if there is one; otherwise ``Origin`` has to be the scheme
+        of the connection and ``Host``. Behind a proxy that terminates TLS, it therefore
+        refuses browsers without ``Sec-Fetch-Site`` (Safari before 16.4, of 2023).
 
     Raises:
         ValueError: a host is neither a domain name nor an IP address.
@@ -110,25 +111,25 @@ def only_same_origin(app: Servable, hosts: Iterable[str] | None = None) -> App:
 
 
 def refuse_other_origins(request: Request) -> None:
-    """Raise a 403 for a request to change something that a page of another site has sent.
+    """Raise a 403 for a request by a page of another site.
 
-    Programs other than browsers send neither ``Origin`` nor ``Sec-Fetch-Site``, and do
-    what their users want.
+    Programs other than browsers send neither ``Origin`` nor ``Sec-Fetch-Site``, and do what
+    their users want.
     """
     if not is_same_origin(request.headers, request.scheme):
         raise HTTPError(403, "a page of another site cannot change anything on this server")
 
 
 class _Hosts:
-    """The hosts that a server has: those that are named, and this machine."""
+    """The hosts of a server: those that are named, and this machine."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._ours = frozenset(map(host_named, names))
-        self._known: set[bytes] = set()  # values of Host that have been found to name one
+        self._known: set[bytes] = set()  # values of Host that name one of them
 
     def refuse_others(self, headers: Headers) -> None:
         """Raise a 421 for a request that names another host or none."""
-        # A connection takes only requests with at most one Host. Almost always it comes first.
+        # A connection refuses requests with several. Almost always it is the first field.
         for name, value in headers.raw:
             if name.lower() == b"host":
                 if value in self._known or self._name(value):

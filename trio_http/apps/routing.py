@@ -1,4 +1,4 @@
-"""Which handler answers, by path and method."""
+"""Routes: which handler answers a request, by its path and method."""
 
 from __future__ import annotations
 
@@ -27,36 +27,59 @@ AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
 @dataclass(frozen=True, slots=True)
 class _Mount:
     prefix: str
-    lifetime: AbstractAsyncContextManager[Servable] | None  # to be entered
+    lifetime: AbstractAsyncContextManager[Servable] | None  # unless it has been entered
     app: App
-    methods: frozenset[str] | None  # None: whatever the app makes of them
+    methods: frozenset[str] | None  # None for all, which is for the app to decide
 
 
 class Router:
-    """An App that leaves the answering to handlers, found by path and method.
+    """An App that passes each request to a handler, by the path and the method.
 
-    A path without names counts before patterns, and of those the first that
-    fits, in the order in which they were added; what fits none may belong to a
-    mounted App. HEAD is answered by GET's handler (RFC 9110 9.3.2), OPTIONS and
-    unsupported methods with ``Allow``; a method that is neither one of the known
-    nor routed anywhere is 501 (RFC 9110 9.1).
+        app = Router()
+
+        @app.get("/articles/{id:int}")
+        async def article(request: Request, id: int) -> Response:
+            return Response.json({"id": id})
+
+    In a path, ``{name}`` is one segment, ``{name:int}`` digits, which are passed as a number,
+    and ``{name:path}`` everything that follows, slashes included. Paths are compared in their
+    normal form (RFC 3986 6.2.2), and a slash at the end counts: ``/a`` is not ``/a/``.
+
+    A path without names counts for more than patterns. Of the patterns, the first that fits
+    counts, in the order in which they were added. A path that fits none may be that of a
+    mounted app, and is otherwise a 404.
+
+    The handler of GET answers HEAD as well (RFC 9110 9.3.2). The router itself answers
+    OPTIONS, methods that a path does not have (405, with ``Allow``) and methods that it does
+    not know at all (501, RFC 9110 9.1).
     """
 
     def __init__(self) -> None:
         self._fixed: dict[str, dict[str, RouteHandler]] = {}
         self._patterns: dict[Pattern, dict[str, RouteHandler]] = {}
         self._mounts: list[_Mount] = []
-        self._methods = set(METHODS)  # that mean something, here or anywhere
-        # The routes and mounts with literals that have characters other than unreserved
-        # ones. Where there are none, the normal form of a path is all there is to compare.
+        self._methods = set(METHODS)  # those that are not a 501
+        # The routes and mounts with characters other than unreserved ones. Without any, the
+        # normal form of a path is all that has to be compared.
         self._respelled: list[str] = []
         self._entries: Entries[Self] = Entries()
 
     def route(self, method: str, path: str) -> Callable[[AnyHandler], AnyHandler]:
-        """Have the decorated handler answer; it is given the path's names as keywords.
+        """Return a decorator that adds a handler for a method and a path.
 
-        A pattern that is malformed or taken, or a handler that does not take
-        its names as what they are, raises here rather than when a request comes.
+        A handler is an async function. It is given the ``Request``, and the names in the path
+        as keyword arguments, and returns a ``Response``; other values are an error when a
+        request comes. The decorator returns the handler as it is.
+
+        Args:
+            method: such as ``"GET"``, in upper case: methods are case-sensitive.
+            path: begins with a slash; see ``Router`` for names in it.
+
+        Raises:
+            ValueError: the method or the path is malformed, the path can never be reached, or
+                it has a handler for this method already.
+            TypeError: the handler is not an async function, or does not take the names in
+                the path as what they are.
         """
         if not is_token(method.encode()):
             raise ValueError(f"not a method: {method!r}")
@@ -83,30 +106,43 @@ class Router:
         return add
 
     def get(self, path: str) -> Callable[[AnyHandler], AnyHandler]:
-        """``route`` for GET, and thereby HEAD."""
+        """Return a decorator that adds a handler for GET and HEAD; see ``route``."""
         return self.route("GET", path)
 
     def post(self, path: str) -> Callable[[AnyHandler], AnyHandler]:
-        """``route`` for POST."""
+        """Return a decorator that adds a handler for POST; see ``route``."""
         return self.route("POST", path)
 
     def put(self, path: str) -> Callable[[AnyHandler], AnyHandler]:
-        """``route`` for PUT."""
+        """Return a decorator that adds a handler for PUT; see ``route``."""
         return self.route("PUT", path)
 
     def patch(self, path: str) -> Callable[[AnyHandler], AnyHandler]:
-        """``route`` for PATCH (RFC 5789)."""
+        """Return a decorator that adds a handler for PATCH (RFC 5789); see ``route``."""
         return self.route("PATCH", path)
 
     def delete(self, path: str) -> Callable[[AnyHandler], AnyHandler]:
-        """``route`` for DELETE."""
+        """Return a decorator that adds a handler for DELETE; see ``route``."""
         return self.route("DELETE", path)
 
     def mount(self, prefix: str, app: Servable, *, methods: Iterable[str] | None = None) -> None:
-        """Leave all paths below a prefix to an App, which sees them without it.
+        """Pass the requests for all paths below a prefix to an app.
 
-        With ``methods``, only those, and HEAD with GET; the longest prefix counts. The
-        lifetime of the App is entered with that of the Router.
+        The app sees the path without the prefix, which is in ``Request.mount``. Routes count
+        for more than mounts, and longer prefixes for more than shorter ones. The lifetime of
+        the app is entered with that of the router, so mount everything before it is served.
+
+        Args:
+            prefix: begins with a slash and ends without one; ``"/files"`` is for ``/files``
+                and ``/files/a``, not for ``/files2``.
+            app: an App, a Router, or an async context manager of one. A handler has to be
+                passed through ``answering``.
+            methods: the methods that the app gets, and HEAD with GET; others are a 405. None,
+                the default, is for all.
+
+        Raises:
+            ValueError: the prefix is malformed, or has an app already.
+            TypeError: the app cannot be served.
         """
         path = literal_path(normal_path(prefix))
         if not PATH.fullmatch(prefix) or path.endswith("/"):
@@ -124,7 +160,7 @@ class Router:
         self._mounts.sort(key=lambda mount: len(mount.prefix), reverse=True)
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Answer: Router is an App."""
+        """Answer a request, as an App does."""
         request = exchange.request
         method = request.method
         path = literal_path(request.path) if self._respelled else request.path
@@ -151,11 +187,11 @@ class Router:
         await exchange.respond(_unhandled(request, supported))
 
     async def __aenter__(self) -> Self:
-        """Enter what is mounted, as serving does; return the Router that leaves paths to that."""
+        """Enter the lifetimes of the mounted apps; return a router that passes requests to them."""
         return await self._entries.enter(self._with_mounts())
 
     async def __aexit__(self, *error: object) -> bool | None:
-        """Leave what is mounted."""
+        """Leave the lifetimes of the mounted apps."""
         return await self._entries.leave(*error)
 
     @asynccontextmanager
@@ -166,7 +202,7 @@ class Router:
             return
         async with lifetimes_of(ahead) as apps:
             within = dict(zip(map(id, ahead), apps, strict=True))
-            router = copy(self)  # which has the same routes, also those that are added later
+            router = copy(self)  # with the same routes, even those that are added later
             router._mounts = [  # noqa: SLF001 - it is one of these
                 replace(mount, lifetime=None, app=within.get(id(mount.lifetime), mount.app))
                 for mount in self._mounts
@@ -189,15 +225,15 @@ class Router:
 
 
 def _beginning(path: str, prefix: str) -> str:
-    """Return the beginning of a path as the client spelled it, given how we spell it."""
+    """Return the beginning of a path, as the client has spelled it, that is this prefix."""
     return prefix if path.startswith(prefix) else "/".join(path.split("/")[: prefix.count("/") + 1])
 
 
 def _check(handler: RouteHandler, pattern: Pattern) -> None:
     if not iscoroutinefunction(handler) and not iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - it is the method that may be async
+        getattr(handler, "__call__", None)  # noqa: B004 - the method may be async
     ):
-        raise TypeError(f"a handler is an async function: {handler!r}")
+        raise TypeError(f"a handler has to be an async function: {handler!r}")
     parameters = signature(handler)
     try:
         parameters.bind(None, **dict.fromkeys(pattern.names))
@@ -211,11 +247,11 @@ def _check(handler: RouteHandler, pattern: Pattern) -> None:
 
 
 def _takes(parameter: Parameter, value_type: type) -> bool:
-    """Whether a parameter may be given such a value, as far as its annotation can tell."""
+    """Return whether a parameter takes such values, as far as its annotation can tell."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
-        # Postponed (PEP 563), and perhaps known to type checkers only. But what
-        # the built-in types are called is no secret.
+        # Postponed (PEP 563), and perhaps known to type checkers only. But the names of
+        # the built-in types are known.
         annotation = vars(builtins).get(annotation)
     if annotation in (Any, Parameter.empty) or not isinstance(annotation, type):
         return True

@@ -1,4 +1,4 @@
-"""What a connection tells whoever watches the server: plain values, one function to take them."""
+"""The events of a server: plain values, which it passes to one function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trio_http.semantics.messages import Request
 
 
 class Ending(Enum):
-    """How an exchange came to its end."""
+    """How an exchange ended."""
 
     COMPLETE = "complete"
     DISCONNECTED = "the client went away"
@@ -22,27 +22,42 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A client has connected."""
+    """A client has connected.
+
+    Attributes:
+        client: the address of the other end, such as ``127.0.0.1:47920``, which may be a
+            proxy; ``local`` for a connection without addresses.
+    """
 
     client: str
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A connection has ended, by whichever side."""
+    """A connection has ended, by either side.
+
+    Attributes:
+        client: the address of the other end, as in ``Connected``.
+    """
 
     client: str
 
 
-# Not frozen, as Response is not: one is made per exchange.
+# Not frozen, as Response is not, because one is made per exchange.
 @dataclass(slots=True)
 class Record:
-    """One exchange, told when it is over; ``request`` is None for a head that was refused.
+    """An exchange has ended.
 
-    ``line`` is the request line as it arrived, or as much as there is of it;
-    ``status`` is 0 where no head has left. ``sent`` counts the body's bytes that
-    were handed to the client's stream, less framing: of a download that breaks off,
-    what had left by then. ``seconds`` run from the complete head to the end.
+    Attributes:
+        client: the address of the other end, as in ``Connected``.
+        line: the request line as it was received, or the part of it that was. A client has
+            written it: escape it before it goes to a terminal or a log.
+        request: the request, or None if its head was refused.
+        status: the status code of the response, or 0 if no head was sent.
+        sent: bytes of the response body that were passed to the client's stream, without
+            framing. Of a download that breaks off, those that were passed before.
+        seconds: the time from the complete head of the request to the end of the exchange.
+        ending: how the exchange ended.
     """
 
     client: str
@@ -56,7 +71,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception that no handler caught; its client has heard nothing of it but 500."""
+    """An app has raised an exception other than ``HTTPError``.
+
+    The client has received a 500 without details, or, if the head of the response had been
+    sent before, the end of the connection.
+
+    Attributes:
+        client: the address of the other end, as in ``Connected``.
+        line: the request line, as in ``Record``.
+        error: the exception, with its traceback.
+    """
 
     client: str
     line: bytes
@@ -65,9 +89,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Crowded:
-    """A client waits because all ``connections`` that there may be are taken.
+    """A client has to wait, because there are as many connections as there may be.
 
-    Idle ones are closed for it. Told once a minute while clients have to wait.
+    Idle connections are closed for it. The event comes once a minute while clients wait.
+
+    Attributes:
+        connections: the limit, ``Limits.connections``.
     """
 
     connections: float
@@ -75,25 +102,30 @@ class Crowded:
 
 @dataclass(frozen=True, slots=True)
 class NotAccepting:
-    """Clients wait because none can be accepted, as for lack of descriptors or memory.
+    """Clients have to wait, because accepting them fails, as without descriptors or memory.
 
-    Idle connections are closed for them. Told once a minute while that lasts.
+    Idle connections are closed for them. The event comes once a minute while that lasts.
+
+    Attributes:
+        error: the exception of the operating system.
     """
 
     error: Exception
 
 
 ServerEvent: TypeAlias = Connected | Disconnected | Record | Failure | Crowded | NotAccepting
+"""Whatever a server reports. New kinds may join, so a ``match`` needs a ``case _``."""
+
 Report: TypeAlias = Callable[[ServerEvent], None]
-"""Is called in the task of a connection or a listener, so it must neither block nor raise."""
+"""Receives each event, in the task of a connection or a listener: it must not block or raise."""
 
 
-# As good as all that there is to tell; nobody wants to hear of it unless asked.
+# Almost all events. They are reported only to a function that the user has passed.
 _ORDINARY = (Record, Connected, Disconnected)
 
 
 def report_failures(event: ServerEvent) -> None:
-    """What ``serve`` does unless told otherwise: log failures and lacks as ``trio_http``."""
+    """Log failures and shortages with the logger ``trio_http``, as ``serve`` does by default."""
     if isinstance(event, _ORDINARY):
         return
     log = logging.getLogger("trio_http")

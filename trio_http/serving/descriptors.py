@@ -1,10 +1,10 @@
-"""How many descriptors this process may have open, and for how many connections that is enough.
+"""The limit on file descriptors of this process, and the connections that it is enough for.
 
-A process has a soft limit, which is what counts, and a hard one, up to which it may
-raise the soft one itself. The soft limit is mostly 1024, and for a reason: programs
-that use ``select`` cannot have more. Trio and we do not use it, but a process that an
-app starts may, and inherits the limit. So it is raised only as far as the connections
-need, not to the hard limit, which may be a thousand million.
+A process has a soft limit, which counts, and a hard limit, up to which it may raise the soft
+one itself. The soft limit is usually 1024, for programs that use ``select``, which cannot
+have more. This server does not use it, but a process that an app starts may, and inherits
+the limit. So the soft limit is raised only as far as the connections need, not to the hard
+limit, which may be a thousand million.
 """
 
 from __future__ import annotations
@@ -42,12 +42,17 @@ _MOST_ON_MACOS = 10240
 
 
 def fit_to_descriptors(limits: Limits) -> Limits:
-    """Return limits with as many connections as this process can have descriptors for.
+    """Return limits with as many connections as this process has descriptors for.
 
-    Raises the soft limit of the process (``RLIMIT_NOFILE``) first, as far as these
-    connections need and the hard limit allows. Where that is not enough, every fifth
-    connection can send a file at the same time. On Windows, where there is no such
-    limit, nothing changes.
+    ``serve`` does not call it, because the limits of a process are its owner's: pass
+    ``limits=fit_to_descriptors(Limits())``.
+
+    It raises the soft limit of the process (``RLIMIT_NOFILE``) first, as far as these
+    connections need and the hard limit allows. If that is not enough, one connection in five
+    can send a file at the same time. Windows has no such limit, and nothing changes.
+
+    Args:
+        limits: whose ``connections`` are wanted.
     """
     _raise_limit(math.ceil(min(limits.connections * MOST_EACH + RESERVED, _MOST)))
     connections = min(limits.connections, connections_within(descriptor_limit()))
@@ -55,14 +60,14 @@ def fit_to_descriptors(limits: Limits) -> Limits:
 
 
 def connections_within(descriptors: float) -> float:
-    """Return for how many connections this number of descriptors is enough, at least 1."""
+    """Return the number of connections that this many descriptors are enough for, at least 1."""
     if descriptors == math.inf:
         return math.inf
     return max(1, int(descriptors - RESERVED) * SHARING // (SHARING + 1))
 
 
 def descriptor_limit() -> float:
-    """Return how many descriptors this process may have, ``math.inf`` where nothing limits it."""
+    """Return the soft limit on descriptors of this process, ``math.inf`` for none."""
     return math.inf if resource is None else _soft_and_hard(resource)[0]
 
 

@@ -1,4 +1,4 @@
-"""Listening sockets, from addresses as people write them."""
+"""Listening sockets, by addresses as people write them."""
 
 from __future__ import annotations
 
@@ -34,16 +34,24 @@ _SocketAddress: TypeAlias = tuple[int, tuple[object, ...]]  # the family, and wh
 
 
 async def open_listeners(*addresses: str) -> list[trio.SocketListener]:
-    """Listening TCP sockets for addresses such as ``127.0.0.1:8000`` or ``[::1]:8000``.
+    """Open listening TCP sockets, for ``serve``, which closes them.
 
-    ``localhost`` means both loopback addresses, as clients may try either. A
-    name stands for all of its addresses, and none before the colon (``:8000``)
-    for every address that the machine has. Without IPv6, ``localhost`` and
-    ``:8000`` mean IPv4 alone. Port 0 means any port, the same for all that a
-    name stands for.
+    Call it before ``nursery.start(serve, ...)``, and pass one list for all addresses.
 
-    ``ValueError`` says that an address is malformed, ``OSError`` that it
-    cannot be had; then nothing stays open.
+    Args:
+        addresses: such as ``127.0.0.1:8000`` or ``[::1]:8000``. ``localhost:8000`` means both
+            loopback addresses, because clients may try either; a name means all of its
+            addresses. ``:8000`` means every address of the machine, so that other machines
+            can connect. Without IPv6, ``localhost`` and ``:8000`` mean IPv4 alone. Port 0
+            means any free port, the same for all addresses of a name.
+
+    Returns:
+        The listeners; at least one for each address.
+
+    Raises:
+        ValueError: an address is malformed.
+        OSError: an address cannot be used, as when another program listens there. No
+            listener stays open.
     """
     listeners: list[trio.SocketListener] = []
     try:

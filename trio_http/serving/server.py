@@ -1,4 +1,4 @@
-"""The nurseries: one listens, one runs the connections, and how they end says the rest."""
+"""The server: one nursery listens, another runs the connections, and how both end."""
 
 from __future__ import annotations
 
@@ -23,30 +23,36 @@ from trio_http.transport.readiness import Readiness, readiness
 from trio_http.transport.sockets import SocketTransport
 from trio_http.transport.stream import transport_of
 
-# So many connections are accepted before anybody else has a turn.
+# Connections that are accepted before other tasks run.
 ACCEPT_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is listening: its addresses, and the way to end it."""
+    """A server that is listening, as ``nursery.start(serve, app, listeners)`` returns it.
+
+    Attributes:
+        addresses: where it listens, such as ``127.0.0.1:8000`` or ``[::1]:8000``, with the
+            actual port where port 0 was asked for; a path for a Unix socket.
+    """
 
     addresses: tuple[str, ...]
     _shutdown: Shutdown
 
     def retire(self) -> None:
-        """Make room for a successor: let nobody new in, and give each client one more answer.
+        """Stop accepting, and answer each client once more with ``Connection: close``.
 
-        No request is lost by it, also none of those that are on their way on
-        connections that are kept. ``serve`` returns when all clients have gone;
-        ``shutdown`` ends those who have nothing more to ask.
+        This is for a server whose successor listens already: no request is lost, not even on
+        connections that are kept alive. ``serve`` returns when all clients have left, which
+        may take until ``Timeouts.idle``; ``shutdown`` ends the idle ones before.
         """
         self._shutdown.retire()
 
     def shutdown(self) -> None:
-        """Drain: take no more requests, let running ones finish within ``timeouts.grace``.
+        """Drain: accept nothing more, close idle connections, and let running requests finish.
 
-        ``serve`` returns when the last has ended or was cancelled.
+        Requests that have not finished after ``Timeouts.grace`` seconds are cancelled, such
+        as streams of events. It does not wait: ``serve`` returns when all have ended.
         """
         self._shutdown.begin()
 
@@ -60,16 +66,31 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
     report: Report = report_failures,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer whoever connects to these listeners, which are closed in the end.
+    """Serve an app to all clients that connect to these listeners.
 
-    ``server = await nursery.start(serve, app, listeners)`` gives a ``Server``;
-    ``server.shutdown()`` drains it, cancelling ``serve`` stops it at once.
-    What goes wrong on a connection is told to ``report`` and ends there.
+    Start it with ``server = await nursery.start(serve, app, listeners)``, which returns when
+    the server listens: ``nursery.start_soon`` gives no ``Server``. It runs until
+    ``server.shutdown()`` has drained it. Cancelling it stops it at once.
 
-    An ``app`` that is an async context manager is entered before the first connection is
-    accepted, within ``timeouts.start`` seconds or ``trio.TooSlowError`` is raised, and left
-    after the last has ended. What its frame raises, at any time, ends ``serve`` with that
-    error, out of the groups in which nurseries have raised it alone.
+    A failing request is reported and does not end the server.
+
+    Args:
+        app: an App, a Router, or an async context manager of one. A handler, which takes a
+            ``Request``, has to be passed through ``answering``. A context manager is entered
+            before the first connection is accepted and left after the last has ended.
+        listeners: such as those of ``open_listeners``, or ``trio.SSLListener`` around them.
+            They are closed before ``serve`` returns or raises.
+        timeouts: seconds that the server waits, and for what.
+        limits: how much it accepts.
+        report: called with each event of the server. The default logs failures with the
+            logger ``trio_http``.
+        task_status: that of ``nursery.start``.
+
+    Raises:
+        trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start``
+            seconds.
+        Exception: whatever the frame of the app's lifetime raises, while the app is served as
+            well. A group of one exception is raised as that exception.
     """
     try:
         async with entered(app, timeouts) as within:
@@ -98,16 +119,16 @@ async def _serve_connections(
             for listener in listeners:
                 listening.start_soon(_accept, listener, slots)
             task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
-        # Not before: who was accepted a moment ago has to begin its wait first.
+        # Only now: a client that was accepted a moment ago has to begin its wait first.
         shutdown.listeners_are_closed()
-        await _close(listeners)  # before the wait: who connects now should try elsewhere
+        await _close(listeners)  # before the wait: new clients should try elsewhere
 
 
 @asynccontextmanager
 async def _looked_after(service: Service) -> AsyncIterator[Readiness]:
-    """What the waits of all connections have in common, as long as there are any."""
+    """Run the tasks that the waits of all connections share, while the block lasts."""
     with closing(readiness()) as arrivals:
-        # Two tasks look after them, and nobody waits for these in the end.
+        # These two tasks never end by themselves.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.idle.watch)
             nursery.start_soon(arrivals.run)
@@ -135,7 +156,7 @@ async def _accept(listener: trio.abc.Listener[trio.abc.Stream], slots: Connectio
 
 @contextmanager
 def _queue_of(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[socket.socket | None]:
-    """Give the operating system's socket in whose queue clients wait, where it is known."""
+    """Yield the socket in whose accept queue clients wait, or None if it is unknown."""
     while isinstance(listener, trio.SSLListener):
         listener = listener.transport_listener
     if isinstance(listener, trio.SocketListener):
@@ -158,13 +179,13 @@ async def _accept_stream(
         return await recovery.failed(error)
     recovery.accepted()
     try:
-        # Whether a client waits at a listener that has no socket, only accepting can
-        # tell. One client more at each is better than one with no client holding the
-        # place that another's client waits for.
+        # Only accepting can tell whether a client waits at a listener without a socket. One
+        # client more at each such listener is better than a listener without clients that
+        # holds the slot for which a client of another waits.
         await slots.wait()
     finally:
-        # At a shutdown it takes a place even if there is none: nobody else will. It is to
-        # begin its wait before the end of the listeners is told.
+        # At a shutdown it takes a slot even if there is none, because no other task would
+        # take it. It has to begin its wait before the end of the listeners is announced.
         client = client_of(stream)  # first: the transport may take the socket out of it
         slots.take(transport_of(stream, slots.service.timeouts), client)
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -174,14 +195,14 @@ async def _accept_stream(
 async def _accept_sockets(
     listening: socket.socket, slots: ConnectionSlots, recovery: Recovery
 ) -> NoReturn:
-    """Accept all that are waiting whenever some are: one turn of the scheduler for many.
+    """Accept all waiting clients at once, in one turn of the scheduler.
 
-    The sockets are the operating system's, without Trio's wrapper: together
-    that takes half as long as ``trio.serve_listeners``.
+    The sockets are those of the operating system, without Trio's wrapper. Both together take
+    half as long as ``trio.serve_listeners``.
     """
     if listening.family in {socket.AF_INET, socket.AF_INET6}:
-        # Answers leave whole, so there is nothing to wait for (RFC 896).
-        # What is set here, the accepted sockets inherit.
+        # Responses are sent whole, so there is nothing to wait for (RFC 896). The accepted
+        # sockets inherit the option.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         await trio.lowlevel.wait_readable(listening)
@@ -211,7 +232,7 @@ async def _accept_waiting(
 
 
 def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> str:
-    """Where clients can reach a listener, as people write it."""
+    """Return the address of a listener, as people write it."""
     match listener:
         case trio.SocketListener():
             return address_text(listener.socket.getsockname())
@@ -222,10 +243,10 @@ def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> str:
 
 
 def client_of(stream: trio.abc.Stream) -> str:
-    """Who is at the other end of a stream."""
+    """Return the address of the other end of a stream."""
     match stream:
         case trio.SocketStream():
-            with suppress(OSError):  # who has gone already has no name any more
+            with suppress(OSError):  # a client that has left has no address
                 return address_text(stream.socket.getpeername())
             return "unknown"
         case trio.SSLStream():
