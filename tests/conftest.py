@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
 
 import pytest
 
+from trio_http.file_server import root
 from trio_http.semantics.limits import Limits
 
 
@@ -93,30 +93,16 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
             yield ours, theirs
 
 
-AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
-
-
-@pytest.fixture
-def as_somebody() -> AsSomebody:
-    """For a while, be a user whom files' modes mean something to, as they do not to root."""
-
-    @contextmanager
-    def as_somebody() -> Iterator[None]:
-        if os.geteuid() != 0:
-            yield
-            return
-        os.seteuid(65534)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-
-    return as_somebody
-
-
 @pytest.fixture
 def public() -> Iterator[Path]:
     """An empty folder that everybody can reach."""
     with TemporaryDirectory() as name:
         Path(name).chmod(0o777)
         yield Path(name)
+
+
+@pytest.fixture(params=["descriptors", "paths"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Open the entries of directories in both ways, whatever this system offers."""
+    monkeypatch.setattr(root, "RELATIVE", request.param == "descriptors")
+    return str(request.param)

@@ -2,15 +2,12 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
+from support import as_unprivileged_user
 
 from trio_http.command import arguments
-
-AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 def test_what_is_right_is_taken(tmp_path: Path) -> None:
@@ -19,10 +16,10 @@ def test_what_is_right_is_taken(tmp_path: Path) -> None:
     assert arguments.directory(str(tmp_path)) == tmp_path
 
 
-def test_a_directory_has_to_be_entered_not_listed(public: Path, as_somebody: AsSomebody) -> None:
+def test_a_directory_has_to_be_entered_not_listed(public: Path) -> None:
     (public / "in").mkdir(mode=0o311)
     (public / "closed").mkdir(mode=0o600)
-    with as_somebody():
+    with as_unprivileged_user():
         assert arguments.directory(str(public / "in")) == public / "in"
         with pytest.raises(ArgumentTypeError, match="Permission denied"):
             arguments.directory(str(public / "closed"))

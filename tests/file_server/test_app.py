@@ -6,17 +6,16 @@ import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from json import loads
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import quote
 
 import pytest
 import trio
 import trio.testing
-from support import NO_BODY
+from support import NO_BODY, as_unprivileged_user, open_descriptors
 
 from trio_http.apps.routing import Router
 from trio_http.file_server import (
@@ -27,7 +26,6 @@ from trio_http.file_server import (
     versions,
     virtual_files,
 )
-from trio_http.file_server import root as served_root
 from trio_http.file_server.app import FilesApp, files
 from trio_http.file_server.cache import expiring, file_digests
 from trio_http.file_server.cache.open_directories import MOST
@@ -54,8 +52,6 @@ from trio_http.transport.threads import Threads
 
 EVERY_BYTE = bytes(range(256))
 
-AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -68,13 +64,6 @@ def root(tmp_path: Path) -> Path:
     (root / "link-out").symlink_to(tmp_path / "secret")
     (root / "link-up").symlink_to(tmp_path)
     return root
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to open what is in a folder, whatever this system offers."""
-    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
-    return str(request.param)
 
 
 @pytest.mark.parametrize(
@@ -318,10 +307,6 @@ async def test_an_answer_breaks_off_when_its_file_becomes_shorter(root: Path) ->
         assert b"200 OK" in begun
         assert len(await client.rest()) < 10_000_000
     assert [event.ending for event in events if isinstance(event, Record)] == [Ending.ABORTED]
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_no_descriptor_stays_open(root: Path) -> None:
@@ -1357,13 +1342,11 @@ async def test_a_server_as_a_whole_may_be_named_without_a_slash(root: Path) -> N
         assert (await client.get("http://test")).status == 200
 
 
-async def test_a_folder_that_may_be_passed_through_only_is_not_listed(
-    public: Path, as_somebody: AsSomebody
-) -> None:
+async def test_a_folder_that_may_be_passed_through_only_is_not_listed(public: Path) -> None:
     (public / "folder" / "deep").mkdir(parents=True)
     (public / "folder" / "deep" / "file").write_bytes(b"deep")
     (public / "folder").chmod(0o311)
-    with as_somebody():
+    with as_unprivileged_user():
         async with open_client(files(public, allow=Permissions.LISTING)) as client:
             for _ in range(3):
                 assert (await client.get("/folder/deep/file")).body == b"deep"

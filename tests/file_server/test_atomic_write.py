@@ -23,6 +23,7 @@ from typing import ClassVar
 import pytest
 import trio
 import trio.testing
+from support import CHECKOUT, as_unprivileged_user, open_descriptors
 
 from trio_http.apps.routing import Router
 from trio_http.file_server import partial_file as part_files
@@ -86,11 +87,6 @@ def parts(directory: Path) -> list[Path]:
 
 def without_parts(directory: Path) -> dict[str, bytes]:
     return {name: data for name, data in contents(directory).items() if not is_part(name)}
-
-
-def descriptors() -> int:
-    """How many things this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def stored(
@@ -169,19 +165,6 @@ def storing(root: Path) -> Router:
         return Response(201 if stored.is_new else 204)
 
     return app
-
-
-@contextmanager
-def as_somebody() -> Iterator[None]:
-    """For a while, be a user whom files' modes mean something to, as they do not to root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 # What is stored
@@ -267,12 +250,12 @@ async def test_who_may_read_a_file_may_read_what_replaces_it_and_nobody_else(
 
 async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
-    before = descriptors()
+    before = open_descriptors()
     await stored(b"1", tmp_path, ["name"])
     await stored(b"2", tmp_path, ["name"])
     await refusal_of(tmp_path, ["folder"])
     await refusal_of(tmp_path, ["nothing", "name"])
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 # What is asked for before the body is
@@ -538,7 +521,7 @@ async def test_a_folder_that_disappears_during_an_upload_is_not_found(
 
 async def test_a_folder_that_we_may_not_write_to_is_forbidden(public: Path, way: str) -> None:
     (public / "folder").mkdir(mode=0o555)
-    with as_somebody():
+    with as_unprivileged_user():
         assert await refusal_of(public, ["folder", "name"]) == 403
     assert contents(public / "folder") == {}
 
@@ -551,7 +534,7 @@ async def test_a_file_that_we_may_not_replace_stays_and_nothing_else(
     directory.mkdir()
     directory.chmod(0o1777)  # like /tmp, where everybody has files and nobody those of others
     (directory / "name").write_bytes(b"old")
-    with as_somebody(), pytest.raises(HTTPError) as refusal:
+    with as_unprivileged_user(), pytest.raises(HTTPError) as refusal:
         await stored(b"new", directory, ["name"])
     assert refusal.value.status == 403
     assert contents(directory) == {"name": b"old"}
@@ -768,14 +751,14 @@ async def test_a_folder_that_stays_locked_is_told_to_the_client(
     tmp_path: Path, way: str, preconditions: WritePreconditions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
-    before = descriptors()
+    before = open_descriptors()
     with locked(tmp_path):
         with pytest.raises(HTTPError) as refusal:
             await stored(b"new", tmp_path, ["name"], preconditions)
         assert refusal.value.status == 503
         assert int(refusal.value.headers["Retry-After"]) > 0
         assert contents(tmp_path) == {}
-    assert descriptors() == before
+    assert open_descriptors() == before
     assert (await stored(b"new", tmp_path, ["name"], preconditions)).is_new
 
 
@@ -950,7 +933,7 @@ def test_a_file_that_we_may_not_delete_stays(public: Path, way: str) -> None:
     directory.mkdir()
     directory.chmod(0o1777)
     (directory / "name").touch()
-    with as_somebody():
+    with as_unprivileged_user():
         assert removal(directory, ["name"]) == 403
     assert (directory / "name").exists()
 
@@ -1181,7 +1164,7 @@ async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
     statuses = {"half": 400, "slow": 408, "large": 413}
     timeouts = Timeouts(receive=0.01 if ending == "slow" else 30)
     limits = Limits(body=3 * ROOM - 1 if ending == "large" else inf)
-    before = descriptors()
+    before = open_descriptors()
     async with connected(tmp_path, timeouts, limits) as (client, stream):
         # The last two leave it to the end of this block to end it.
         await client.send(HEAD.format(3 * ROOM, "").encode() + RANDOM[:sent])
@@ -1198,13 +1181,13 @@ async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
         else:
             await trio.testing.wait_all_tasks_blocked()
     assert contents(tmp_path) == {"name": b"old"}
-    assert descriptors() <= before
+    assert open_descriptors() <= before
 
 
 async def test_a_disk_that_is_full_is_told_to_a_socket(tmp_path: Path, by: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     (tmp_path / "name").write_bytes(b"old")
-    before = descriptors()
+    before = open_descriptors()
     async with connected(tmp_path) as (client, _):
         # A limit does what a small disk would do, except for the status.
         resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM + 1, hard))
@@ -1215,7 +1198,7 @@ async def test_a_disk_that_is_full_is_told_to_a_socket(tmp_path: Path, by: str) 
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(tmp_path) == {"name": b"old"}
-    assert descriptors() <= before
+    assert open_descriptors() <= before
 
 
 @pytest.mark.parametrize(
@@ -1234,8 +1217,6 @@ async def test_a_socket_brings_what_any_head_announces(
 
 
 # The rest is about whole processes: limits that hold for one, and its death.
-
-CHECKOUT = Path(__file__).parents[2]
 
 STORE = """
 import os, resource, signal, sys

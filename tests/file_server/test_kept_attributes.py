@@ -3,18 +3,16 @@
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
+from support import as_unprivileged_user
 
 from trio_http.file_server import kept_attributes
 from trio_http.file_server.kept_attributes import ACL, keep_attributes, mode_for
 from trio_http.file_server.root import Root
-
-AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 USERS, OTHER_USERS = 1234, 1235
 GROUP, OTHER_GROUP = 2345, 2346
@@ -104,16 +102,14 @@ def test_owner_and_group_are_kept_by_one_who_may_give_files_away(
 
 
 @needs_root
-def test_where_only_the_owner_cannot_be_kept_the_group_is(
-    public: Path, way: str, as_somebody: AsSomebody
-) -> None:
+def test_where_only_the_owner_cannot_be_kept_the_group_is(public: Path, way: str) -> None:
     (public / "old").touch()
     os.chown(public / "old", USERS, GROUP)
     (public / "old").chmod(0o640)
     groups = os.getgroups()
     os.setgroups([GROUP])
     try:
-        with as_somebody():
+        with as_unprivileged_user():
             status = keep(public)
     finally:
         os.setgroups(groups)
@@ -132,12 +128,12 @@ def test_where_only_the_owner_cannot_be_kept_the_group_is(
     ],
 )
 def test_where_the_group_cannot_be_kept_nobody_can_do_more(
-    public: Path, way: str, mode: int, expected: int, as_somebody: AsSomebody
+    public: Path, way: str, mode: int, expected: int
 ) -> None:
     (public / "old").touch()
     os.chown(public / "old", USERS, GROUP)
     (public / "old").chmod(mode)
-    with as_somebody():
+    with as_unprivileged_user():
         assert stat.S_IMODE(keep(public).st_mode) == expected
 
 
@@ -178,12 +174,12 @@ def test_what_a_folder_gives_to_new_files_is_not_given_to_one_that_replaces(
 
 @needs_root
 def test_an_acl_of_another_group_is_not_kept_and_leaves_the_file_to_its_owner(
-    public: Path, attributes_here: None, as_somebody: AsSomebody
+    public: Path, attributes_here: None
 ) -> None:
     (public / "old").touch()
     os.chown(public / "old", USERS, GROUP)
     os.setxattr(public / "old", ACL, acl((OTHER_USERS, 4)))
-    with as_somebody():
+    with as_unprivileged_user():
         assert stat.S_IMODE(keep(public).st_mode) == 0o600
     assert acl_of(public / "new") is None
 
@@ -273,12 +269,12 @@ def test_capabilities_are_not_kept(public: Path, attributes_here: None) -> None:
 
 @needs_root
 def test_what_may_not_be_read_is_not_kept_and_the_rest_is(
-    public: Path, attributes_here: None, as_somebody: AsSomebody
+    public: Path, attributes_here: None
 ) -> None:
     (public / "old").touch()
     os.setxattr(public / "old", "user.secret", b"1")
     (public / "old").chmod(0o600)
-    with as_somebody():
+    with as_unprivileged_user():
         keep(public)
     assert os.listxattr(public / "new") == []
 

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from threading import Event as ThreadEvent
-from typing import TypeAlias
 
 import pytest
 import trio
+from support import as_unprivileged_user
 from trio.testing import wait_all_tasks_blocked
 
 from trio_http.file_server import locks
@@ -22,8 +22,6 @@ from trio_http.file_server.locks import exclusive_access, lock
 from trio_http.file_server.retries import patiently
 from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
-
-AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 # Threads change what is locked here, so none of these tests has a clock that jumps.
 
@@ -158,25 +156,23 @@ async def test_another_process_is_not_waited_for_in_a_thread(tmp_path: Path) -> 
     assert done == ["we"]
 
 
-def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(
-    public: Path, as_somebody: AsSomebody
-) -> None:
+def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(public: Path) -> None:
     (public / "drop").mkdir()
     (public / "drop").chmod(0o333)
-    with as_somebody(), opened(public / "drop") as directory:
+    with as_unprivileged_user(), opened(public / "drop") as directory:
         with exclusive_access(directory), pytest.raises(BlockingIOError):
             flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
         flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_where_nothing_above_may_be_read_threads_take_turns_all_the_same(
-    public: Path, as_somebody: AsSomebody, monkeypatch: pytest.MonkeyPatch
+    public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "TURN", 0.001)
     monkeypatch.setattr(locks, "_LEVELS", 1)
     public.chmod(0o333)
     with (
-        as_somebody(),
+        as_unprivileged_user(),
         opened(public) as directory,
         exclusive_access(directory),
         pytest.raises(BlockingIOError),

@@ -27,13 +27,6 @@ from trio_http.transport.threads import Custody
 # Worker threads look up, so none of these tests has a clock that jumps.
 
 
-@pytest.fixture(params=["descriptors", "paths"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to open what is in a directory, whatever this system offers."""
-    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
-    return str(request.param)
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "file").write_bytes(b"plain")

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import CHECKOUT
 
 from trio_http.file_server.media_types import FileType, attachment, type_of_name
 from trio_http.semantics.fields import parameter_of
@@ -92,8 +93,7 @@ def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None
         "print(mimetypes.guess_type('x.png')[0], type_of_name('x.png').content_type)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "types")]
-    checkout = Path(__file__).parents[2]
-    ended = subprocess.run(command, check=True, cwd=checkout, capture_output=True, text=True)
+    ended = subprocess.run(command, check=True, cwd=CHECKOUT, capture_output=True, text=True)
     assert ended.stdout == "image/odd image/png\n"
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import NO_BODY
+from support import NO_BODY, open_descriptors
 
-from trio_http.file_server import root as served_root
 from trio_http.file_server.media_types import FileType
 from trio_http.file_server.open_file import FileMetadata, OpenFile
 from trio_http.file_server.precompressed_siblings import SUFFIXES
@@ -22,13 +21,6 @@ from trio_http.semantics.messages import Request
 def asking(method: str = "GET", **fields: str) -> Request:
     headers = Headers({name.replace("_", "-"): value for name, value in fields.items()})
     return Request(method, "/file", "1.1", headers, NO_BODY)
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to open what is in a folder, whatever this system offers."""
-    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
-    return str(request.param)
 
 
 @pytest.fixture
@@ -46,11 +38,6 @@ def root(tmp_path: Path) -> Path:
 def directory(root: Path, way: str) -> Iterator[OpenDirectory]:
     with Root(root).directory() as directory:
         yield directory
-
-
-def descriptors() -> int:
-    """How many things this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def place_of(root: Path, *codings: str) -> FileMetadata:
@@ -81,10 +68,10 @@ def test_a_file_is_opened_again_while_it_is_the_same(root: Path, directory: Open
     assert file is not None
     assert file.metadata is metadata
     assert read(file) == (b"plain", None)
-    before = descriptors()
+    before = open_descriptors()
     (root / "file").chmod(0o600)
     assert metadata.open_best(directory, asking()) is None
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize("becomes", ["nothing", "link", "folder", "fifo"])
@@ -151,12 +138,12 @@ def test_a_sibling_that_is_another_by_now_or_gone_is_done_without(
 ) -> None:
     metadata, request = place_of(root, "gzip"), asking(Accept_Encoding="gzip")
     assert sent(directory, metadata, request) == (b"it is gzip", "gzip")
-    before = descriptors()
+    before = open_descriptors()
     (root / "file.gz").write_bytes(b"something else")
     assert sent(directory, metadata, request) == (b"plain", None)
     (root / "file.gz").unlink()
     assert sent(directory, metadata, request) == (b"plain", None)
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 # Parts

@@ -4,11 +4,11 @@ import os
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
+from support import as_unprivileged_user
 
 from trio_http.file_server import kept_attributes, partial_file
 from trio_http.file_server import root as served_root
@@ -22,7 +22,6 @@ from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 
-AsSomebody: TypeAlias = Callable[[], AbstractContextManager[None]]
 PUT = WritePreconditions("PUT")
 
 
@@ -78,14 +77,14 @@ def test_nothing_is_made_before_something_is_written(
 
 
 def test_what_cannot_be_stored_is_refused_before_anything_is_written(
-    public: Path, way: str, frame: ExitStack, as_somebody: AsSomebody
+    public: Path, way: str, frame: ExitStack
 ) -> None:
     (public / "folder").mkdir()
     (public / "file").touch()
     (public / "closed").mkdir(mode=0o555)
     assert refusal_of(lambda: part_of(frame, public, "folder")) == 409
     assert refusal_of(lambda: part_of(frame, public, "file", only_new())) == 412
-    with as_somebody():
+    with as_unprivileged_user():
         assert refusal_of(lambda: part_of(frame, public / "closed")) == 403
 
 
@@ -93,22 +92,19 @@ def test_where_nobody_can_be_asked_the_attempt_tells(
     public: Path,
     way: str,
     frame: ExitStack,
-    as_somebody: AsSomebody,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(partial_file, "_CAN_ASK", False)
     (public / "closed").mkdir(mode=0o555)
-    with as_somebody():
+    with as_unprivileged_user():
         part = part_of(frame, public / "closed")
         assert refusal_of(lambda: part.write([b"1"])) == 403
 
 
-def test_a_folder_may_be_one_to_drop_things_in(
-    public: Path, way: str, frame: ExitStack, as_somebody: AsSomebody
-) -> None:
+def test_a_folder_may_be_one_to_drop_things_in(public: Path, way: str, frame: ExitStack) -> None:
     (public / "drop").mkdir()
     (public / "drop").chmod(0o333)
-    with as_somebody():
+    with as_unprivileged_user():
         part = part_of(frame, public / "drop")
         part.write([b"1"])
         assert part.place().is_new
@@ -332,15 +328,13 @@ def test_clearing_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parts_that_are_not_ours_do_not_keep_the_others(
-    public: Path, as_somebody: AsSomebody
-) -> None:
+def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
     ours = [part_in(public, f"{number}-ours") for number in range(8)]
     theirs = [part_in(public, f"{number}-theirs") for number in range(8)]
     for part in ours:
         part.chmod(0o666)
     for part in theirs:
         part.chmod(0)
-    with as_somebody():
+    with as_unprivileged_user():
         remove_abandoned_parts(public)
     assert sorted(public.iterdir()) == theirs

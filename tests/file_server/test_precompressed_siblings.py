@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 import trio
 import trio.testing
+from support import as_unprivileged_user, open_descriptors
 
 from trio_http.file_server import precompressed_siblings, versions
-from trio_http.file_server import root as served_root
 from trio_http.file_server.cache import by_version
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.precompressed_siblings import SUFFIXES, PrecompressedSiblings
@@ -30,13 +30,6 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every file for one that was changed long ago."""
     monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
     monkeypatch.setattr(versions, "SETTLED", -1)
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to open what is in a folder, whatever this system offers."""
-    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
-    return str(request.param)
 
 
 @pytest.fixture
@@ -283,34 +276,18 @@ def reachable_folder() -> Iterator[Path]:
         yield root
 
 
-@contextmanager
-def as_somebody() -> Iterator[None]:
-    """For a while, be a user whom files' modes mean something to, as they do not to root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 async def test_a_sibling_that_cannot_be_opened_is_done_without(way: str) -> None:
-    with reachable_folder() as root, as_somebody():
+    with reachable_folder() as root, as_unprivileged_user():
         assert await found(root) == []
 
 
 async def test_no_descriptor_stays_open(family: Path) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     await found(family)
-    before = descriptors()
+    before = open_descriptors()
     (family / "file.gz").write_bytes(b"")
     (family / "file.br").write_bytes(TEXT)
     assert await found(family) == ["zstd"]
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 async def test_only_some_files_are_remembered(

@@ -5,13 +5,13 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import as_unprivileged_user, open_descriptors
 
 from trio_http.file_server import root as served_root
 from trio_http.file_server.permissions import (
@@ -65,14 +65,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(params=["descriptors", "paths"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to open what is in a folder, whatever this system offers."""
-    if request.param == "paths":
-        monkeypatch.setattr(served_root, "RELATIVE", False)
-    return str(request.param)
-
-
 def open_regular(
     root: Path, names: Sequence[str], allow: Permissions = NOTHING_MORE
 ) -> tuple[int, os.stat_result]:
@@ -93,23 +85,6 @@ def status_of(root: Path, names: Sequence[str], allow: Permissions = NOTHING_MOR
     with pytest.raises(HTTPError) as refusal:
         open_regular(root, names, allow)
     return refusal.value.status
-
-
-@contextmanager
-def as_somebody() -> Iterator[None]:
-    """For a while, be a user whom files' modes mean something to, as they do not to root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def open_descriptors() -> list[str]:
-    return sorted([path.name for path in Path("/proc/self/fd").iterdir()])
 
 
 # What is opened
@@ -233,7 +208,7 @@ def test_a_root_that_is_a_file_holds_nothing(tree: Path, way: str) -> None:
 def test_a_file_that_we_may_not_read_is_forbidden(public: Path, way: str) -> None:
     (public / "file").write_bytes(b"file")
     (public / "file").chmod(0)
-    with as_somebody():
+    with as_unprivileged_user():
         assert status_of(public, ["file"]) == 403
 
 
@@ -241,7 +216,7 @@ def test_a_folder_that_we_may_not_look_into_is_forbidden(public: Path, way: str)
     (public / "folder").mkdir()
     (public / "folder" / "file").write_bytes(b"file")
     (public / "folder").chmod(0)
-    with as_somebody():
+    with as_unprivileged_user():
         assert status_of(public, ["folder", "file"]) == 403
     (public / "folder").chmod(0o700)
 
@@ -442,7 +417,7 @@ def test_descriptors_are_preferred_to_paths() -> None:
 def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
     before = open_descriptors()
     descriptor, _ = open_regular(tree, ["folder", "deep", "file"])
-    assert len(open_descriptors()) == len(before) + 1
+    assert open_descriptors() == before + 1
     assert not os.get_inheritable(descriptor)
     os.close(descriptor)
     assert open_descriptors() == before
@@ -459,7 +434,7 @@ def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str)
     (public / "folder" / "deep").mkdir(parents=True)
     (public / "folder" / "deep" / "file").write_bytes(b"deep")
     (public / "folder").chmod(0o311)
-    with as_somebody():
+    with as_unprivileged_user():
         assert content(public, ["folder", "deep", "file"]) == b"deep"
         assert content(public / "folder", ["deep", "file"]) == b"deep"
         before = open_descriptors()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support import open_descriptors
 
 from trio_http.file_server.cache.descriptor_caches import descriptor_caches
 from trio_http.file_server.root import Root
@@ -10,10 +11,6 @@ from trio_http.file_server.root import Root
 
 class LeftError(Exception):
     """Why a block is left."""
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_leaving_closes_what_is_held_open(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from support import open_descriptors
 from trio.testing import MockClock
 
 from trio_http.file_server import root as served_root
@@ -35,10 +36,6 @@ def file_in(directory: OpenDirectory | None) -> str:
     descriptor, _ = directory.open("file")
     with os.fdopen(descriptor) as file:
         return file.read()
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_a_folder_is_opened_once_in_a_second(

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import pytest
 import trio
-from support import NO_BODY
+from support import NO_BODY, open_descriptors
 from trio.testing import MockClock
 
 from trio_http.file_server import versions
@@ -222,10 +222,6 @@ async def test_there_is_room_for_so_many_bytes(
     assert noted(root, nursery, asking()).get(asking()) is not None
     (root / "file").write_bytes(b"longer")
     assert noted(root, nursery, asking()).get(asking()) is None
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @needs_pages

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from support import NO_BODY
 
-from trio_http.file_server import root as served_root
 from trio_http.file_server.listing.directory_response import (
     entries_of,
     index_of,
@@ -24,13 +23,6 @@ from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS
 from trio_http.semantics.messages import Request, Response
-
-
-@pytest.fixture(params=["descriptors", "paths"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to open what is in a folder, whatever this system offers."""
-    monkeypatch.setattr(served_root, "RELATIVE", request.param == "descriptors")
-    return str(request.param)
 
 
 def request_for(target: str, mount: str = "") -> Request:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from html.parser import HTMLParser
-from pathlib import Path
 from unicodedata import category
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import CHECKOUT
 
 from trio_http.file_server.listing.page import (
     Entry,
@@ -556,4 +556,4 @@ count = len(opened)
 page([], [])
 assert len(opened) == count
 """
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)
