@@ -22,11 +22,18 @@ def commands_of(file: Path) -> list[list[str]]:
 
 
 def test_all_examples_are_here() -> None:
-    assert {file.stem for file in FILES} >= {"chat", "embedded", "hello", "pool", "progress"}
+    assert {file.stem for file in FILES} >= {
+        "chat",
+        "embedded",
+        "hello",
+        "pool",
+        "progress",
+        "uploads",
+    }
 
 
 @EXAMPLES
-async def test_example_starts_and_answers_as_its_docstring_says(file: Path) -> None:
+async def test_example_starts_and_answers_as_its_docstring_says(file: Path, tmp_path: Path) -> None:
     start, *curls = commands_of(file)
     assert curls
     assert start[:2] in (["trio-http", "app"], ["python", "-m"])
@@ -35,14 +42,17 @@ async def test_example_starts_and_answers_as_its_docstring_says(file: Path) -> N
         command = [sys.executable, *start[1:], "127.0.0.1:0"]
     else:
         command = [sys.executable, "-m", "trio_http", *start[1:], "--bind", "127.0.0.1:0"]
-    to_stderr = ["sh", "-c", 'exec "$@" >&2', "sh"]
-    async with started([*to_stderr, *command]) as program:
+    elsewhere = ["sh", "-c", 'cd "$0" && exec "$@" >&2', str(tmp_path)]
+    async with started([*elsewhere, *command]) as program:
         (port,) = await program.says(r"(?i:listening) on .*:(\d+)\n")
         for curl in curls:
             async with connected(int(port)) as client:
                 method = curl[curl.index("-X") + 1] if "-X" in curl else "GET"
                 target = curl[-1].partition("localhost:4221")[2]
-                assert (await client.open(method, target)).status in {200, 202}
+                if "--data-binary" in curl:
+                    method = "POST"
+                response = await client.open(method, target)
+                assert response.status in {200, 201, 202}
         program.process.kill()  # a drain would wait for streams that have no end
 
 
