@@ -12,6 +12,7 @@ from collections import deque
 import trio
 
 from trio_http import (
+    App,
     HTTPError,
     Request,
     Response,
@@ -36,8 +37,8 @@ class Room:
     """The latest hundred messages, numbered from 1."""
 
     def __init__(self) -> None:
-        self.latest = deque[str](maxlen=100)
-        self.count = 0
+        self.latest: deque[str] = deque(maxlen=100)
+        self.count: int = 0
         self._more = trio.Event()
 
     def say(self, text: str) -> None:
@@ -55,9 +56,9 @@ class Room:
         return [pair for pair in enumerate(self.latest, first) if pair[0] > number]
 
 
-room = Room()
-router = Router()
-app = only_same_origin(router)  # no other site can make its visitors say anything here
+room: Room = Room()
+router: Router = Router()
+app: App = only_same_origin(router)  # no other site can make its visitors say anything here
 
 
 @router.get("/")

@@ -19,7 +19,7 @@ class Counter:
     """What the program is really for."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
 
     async def run(self) -> None:
         """Count, once a second."""

@@ -8,7 +8,7 @@ prints ``good morning, Ada``, and in a browser http://localhost:4221/ counts its
 
 from trio_http import Cookie, HTTPError, Request, Response, Router
 
-app = Router()
+app: Router = Router()
 
 
 @app.get("/")

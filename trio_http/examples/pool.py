@@ -19,7 +19,7 @@ from trio_http import HTTPError, Request, Response, Router
 class Database:
     """A connection that answers one query at a time, in place of that of a real driver."""
 
-    queries = 0
+    queries: int = 0
 
     async def prices(self) -> dict[str, int]:
         """Return all prices, which rise with each look."""

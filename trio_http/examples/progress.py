@@ -25,10 +25,10 @@ class Job:
     """Work that takes a second for each step."""
 
     def __init__(self) -> None:
-        self.done = 0
-        self.state = "running"
-        self.scope = trio.CancelScope()
-        self.changed = trio.Event()
+        self.done: int = 0
+        self.state: str = "running"
+        self.scope: trio.CancelScope = trio.CancelScope()
+        self.changed: trio.Event = trio.Event()
 
     async def run(self) -> None:
         """Do all steps, unless the scope is cancelled first."""

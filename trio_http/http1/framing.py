@@ -60,8 +60,8 @@ class Chunked:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.framing = 0
-        self.is_at_trailers = False
+        self.framing: int = 0
+        self.is_at_trailers: bool = False
         """Whether the last chunk has been read."""
         self._limits = limits
         self._rest = 0  # bytes of the current chunk

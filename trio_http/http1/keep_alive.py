@@ -38,7 +38,7 @@ class KeepAliveQueue:
     """
 
     def __init__(self, patience: float) -> None:
-        self.ending = False
+        self.ending: bool = False
         """Whether every response should be the last on its connection."""
         self._is_over = False  # which is for ever, where ``ending`` may be for a moment
         self._patience = patience

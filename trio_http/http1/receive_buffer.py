@@ -32,8 +32,8 @@ class Input:
     def __init__(self, transport: Transport, limits: Limits) -> None:
         # As it came, mostly: of a request that comes alone nothing is left.
         self.unread: bytes | bytearray = b""
-        self.ended = False
-        self.line = b""
+        self.ended: bool = False
+        self.line: bytes = b""
         self._transport = transport
         self._limits = limits
 

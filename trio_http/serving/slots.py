@@ -27,7 +27,7 @@ class ConnectionSlots:
     def __init__(self, service: Service, readiness: Readiness, nursery: trio.Nursery) -> None:
         self.service = service
         self.readiness = readiness
-        self.free = service.limits.connections
+        self.free: float = service.limits.connections
         self._nursery = nursery
         self._told: dict[type[Crowded | NotAccepting], float] = {}
 

@@ -45,7 +45,7 @@ class SocketTransport:
     def __init__(self, connected: socket.socket, arrivals: Arrivals) -> None:
         self._socket = connected
         self._arrivals = arrivals
-        self.passed = 0
+        self.passed: int = 0
 
     @property
     def scheme(self) -> str:

@@ -41,8 +41,8 @@ class Pipe:
     __slots__ = ("_arrivals", "_poll", "_read_end", "_source", "_write_end", "has_room", "held")
 
     def __init__(self, ends: tuple[int, int], source: int, arrivals: Arrivals) -> None:
-        self.held = 0
-        self.has_room = True
+        self.held: int = 0
+        self.has_room: bool = True
         """Whether more can be moved into it, as far as the last attempt has shown."""
         self._source = source
         self._arrivals = arrivals

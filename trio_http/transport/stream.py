@@ -108,7 +108,7 @@ class StreamTransport:
         self._receiving: trio.CancelScope | None = None
         self._received = b""
         self._is_cut = False  # whether the client has got an unknown part of a piece
-        self.passed = 0
+        self.passed: int = 0
 
     @property
     def scheme(self) -> str:

@@ -128,7 +128,7 @@ class Custody:
     """
 
     def __init__(self) -> None:
-        self.held = ExitStack()
+        self.held: ExitStack = ExitStack()
         """For a thread within ``run``, and for the task at any other time."""
         # Whoever takes this out may use what is held. Taking out is atomic.
         self._turn = deque([self.held])

@@ -18,7 +18,7 @@ class Encrypted(trio.abc.Stream):
     """
 
     def __init__(self, stream: trio.SSLStream[trio.abc.Stream], patience: float) -> None:
-        self.carried_by = stream.transport_stream
+        self.carried_by: trio.abc.Stream = stream.transport_stream
         self._carrier = stream.transport_stream = _Carrier(stream.transport_stream)
         self._stream = stream
         self._patience = patience

@@ -47,10 +47,10 @@ class CachedResponse:
     def __init__(
         self, segments: tuple[str, ...], name: str, version: Version, response: Response
     ) -> None:
-        self.segments = segments
-        self.name = name
-        self.response = response
-        self.version = version
+        self.segments: tuple[str, ...] = segments
+        self.name: str = name
+        self.response: Response = response
+        self.version: Version = version
         self._users = 0
         self._is_over = False
 
