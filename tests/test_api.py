@@ -149,6 +149,10 @@ def shape(function: Callable[..., Any]) -> str:
         ),
         (answering, "(handler)"),
         (open_client, "(app, *, timeouts=..., limits=..., report=...)"),
+        (Client.request, "(self, method, target, headers=..., body=..., *, json=...)"),
+        (Client.open, "(self, method, target, headers=..., body=..., *, json=...)"),
+        (Client.get, "(self, target, headers=...)"),
+        (Client.post, "(self, target, headers=..., body=..., *, json=...)"),
         (Request.read, "(self, limit=...)"),
         (Request.text, "(self, limit=...)"),
         (Request.json, "(self, limit=...)"),
@@ -313,6 +317,15 @@ async def test_readme_app_has_a_pool_and_a_refresher(
         await trio.sleep(61)
         assert (await client.get("/prices/tea")).body == b"2"
     assert not pool.is_open
+
+
+async def test_readme_tests_pass(autojump_clock: trio.testing.MockClock) -> None:
+    names = defined_by("async def test_clock")
+    tests = [names[name] for name in names if name.startswith("test_")]
+    assert len(tests) == 2
+    for test in tests:
+        clock = [autojump_clock] if inspect.signature(test).parameters else []
+        await test(*clock)
 
 
 async def test_readme_app_hints_and_sums_up() -> None:
