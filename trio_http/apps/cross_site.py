@@ -29,7 +29,7 @@ from trio_http.semantics.origins import (
 )
 
 # RFC 9110 9.2.1. Any other method may change something.
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 # Values of Host that are remembered. Clients name a server in a few ways, and comparing a
 # text takes a twentieth of the time of parsing it.
@@ -99,7 +99,7 @@ def only_same_origin(app: Servable, hosts: Iterable[str] | None = None) -> App:
     def guarding(inner: App) -> App:
         async def guarded(exchange: Exchange) -> None:
             request = exchange.request
-            if request.method not in SAFE_METHODS:
+            if request.method not in _SAFE_METHODS:
                 if ours is not None and is_from_browser(request.headers):
                     ours.refuse_others(request.headers)
                 refuse_other_origins(request)

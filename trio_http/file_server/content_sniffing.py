@@ -17,7 +17,7 @@ from trio_http.transport.page_cache import read_slice
 JUDGED = 256 * 1024
 
 # The option's value for sending texts without a charset.
-NO_CHARSET = "none"
+_NO_CHARSET = "none"
 
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952 2.3.1: there is no other compression method
 
@@ -64,8 +64,8 @@ class ContentSniffer:
             return file_type
         charset = self._charset
         if charset is None:
-            charset = "utf-8" if self._is_utf8(file_type.content_type, file) else NO_CHARSET
-        if charset.lower() == NO_CHARSET:
+            charset = "utf-8" if self._is_utf8(file_type.content_type, file) else _NO_CHARSET
+        if charset.lower() == _NO_CHARSET:
             return file_type
         return FileType(f"{file_type.content_type}; charset={charset}")
 

@@ -21,7 +21,7 @@ from trio_http.semantics.messages import Request, Response
 FORM = "multipart/form-data"
 
 # Names of files in a response; a form may have a thousand.
-MOST_NAMED = 10
+_MOST_NAMED = 10
 
 # A form never replaces a file: a page without a script cannot ask first. A page with a script
 # asks, and then sends PUT.
@@ -100,8 +100,8 @@ class _Outcome:
 
 
 def _list_of(items: Sequence[str]) -> str:
-    more = len(items) - MOST_NAMED
-    return ", ".join(items[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(items) - _MOST_NAMED
+    return ", ".join(items[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 async def _take(field: FormField, root: Root, names: Sequence[str], outcome: _Outcome) -> None:

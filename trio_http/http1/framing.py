@@ -32,8 +32,8 @@ _PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 # The framing of a chunk is five bytes or more. So chunks of three bytes and more, such as
 # lines and records, are always in proportion to their data. A client that sends single
 # bytes, such as pressed keys or measured values, may do so for ever at 200 a second.
-FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
-FRAMING_PER_SECOND = 1024  # bytes of framing
+_FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
+_FRAMING_PER_SECOND = 1024  # bytes of framing
 
 # A chunk takes about two microseconds, so other tasks wait for a millisecond at most.
 CHUNKS_AT_ONCE = 500
@@ -104,7 +104,7 @@ class Chunked:
 
     def check_proportion(self, data: int, seconds: float) -> None:
         """Refuse a body with too much framing for its ``data``, in bytes, and its duration."""
-        due = FRAMING_PER_BYTE * data + FRAMING_PER_SECOND * seconds
+        due = _FRAMING_PER_BYTE * data + _FRAMING_PER_SECOND * seconds
         if self.framing > self._limits.framing + due:
             raise HTTPError(400, "the request body is cut into chunks that are too small")
 

@@ -56,7 +56,7 @@ async def entered(servable: Servable, timeouts: Timeouts) -> AsyncIterator[App]:
     # that the start has opened. Without a deadline it does nothing.
     starting = trio.CancelScope(deadline=trio.current_time() + timeouts.start)
     with unwrapping(), starting:
-        async with lifetime_of(servable) as app:
+        async with _lifetime_of(servable) as app:
             if starting.cancel_called:
                 await trio.lowlevel.checkpoint_if_cancelled()
             starting.deadline = math.inf
@@ -69,7 +69,7 @@ async def entered(servable: Servable, timeouts: Timeouts) -> AsyncIterator[App]:
 
 
 @asynccontextmanager
-async def lifetime_of(servable: Servable) -> AsyncIterator[App]:
+async def _lifetime_of(servable: Servable) -> AsyncIterator[App]:
     """Enter a lifetime and those of whatever it yields, for a wrapper around another app."""
     if not isinstance(servable, AbstractAsyncContextManager):
         yield _checked(servable)
@@ -83,7 +83,7 @@ async def lifetime_of(servable: Servable) -> AsyncIterator[App]:
         if inner is servable:  # an App that has prepared itself
             yield _checked(inner)
             return
-        async with lifetime_of(inner) as app:
+        async with _lifetime_of(inner) as app:
             yield app
 
 
@@ -94,7 +94,7 @@ async def lifetimes_of(servables: Sequence[Servable]) -> AsyncIterator[Sequence[
     async with AsyncExitStack() as stack:
         for servable in servables:
             if id(servable) not in apps:
-                apps[id(servable)] = await stack.enter_async_context(lifetime_of(servable))
+                apps[id(servable)] = await stack.enter_async_context(_lifetime_of(servable))
         yield [apps[id(servable)] for servable in servables]
 
 
@@ -143,7 +143,7 @@ def wrapping(servable: Servable, wrap: Callable[[App], App]) -> App:
 
     @asynccontextmanager
     async def lifetime() -> AsyncIterator[App]:
-        async with lifetime_of(servable) as inner:
+        async with _lifetime_of(servable) as inner:
             yield wrap(inner)
 
     return AppWithLifetime(app, lifetime)

@@ -29,14 +29,14 @@ async def run(body: Body, pass_on: PassOn) -> None:
             if body.pulse is None:
                 await body.produce(fair(pass_on))
             else:
-                await run_with_pulse(body, body.pulse, pass_on)
+                await _run_with_pulse(body, body.pulse, pass_on)
         case Chain():
             for number, part in enumerate(body.parts, 1):
                 await run(part, pass_on)
                 if number % _PIECES == 0:
                     await trio.lowlevel.checkpoint()
         case Encoded():
-            await run_encoded(body, pass_on)
+            await _run_encoded(body, pass_on)
         case _:
             assert_never(body)
 
@@ -67,7 +67,7 @@ def fair(pass_on: PassOn) -> Send:
     return send
 
 
-async def run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None:
+async def _run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None:
     """Run a stream, and send its pulse whenever it has been silent for long enough."""
     sending = trio.Lock()
     silent_since = trio.current_time()
@@ -111,14 +111,14 @@ async def run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None:
         raise failed.exceptions[0] if len(failed.exceptions) == 1 else failed
 
 
-async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
+async def _run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
     """Run the body inside and pass on what the encoder makes of it.
 
     What a stream sends in one piece can be decoded when it arrives: an event
     that waits in an encoder for the next one would come too late.
     """
     encoder = ENCODERS[encoded.coding]()
-    live = is_live(encoded.body)
+    live = _is_live(encoded.body)
 
     def encode(data: bytes) -> bytes:
         coded = encoder.encode(data)
@@ -144,14 +144,14 @@ async def run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
     await pass_on(encoder.finish())
 
 
-def is_live(body: Body) -> bool:
+def _is_live(body: Body) -> bool:
     """Whether any part of it is made while it is sent."""
     match body:
         case Stream():
             return True
         case Chain():
-            return any(map(is_live, body.parts))
+            return any(map(_is_live, body.parts))
         case Encoded():
-            return is_live(body.body)
+            return _is_live(body.body)
         case _:
             return False

@@ -44,7 +44,7 @@ EVENTS_AT_ONCE = 16  # events of the parser in a step: a part has at least two
 
 # The field that names the charset of the others (HTML, "constructing the entry list"), and
 # the bytes that its value may have, which is more than the longest label has.
-CHARSET_FIELD, LONGEST_LABEL = "_charset_", 100
+CHARSET_FIELD, _LONGEST_LABEL = "_charset_", 100
 
 # RFC 2046 5.1.1 limits the length so, but allows fewer characters than some clients send.
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
@@ -152,7 +152,7 @@ def _charset_in(pairs: Iterable[bytes]) -> str | None:
     """Return the charset that a form names for its fields, wherever it does."""
     start = f"{CHARSET_FIELD}=".encode()
     values = (pair[len(start) :] for pair in pairs if pair.startswith(start))
-    label = next(filter(None, values), b"")[:LONGEST_LABEL]
+    label = next(filter(None, values), b"")[:_LONGEST_LABEL]
     return text_of(b"".join(decoded_pieces(label))) or None
 
 
@@ -239,7 +239,7 @@ class _Multipart:
         pull = partial(self._piece_of, segment)
         field = FormField(name, filename, segment.content_type or None, pull, charset)
         if name == CHARSET_FIELD and not self._charset:
-            value = await field.read(LONGEST_LABEL)
+            value = await field.read(_LONGEST_LABEL)
             self._charset = text_of(value)
             return FormField(name, filename, field.media_type, _once(value), charset)
         return field

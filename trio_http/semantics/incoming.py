@@ -68,7 +68,7 @@ class IncomingBody(Protocol):
 
 
 @runtime_checkable
-class GivesWay(Protocol):
+class _GivesWay(Protocol):
     """A body that can pause its reader, so that other tasks run.
 
     Parsing a large piece takes long, and ``semantics`` cannot pause by itself. A body that is
@@ -89,7 +89,7 @@ async def _go_on() -> None:
 
 def give_way_of(body: IncomingBody) -> GiveWay:
     """Return the function that lets other tasks run while a body is parsed."""
-    return body.give_way if isinstance(body, GivesWay) else _go_on
+    return body.give_way if isinstance(body, _GivesWay) else _go_on
 
 
 async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:

@@ -22,7 +22,7 @@ from urllib.parse import quote_from_bytes
 from trio_http.semantics.fields import second_of
 
 # The name of the served directory itself is not shown to clients.
-ROOT_NAME = "Files"
+_ROOT_NAME = "Files"
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -67,9 +67,9 @@ class Page:
 
 def page(path: Sequence[str], entries: Sequence[Entry], uploads: Uploads = Uploads.OFF) -> Page:
     """Return the page of the directory with this path below the root."""
-    name = escape(shown(path[-1]) if path else ROOT_NAME)
+    name = escape(shown(path[-1]) if path else _ROOT_NAME)
     html = Template(_part("listing.html")).substitute(
-        title=f"{name} · {ROOT_NAME}" if path else name,
+        title=f"{name} · {_ROOT_NAME}" if path else name,
         style=_part(_STYLE),
         above=_above(path),
         name=name,
@@ -176,7 +176,7 @@ def timestamp(modified: float) -> str:
 def _above(path: Sequence[str]) -> str:
     if not path:
         return ""
-    above = [ROOT_NAME, *[shown(name) for name in path[:-1]]]
+    above = [_ROOT_NAME, *[shown(name) for name in path[:-1]]]
     links = [
         f'<li><a href="{"../" * (len(above) - depth)}"><bdi>{escape(name)}</bdi></a></li>\n'
         for depth, name in enumerate(above)
