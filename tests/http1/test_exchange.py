@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support import stream_of
 from trio.testing import MockClock
 
-from trio_http.http1.exchange import App, Exchange, closing, dress
+from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import Body, Chain, Send, Stream
@@ -349,28 +349,6 @@ async def test_not_every_status_is_interim(status: int) -> None:
 
 
 # What a response is given on its way
-
-
-def test_a_response_tells_when_it_was_made() -> None:
-    # RFC 9110 5.6.7: a date may be read in other forms, but is sent in this one.
-    made = dress(Response(200), Limits(), 784111777.9)
-    assert made.headers["Date"] == "Sun, 06 Nov 1994 08:49:37 GMT"
-    made = dress(Response(200), Limits(), 784111778)
-    assert made.headers["Date"] == "Sun, 06 Nov 1994 08:49:38 GMT"
-
-
-def test_a_date_that_is_there_stays() -> None:
-    response = Response(200, {"date": "Thu, 01 Jan 1970 00:00:00 GMT"})
-    assert dress(response, Limits(), 784111777) == response
-
-
-def test_a_date_can_do_without() -> None:
-    assert dress(Response(200), WITHOUT_DATE, 784111777) == Response(200)
-
-
-def test_the_last_response_on_a_connection_says_so() -> None:
-    response = Response(200, {"connection": "keep-alive", "X-A": "b"})
-    assert closing(response).headers == Headers({"X-A": "b", "Connection": "close"})
 
 
 async def test_dates_are_sent_unless_they_are_not_wanted() -> None:

@@ -1,4 +1,4 @@
-"""The short way past h11: never another way than h11's."""
+"""The codec for plain exchanges: it reads and writes nothing that h11 would do otherwise."""
 
 from collections.abc import Sequence
 
@@ -7,25 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.http1.exchange import closing
-from trio_http.http1.fast_path import (
-    CHUNKED,
-    CLOSING,
-    PlainRequest,
-    answer_to,
-    chunk_of,
-    head_of,
-    recognise,
-    streamed_head,
-    without_length,
-)
+from trio_http.http1.codec import RequestHead
+from trio_http.http1.fast_path import FastPath, recognise
+from trio_http.http1.response_framing import frame
 from trio_http.http1.strict import check_head
-from trio_http.semantics.bodies import Body, FileSlice, Stream
-from trio_http.semantics.errors import reason_of
+from trio_http.semantics.bodies import FileSlice, Stream
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Response
-from trio_http.semantics.selection import frame
 
 LIMITS = Limits()
 BROWSER = (
@@ -51,25 +40,30 @@ GET = b"GET / HTTP/1.1"
 HOST = b"Host: x"
 
 
-def recognised(sent: bytes | bytearray) -> PlainRequest:
-    request = recognise(sent, LIMITS)
+def recognised(sent: bytes | bytearray) -> RequestHead:
+    request = FastPath(LIMITS).read(sent)
     assert request is not None
     return request
 
 
+def fields_of(request: RequestHead) -> Headers:
+    assert isinstance(request.fields, bytes)
+    return Headers.parse(request.fields)
+
+
 def test_a_plain_request_is_taken_apart() -> None:
     request = recognised(BROWSER)
-    assert request.head == BROWSER
+    assert (request.size, request.version) == (len(BROWSER), "1.1")
     assert request.line == b"GET /a%20b/c?d=e&f HTTP/1.1"
     assert (request.method, request.target) == (b"GET", b"/a%20b/c?d=e&f")
-    assert Headers.parse(request.fields)["accept-encoding"] == "gzip, deflate, br, zstd"
+    assert fields_of(request)["accept-encoding"] == "gzip, deflate, br, zstd"
     assert (request.length, request.closes, request.expects) == (0, False, False)
 
 
 @pytest.mark.parametrize("behind", [b"", b"G", BROWSER, b"\x00", b"\r\n"])
 def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
     request, alone = recognised(bytearray(BROWSER + behind)), recognised(BROWSER)
-    for name in PlainRequest.__slots__:
+    for name in RequestHead.__slots__:
         assert getattr(request, name) == getattr(alone, name)
 
 
@@ -105,10 +99,7 @@ def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an 
     ],
 )
 def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
-    request, bare = recognised(sent), recognised(without_length(sent))
-    assert request.length == length
-    assert (bare.line, bare.method, bare.target) == (request.line, request.method, request.target)
-    assert (bare.length, bare.expects) == (0, False)
+    assert recognised(sent).length == length
 
 
 @pytest.mark.parametrize(
@@ -276,10 +267,9 @@ _REQUEST_LINES = st.one_of(
 )
 
 
-def compare(sent: bytes, plain: PlainRequest) -> None:
+def compare(sent: bytes, plain: RequestHead) -> None:
     """See that what was recognised is what the stricter rules take and h11 reads."""
-    whole, length = plain.head, plain.length
-    assert sent.startswith(whole)
+    whole, length = sent[: plain.size], plain.length
     assert whole.startswith(plain.line + b"\r\n")
     check_head(whole, LIMITS)
     connection = h11.Connection(h11.SERVER)
@@ -288,7 +278,7 @@ def compare(sent: bytes, plain: PlainRequest) -> None:
     assert isinstance(request, h11.Request)
     assert (request.method, request.target) == (plain.method, plain.target)
     assert request.http_version == b"1.1"
-    assert tuple(request.headers.raw_items()) == Headers.parse(plain.fields).raw
+    assert tuple(request.headers.raw_items()) == fields_of(plain).raw
     assert connection.they_are_waiting_for_100_continue == plain.expects
     if 0 < length < 1000:  # the body is so many bytes, and the next request follows
         connection.receive_data(b"x" * length + b"GET")
@@ -397,166 +387,31 @@ def test_a_plain_head_with_a_slip_in_it_is_read_alike_or_left_to_h11(
                 compare(slipped, plain)
 
 
-_FIELDS = st.lists(
-    st.one_of(
-        st.sampled_from(
-            [
-                (b"Content-Length", b"5"),
-                (b"content-length", b"0"),
-                (b"Content-Length", b"05"),
-                (b"Connection", b"close"),
-                (b"Connection", b"keep-alive"),
-                (b"Transfer-Encoding", b"chunked"),
-                (b"Host", b"x"),
-                (b"Date", b"Fri, 20 Nov 2026 15:00:00 GMT"),
-            ]
-        ),
-        st.tuples(
-            st.from_regex(rb"[A-Za-z-]{1,8}", fullmatch=True),
-            st.from_regex(rb"([!-~\x80-\xff]([\t -~]{0,5}[!-~])?)?", fullmatch=True),
-        ),
-    ),
-    max_size=4,
-)
+# Responses
+
+
+def test_a_body_of_known_length_is_sent_as_it_is() -> None:
+    codec = FastPath(LIMITS)
+    codec.begin(message := frame(Response(200, (), Stream(_nothing, 5))), message.head)
+    assert codec.data(b"hello") == (b"hello",)
+    assert codec.end(()) == b""
+
+
+def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
+    codec = FastPath(LIMITS)
+    codec.begin(message := frame(Response(200, (), Stream(_nothing))), message.head)
+    assert codec.data(b"x" * 26) == (b"1a\r\n", b"x" * 26, b"\r\n")
+    assert codec.data(FileSlice(3, 0, 16)) == (b"10\r\n", FileSlice(3, 0, 16), b"\r\n")
+    assert codec.end(()) == b"0\r\n\r\n"
+    assert codec.end(((b"A", b"b"),)) == b"0\r\nA: b\r\n\r\n"
+
+
+def test_each_response_is_framed_by_itself() -> None:
+    codec = FastPath(LIMITS)
+    for body, end in ((Stream(_nothing), b"0\r\n\r\n"), (Stream(_nothing, 5), b""), (b"", b"")):
+        codec.begin(message := frame(Response(200, (), body)), message.head)
+        codec.interim(100, b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert codec.end(()) == end
 
 
 async def _nothing(_send: object) -> None: ...
-
-
-_BODIES: st.SearchStrategy[Body] = st.one_of(
-    st.binary(max_size=300),
-    st.builds(FileSlice, st.just(3), st.integers(0, 9), st.integers(0, 2**50)),
-    st.just(Stream(_nothing)),
-)
-
-
-def h11_says(method: bytes, response: Response) -> tuple[bytes, bool]:
-    """The head of a framed response as h11 writes it, and whether it is the last."""
-    connection = h11.Connection(h11.SERVER)
-    connection.receive_data(method + b" / HTTP/1.1\r\nHost: x\r\n\r\n")
-    connection.next_event()
-    connection.next_event()
-    reason = reason_of(response.status).encode()
-    fields = list(response.headers.raw)
-    head = connection.send(h11.Response(status_code=response.status, headers=fields, reason=reason))
-    assert head is not None
-    assert isinstance(response.body, bytes | FileSlice)
-    if length := len(response.body):
-        connection.send_with_data_passthrough(h11.Data(data=Sized(length)))  # type: ignore[arg-type]
-    assert connection.send(h11.EndOfMessage()) == b""
-    return head, connection.our_state is h11.MUST_CLOSE
-
-
-class Sized:
-    """Something of a length, which is all that h11 wants to know of data."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(
-    st.sampled_from([b"GET", b"HEAD"]),
-    st.sampled_from([200, 201, 204, 205, 206, 304, 404]) | st.integers(100, 1100),
-    _FIELDS,
-    _BODIES,
-    st.booleans(),
-)
-def test_whatever_is_answered_plainly_is_what_framing_and_h11_make_of_it(
-    method: bytes,
-    status: int,
-    fields: list[tuple[bytes, bytes]],
-    body: Body,
-    is_last: bool,  # noqa: FBT001 - a generated value
-) -> None:
-    request = recognised(head(method + b" / HTTP/1.1", HOST))
-    response = Response(status, Headers.received(fields), body)
-    date = "Fri, 20 Nov 2026 15:00:00 GMT"
-    lines = b"Date: %b\r\n%b" % (date.encode(), CLOSING if is_last else b"")
-    answer = answer_to(request, response, lines)
-    if answer is None:
-        return
-    framed = frame(response, method.decode())
-    framed = framed.replacing_headers(framed.headers.defaulting("Date", date))
-    written, closes = h11_says(method, closing(framed) if is_last else framed)
-    assert answer == (written, framed.body)
-    assert closes == is_last
-
-
-def plain_get(method: bytes = b"GET") -> PlainRequest:
-    return recognised(head(method + b" / HTTP/1.1", HOST))
-
-
-@pytest.mark.parametrize(
-    ("status", "fields"),
-    [
-        (101, {}),  # no final response
-        (1000, {}),  # no status
-        (200, {"Content-Length": "1"}),  # has to be looked at
-        (200, {"Transfer-Encoding": "chunked"}),
-        (200, {"Host": "x"}),  # h11 would put it first
-        (200, {"Connection": "close"}),  # and this last
-        (200, {"connection": "x"}),
-        (200, {"Date": "Fri, 20 Nov 2026 15:00:00 GMT"}),  # which there should be only once
-    ],
-)
-def test_heads_that_are_left_to_h11(status: int, fields: dict[str, str]) -> None:
-    response = Response(status, fields, b"1")
-    assert head_of(status, response.headers.raw, 1, b"") is None
-    assert answer_to(plain_get(), response, b"") is None
-
-
-def test_an_answer_says_what_it_was_told() -> None:
-    response = Response(200, {"Content-Type": "text/plain"}, b"hello")
-    written = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nX: y\r\n\r\n"
-    assert answer_to(plain_get(), response, b"X: y\r\n") == (written, b"hello")
-    assert answer_to(plain_get(b"HEAD"), response, b"X: y\r\n") == (written, b"")
-
-
-@pytest.mark.parametrize(
-    ("status", "written"),
-    [
-        (204, b"HTTP/1.1 204 No Content\r\n\r\n"),
-        (205, b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"),
-        (304, b"HTTP/1.1 304 Not Modified\r\n\r\n"),
-    ],
-)
-def test_what_has_no_content_has_none(status: int, written: bytes) -> None:
-    assert answer_to(plain_get(), Response(status, (), b"hello"), b"") == (written, b"")
-
-
-def test_a_body_of_unknown_length_is_left_to_h11() -> None:
-    assert answer_to(plain_get(), Response(200, (), Stream(_nothing)), b"") is None
-
-
-async def _some(_send: object) -> None: ...
-
-
-def test_a_streamed_answer_is_in_chunks() -> None:
-    response = Response(200, {"A": "b"}, Stream(_some))
-    lines = b"X: y\r\n" + CHUNKED
-    assert streamed_head(plain_get(), response, lines) == (
-        b"HTTP/1.1 200 OK\r\nA: b\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    assert chunk_of(b"x" * 26) == (b"1a\r\n", b"x" * 26, b"\r\n")
-    assert chunk_of(b"") == ()
-    assert chunk_of(FileSlice(3, 0, 16)) == (b"10\r\n", FileSlice(3, 0, 16), b"\r\n")
-
-
-@pytest.mark.parametrize(
-    ("method", "response"),
-    [
-        (b"HEAD", Response(200, (), Stream(_some))),
-        (b"GET", Response(204, (), Stream(_some))),
-        (b"GET", Response(304, (), Stream(_some))),
-        (b"GET", Response(200, (), Stream(_some), trailers=dict)),
-        (b"GET", Response(200, (), Stream(_some, length=3))),
-        (b"GET", Response(200, (), b"hello")),
-        (b"GET", Response(200, {"Transfer-Encoding": "chunked"}, Stream(_some))),
-    ],
-)
-def test_streams_that_are_left_to_h11(method: bytes, response: Response) -> None:
-    assert streamed_head(plain_get(method), response, b"") is None

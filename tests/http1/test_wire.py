@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-import h11
 import pytest
 import trio
 from support import stream_of
@@ -18,15 +19,15 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1.exchange import closing
+from trio_http.http1.codec import RequestHead
 from trio_http.http1.receive_buffer import PORTION
+from trio_http.http1.response_framing import Streamed, frame
 from trio_http.http1.wire import Wire
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.headers import Headers
+from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Response
-from trio_http.semantics.selection import frame
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import Client
 from trio_http.transport.page_cache import PIECE
@@ -51,14 +52,47 @@ class Peer(Client):
         self.transport = transport
 
 
-def connect(timeouts: Timeouts = Timeouts(), limits: Limits = Limits()) -> tuple[Wire, Peer]:  # noqa: B008
+class Connected(Protocol):
+    """Connects a client to a wire that reads with the codec of the test."""
+
+    def __call__(self, timeouts: Timeouts = ..., limits: Limits = ...) -> tuple[Wire, Peer]: ...
+
+
+@pytest.fixture(params=["fast path", "h11"])
+def connect(request: pytest.FixtureRequest) -> Connected:
+    """Let a test hold for both codecs."""
+    is_plain = request.param == "fast path"
+
+    def connected(
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    ) -> tuple[Wire, Peer]:
+        return wired(timeouts, replace(limits, plain=is_plain))
+
+    return connected
+
+
+def wired(timeouts: Timeouts, limits: Limits) -> tuple[Wire, Peer]:
     near, far = memory_stream_pair()
     transport = transport_of(far, Timeouts())
     return Wire(transport, timeouts, limits), Peer(near, transport)
 
 
-def empty(status: int = 200) -> Response:
-    return Response(status, {"Content-Length": "0"})
+async def read_head(wire: Wire) -> RequestHead:
+    """Read a head that has begun to arrive, as a connection does."""
+    return wire.read_plain() or await wire.read_any()
+
+
+async def begin(wire: Wire) -> RequestHead:
+    """Wait for a request and read its head, as a connection does."""
+    assert await wire.input.wait_for_request()
+    return await read_head(wire)
+
+
+async def respond(wire: Wire, response: Response) -> None:
+    """Send a response to the request that was read last, with its framing."""
+    method, _, rest = wire.input.line.decode("latin-1").partition(" ")
+    await wire.respond(frame(response, method, rest[-3:] if rest else "1.1"))
 
 
 async def read_body(wire: Wire) -> bytes:
@@ -69,22 +103,21 @@ async def read_body(wire: Wire) -> bytes:
 
 
 async def answered(wire: Wire) -> bool:
-    """Answer the request that comes next; whether there can be another after it."""
-    assert await wire.input.wait_for_request()
-    await wire.next_request()
-    await wire.respond(empty())
+    """Answer the next request; return whether there can be another after it."""
+    await begin(wire)
+    await respond(wire, Response())
     return await wire.next_cycle()
 
 
 async def refusal_of(wire: Wire) -> HTTPError:
-    """Why the next request, or the rest of its body, is not taken."""
+    """Return why the next request is refused."""
     with pytest.raises(HTTPError) as refusal:
-        await wire.next_request()
+        await read_head(wire)
     return refusal.value
 
 
 async def all_sent(wire: Wire, client: Peer) -> bytes:
-    """Everything that the client is sent until the connection ends."""
+    """Return everything that the client is sent until the connection ends."""
     await client.send_eof()
     await wire.hang_up()
     await client.transport.aclose()
@@ -94,16 +127,18 @@ async def all_sent(wire: Wire, client: Peer) -> bytes:
 # A request begins
 
 
-async def test_a_request_begins_with_its_first_byte() -> None:
+async def test_a_request_begins_with_its_first_byte(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET[:1])
     assert await wire.input.wait_for_request()
     await client.send(GET[1:])
-    assert (await wire.next_request()).method == b"GET"
+    assert (await read_head(wire)).method == b"GET"
 
 
 @pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
-async def test_an_empty_line_before_a_request_is_skipped(pieces: list[bytes]) -> None:
+async def test_an_empty_line_before_a_request_is_skipped(
+    pieces: list[bytes], connect: Connected
+) -> None:
     # RFC 9112 2.2, for clients that end a body with a line break too many.
     wire, client = connect()
     async with trio.open_nursery() as nursery:
@@ -115,10 +150,10 @@ async def test_an_empty_line_before_a_request_is_skipped(pieces: list[bytes]) ->
                 await client.send(piece)
 
         assert await wire.input.wait_for_request()
-    assert (await wire.next_request()).method == b"GET"
+    assert (await read_head(wire)).method == b"GET"
 
 
-async def test_only_one_empty_line_is_skipped() -> None:
+async def test_only_one_empty_line_is_skipped(connect: Connected) -> None:
     wire, client = connect()
     await client.send(b"\r\n\r\n" + GET)
     assert await wire.input.wait_for_request()
@@ -126,7 +161,7 @@ async def test_only_one_empty_line_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r"])
-async def test_there_is_no_request_where_the_input_ends(sent: bytes) -> None:
+async def test_there_is_no_request_where_the_input_ends(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
     await client.send_eof()
@@ -134,19 +169,19 @@ async def test_there_is_no_request_where_the_input_ends(sent: bytes) -> None:
     assert not await wire.input.wait_for_request()
 
 
-async def test_requests_that_are_there_already_let_others_run() -> None:
+async def test_requests_that_are_there_already_let_others_run(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET * 2)
     assert await answered(wire)
     with assert_checkpoints():
         assert await wire.input.wait_for_request()
-    assert (await wire.next_request()).method == b"GET"
+    assert (await read_head(wire)).method == b"GET"
 
 
 # Its head
 
 
-async def test_a_head_may_arrive_in_single_bytes() -> None:
+async def test_a_head_may_arrive_in_single_bytes(connect: Connected) -> None:
     wire, client = connect(limits=Limits(plain=False))
     async with trio.open_nursery() as nursery:
 
@@ -157,14 +192,12 @@ async def test_a_head_may_arrive_in_single_bytes() -> None:
                 await client.send(bytes([byte]))
 
         assert await wire.input.wait_for_request()
-        request = await wire.next_request()
-    assert (request.method, request.target, request.http_version) == (b"GET", b"/", b"1.1")
-    assert isinstance(request, h11.Request)
-    assert request.headers == [(b"host", b"x")]
+        request = await read_head(wire)
+    assert (request.method, request.target, request.version) == (b"GET", b"/", "1.1")
     assert wire.input.line == b"GET / HTTP/1.1"
 
 
-async def test_a_head_has_its_time(autojump_clock: MockClock) -> None:
+async def test_a_head_has_its_time(autojump_clock: MockClock, connect: Connected) -> None:
     wire, client = connect(Timeouts(head=10))
     await client.send(b"GET / HTTP/1.1\r\nHost")
     assert await wire.input.wait_for_request()
@@ -190,7 +223,9 @@ async def test_a_head_has_its_time(autojump_clock: MockClock) -> None:
         (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
     ],
 )
-async def test_a_head_is_refused_and_nothing_after_it_is_read(sent: bytes, status: int) -> None:
+async def test_a_head_is_refused_and_nothing_after_it_is_read(
+    sent: bytes, status: int, connect: Connected
+) -> None:
     wire, client = connect()
     await client.send(sent)
     await client.send_eof()
@@ -198,7 +233,7 @@ async def test_a_head_is_refused_and_nothing_after_it_is_read(sent: bytes, statu
     assert (await refusal_of(wire)).status == status
     assert wire.must_close
     # It can be answered all the same, though there was never a request.
-    await wire.respond(empty(status))
+    await respond(wire, Response(status))
     assert not await wire.next_cycle()
     assert (await client.answer()).status == status
 
@@ -213,7 +248,9 @@ async def test_a_head_is_refused_and_nothing_after_it_is_read(sent: bytes, statu
         (b"x" * 40000, b"x" * Limits().target),  # as much as a target may have
     ],
 )
-async def test_the_line_tells_what_there_was_of_it(sent: bytes, line: bytes) -> None:
+async def test_the_line_tells_what_there_was_of_it(
+    sent: bytes, line: bytes, connect: Connected
+) -> None:
     wire, client = connect()
     await client.send(sent)
     await client.send_eof()
@@ -222,14 +259,13 @@ async def test_the_line_tells_what_there_was_of_it(sent: bytes, line: bytes) -> 
     assert wire.input.line == line
 
 
-async def test_what_is_told_of_one_request_is_not_told_of_the_next() -> None:
+async def test_what_is_told_of_one_request_is_not_told_of_the_next(connect: Connected) -> None:
     wire, client = connect()
     await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n\r\n" + b"?")
     await client.send_eof()
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     await read_body(wire)
-    await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
+    await respond(wire, Response(200, {"Content-Length": "5"}, b"hello"))
     assert (wire.status, wire.sent, wire.body.trailers) == (200, 5, Headers({"A": "b"}))
     assert await wire.next_cycle()
     await wire.input.wait_for_request()
@@ -241,11 +277,10 @@ async def test_what_is_told_of_one_request_is_not_told_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("head", [GET, PUT % 0])
-async def test_no_body_is_an_empty_one(head: bytes) -> None:
+async def test_no_body_is_an_empty_one(head: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(head + GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     assert await wire.body.receive() == b""
     assert await wire.body.receive() == b""
 
@@ -255,7 +290,7 @@ async def test_no_body_is_an_empty_one(head: bytes) -> None:
     [PUT % 11 + b"hello world", CHUNKED + b"6;a=b\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"],
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int) -> None:
+async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int, connect: Connected) -> None:
     wire, client = connect()
     async with trio.open_nursery() as nursery:
 
@@ -265,18 +300,16 @@ async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int) -> None:
                 await wait_all_tasks_blocked()
                 await client.send(sent[start : start + size])
 
-        await wire.input.wait_for_request()
-        await wire.next_request()
+        await begin(wire)
         assert await read_body(wire) == b"hello world"
         assert await wire.body.receive() == b""
 
 
-async def test_trailers_are_kept_unless_they_come_too_late() -> None:
+async def test_trailers_are_kept_unless_they_come_too_late(connect: Connected) -> None:
     # RFC 9110 6.5.1: what decides about the message has to come before it.
     wire, client = connect()
     await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nX-Sum: 1\r\nHOST: y\r\nX-Sum: 2\r\n\r\n")
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     assert await read_body(wire) == b"hi"
     assert wire.body.trailers.raw == ((b"X-Sum", b"1"), (b"X-Sum", b"2"))
 
@@ -294,27 +327,27 @@ async def test_trailers_are_kept_unless_they_come_too_late() -> None:
         CHUNKED + b"5\r\nhello\r\n5;" + b"x" * 40000,  # extensions without an end
     ],
 )
-async def test_a_body_that_is_broken_never_looks_whole(sent: bytes) -> None:
+async def test_a_body_that_is_broken_never_looks_whole(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
     await client.send_eof()
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     assert await wire.body.receive() == b"hello"
     for _ in range(2):  # nor does it for who asks again
         with pytest.raises(HTTPError) as refusal:
             await wire.body.receive()
         assert refusal.value.status == 400
     assert wire.must_close
-    await wire.respond(empty(400))
+    await respond(wire, Response(400))
     assert not await wire.next_cycle()
 
 
-async def test_a_body_has_its_time_for_each_piece(autojump_clock: MockClock) -> None:
+async def test_a_body_has_its_time_for_each_piece(
+    autojump_clock: MockClock, connect: Connected
+) -> None:
     wire, client = connect(Timeouts(receive=30))
     await client.send(PUT % 11 + b"he")
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     assert await wire.body.receive() == b"he"
     async with trio.open_nursery() as nursery:
 
@@ -330,58 +363,54 @@ async def test_a_body_has_its_time_for_each_piece(autojump_clock: MockClock) -> 
     assert wire.must_close
     assert trio.current_time() == 59
     # Nor is it waited for again once its time is up.
-    await wire.respond(empty(408))
+    await respond(wire, Response(408))
     assert not await wire.next_cycle()
     assert trio.current_time() == 59
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+async def test_a_body_that_says_it_is_too_large_is_not_read(connect: Connected) -> None:
     wire, client = connect(limits=Limits(body=10))
     await client.send(EXPECTING % 11)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     for _ in range(2):
         with pytest.raises(HTTPError) as refusal:
             await wire.body.receive()
         assert (refusal.value.status, refusal.value.detail) == (413, "at most 10 bytes are taken")
-    await wire.respond(empty(413))
+    await respond(wire, Response(413))
     assert (await client.answer()).status == 413  # and no 100 before it
 
 
-async def test_each_body_may_be_as_large_as_the_limit() -> None:
+async def test_each_body_may_be_as_large_as_the_limit(connect: Connected) -> None:
     wire, client = connect(limits=Limits(body=10))
     await client.send((PUT % 10 + b"0123456789") * 2)
     for _ in range(2):
-        await wire.input.wait_for_request()
-        await wire.next_request()
+        await begin(wire)
         assert await read_body(wire) == b"0123456789"
-        await wire.respond(empty())
+        await respond(wire, Response())
         assert await wire.next_cycle()
 
 
-async def test_a_body_that_becomes_too_large_is_given_up() -> None:
+async def test_a_body_that_becomes_too_large_is_given_up(connect: Connected) -> None:
     wire, client = connect(limits=Limits(body=10))
     await client.send(CHUNKED + b"a\r\n0123456789\r\n")
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     assert await wire.body.receive() == b"0123456789"
     await client.send(b"1\r\n0\r\n0\r\n\r\n")
     with pytest.raises(HTTPError) as refusal:
         await wire.body.receive()
     assert refusal.value.status == 413
     assert wire.must_close
-    await wire.respond(empty(413))
+    await respond(wire, Response(413))
     assert not await wire.next_cycle()
 
 
 # Whether the client is to continue
 
 
-async def test_a_client_is_told_to_continue_by_the_first_read() -> None:
+async def test_a_client_is_told_to_continue_by_the_first_read(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     last = [wire.must_close]  # as long as it is not told
     async with trio.open_nursery() as nursery:
 
@@ -396,7 +425,7 @@ async def test_a_client_is_told_to_continue_by_the_first_read() -> None:
         assert await read_body(wire) == b"hello"
     last.append(wire.must_close)
     assert last == [True, False]
-    await wire.respond(empty())
+    await respond(wire, Response())
     assert (await client.answer()).status == 200
     assert await wire.next_cycle()
 
@@ -410,50 +439,46 @@ async def test_a_client_is_told_to_continue_by_the_first_read() -> None:
         (EXPECTING % 5).replace(b"HTTP/1.1", b"HTTP/1.0") + b"hello",
     ],
 )
-async def test_not_every_client_is_told_to_continue(sent: bytes) -> None:
+async def test_not_every_client_is_told_to_continue(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    assert not wire.must_close
+    head = await begin(wire)
+    assert wire.must_close == (head.version == "1.0")
     await read_body(wire)
-    await wire.respond(empty())
+    await respond(wire, Response())
     assert (await client.answer()).status == 200
 
 
-async def test_a_client_is_told_to_continue_by_nothing_but_that() -> None:
+async def test_a_client_is_told_to_continue_by_nothing_but_that(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5 + b"hello")
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     await wire.inform(103, ((b"Link", b"</a.css>"),))
     assert wire.must_close
     await read_body(wire)
     assert [(await client.answer()).status for _ in range(2)] == [103, 100]
 
 
-async def test_a_client_is_told_to_continue_once() -> None:
+async def test_a_client_is_told_to_continue_once(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5 + b"hello")
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     await wire.inform(100, ())
     assert not wire.must_close
     await read_body(wire)
-    await wire.respond(empty())
+    await respond(wire, Response())
     assert [(await client.answer()).status for _ in range(2)] == [100, 200]
 
 
-async def test_a_client_that_has_its_answer_is_not_told_to_continue() -> None:
+async def test_a_client_that_has_its_answer_is_not_told_to_continue(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5 + b"hello")
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
 
     async def produce(send: Send) -> None:
         await send(await wire.body.receive())
 
-    await wire.respond(Response(200, {"Connection": "close"}, Stream(produce)))
+    await respond(wire, Response(200, {"Connection": "close"}, Stream(produce)))
     answer = await client.answer()
     assert (answer.status, answer.body) == (200, b"hello")
 
@@ -472,13 +497,14 @@ def file(tmp_path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-async def sent_for(response: Response, request: bytes = GET) -> tuple[bytes, int]:
-    """The bytes of a response to a request, and how many of them are said to be its body."""
+async def sent_for(
+    connect: Connected, response: Response, request: bytes = GET
+) -> tuple[bytes, int]:
+    """Return the bytes of a response to a request, and how many of them are its body's."""
     wire, client = connect()
     await client.send(request)
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    await wire.respond(response)
+    await begin(wire)
+    await respond(wire, response)
     assert wire.head_has_left
     assert wire.response_has_left
     assert wire.status == response.status
@@ -488,7 +514,7 @@ async def sent_for(response: Response, request: bytes = GET) -> tuple[bytes, int
 @pytest.mark.parametrize(
     ("response", "sent"),
     [
-        (empty(), EMPTY),
+        (Response(), EMPTY),
         (Response(204), b"HTTP/1.1 204 No Content\r\n\r\n"),
         (Response(304, {"ETag": '"a"'}), b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'),
         (
@@ -515,49 +541,66 @@ async def sent_for(response: Response, request: bytes = GET) -> tuple[bytes, int
         ),
     ],
 )
-async def test_a_response_is_sent_as_it_is_framed(response: Response, sent: bytes) -> None:
-    assert (await sent_for(response))[0] == sent
+async def test_a_response_is_sent_as_it_is_framed(
+    response: Response, sent: bytes, connect: Connected
+) -> None:
+    assert (await sent_for(connect, response))[0] == sent
 
 
-async def test_trailers_stand_behind_the_last_chunk() -> None:
-    response = Response(200, body=stream_of(b"hi"), trailers=lambda: [("A", "1"), ("A", "2")])
-    sent, size = await sent_for(response)
-    assert sent == (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nA: 1\r\nA: 2\r\n\r\n"
-    )
-    assert size == 2
+async def respond_with_trailers(wire: Wire, trailers: Fields) -> None:
+    message = frame(Response(200, body=stream_of(b"hi"), trailers=lambda: trailers))
+    assert isinstance(message.body, Streamed)
+    message.body = replace(message.body, has_trailers=True)
+    await wire.respond(message)
 
 
-async def test_a_response_whose_trailers_cannot_be_sent_is_not_whole() -> None:
+async def test_trailers_are_sent_after_the_last_chunk(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
+    await respond_with_trailers(wire, [("A", "1"), ("A", "2")])
+    assert wire.sent == 2
+    assert await all_sent(wire, client) == (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nA: 1\r\nA: 2\r\n\r\n"
+    )
+
+
+async def test_a_response_whose_trailers_cannot_be_sent_is_not_whole(connect: Connected) -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await begin(wire)
     with pytest.raises(ValueError, match="not a field value"):
-        await wire.respond(Response(200, body=stream_of(b"hi"), trailers=lambda: {"A": "\r\n"}))
+        await respond_with_trailers(wire, {"A": "\r\n"})
     assert not wire.response_has_left
     assert not await wire.next_cycle()
     assert (await all_sent(wire, client)).endswith(b"\r\n2\r\nhi\r\n")
 
 
-async def test_the_bytes_of_a_body_are_counted_without_their_framing() -> None:
-    assert (await sent_for(Response(200, body=stream_of(b"hello", b"", b"world!"))))[1] == 11
-    assert (await sent_for(Response(200, {"Content-Length": "5"}, b"hello")))[1] == 5
-    assert (await sent_for(empty()))[1] == 0
+async def test_the_bytes_of_a_body_are_counted_without_their_framing(connect: Connected) -> None:
+    assert (await sent_for(connect, Response(200, body=stream_of(b"hello", b"", b"world!"))))[
+        1
+    ] == 11
+    assert (await sent_for(connect, Response(200, {"Content-Length": "5"}, b"hello")))[1] == 5
+    assert (await sent_for(connect, Response()))[1] == 0
 
 
-async def test_a_body_of_unknown_length_ends_with_a_connection_of_http_1_0() -> None:
+async def test_a_body_of_unknown_length_ends_with_a_connection_of_http_1_0(
+    connect: Connected,
+) -> None:
     response = Response(200, body=stream_of(b"hello", b"world"))
-    sent, _ = await sent_for(response, b"GET / HTTP/1.0\r\n\r\n")
+    sent, _ = await sent_for(connect, response, b"GET / HTTP/1.0\r\n\r\n")
     assert sent == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhelloworld"
 
 
-async def test_files_are_sent_between_other_bytes(file: int) -> None:
+async def test_files_are_sent_between_other_bytes(file: int, connect: Connected) -> None:
     body = Chain((b"<", FileSlice(file, 1, 3), b"|", FileSlice(file, 7, 3), b">"))
     response = Response(200, {"Content-Length": "9"}, body)
-    assert await sent_for(response) == (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<123|789>", 9)
+    assert await sent_for(connect, response) == (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<123|789>",
+        9,
+    )
     # In chunks a file stands between the framing of its own.
-    sent, size = await sent_for(Response(200, body=Chain((*body.parts, stream_of(b"!")))))
+    sent, size = await sent_for(connect, Response(200, body=Chain((*body.parts, stream_of(b"!")))))
     assert sent == (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"1\r\n<\r\n3\r\n123\r\n1\r\n|\r\n3\r\n789\r\n1\r\n>\r\n1\r\n!\r\n0\r\n\r\n"
@@ -565,11 +608,10 @@ async def test_files_are_sent_between_other_bytes(file: int) -> None:
     assert size == 10
 
 
-async def test_a_head_does_not_wait_for_its_body() -> None:
+async def test_a_head_does_not_wait_for_its_body(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     head_seen = trio.Event()
 
     async def produce(send: Send) -> None:
@@ -577,7 +619,7 @@ async def test_a_head_does_not_wait_for_its_body() -> None:
         await send(b"hello")
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(wire.respond, Response(200, body=Stream(produce)))
+        nursery.start_soon(respond, wire, Response(200, body=Stream(produce)))
         assert (await client.stream.receive_some()).endswith(b"\r\n\r\n")
         assert wire.head_has_left
         head_seen.set()
@@ -596,9 +638,8 @@ async def test_head_and_body_leave_together_where_both_are_there() -> None:
     far.send_stream.send_all_hook = count
     wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
     await client.send(GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    await wire.respond(Response(200, {"Content-Length": "5"}, b"hello"))
+    await begin(wire)
+    await respond(wire, Response(200, {"Content-Length": "5"}, b"hello"))
     assert sends == 1
 
 
@@ -611,13 +652,14 @@ async def test_head_and_body_leave_together_where_both_are_there() -> None:
         (Chain((b"hello", stream_of(b"!", length=0))), b"hello"),
     ],
 )
-async def test_a_length_that_is_not_kept_ends_the_connection(body: Body, arrived: bytes) -> None:
+async def test_a_length_that_is_not_kept_ends_the_connection(
+    body: Body, arrived: bytes, connect: Connected
+) -> None:
     wire, client = connect()
     await client.send(GET * 2)
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    with pytest.raises(h11.LocalProtocolError):
-        await wire.respond(Response(200, {"Content-Length": "5"}, body))
+    await begin(wire)
+    with pytest.raises(ValueError, match="a body"):
+        await respond(wire, Response(200, {"Content-Length": "5"}, body))
     assert wire.head_has_left
     assert not wire.response_has_left
     assert not await wire.next_cycle()
@@ -627,16 +669,17 @@ async def test_a_length_that_is_not_kept_ends_the_connection(body: Body, arrived
     assert wire.sent == len(arrived)
 
 
-async def test_a_response_that_cannot_be_written_leaves_room_for_another() -> None:
+async def test_a_response_that_cannot_be_written_leaves_room_for_another(
+    connect: Connected,
+) -> None:
     wire, client = connect()
     await client.send(GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
-    with pytest.raises(h11.LocalProtocolError):
-        await wire.respond(empty(99))
+    await begin(wire)
+    with pytest.raises(ValueError, match="99 is not the status of a final response"):
+        await respond(wire, Response(99))
     assert not wire.head_has_left
     assert wire.status == 0
-    await wire.respond(empty(500))
+    await respond(wire, Response(500))
     assert (await client.answer()).status == 500
     assert await wire.next_cycle()
 
@@ -645,12 +688,11 @@ async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
     near, far = memory_stream_pair()
     wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
     await client.send(GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     far.send_stream.send_all_hook = trio.sleep_forever
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(wire.respond, empty())
+            nursery.start_soon(respond, wire, Response())
             await wait_all_tasks_blocked()
             scope.cancel()
     assert wire.head_has_left
@@ -661,7 +703,7 @@ async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
 # Between requests
 
 
-async def test_one_request_follows_the_other() -> None:
+async def test_one_request_follows_the_other(connect: Connected) -> None:
     wire, client = connect()
     for _ in range(3):
         await client.send(GET)
@@ -680,21 +722,23 @@ async def test_one_request_follows_the_other() -> None:
     ],
 )
 @pytest.mark.parametrize("read", ["read", "unread"])
-async def test_what_comes_behind_a_body_is_the_next_request(first: bytes, read: str) -> None:
+async def test_what_comes_behind_a_body_is_the_next_request(
+    first: bytes, read: str, connect: Connected
+) -> None:
     wire, client = connect()
     await client.send(first + GET + first + GET)
     await client.send_eof()
     for method in (b"PUT", b"GET", b"PUT", b"GET"):
         assert await wire.input.wait_for_request()
-        assert (await wire.next_request()).method == method
+        assert (await read_head(wire)).method == method
         if read == "read":
             assert await read_body(wire) == (b"hello" if method == b"PUT" else b"")
-        await wire.respond(empty())
+        await respond(wire, Response())
         assert await wire.next_cycle()
     assert not await wire.input.wait_for_request()
 
 
-async def test_a_body_that_is_not_read_is_skipped_as_it_arrives() -> None:
+async def test_a_body_that_is_not_read_is_skipped_as_it_arrives(connect: Connected) -> None:
     wire, client = connect(limits=Limits(skip=10))
     await client.send(PUT % 10)
     async with trio.open_nursery() as nursery:
@@ -715,44 +759,45 @@ async def test_a_body_that_is_not_read_is_skipped_as_it_arrives() -> None:
         Limits(skip=20, body=10),  # it would be refused even if it was wanted
     ],
 )
-async def test_a_large_body_that_is_not_read_ends_the_connection(limits: Limits) -> None:
+async def test_a_large_body_that_is_not_read_ends_the_connection(
+    limits: Limits, connect: Connected
+) -> None:
     last = []
     for size in (10, 11):
         wire, client = connect(limits=limits)
         await client.send(PUT % size)
-        await wire.input.wait_for_request()
-        await wire.next_request()
+        await begin(wire)
         last.append(wire.must_close)
     assert last == [False, True]
 
 
 @pytest.mark.parametrize("size", [10, 11])
-async def test_a_body_of_unknown_size_is_skipped_up_to_the_limit(size: int) -> None:
+async def test_a_body_of_unknown_size_is_skipped_up_to_the_limit(
+    size: int, connect: Connected
+) -> None:
     wire, client = connect(limits=Limits(skip=10))
     await client.send(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size) + GET)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     assert not wire.must_close
-    await wire.respond(empty())
+    await respond(wire, Response())
     assert await wire.next_cycle() is (size == 10)
 
 
-async def test_what_was_read_of_a_large_body_need_not_be_skipped() -> None:
+async def test_what_was_read_of_a_large_body_need_not_be_skipped(connect: Connected) -> None:
     wire, client = connect(limits=Limits(skip=10))
     await client.send(PUT % 25 + b"x" * 15)
-    await wire.input.wait_for_request()
-    await wire.next_request()
+    await begin(wire)
     last = [wire.must_close]
     await wire.body.receive()
     last.append(wire.must_close)
     assert last == [True, False]
     await client.send(b"x" * 10)
-    await wire.respond(empty())
+    await respond(wire, Response())
     assert await wire.next_cycle()
 
 
 async def test_a_skipped_body_that_stops_coming_ends_the_connection(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, connect: Connected
 ) -> None:
     wire, client = connect(Timeouts(receive=30))
     await client.send(PUT % 11 + b"hello")
@@ -769,14 +814,14 @@ async def test_a_skipped_body_that_stops_coming_ends_the_connection(
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: TE, Close\r\n\r\n",
     ],
 )
-async def test_some_clients_want_one_answer_only(sent: bytes) -> None:
+async def test_some_clients_want_one_answer_only(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
     assert not await answered(wire)
     assert (await client.answer()).headers["Connection"] == "close"
 
 
-async def test_an_upgrade_that_is_not_made_changes_nothing() -> None:
+async def test_an_upgrade_that_is_not_made_changes_nothing(connect: Connected) -> None:
     wire, client = connect()
     upgrade = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
     await client.send(upgrade + GET)
@@ -806,7 +851,7 @@ class WithoutHalves(trio.abc.Stream):
         await self._inner.aclose()
 
 
-async def test_hanging_up_says_so_and_waits_for_the_client() -> None:
+async def test_hanging_up_says_so_and_waits_for_the_client(connect: Connected) -> None:
     wire, client = connect()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wire.hang_up)
@@ -826,13 +871,15 @@ async def test_hanging_up_is_for_closing_where_the_client_has_done_so() -> None:
     await far.send_all(b"still open")
 
 
-async def test_hanging_up_has_its_time(autojump_clock: MockClock) -> None:
+async def test_hanging_up_has_its_time(autojump_clock: MockClock, connect: Connected) -> None:
     wire, _client = connect(Timeouts(linger=2))
     await wire.hang_up()
     assert trio.current_time() == 2
 
 
-async def test_hanging_up_drops_no_more_than_its_limit(autojump_clock: MockClock) -> None:
+async def test_hanging_up_drops_no_more_than_its_limit(
+    autojump_clock: MockClock, connect: Connected
+) -> None:
     wire, client = connect(limits=Limits(linger=2 * PIECE))
     await client.send(bytes(10 * PIECE))
     await wire.hang_up()
@@ -849,7 +896,7 @@ async def test_hanging_up_drops_no_more_than_its_limit(autojump_clock: MockClock
     ],
 )
 async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
-    size: int, seconds: float, autojump_clock: MockClock
+    size: int, seconds: float, autojump_clock: MockClock, connect: Connected
 ) -> None:
     wire, client = connect(Timeouts(linger=2))
 
@@ -866,7 +913,6 @@ async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("is_plain", [True, False])
 @pytest.mark.parametrize(
     ("sent", "seconds"),
     [
@@ -876,12 +922,12 @@ async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
     ],
 )
 async def test_a_client_that_has_said_close_is_not_waited_for(
-    sent: bytes, seconds: float, is_plain: object, autojump_clock: MockClock
+    sent: bytes, seconds: float, autojump_clock: MockClock, connect: Connected
 ) -> None:
-    wire, client = connect(Timeouts(linger=2), Limits(plain=bool(is_plain)))
+    wire, client = connect(Timeouts(linger=2), Limits())
     await client.send(sent)
-    assert await begin(wire) == is_plain
-    await answer(wire, empty())
+    await begin(wire)
+    await respond(wire, Response())
     assert await wire.next_cycle() == (sent == GET)
     await wire.hang_up()
     assert trio.current_time() == seconds
@@ -907,7 +953,7 @@ async def test_a_client_that_only_closing_tells_waits_for_nothing(
     await client.send(sent)
     await wire.input.wait_for_request()
     with suppress(HTTPError):
-        await wire.next_request()
+        await read_head(wire)
         for _ in range(reads):
             await wire.body.receive()
     await wire.hang_up()
@@ -924,52 +970,24 @@ async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock)
     assert trio.current_time() == 0
 
 
-# The short way, and how it is left
+# Both codecs on one connection
+
+WITH_TE = GET.replace(b"\r\n\r\n", b"\r\nTE: trailers\r\n\r\n")  # which is not plain
 
 
-async def begin(wire: Wire) -> bool:
-    """Read the request that comes next, as a connection does; whether it is plain."""
-    assert await wire.input.wait_for_request()
-    if wire.plain_request() is not None:
-        return True
-    await wire.next_request()
-    return False
-
-
-async def answer(wire: Wire, response: Response) -> None:
-    """Answer it as a connection does."""
-    if wire.respond_plain(response, b""):
-        if not wire.response_has_left:
-            await wire.flush()
-    elif not await wire.stream_plain(response, b""):
-        response = frame(response, "HEAD" if wire.input.line.startswith(b"HEAD") else "GET")
-        await wire.respond(closing(response) if wire.must_close else response)
-
-
-@pytest.mark.parametrize("plain", [True, False])
-async def test_both_ways_say_the_same(plain: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    path = tmp_path / "file"
-    path.write_bytes(b"from a file")
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET * 5)
-    with path.open("rb") as file:
-        bodies: list[bytes | FileSlice] = [b"hello", FileSlice(file.fileno(), 5, 6), b""]
-        for body in bodies:
-            assert await begin(wire) == plain
-            assert await wire.body.receive() == b""
-            assert not wire.must_close
-            await answer(wire, Response(200, (), body))
-            assert wire.head_has_left
-            assert wire.response_has_left
-            assert wire.sent == len(body)
-            assert wire.is_ready == plain
-            assert await wire.next_cycle()
-    for status in (204, 205):
-        assert await begin(wire) == plain
-        await answer(wire, Response(status, (), b"dropped"))
-        assert await wire.next_cycle()
-    for expected in (b"hello", b"a file", b"", b"", b""):
-        assert (await client.answer()).body == expected
+async def test_each_exchange_has_a_codec_of_its_own() -> None:
+    wire, client = wired(Timeouts(), Limits())
+    await client.send((GET + WITH_TE + WITH_TE + PUT % 5 + b"hello") * 2)
+    for _ in range(2):
+        for is_plain, body in ((True, b"a"), (False, b"b"), (False, stream_of(b"c")), (True, b"d")):
+            assert await wire.input.wait_for_request()
+            head = wire.read_plain()
+            assert (head is not None) == is_plain
+            if head is None:
+                await wire.read_any()
+            await respond(wire, Response(200, (), body))
+            assert wire.is_ready or await wire.next_cycle()
+    assert [(await client.answer()).body for _ in range(8)] == [b"a", b"b", b"c", b"d"] * 2
 
 
 @pytest.mark.parametrize("request_line", [b"GET / ", b"HEAD / ", b"POST / "])
@@ -979,39 +997,80 @@ async def test_both_ways_say_the_same(plain: bool, tmp_path: Path) -> None:  # n
     [
         Response(200, {"A": "b"}, stream_of(b"hello", b"", b"world" * 1000)),
         Response(200, (), stream_of()),
+        Response(200, (), b"hello"),
         Response(404, (), stream_of(b"hello")),
         Response(204, (), stream_of(b"hello")),
         Response(200, (), Chain((b"hello", stream_of(b"world")))),
         Response(200, (), Encoded(b"hello" * 100, "gzip")),
         Response(200, (), stream_of(b"hello", length=5)),
         Response(200, {"Connection": "close"}, stream_of(b"hello")),
+        Response(200, {"Connection": "upgrade", "Upgrade": "h2c"}, stream_of(b"hello")),
         Response(200, {"Date": "now"}, stream_of(b"hello")),
+        Response(200, {"Content-Length": "5"}, stream_of(b"hello")),
     ],
 )
-async def test_both_ways_stream_the_same_bytes(
+async def test_both_codecs_send_the_same_bytes(
     response: Response, said: bytes, request_line: bytes
 ) -> None:
     conversations = []
     for is_plain in (True, False):
-        wire, client = connect(limits=Limits(plain=is_plain))
+        wire, client = wired(Timeouts(), Limits(plain=is_plain))
         await client.send(request_line + b"HTTP/1.1\r\nHost: x\r\n" + said + b"\r\n")
-        assert await begin(wire) == is_plain
-        await answer(wire, response)
+        await begin(wire)
+        await respond(wire, response)
         goes_on = await wire.next_cycle()
         conversations.append((wire.status, wire.sent, goes_on, await all_sent(wire, client)))
     assert conversations[0] == conversations[1]
 
 
-async def test_a_stream_that_fails_is_not_whole() -> None:
+async def test_nothing_is_read_after_a_refusal_whatever_came_before(connect: Connected) -> None:
+    wire, client = connect()
+    await client.send(GET + b"nonsense\r\n\r\n" + GET)
+    assert await answered(wire)
+    await wire.input.wait_for_request()
+    assert (await refusal_of(wire)).status == 400
+    assert wire.must_close
+    await respond(wire, Response(400))
+    assert not await wire.next_cycle()
+    assert [(await client.answer()).status for _ in range(2)] == [200, 400]
+
+
+# What is sent, and when
+
+
+async def test_a_body_that_exists_is_sent_whole(tmp_path: Path, connect: Connected) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"from a file")
+    wire, client = connect()
+    await client.send(GET * 5)
+    with path.open("rb") as file:
+        bodies: list[bytes | FileSlice] = [b"hello", FileSlice(file.fileno(), 5, 6), b""]
+        for body in bodies:
+            await begin(wire)
+            assert await wire.body.receive() == b""
+            assert not wire.must_close
+            await respond(wire, Response(200, (), body))
+            assert wire.response_has_left
+            assert wire.sent == len(body)
+            assert await wire.next_cycle()
+    for status in (204, 205):
+        await begin(wire)
+        await respond(wire, Response(status, (), b"dropped"))
+        assert wire.sent == 0
+        assert await wire.next_cycle()
+    assert [(await client.answer()).body for _ in range(5)] == [b"hello", b"a file", b"", b"", b""]
+
+
+async def test_a_stream_that_fails_is_not_whole(connect: Connected) -> None:
     async def produce(send: Send) -> None:
         await send(b"hello")
         raise ValueError("out of ideas")
 
-    wire, client = connect(limits=Limits(plain=True))
+    wire, client = connect()
     await client.send(GET)
-    assert await begin(wire)
+    await begin(wire)
     with pytest.raises(ValueError, match="out of ideas"):
-        await answer(wire, Response(200, (), Stream(produce)))
+        await respond(wire, Response(200, (), Stream(produce)))
     assert (wire.status, wire.sent, wire.response_has_left) == (200, 5, False)
     assert not await wire.next_cycle()
     assert await all_sent(wire, client) == (
@@ -1019,127 +1078,81 @@ async def test_a_stream_that_fails_is_not_whole() -> None:
     )
 
 
-@pytest.mark.parametrize("plain", [True, False])
-async def test_what_needs_more_than_the_short_way_gets_it(plain: bool) -> None:  # noqa: FBT001
-    async def produce(send: Send) -> None:
-        await send(b"hello")
-
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET + GET + GET)
-    assert await begin(wire) == plain
-    await wire.inform(103, ((b"Link", b"</x>"),))
-    await answer(wire, Response(200, (), Stream(produce)))
-    assert await wire.next_cycle()
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, (), Stream(produce)))
-    assert await wire.next_cycle()
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, {"Content-Length": "5"}, b"hello"))
-    assert await wire.next_cycle()
-    assert (await client.answer()).status == 103
-    for _ in range(3):
-        assert (await client.answer()).body == b"hello"
-
-
-@pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("said", [{}, {"Connection": "close"}])
-async def test_a_client_that_wants_to_close_is_told_so_either_way(
-    said: dict[str, str],
-    plain: bool,  # noqa: FBT001
+@pytest.mark.parametrize("request_", [GET, CLOSE])
+async def test_close_is_said_once_whoever_wants_it(
+    said: dict[str, str], request_: bytes, connect: Connected
 ) -> None:
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, said))
-    assert not wire.is_ready
-    assert not await wire.next_cycle()
-    assert (await client.answer()).headers.values("Connection") == ["close"]
+    wire, client = connect()
+    await client.send(request_)
+    await begin(wire)
+    await respond(wire, Response(200, said))
+    closes = bool(said) or request_ == CLOSE
+    assert await wire.next_cycle() is not closes
+    values = (await client.answer()).headers.values("Connection")
+    assert values == (["close"] if closes else [])
 
 
-@pytest.mark.parametrize("plain", [True, False])
-async def test_a_response_that_says_it_is_the_last_is_the_last(plain: bool) -> None:  # noqa: FBT001
-    wire, client = connect(limits=Limits(plain=plain))
+async def test_the_server_can_make_a_response_the_last(connect: Connected) -> None:
+    wire, client = connect()
     await client.send(GET)
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, {"Connection": "close"}))
+    await begin(wire)
+    await wire.respond(frame(Response()), is_last=True)
     assert not await wire.next_cycle()
     assert (await client.answer()).headers["Connection"] == "close"
 
 
-@pytest.mark.parametrize("plain", [True, False])
-async def test_the_server_may_make_it_the_last(plain: bool) -> None:  # noqa: FBT001
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET)
-    assert await begin(wire) == plain
-    wire.end_with_this()
-    assert wire.must_close
-    await answer(wire, Response())
-    assert not await wire.next_cycle()
-    assert (await client.answer()).headers["Connection"] == "close"
-
-
-@pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize(
     ("body", "skip", "goes_on"),
     [(b"hello", 5, True), (b"hello", 4, False), (b"hell", 5, False)],
 )
-async def test_a_body_that_nobody_wanted_is_skipped_either_way(
+async def test_a_body_that_is_not_read_is_skipped_up_to_the_limit(
     body: bytes,
     skip: int,
     goes_on: bool,  # noqa: FBT001 - an expected value
-    plain: bool,  # noqa: FBT001
+    connect: Connected,
 ) -> None:
-    wire, client = connect(limits=Limits(plain=plain, skip=skip))
+    wire, client = connect(limits=Limits(skip=skip))
     await client.send(PUT % 5 + body)
     await client.send_eof()
-    assert await begin(wire) == plain
-    await answer(wire, Response())
+    await begin(wire)
+    await respond(wire, Response())
     assert not wire.is_ready
     assert await wire.next_cycle() == goes_on
     said = (await client.answer()).headers.get("Connection")
     assert said == (None if skip == 5 else "close")
 
 
-@pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("read", [0, 1, 2])
-async def test_a_streamed_answer_to_a_body_goes_on_after_it(plain: bool, read: int) -> None:  # noqa: FBT001
+async def test_a_request_follows_a_streamed_response_to_a_body(
+    read: int, connect: Connected
+) -> None:
     async def produce(send: Send) -> None:
         await send(b"hello")
         await send(await wire.body.receive() or b"!")  # also of what is still to come
 
-    wire, client = connect(limits=Limits(plain=plain))
+    wire, client = connect()
     await client.send(PUT % 5 + b"hello")
     await client.send(GET)
-    assert await begin(wire) == plain
+    await begin(wire)
     for _ in range(read):
         await wire.body.receive()
-    await answer(wire, Response(200, (), Stream(produce)))
-    assert await wire.next_cycle()
+    await respond(wire, Response(200, (), Stream(produce)))
+    assert wire.is_ready or await wire.next_cycle()
     assert (await client.answer()).body == (b"hello!" if read else b"hellohello")
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, (), b"next"))
+    await begin(wire)
+    await respond(wire, Response(200, (), b"next"))
     assert (await client.answer()).body == b"next"
 
 
 @pytest.mark.parametrize("plain", [True, False])
-async def test_after_a_refusal_nothing_is_read_whatever_came_before(plain: bool) -> None:  # noqa: FBT001
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(GET + b"nonsense\r\n\r\n" + GET)
-    assert await begin(wire) == plain
-    await answer(wire, Response())
-    assert await wire.next_cycle()
-    await wire.input.wait_for_request()
-    assert wire.plain_request() is None
-    assert (await refusal_of(wire)).status == 400
-    assert wire.must_close
-    await wire.respond(empty(400))
-    assert not await wire.next_cycle()
-
-
 @pytest.mark.parametrize("kind", ["bytes", "file"])
-@pytest.mark.parametrize("size", [2**17, 2**21])  # what there is room for, and what not
-async def test_what_a_client_has_no_room_for_leaves_later(
-    size: int, kind: str, tmp_path: Path
+@pytest.mark.parametrize("size", [2**17, 2**21])  # as much as there is room for, and more
+async def test_what_a_client_has_no_room_for_is_sent_later(
+    size: int,
+    kind: str,
+    plain: bool,  # noqa: FBT001
+    tmp_path: Path,
 ) -> None:
     much = os.urandom(size)
     path = tmp_path / "file"
@@ -1149,72 +1162,64 @@ async def test_what_a_client_has_no_room_for_leaves_later(
     with path.open("rb") as file:
         async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
             transport = transport_of(await listener.accept(), Timeouts())
-            wire = Wire(transport, Timeouts(), Limits(plain=True))
+            wire = Wire(transport, Timeouts(), Limits(plain=plain))
             await client.send_all(GET)
-            assert await begin(wire)
+            await begin(wire)
             body = much if kind == "bytes" else FileSlice(file.fileno(), 0, size)
-            assert wire.respond_plain(Response(200, (), body), b"X: y\r\n")
-            assert wire.head_has_left
             async with trio.open_nursery() as nursery:
-                if not wire.response_has_left:
-                    nursery.start_soon(wire.flush)
+                nursery.start_soon(respond, wire, Response(200, (), body))
                 while len(received) < size or not received.endswith(much[-1024:]):
                     received += await client.receive_some()
             assert wire.response_has_left
+            assert wire.sent == size
             await transport.aclose()
     head, _, sent = bytes(received).partition(b"\r\n\r\n")
-    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y" % size
+    assert head == b"HTTP/1.1 200 OK\r\nContent-Length: %d" % size
     assert sent == much
 
 
 @pytest.mark.parametrize("plain", [True, False])
-async def test_a_client_that_waits_to_go_on_is_told_so_either_way(plain: bool) -> None:  # noqa: FBT001
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(EXPECTING % 5)
-    assert await begin(wire) == plain
-    last = [wire.must_close]  # as long as it is not told
-    async with trio.open_nursery() as nursery:
-
-        @nursery.start_soon
-        async def send() -> None:
-            assert (await client.answer()).status == 100
-            await client.send(b"hello" + GET)
-
-        assert await read_body(wire) == b"hello"
-    last.append(wire.must_close)
-    assert last == [True, False]
-    await answer(wire, Response())
-    assert await wire.next_cycle()
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, (), b"next"))
-    assert [(await client.answer()).body for _ in range(2)] == [b"", b"next"]
-
-
-@pytest.mark.parametrize("plain", [True, False])
-async def test_a_client_that_is_not_to_go_on_is_answered_either_way(plain: bool) -> None:  # noqa: FBT001
-    wire, client = connect(limits=Limits(plain=plain, body=4))
-    await client.send(EXPECTING % 5)
-    assert await begin(wire) == plain
-    with pytest.raises(HTTPError) as refusal:
-        await wire.body.receive()
-    assert refusal.value.status == 413
-    await answer(wire, Response(413))
-    assert not await wire.next_cycle()
-    reply = await client.answer()
-    assert (reply.status, reply.headers["Connection"]) == (413, "close")
-
-
-@pytest.mark.parametrize("plain", [True, False])
-async def test_a_client_that_is_being_answered_is_not_told_to_go_on_either_way(
+async def test_the_rest_of_an_interim_response_is_sent_before_the_response(
     plain: bool,  # noqa: FBT001
 ) -> None:
-    async def produce(send: Send) -> None:
-        await send(await wire.body.receive())
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
+        transport = transport_of(await listener.accept(), Timeouts())
+        wire = Wire(transport, Timeouts(), Limits(plain=plain))
+        await client.send_all(GET)
+        await begin(wire)
+        interim = 0
+        given_up = trio.CancelScope()
+        while not given_up.cancelled_caught:  # until there is no room for the rest of one
+            given_up = trio.CancelScope()
+            given_up.cancel()
+            interim += 1
+            with given_up:
+                await wire.inform(103, ((b"Link", b"x" * 30_000),))
+        received = bytearray()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(respond, wire, Response(200, (), b"hello"))
+            while not received.endswith(b"hello"):
+                received += await client.receive_some()
+        await transport.aclose()
+    assert received == (
+        b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 30_000) * interim
+        + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    )
 
-    wire, client = connect(limits=Limits(plain=plain))
-    await client.send(EXPECTING % 5 + b"hello")
-    assert await begin(wire) == plain
-    await answer(wire, Response(200, (), Stream(produce)))
-    assert not await wire.next_cycle()
-    reply = await client.answer()
-    assert (reply.status, reply.body, reply.headers["Connection"]) == (200, b"hello", "close")
+
+async def test_what_was_cut_off_is_not_counted_as_sent(connect: Connected) -> None:
+    wire, client = connect()
+    await client.send(GET)
+    await begin(wire)
+    with trio.CancelScope() as given_up:
+
+        async def produce(send: Send) -> None:
+            await send(b"hello")
+            given_up.cancel()
+            await send(b"world")
+
+        await respond(wire, Response(200, (), Stream(produce, 10)))
+    assert given_up.cancelled_caught
+    wire.settle()
+    assert wire.sent == 5

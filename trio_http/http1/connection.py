@@ -10,7 +10,8 @@ import time
 
 import trio
 
-from trio_http.http1.exchange import App, Exchange, closing, dress, plain_request_of, request_of
+from trio_http.http1.codec import RequestHead
+from trio_http.http1.exchange import App, Exchange, request_of
 from trio_http.http1.keep_alive import KeepAliveQueue
 from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import (
@@ -22,12 +23,11 @@ from trio_http.http1.reports import (
     Report,
     report_failures,
 )
+from trio_http.http1.response_framing import date_line, frame
 from trio_http.http1.wire import Wire
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Request
-from trio_http.semantics.selection import frame
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.stream import Transport, transport_of
 
@@ -151,10 +151,8 @@ class _Connection:
             error = self._exchange = None
             self._began = self._clock.current_time()
             try:
-                if (plain := wire.plain_request()) is not None:
-                    request = plain_request_of(plain, wire.body, self._client, self._scheme)
-                else:
-                    request = await self._next_request()
+                head = wire.read_plain() or await self._read_any()
+                request = request_of(head, wire.body, self._client, self._scheme)
                 exchange = Exchange(request, wire, service.limits, service.idle)
                 self._exchange = exchange
                 await service.app(exchange)
@@ -171,10 +169,10 @@ class _Connection:
                 return await wire.hang_up()
         return None
 
-    async def _next_request(self) -> Request:
-        event = await self._wire.next_request()
-        self._began = self._clock.current_time()
-        return request_of(event, self._wire.body, self._client, self._scheme)
+    async def _read_any(self) -> RequestHead:
+        head = await self._wire.read_any()
+        self._began = self._clock.current_time()  # however long the head took to arrive
+        return head
 
     async def _mend(self, error: Exception | None) -> Ending:
         """Make the best of what went wrong: if no response has been begun, one can tell of it."""
@@ -199,8 +197,8 @@ class _Connection:
             await self._exchange.refuse(told)
             return
         # Nobody knows what this client would like to read.
-        limits = self._service.limits
-        await self._wire.respond(closing(dress(frame(error_response(told)), limits, time.time())))
+        date = date_line(int(time.time())) if self._service.limits.date else b""
+        await self._wire.respond(frame(error_response(told), date=date))
 
     def note(self, error: Exception) -> None:
         """Tell us of an error if it is one of ours."""

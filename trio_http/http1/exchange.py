@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import TypeAlias
 
-import h11
-
-from trio_http.http1.fast_path import PlainRequest
+from trio_http.http1.codec import RequestHead
 from trio_http.http1.keep_alive import KeepAliveQueue
 from trio_http.http1.request_body import RequestBody
-from trio_http.http1.strict import authority_of, effective_version
+from trio_http.http1.response_framing import finish
 from trio_http.http1.wire import Wire
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Request, Response
-from trio_http.semantics.selection import frame, select
-from trio_http.semantics.trailers import addressed
-
-date_of = lru_cache(maxsize=2)(http_date)
-
-
-@lru_cache(maxsize=2)
-def date_line(second: int) -> bytes:
-    """The field Date as a line (RFC 9110 6.6.1)."""
-    return b"Date: %b\r\n" % date_of(second).encode()
 
 
 class Exchange:
@@ -56,18 +42,9 @@ class Exchange:
         """
         if self.response is not None:
             raise RuntimeError("this exchange has its response already")
-        now, wire = time.time(), self._wire
-        self.response = response = select(self.request, response, self._limits, now)
-        if self._idle.ending:
-            wire.end_with_this()
-        lines = date_line(int(now)) if self._limits.date else b""
-        if wire.respond_plain(response, lines):
-            if not wire.response_has_left:
-                await wire.flush()
-        elif not await wire.stream_plain(response, lines):
-            response = dress(frame(response, self.request.method), self._limits, now)
-            response = addressed(self.request, response)
-            await wire.respond(closing(response) if wire.must_close else response)
+        message = finish(self.request, response, self._limits, time.time())
+        self.response = message.response
+        await self._wire.respond(message, is_last=self._idle.ending)
 
     async def refuse(self, error: HTTPError) -> None:
         """Tell the client of an error, in place of a response that has not left."""
@@ -82,8 +59,8 @@ class Exchange:
         """
         if self.response is not None:
             raise RuntimeError("this exchange has its response already")
-        if status == 101:
-            raise ValueError("101 changes the protocol, it does not only inform")
+        if not 100 <= status <= 199 or status == 101:  # which changes the protocol
+            raise ValueError(f"{status} is not the status of an interim response")
         # RFC 9110 8.6, RFC 9112 6.1: there is no body whose end they could tell.
         fields = Headers(headers).without("Content-Length").without("Transfer-Encoding")
         if self.request.version != "1.0":
@@ -94,34 +71,7 @@ App: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-def plain_request_of(plain: PlainRequest, body: RequestBody, client: str, scheme: str) -> Request:
-    """What was recognised, as a value of ours."""
-    method, target = plain.method.decode("ascii"), plain.target.decode("ascii")
-    return Request(method, target, "1.1", plain.fields, body, client, scheme)
-
-
-def request_of(event: h11.Request, body: RequestBody, client: str, scheme: str) -> Request:
-    """What was read, as a value of ours.
-
-    Where the target names an authority, that is the host, whatever ``Host``
-    says (RFC 9112 3.2.2). h11 keeps a version like 1.2 and treats it as 1.1.
-    """
-    headers = Headers.received(event.headers.raw_items())
-    if authority := authority_of(event.target):
-        headers = headers.replacing("Host", authority.decode("ascii"))
-    method, target = event.method.decode("ascii"), event.target.decode("ascii")
-    version = effective_version(event.http_version).decode("ascii")
-    return Request(method, target, version, headers, body, client, scheme)
-
-
-def dress(response: Response, limits: Limits, now: float) -> Response:
-    """The response with the time at which it was made (RFC 9110 6.6.1)."""
-    if not limits.date:
-        return response
-    date = date_of(int(now))
-    return response.replacing_headers(response.headers.defaulting("Date", date))
-
-
-def closing(response: Response) -> Response:
-    """The response, saying that it is the last on its connection (RFC 9112 9.6)."""
-    return response.replacing_headers(response.headers.replacing("Connection", "close"))
+def request_of(head: RequestHead, body: RequestBody, client: str, scheme: str) -> Request:
+    """Return the request that begins with a head, as an app sees it."""
+    method, target = head.method.decode("ascii"), head.target.decode("ascii")
+    return Request(method, target, head.version, head.fields, body, client, scheme)

@@ -1,25 +1,23 @@
-"""The plain exchange: what almost every request is, read and answered without h11.
+"""The codec for plain exchanges, which almost all are: reads and writes them without h11.
 
-The head of a request with one ``Host``, at most a plain ``Content-Length`` and
-``Expect``, and no other field that touches the framing or the connection, is
-recognised whole by one expression, in a hundredth of the time that h11 takes; its
-body is so many bytes. An answer of known length has a head that one join writes. This is no
-second authority: what is recognised here is a subset of what ``strict`` and h11
-accept, they read it alike, and the heads written here are theirs byte for byte.
-The tests prove that; ``Limits.plain`` turns it off.
+A plain request has one ``Host``, at most a plain ``Content-Length`` and ``Expect``, and no
+other field that touches the framing or the connection. One expression recognises its whole
+head, in a hundredth of the time that h11 takes. This is no second authority: every head
+that is recognised is one that ``strict`` and h11 accept and read alike, and what
+is sent is what h11 would send. The tests prove that;
+``Limits.plain`` turns the fast path off.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from trio_http.semantics.bodies import FileSlice, length_of
-from trio_http.semantics.errors import reason_of
+from trio_http.http1.codec import RequestHead
+from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, lines_of
+from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.fields import LENGTH
 from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
-from trio_http.semantics.selection import WITHOUT_CONTENT, WITHOUT_LENGTH
 
 # Fields that h11 has to judge. Every name that begins like one of these is left
 # to it: a head that is not plain costs time, and nothing else.
@@ -46,8 +44,8 @@ _HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::%b\r\n|\r\n)" % 
 _OTHERS = (
     rb"(?:(?!%b(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n"
     rb"|(?i:connection): ?(?:keep-alive|(close))\r\n"
-    rb"|(?i:content-length): ?(0|[1-9][0-9]{0,17})\r\n"
-    rb"|(?i:expect): ?((?i:100-continue))\r\n)+" % (_FIRST, _SPECIAL)
+    rb"|(?i:content-length): ?(%b)\r\n"
+    rb"|(?i:expect): ?((?i:100-continue))\r\n)+" % (_FIRST, _SPECIAL, LENGTH.encode())
 )
 
 _ESCAPE = rb"%[0-9A-Fa-f][0-9A-Fa-f]"
@@ -67,45 +65,41 @@ _HEAD = re.compile(
     rb"(?:%b|%b%b)(?:\r\n|%b\r\n)" % (_PATH, _HOST, _OTHERS, _HOST, _OTHERS)
 )
 
-_LENGTH_LINE = re.compile(rb"\r\ncontent-length:[^\r\n]*", re.IGNORECASE)
-
-# Fields that frame the response, and those for which h11 has a place of its own.
-_SPECIAL_IN_RESPONSES = {b"content-length", b"transfer-encoding", b"connection", b"date", b"host"}
-
-CLOSING = b"Connection: close\r\n"
-CHUNKED = b"Transfer-Encoding: chunked\r\n"
-CHUNK_END = b"\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
+_LENGTH_LINE = re.compile(rb"\r\ncontent-length:", re.IGNORECASE)
 
 
-class PlainRequest:
-    """What was recognised: a head, and of that what there is to know."""
+class FastPath:
+    """Reads plain requests of one connection and writes the responses to them."""
 
-    # Made for each request, so no dataclass, whose ``__init__`` would cost twice as much.
-    __slots__ = ("closes", "expects", "fields", "head", "length", "line", "method", "target")
+    __slots__ = ("_is_chunked", "_limits")
 
-    def __init__(  # noqa: PLR0913, PLR0917 - that is what there is to know
-        self,
-        head: bytes,
-        line: bytes,
-        method: bytes,
-        target: bytes,
-        length: int,
-        closes: bool,  # noqa: FBT001 - a value, not a way to do it
-        expects: bool,  # noqa: FBT001 - the same
-    ) -> None:
-        self.head = head
-        self.line = line  # the request line, which the head begins with
-        self.method = method
-        self.target = target
-        self.fields = head[len(line) + 2 : -2]  # the lines of its fields
-        self.length = length  # of its body, in bytes
-        self.closes = closes  # whether it says ``close``
-        self.expects = expects  # whether its body waits for ``100 Continue``
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._is_chunked = False  # whether the response at hand is
+
+    def read(self, received: bytes | bytearray) -> RequestHead | None:
+        """Return the head that ``received`` begins with, if it is complete and a plain one."""
+        return recognise(received, self._limits)
+
+    def interim(self, status: int, head: bytes) -> None:
+        """Take note of an interim response: there is nothing to note."""
+
+    def begin(self, message: FramedResponse, head: bytes) -> None:  # noqa: ARG002 - h11 needs it
+        """Take note of a final response."""
+        body = message.body
+        self._is_chunked = isinstance(body, Streamed) and body.is_chunked
+
+    def data(self, piece: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
+        """Return a piece of the body, as a chunk where the length is unknown (RFC 9112 7.1)."""
+        return (b"%x\r\n" % len(piece), piece, CHUNK_END) if self._is_chunked else (piece,)
+
+    def end(self, trailers: RawFields) -> bytes:
+        """Return the last chunk with the trailers, where there are chunks."""
+        return b"0\r\n%b\r\n" % lines_of(trailers) if self._is_chunked else b""
 
 
-def recognise(received: bytes | bytearray, limits: Limits) -> PlainRequest | None:
-    """The request that these bytes begin with, if its head is complete and a plain one."""
+def recognise(received: bytes | bytearray, limits: Limits) -> RequestHead | None:
+    """Return the head that these bytes begin with, if it is complete and a plain one."""
     match = _HEAD.match(received)
     if match is None:
         return None
@@ -118,76 +112,14 @@ def recognise(received: bytes | bytearray, limits: Limits) -> PlainRequest | Non
         or (size > 4 * limits.fields and head.count(b"\n") - 2 > limits.fields)
     ):
         return None
-    if match.lastindex == 1:  # the request line: no field has said anything, as mostly
-        return PlainRequest(head, line, method, target, 0, False, False)  # noqa: FBT003 - a value
-    # What is said behind Host has groups of its own.
+    fields = head[len(line) + 2 : -2]
+    if match.lastindex == 1:  # the request line: no field has said anything
+        return RequestHead(size, line, method, target, "1.1", fields, 0, False, False)  # noqa: FBT003 - values
+    # Fields after Host have groups of their own.
     close, length, expect, close_2, length_2, expect_2 = match.groups()[3:]
     closes = close is not None or close_2 is not None
     expects = expect is not None or expect_2 is not None
     length = int(length or length_2 or 0)
     if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not length):
         return None  # h11 takes it if they say the same, or nothing can be expected
-    return PlainRequest(head, line, method, target, length, closes, expects)
-
-
-def without_length(head: bytes) -> bytes:
-    """A plain head as it would be without a body."""
-    return _LENGTH_LINE.sub(b"", head)
-
-
-def answer_to(
-    request: PlainRequest, response: Response, lines: bytes
-) -> tuple[bytes, bytes | FileSlice] | None:
-    """The head and the body that a response is sent as, or None where h11 has a say in it.
-
-    ``lines`` are those fields that every response gets, with their line endings.
-    """
-    body, status = response.body, response.status
-    if not isinstance(body, (bytes, FileSlice)):
-        return None
-    if status in WITHOUT_CONTENT:
-        body = b""
-    head = head_of(status, response.headers.raw, len(body), lines)
-    if head is None:
-        return None
-    return head, b"" if request.method == b"HEAD" else body
-
-
-def head_of(status: int, fields: RawFields, length: int | None, lines: bytes) -> bytes | None:
-    """The head of a response, or None where it is not plain; ``length`` is None for chunks."""
-    start = _start_of(status, fields)
-    if start is None:
-        return None
-    if status in WITHOUT_LENGTH or length is None:
-        return b"%b%b\r\n" % (start, lines)
-    return b"%bContent-Length: %d\r\n%b\r\n" % (start, length, lines)
-
-
-def streamed_head(request: PlainRequest, response: Response, lines: bytes) -> bytes | None:
-    """The head of a response whose length only sending it can tell, or None as above.
-
-    Behind it, each piece is a chunk (RFC 9112 7.1), and ``LAST_CHUNK`` the end.
-    """
-    if (
-        request.method == b"HEAD"
-        or response.status in WITHOUT_CONTENT
-        or response.trailers is not None
-        or length_of(response.body) is not None
-    ):
-        return None
-    return head_of(response.status, response.headers.raw, None, lines)
-
-
-def chunk_of(data: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
-    """A piece of a body as a chunk; an empty one would be the end."""
-    return (b"%x\r\n" % len(data), data, CHUNK_END) if len(data) else ()
-
-
-@lru_cache(maxsize=1024)
-def _start_of(status: int, fields: RawFields) -> bytes | None:
-    """What most responses of a server have in common is written once and kept."""
-    names = {name.lower() for name, _ in fields}
-    if not 200 <= status <= 999 or names & _SPECIAL_IN_RESPONSES:
-        return None
-    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
-    return b"HTTP/1.1 %d %b\r\n%b" % (status, reason_of(status).encode(), lines)
+    return RequestHead(size, line, method, target, "1.1", fields, length, closes, expects)

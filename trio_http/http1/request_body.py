@@ -83,6 +83,11 @@ class RequestBody:
         self.trailers = NO_FIELDS
         self.is_sound = True
 
+    def begin_unknown(self) -> None:
+        """Make ready for a head that may be refused: then nobody knows where its body ends."""
+        self.begin_counted(0)
+        self.is_none = self.is_sound = False
+
     def begin(self, state: h11.Connection, request: h11.Request, go_on: GoOn) -> None:
         """Begin the body of a request that h11 has just read."""
         self.trailers = NO_FIELDS

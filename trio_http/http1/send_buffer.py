@@ -33,6 +33,11 @@ class Output:
         self._gathered += pieces
 
     @property
+    def is_empty(self) -> bool:
+        """Whether everything that was gathered has been sent."""
+        return not self._gathered
+
+    @property
     def unsent(self) -> int:
         """The number of gathered bytes that the transport has not taken."""
         return sum(map(len, self._gathered))

@@ -11,6 +11,7 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.fields import LENGTH
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.tokens import TOKEN
 
@@ -35,9 +36,7 @@ _AUTHORITY = re.compile(
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
-# Digits and no more than 18 of them, which is an exabyte; a leading zero is
-# octal to some and decimal to others.
-_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+_LENGTH = re.compile(LENGTH.encode())
 
 
 # Clients send two or three options. h11 splits these lists, some of them several times,

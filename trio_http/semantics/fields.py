@@ -22,6 +22,10 @@ LONGEST_LIST = 4096  # characters in a list
 # the names of charsets at most 40 (RFC 2978 2.3).
 LONGEST_WITH_PARAMETERS = 1024  # characters in a value with parameters
 
+# Content-Length (RFC 9110 8.6). A leading zero is octal to some recipients and decimal to
+# others, and 18 digits are an exabyte.
+LENGTH = r"0|[1-9][0-9]{0,17}"
+
 # RFC 9110 12.4.2: 0 to 1 with at most three digits.
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 

@@ -1,6 +1,7 @@
-"""What becomes of a response between its handler and the wire, in the one right order.
+"""What a client gets of a response, as the fields of its request ask for it (RFC 9110).
 
-Each step is a function over values; ``finish`` is their order and nothing else.
+Each step is a function over values; ``select`` is their order. How the result is sent is
+decided after that, in ``http1``.
 """
 
 from __future__ import annotations
@@ -28,11 +29,6 @@ SETTLED = 4
 # A partial answer is cut from a representation that has been chosen already;
 # the others have no content.
 _NEVER_CODED = {204, 205, 206, 304}
-
-# Responses whose body is none, and those that do not tell its length either
-# (RFC 9110 8.6, 15.3.5, 15.3.6 and 15.4.5).
-WITHOUT_CONTENT = {204, 205, 304}
-WITHOUT_LENGTH = {204, 304}
 
 # What a 304 does not repeat: the client has it (RFC 9110 15.4.5).
 _NOT_IN_304 = (
@@ -66,11 +62,6 @@ _WORTH_CODING = {
 
 # To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
 _ALWAYS = Compress.ALWAYS
-
-
-def finish(request: Request, response: Response, limits: Limits, now: float) -> Response:
-    """The response as it will be sent at ``now``, in seconds since 1970."""
-    return frame(select(request, response, limits, now), request.method)
 
 
 def select(request: Request, response: Response, limits: Limits, now: float) -> Response:
@@ -278,24 +269,3 @@ def settle(response: Response) -> Response:
             return replace(response, body=encoded(data, coding))
         case _:
             return response
-
-
-def frame(response: Response, method: str = "GET") -> Response:
-    """The response with the length of its body, and without the body where none is sent.
-
-    How a body of unknown length ends is the connection's matter (RFC 9112 6).
-    A handler's own ``Content-Length`` that is not its body's raises ``ValueError``;
-    but one that answers HEAD without a body tells the length that only GET's has.
-    """
-    headers = response.headers.without("Transfer-Encoding")
-    body = response.body
-    if response.status in WITHOUT_CONTENT:
-        headers, body = headers.without("Content-Length"), b""
-    length = length_of(body)
-    promised = headers.values("Content-Length")
-    is_told = method == "HEAD" and promised and not length
-    if length is not None and response.status not in WITHOUT_LENGTH and not is_told:
-        if promised not in ([], [str(length)]):
-            raise ValueError(f"Content-Length {promised} on a body of {length} bytes")
-        headers = headers.replacing("Content-Length", str(length))
-    return replace(response, headers=headers, body=b"" if method == "HEAD" else body)

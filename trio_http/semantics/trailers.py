@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from trio_http.semantics.fields import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
@@ -34,26 +33,14 @@ def believed(received: Iterable[tuple[bytes, bytes]]) -> Headers:
     return Headers.received(pair for pair in received if pair[0].lower() not in _TOO_LATE)
 
 
-def addressed(request: Request, response: Response) -> Response:
-    """The response as it will be sent, with trailers only for a client that keeps them.
+def keeps_trailers(request: Request) -> bool:
+    """Return whether the client keeps trailers, as it says by ``TE: trailers``.
 
-    It says so by ``TE: trailers`` (RFC 9110 10.1.4); whoever passes messages on
-    may drop those of all others. And there have to be chunks, behind which they
-    stand: in HTTP/1.1, with a body, of unknown length (RFC 9112 7.1.2).
+    Recipients may drop those of all other responses (RFC 9110 6.5.1 and 10.1.4).
     """
-    if response.trailers is None:
-        return response
     accepted = request.headers.get("TE") or ""
-    if (
-        not is_overlong(accepted)
-        and "trailers" in [member.lower() for member in list_of(accepted)]
-        and request.version != "1.0"
-        and request.method != "HEAD"
-        and response.status not in {204, 304}
-        and "Content-Length" not in response.headers
-    ):
-        return response
-    return replace(response, trailers=None)
+    members = [] if is_overlong(accepted) else list_of(accepted)
+    return "trailers" in [member.lower() for member in members]
 
 
 def asked_for(response: Response) -> Headers:

@@ -1,0 +1,203 @@
+"""How a response is framed: its head, the length of its body, and where that ends.
+
+What RFC 9112 6 says of responses is stated here and nowhere else. The result is a value,
+which both codecs write alike.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from trio_http.semantics.bodies import Body, FileSlice, length_of
+from trio_http.semantics.errors import reason_of
+from trio_http.semantics.fields import LENGTH, http_date, list_of
+from trio_http.semantics.headers import Headers, RawFields, bytes_of
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.selection import select
+from trio_http.semantics.trailers import keeps_trailers
+
+# Responses without content, and those that do not tell a length either
+# (RFC 9110 8.6, 15.3.5, 15.3.6 and 15.4.5).
+WITHOUT_CONTENT = {204, 205, 304}
+WITHOUT_LENGTH = {204, 304}
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CHUNK_END = b"\r\n"
+
+# Fields of a handler that have a say in the framing, the connection, or the date.
+_FRAMING = {b"content-length", b"transfer-encoding", b"connection", b"date"}
+
+_LENGTH = re.compile(LENGTH)
+
+
+# Not frozen, as Response is not: one may be made per exchange.
+@dataclass(slots=True)
+class Streamed:
+    """A body that is sent piece by piece, as it is made.
+
+    Attributes:
+        body: what makes the pieces.
+        length: the number of bytes that the head promises, or None where only sending the
+            body can tell.
+        is_chunked: whether each piece is a chunk (RFC 9112 7.1).
+        has_trailers: whether the client gets the trailers of the response.
+    """
+
+    body: Body
+    length: int | None
+    is_chunked: bool
+    has_trailers: bool = False
+
+
+class FramedResponse:
+    """A response of which everything has been decided: what the wire is given to send.
+
+    Attributes:
+        response: the selected response, with the fields of its handler.
+        head: its head, up to the blank line, but without the field ``Connection``.
+        body: what is sent after the head, as it is or piece by piece.
+        options: the connection options of the handler (RFC 9110 7.6.1), in lower case.
+    """
+
+    # Made for each exchange, so no dataclass, whose ``__init__`` would cost twice as much.
+    __slots__ = ("body", "head", "options", "response")
+
+    def __init__(
+        self,
+        response: Response,
+        head: bytes,
+        body: bytes | FileSlice | Streamed,
+        options: frozenset[str],
+    ) -> None:
+        self.response = response
+        self.head = head
+        self.body = body
+        self.options = options
+
+    def head_with_connection(self, *, closes: bool) -> bytes:
+        """Return the head with the connection options; ``closes`` adds ``close`` (RFC 9112 9.6)."""
+        options = sorted(self.options | {"close"} if closes else self.options)
+        return b"%bConnection: %b\r\n\r\n" % (self.head[:-2], bytes_of(", ".join(options)))
+
+
+_NO_OPTIONS: frozenset[str] = frozenset()
+
+
+def finish(request: Request, response: Response, limits: Limits, now: float) -> FramedResponse:
+    """Return what is sent of a response at ``now``, in seconds since 1970.
+
+    Every response to a request goes through this function: ``select`` decides what the
+    client gets of it (RFC 9110), ``frame`` how that is sent (RFC 9112).
+
+    Raises:
+        ValueError: the handler has given a status or a length that the response cannot have.
+    """
+    selected = select(request, response, limits, now)
+    date = date_line(int(now)) if limits.date else b""
+    framed = frame(selected, request.method, request.version, date)
+    if selected.trailers is not None and isinstance(framed.body, Streamed):
+        has_trailers = framed.body.is_chunked and keeps_trailers(request)
+        framed.body = replace(framed.body, has_trailers=has_trailers)
+    return framed
+
+
+def frame(
+    response: Response, method: str = "GET", version: str = "1.1", date: bytes = b""
+) -> FramedResponse:
+    """Return the response with its framing, for a request of this method and version.
+
+    ``date`` is the header field ``Date`` as a line, unless the handler has one of its own.
+
+    Raises:
+        ValueError: the status is not one of a final response, or the handler's own
+            ``Content-Length`` is not that of its body. A response to HEAD without a body may
+            tell the length that the response to GET has (RFC 9110 8.6).
+    """
+    status, fields, body = response.status, response.headers.raw, response.body
+    promised: list[str] | None = None
+    options = _NO_OPTIONS
+    start = _start_of(status, fields)
+    if start is None:
+        start, promised, options, has_date = _start_without_framing(status, fields)
+        date = b"" if has_date else date
+    if status in WITHOUT_CONTENT:
+        length = b"" if status in WITHOUT_LENGTH else b"Content-Length: 0\r\n"
+        return FramedResponse(response, b"%b%b%b\r\n" % (start, date, length), b"", options)
+    size = len(body) if isinstance(body, bytes) else length_of(body)
+    if promised:
+        size = _promised_length(promised, size, method)
+    is_chunked = False
+    if size is not None:
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (start, date, size)
+    elif version == "1.0":  # the end of the connection is the end of the body
+        head = b"%b%b\r\n" % (start, date)
+    else:
+        is_chunked = True
+        head = b"%b%b%b\r\n" % (start, date, CHUNKED)
+    if method == "HEAD":
+        body = b""
+    if isinstance(body, (bytes, FileSlice)):
+        return FramedResponse(response, head, body, options)
+    return FramedResponse(response, head, Streamed(body, size, is_chunked), options)
+
+
+# What most responses of a server have in common is written once and kept.
+@lru_cache(maxsize=1024)
+def _start_of(status: int, fields: RawFields) -> bytes | None:
+    """Return the beginning of a head, or None where a field has a say in the framing."""
+    if not 200 <= status <= 999:
+        raise ValueError(f"{status} is not the status of a final response")
+    if not {name.lower() for name, _ in fields}.isdisjoint(_FRAMING):
+        return None
+    return _status_line(status) + lines_of(fields)
+
+
+@lru_cache(maxsize=256)
+def _start_without_framing(
+    status: int, fields: RawFields
+) -> tuple[bytes, list[str], frozenset[str], bool]:
+    """Return the beginning of a head without what its handler says of the framing.
+
+    That is returned as well: the promised lengths, the connection options, and whether there
+    is a date.
+    """
+    headers = Headers.received(fields)
+    options = frozenset(member.lower() for member in list_of(headers.get("Connection") or ""))
+    rest = headers.without("Content-Length").without("Transfer-Encoding").without("Connection")
+    start = _status_line(status) + lines_of(rest.raw)
+    promised = headers.values("Content-Length")
+    return start, promised, options - {"keep-alive"}, "Date" in headers
+
+
+def _promised_length(promised: list[str], length: int | None, method: str) -> int:
+    """Return the ``Content-Length`` of a handler, given the length of its body."""
+    is_any = length is None or (method == "HEAD" and not length)
+    if is_any and len(promised) == 1 and _LENGTH.fullmatch(promised[0]):
+        return int(promised[0])
+    if length is None or promised != [str(length)]:
+        of = "unknown length" if length is None else f"{length} bytes"
+        raise ValueError(f"Content-Length {promised} on a body of {of}")
+    return length
+
+
+def interim_head(status: int, fields: RawFields) -> bytes:
+    """Return the head of an interim response, which is all of it (RFC 9110 15.2)."""
+    return b"%b%b\r\n" % (_status_line(status), lines_of(fields))
+
+
+def lines_of(fields: RawFields) -> bytes:
+    """Return header fields or trailers as lines (RFC 9112 5)."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason_of(status).encode())
+
+
+@lru_cache(maxsize=2)
+def date_line(second: int) -> bytes:
+    """Return the header field ``Date`` for a second since 1970 (RFC 9110 6.6.1)."""
+    return b"Date: %b\r\n" % http_date(second).encode()
