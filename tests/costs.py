@@ -17,7 +17,7 @@ from trio_http.observe.access_log import printable
 from trio_http.semantics.conditional import State
 from trio_http.semantics.digests import wanted_algorithm
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.validators import ETag
 from trio_http.testing import open_client
 

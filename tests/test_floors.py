@@ -458,7 +458,7 @@ def test_the_whole_house_is_looked_at() -> None:
     }
     assert house[HOUSE].floor == house["trio_http.command.cli"].floor == TOP
     assert house["trio_http.semantics.headers"].floor == 1
-    assert "trio_http.semantics.headers" in needed(house["trio_http.semantics.messages"], house)
+    assert "trio_http.semantics.headers" in needed(house["trio_http.semantics.request"], house)
 
 
 @pytest.mark.parametrize("law", LAWS)

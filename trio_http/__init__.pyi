@@ -39,11 +39,8 @@ from trio_http.semantics.form_field import FormField as FormField
 from trio_http.semantics.forms import Form as Form
 from trio_http.semantics.headers import Headers as Headers
 from trio_http.semantics.limits import Limits as Limits
-from trio_http.semantics.messages import (
-    Compress as Compress,
-    Request as Request,
-    Response as Response,
-)
+from trio_http.semantics.request import Request as Request
+from trio_http.semantics.response import Compress as Compress, Response as Response
 from trio_http.semantics.parameters import Parameters as Parameters
 from trio_http.semantics.timeouts import Timeouts as Timeouts
 from trio_http.serving.descriptors import fit_to_descriptors as fit_to_descriptors

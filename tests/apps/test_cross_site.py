@@ -17,9 +17,10 @@ from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable, answering
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request, Response
 from trio_http.semantics.methods import METHODS
 from trio_http.semantics.origins import LONGEST
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.testing import open_client
 
 

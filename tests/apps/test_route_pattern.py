@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_http.apps.route_pattern import Pattern
-from trio_http.semantics.messages import decoded
+from trio_http.semantics.request import decoded
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import AppWithLifetime, answering
 from trio_http.http1.reports import Failure, Record, ServerEvent
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.testing import open_client
 
 

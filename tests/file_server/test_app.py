@@ -40,7 +40,8 @@ from trio_http.semantics.coding import encoded
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.validators import parse_date
 from trio_http.testing import Client, open_client
 from trio_http.transport import page_cache, threads

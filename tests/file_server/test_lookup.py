@@ -21,7 +21,7 @@ from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.root import Root
 from trio_http.semantics.coding import encoded
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 from trio_http.transport.threads import Custody
 
 # Worker threads look up, so none of these tests has a clock that jumps.

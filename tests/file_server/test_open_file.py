@@ -15,7 +15,7 @@ from trio_http.file_server.versions import modified_of, tag_of, version_of
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 
 
 def asking(method: str = "GET", **fields: str) -> Request:

@@ -14,7 +14,8 @@ from trio_http.file_server.representation import Representations
 from trio_http.file_server.versions import tag_of, version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 
 AS_IT_IS = Representations(Compress.WORTHWHILE, None)
 PAGE, DRAWING = FileType("text/html; charset=utf-8"), FileType("image/svg+xml", "gzip")

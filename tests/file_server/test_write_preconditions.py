@@ -11,7 +11,7 @@ from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import MOST_SEPARATORS
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 from trio_http.semantics.validators import ETag
 
 STORED = State.stored(ETag("now"), 784111777)  # RFC 9110 5.6.7

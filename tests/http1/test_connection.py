@@ -41,7 +41,8 @@ from trio_http.http1.reports import (
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import Client, open_client
 from trio_http.transport.stream import transport_of

@@ -20,7 +20,8 @@ from trio_http.semantics.bodies import Body, Chain, Send, Stream
 from trio_http.semantics.events import SendEvent, ServerSentEvent
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 from trio_http.testing import Client, open_client
 
 WITHOUT_DATE = Limits(date=False)

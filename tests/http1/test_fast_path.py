@@ -14,7 +14,7 @@ from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice, Stream
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 
 LIMITS = Limits()
 BROWSER = (

@@ -16,7 +16,7 @@ from trio_http.http1.response_framing import frame, interim_head
 from trio_http.semantics.bodies import FileSlice, Send, Stream
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.stream import transport_of
 

@@ -8,7 +8,7 @@ from support import NO_BODY
 
 from trio_http.http1.handler_errors import wrong_return
 from trio_http.semantics.headers import NO_FIELDS
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 
 
 async def handler(request: Request) -> None:

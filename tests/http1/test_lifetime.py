@@ -20,7 +20,8 @@ from trio_http.http1.lifetime import (
     wrapping,
 )
 from trio_http.http1.reports import Failure, ServerEvent
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import open_client
 

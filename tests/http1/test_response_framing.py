@@ -19,7 +19,8 @@ from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, St
 from trio_http.semantics.errors import reason_of
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 
 NOW = 784111777.9
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"

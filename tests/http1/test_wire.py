@@ -27,7 +27,7 @@ from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, St
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import Client
 from trio_http.transport.page_cache import PIECE

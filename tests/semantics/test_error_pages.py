@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Compress, Response
+from trio_http.semantics.response import Compress, Response
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"

@@ -6,8 +6,8 @@ import pytest
 from support import NO_BODY
 
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request
 from trio_http.semantics.methods import METHODS, not_allowed, options_response
+from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 
 

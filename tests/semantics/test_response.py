@@ -11,7 +11,7 @@ from trio_http.semantics.bodies import Pulse, Stream
 from trio_http.semantics.cookies import Cookie
 from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent, ServerSentEvent
 from trio_http.semantics.headers import Fields, Headers
-from trio_http.semantics.messages import decoded
+from trio_http.semantics.request import decoded
 from trio_http.semantics.response import Compress, Response
 
 

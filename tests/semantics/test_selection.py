@@ -15,7 +15,8 @@ from trio_http.semantics.coding import ENCODERS, QUICK, encoded
 from trio_http.semantics.events import SendEvent
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.selection import (
     SETTLED,
     condition,

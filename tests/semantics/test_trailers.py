@@ -6,7 +6,8 @@ import pytest
 
 from trio_http.semantics.fields import MOST_SEPARATORS
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.semantics.trailers import asked_for, believed, keeps_trailers
 
 NO_BODY: Any = None  # nobody reads it here

@@ -15,7 +15,7 @@ from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.keep_alive import SETTLED
 from trio_http.http1.reports import NotAccepting, ServerEvent
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.serving.accept_errors import GIVE_UP, MANY, RETRY, Recovery, Spare
 from trio_http.serving.slots import TOLD, ConnectionSlots
 from trio_http.transport.readiness import TrioLevels

@@ -42,7 +42,7 @@ from trio_http.http1.reports import (
 )
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import ACCEPT_AT_ONCE, Server, address_of, client_of, serve

@@ -12,7 +12,7 @@ from trio_http.http1.exchange import Exchange
 from trio_http.http1.keep_alive import SETTLED
 from trio_http.http1.reports import Crowded, NotAccepting, Report, ServerEvent, report_failures
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.slots import TOLD, ConnectionSlots
 from trio_http.testing import Client

@@ -19,7 +19,6 @@ from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable, wrapping
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, text_of
-from trio_http.semantics.messages import Request
 from trio_http.semantics.origins import (
     Authority,
     host_named,
@@ -27,6 +26,7 @@ from trio_http.semantics.origins import (
     is_loopback,
     is_same_origin,
 )
+from trio_http.semantics.request import Request
 
 # RFC 9110 9.2.1. Any other method may change something.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trio_http.apps.route_splitting import DIGITS, Extent, is_ambiguous, split
-from trio_http.semantics.messages import decoded
 from trio_http.semantics.paths import has_one_spelling, literal_path, normal_path
+from trio_http.semantics.request import decoded
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-z]+))?\}")
 # The path of a request is visible ASCII with well-formed escapes, and ends where a query

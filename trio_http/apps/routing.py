@@ -15,9 +15,10 @@ from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.handler_errors import wrong_return
 from trio_http.http1.lifetime import Entries, Servable, lifetimes_of, without_lifetime
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request, Response
 from trio_http.semantics.methods import METHODS, allow_of, not_allowed, options_response
 from trio_http.semantics.paths import has_one_spelling, literal_path, normal_path
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.semantics.tokens import is_token
 
 RouteHandler: TypeAlias = Callable[..., Awaitable[Response]]

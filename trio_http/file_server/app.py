@@ -31,8 +31,8 @@ from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Entries
 from trio_http.semantics.digests import wanted_algorithm
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request
 from trio_http.semantics.methods import not_allowed, options_response
+from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
 from trio_http.transport.threads import Custody
 

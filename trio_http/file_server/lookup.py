@@ -32,7 +32,7 @@ from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import Version, version_of
 from trio_http.file_server.virtual_files import read
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 from trio_http.transport.threads import Custody, close_in_thread
 
 

@@ -20,7 +20,7 @@ from trio_http.semantics.bodies import Body
 from trio_http.semantics.coding import IDENTITY, choose_coding
 from trio_http.semantics.conditional import State
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 from trio_http.semantics.selection import parts_in
 
 

@@ -14,7 +14,8 @@ from trio_http.semantics.digests import Digest
 from trio_http.semantics.fields import http_date
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Compress, Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.selection import may_be_coded, varying
 
 # The server's own limits are not known to an app.

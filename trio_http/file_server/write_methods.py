@@ -16,7 +16,8 @@ from trio_http.semantics.fields import media_type_of
 from trio_http.semantics.form_field import FormField
 from trio_http.semantics.forms import CHARSET_FIELD
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 
 FORM = "multipart/form-data"
 

@@ -10,7 +10,7 @@ from trio_http.semantics.digests import Digest, parse_digests
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 
 
 @dataclass(frozen=True, slots=True)

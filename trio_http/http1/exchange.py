@@ -15,7 +15,8 @@ from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 
 
 class Exchange:

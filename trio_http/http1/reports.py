@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 
 
 class Ending(Enum):

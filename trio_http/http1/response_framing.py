@@ -15,7 +15,8 @@ from trio_http.semantics.errors import reason_of
 from trio_http.semantics.fields import LENGTH, http_date, list_of
 from trio_http.semantics.headers import Headers, RawFields, bytes_of
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.semantics.selection import select
 from trio_http.semantics.trailers import keeps_trailers
 

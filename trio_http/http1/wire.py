@@ -25,7 +25,7 @@ from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.semantics.trailers import asked_for
 from trio_http.transport.page_cache import read_cached

@@ -8,7 +8,7 @@ import json
 from trio_http.semantics.errors import HTTPError, reason_of
 from trio_http.semantics.fields import choose_media_type
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Compress, Response
+from trio_http.semantics.response import Compress, Response
 
 TEXT, HTML, PROBLEM = "text/plain", "text/html", "application/problem+json"
 

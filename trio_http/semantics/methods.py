@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request
+from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 
 # RFC 9110 9.1 and RFC 5789.

@@ -18,8 +18,9 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import list_of, media_type_of
 from trio_http.semantics.headers import Headers, RawFields
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Compress, Request, Response
 from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, parse_ranges
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.validators import ETag
 
 # So many times what an encoder takes quickly is coded at once, before the head leaves,

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from trio_http.semantics.fields import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 
 # Fields that say how a message is framed, routed, or who sent it: behind the
 # body they come too late, and could only deceive (RFC 9110 6.5.1).

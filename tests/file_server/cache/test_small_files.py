@@ -24,7 +24,8 @@ from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.transport import page_cache
 
 needs_pages = pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")

@@ -22,7 +22,8 @@ from trio_http.file_server.permissions import NOTHING_MORE, PART_PREFIX, PART_SU
 from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 
 
 def request_for(target: str, mount: str = "") -> Request:

@@ -18,7 +18,8 @@ from trio_http.file_server.permissions import Permissions
 from trio_http.file_server.versions import Version, is_settled, version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.messages import Request, Response
+from trio_http.semantics.request import Request
+from trio_http.semantics.response import Response
 from trio_http.transport.page_cache import read_cached
 
 # Bytes. Sending a longer file takes so long that the rest hardly shows.

@@ -15,8 +15,8 @@ from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.fields import choose_media_type
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.messages import Request
 from trio_http.semantics.paths import path_of
+from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 
 # The file that is sent in place of a listing.

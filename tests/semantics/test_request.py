@@ -12,8 +12,9 @@ from support import ReceivedBody
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.incoming import READ_LIMIT
-from trio_http.semantics.messages import Request, Response, decoded
 from trio_http.semantics.parameters import MOST, Parameters
+from trio_http.semantics.request import Request, decoded
+from trio_http.semantics.response import Response
 
 
 def asked(target: str = "/", *pieces: bytes | Exception) -> Request:
