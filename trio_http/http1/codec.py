@@ -51,15 +51,15 @@ class RequestHead:
         closes: bool,  # noqa: FBT001 - a value, not a way to do it
         expects: bool,  # noqa: FBT001 - the same
     ) -> None:
-        self.size = size
-        self.line = line
-        self.method = method
-        self.target = target
-        self.version = version
-        self.fields = fields
-        self.length = length
-        self.closes = closes
-        self.expects = expects
+        self.size: int = size
+        self.line: bytes = line
+        self.method: bytes = method
+        self.target: bytes = target
+        self.version: str = version
+        self.fields: bytes | Headers = fields
+        self.length: int = length
+        self.closes: bool = closes
+        self.expects: bool = expects
 
 
 class Codec(Protocol):

@@ -54,9 +54,9 @@ class RequestBody:
     def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
         self.trailers: Headers = NO_FIELDS
         """The fields after the last chunk, once that has been read."""
-        self.is_none = True
+        self.is_none: bool = True
         """Whether the request has no body, so that nothing has to be read."""
-        self.is_sound = True
+        self.is_sound: bool = True
         """Whether the body has kept to its framing, so that its end is known."""
         self._input = source
         self._timeouts = timeouts

@@ -22,8 +22,8 @@ from trio_http.semantics.trailers import keeps_trailers
 
 # Responses without content, and those that do not tell a length either
 # (RFC 9110 8.6, 15.3.5, 15.3.6 and 15.4.5).
-WITHOUT_CONTENT = {204, 205, 304}
-WITHOUT_LENGTH = {204, 304}
+_WITHOUT_CONTENT = {204, 205, 304}
+_WITHOUT_LENGTH = {204, 304}
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNK_END = b"\r\n"
@@ -73,10 +73,10 @@ class FramedResponse:
         body: bytes | FileSlice | Streamed,
         options: frozenset[str],
     ) -> None:
-        self.response = response
-        self.head = head
-        self.body = body
-        self.options = options
+        self.response: Response = response
+        self.head: bytes = head
+        self.body: bytes | FileSlice | Streamed = body
+        self.options: frozenset[str] = options
 
     def head_with_connection(self, *, closes: bool) -> bytes:
         """Return the head with the connection options; ``closes`` adds ``close`` (RFC 9112 9.6)."""
@@ -124,8 +124,8 @@ def frame(
     if start is None:
         start, promised, options, has_date = _start_without_framing(status, fields)
         date = b"" if has_date else date
-    if status in WITHOUT_CONTENT:
-        length = b"" if status in WITHOUT_LENGTH else b"Content-Length: 0\r\n"
+    if status in _WITHOUT_CONTENT:
+        length = b"" if status in _WITHOUT_LENGTH else b"Content-Length: 0\r\n"
         return FramedResponse(response, b"%b%b%b\r\n" % (start, date, length), b"", options)
     size = len(body) if isinstance(body, bytes) else length_of(body)
     if promised:

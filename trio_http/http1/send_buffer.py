@@ -23,9 +23,9 @@ class Output:
         self._transport = transport
         self._patience = patience
         self._gathered: list[bytes | FileSlice] = []
-        self.last = 0
+        self.last: int = 0
         """The length of the piece of a body that was gathered last."""
-        self.behind = 0
+        self.behind: int = 0
         """The length of the framing that was gathered after it."""
 
     def add(self, pieces: Iterable[bytes | FileSlice]) -> None:

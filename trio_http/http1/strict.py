@@ -84,12 +84,12 @@ def check_head(head: bytes, limits: Limits) -> None:
     fields = [parse_field(line) for line in lines]
     method, target, version = parse_request_line(line, limits)
     check_host(_values(fields, b"host"), version)
-    check_target(method, target)
-    check_lengths(fields)
-    check_framing(
+    _check_target(method, target)
+    _check_lengths(fields)
+    _check_framing(
         _values(fields, b"content-length"), _values(fields, b"transfer-encoding"), version
     )
-    check_expectations(_values(fields, b"expect"), version)
+    _check_expectations(_values(fields, b"expect"), version)
 
 
 def parse_field(line: bytes) -> tuple[bytes, bytes]:
@@ -122,7 +122,7 @@ def effective_version(version: bytes) -> bytes:
     return b"1.0" if version == b"1.0" else b"1.1"
 
 
-def check_target(method: bytes, target: bytes) -> None:
+def _check_target(method: bytes, target: bytes) -> None:
     """One of the four forms, each where it belongs (RFC 9112 3.2)."""
     if method == b"CONNECT":
         # Its target is an authority, and nothing here is a proxy (RFC 9110 9.3.6).
@@ -182,14 +182,14 @@ def _is_ipv6(address: bytes) -> bool:
     return True
 
 
-def check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
+def _check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
     """Refuse overlong lists in fields that cannot be ignored."""
     for name in _TAKEN_APART:
         if sum(value.count(b",") for value in _values(fields, name)) > MOST_OPTIONS:
             raise _bad(f"too many members in the field {name.decode().title()}")
 
 
-def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
+def _check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
     """One way to tell where the body ends, and no other (RFC 9112 6)."""
     if codings and lengths:
         raise _bad("both Transfer-Encoding and Content-Length")
@@ -205,7 +205,7 @@ def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) ->
             raise HTTPError(501, "no transfer coding but chunked is known")
 
 
-def check_expectations(values: list[bytes], version: bytes) -> None:
+def _check_expectations(values: list[bytes], version: bytes) -> None:
     """Refuse an expectation other than ``100-continue`` (RFC 9110 10.1.1).
 
     The field is a list, and an empty one expects nothing (RFC 9110 5.6.1.2). HTTP/1.0

@@ -59,10 +59,10 @@ class Wire:
     )
 
     def __init__(self, transport: Transport, timeouts: Timeouts, limits: Limits) -> None:
-        self.input = Input(transport, limits)
-        self.body = RequestBody(self.input, timeouts, limits)
-        self.status = 0
-        self.sent = 0
+        self.input: Input = Input(transport, limits)
+        self.body: RequestBody = RequestBody(self.input, timeouts, limits)
+        self.status: int = 0
+        self.sent: int = 0
         self._transport = transport
         self._timeouts = timeouts
         self._limits = limits

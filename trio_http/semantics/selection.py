@@ -79,7 +79,7 @@ def select(request: Request, response: Response, limits: Limits, now: float) -> 
         response = offer(request, response, limits)
     else:
         response = represent(request, response, limits, now)
-        if has_validators(response) and request.method in {"GET", "HEAD"}:
+        if _has_validators(response) and request.method in {"GET", "HEAD"}:
             response = condition(request, response, now)
             response = partition(request, response, now)
     return settle(response) if isinstance(response.body, Encoded) else response
@@ -173,7 +173,7 @@ def worth_coding(media_type: str) -> bool:
     )
 
 
-def has_validators(response: Response) -> bool:
+def _has_validators(response: Response) -> bool:
     """Whether this is a representation whose states can be told apart."""
     return response.status == 200 and not response.headers.names.isdisjoint(_VALIDATORS)
 
