@@ -42,7 +42,7 @@ DOES_IO = {"asyncio", "io", "os", "pathlib", "select", "selectors", "shutil", "s
 DOES_IO |= {"subprocess", "tempfile", "threading"}
 
 # How a program is started, told what to do, and stopped.
-STARTS_PROGRAMS = {"argparse", "signal", "optparse", "getopt"}
+STARTS_PROGRAMS = {"argparse", "click", "getopt", "optparse", "signal"}
 READS_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "argv"}
 GETS_SIGNALS = {"open_signal_receiver"}
 
@@ -371,6 +371,7 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (only_http1_speaks_h11, room("apps", "from h11 import Request")),
         (only_http1_speaks_h11, room("", "import h11")),
         (only_the_top_starts_programs, room("apps", "import argparse")),
+        (only_the_top_starts_programs, room("apps", "import click")),
         (only_the_top_starts_programs, room("serving", "from signal import SIGTERM")),
         (only_the_top_starts_programs, room("serving", "import os\nos.environ['A']")),
         (only_the_top_starts_programs, room("serving", "import os as o\no.getenv('A')")),

@@ -21,7 +21,7 @@ from trio_http.__main__ import main
     ("argument", "status", "output", "errors"),
     [
         ("--version", 0, f"trio-http {trio_http.__version__}\n", ""),
-        ("app", 2, "", "trio-http: the following arguments are required: MODULE:NAME\n"),
+        ("app", 2, "", "trio-http: MODULE:NAME is missing: see trio-http app --help\n"),
     ],
 )
 def test_package_run_as_a_module_is_the_command(
@@ -95,7 +95,7 @@ def test_version_is_told_before_anything_is_loaded() -> None:
     [
         (["--version", "files", "--bind", "nowhere"], "trio-http "),
         (["--version", "--help"], "trio-http "),
-        (["--help"], "usage: trio-http "),
+        (["--help"], "Usage: trio-http "),
     ],
 )
 def test_other_arguments_are_the_command_lines(
@@ -105,8 +105,7 @@ def test_other_arguments_are_the_command_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["trio-http", *arguments])
-    with pytest.raises(SystemExit, match="0"):
-        main()
+    assert main() == 0
     assert capsys.readouterr().out.startswith(said)
 
 

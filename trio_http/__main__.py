@@ -4,6 +4,7 @@ Signals and descriptors are seen to before anything else is loaded. The version 
 what scripts ask for, again and again: it is told before that, too.
 """
 
+import os
 import sys
 from contextlib import nullcontext, suppress
 
@@ -20,12 +21,16 @@ def main() -> int:
 
 
 def _has_workers() -> bool:
-    """Return whether this is a parent of workers, or one of them, who have its arguments."""
-    return any(argument.partition("=")[0] == "--workers" for argument in sys.argv)
+    """Return whether this is one of several workers or, as far as is known yet, their parent.
+
+    A configuration file may ask for workers, too. It has not been read yet.
+    """
+    told = any(argument.startswith(("--workers", "-w")) for argument in sys.argv[1:])
+    return told or not os.environ.keys().isdisjoint({"TRIO_HTTP_WORKERS", "_TRIO_HTTP_WORKER"})
 
 
 def _main() -> int:
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-V"]):
         with suppress(OSError):  # the command line can say why
             tell(f"trio-http {__version__}\n")
             return 0

@@ -1,7 +1,6 @@
 """The command line: what may be said, and what happens then."""
 
 import ctypes
-import gzip
 import io
 import os
 import re
@@ -16,7 +15,6 @@ from contextlib import (
     closing,
     contextmanager,
 )
-from json import loads
 from pathlib import Path
 
 import pytest
@@ -25,21 +23,15 @@ import trio
 from support import Program, connected
 
 from trio_http import __version__
-from trio_http.command import cli, running
+from trio_http.command import cli, running, starting
 from trio_http.command.cli import main
-from trio_http.file_server import precompressed_siblings
-from trio_http.http1.exchange import App
+from trio_http.command.values import CAN_HAVE_WORKERS
 from trio_http.observe import log_writer
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.listeners import open_listeners
-from trio_http.testing import Client, ReceivedResponse, open_client
+from trio_http.testing import Client, ReceivedResponse
 
-# Seconds within which everything here happens, however slow the machine.
-
-DEFAULT_BIND = cli.DEFAULT_BIND
 NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737): no machine has it
-
-COMMANDS = {"challenge": [], "files": ["."], "app": ["hello:app"]}
 
 LOCALHOST = ("Host", "localhost")
 
@@ -48,8 +40,8 @@ LOCALHOST = ("Host", "localhost")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a current folder of its own, and forget the modules that are imported from it."""
     monkeypatch.chdir(tmp_path)
-    # What should have been refused, but was not, shall at least not begin to serve.
-    monkeypatch.setattr(cli, "DEFAULT_BIND", NOWHERE)
+    # Whatever should be refused, but is not, must not begin to serve.
+    monkeypatch.setenv("TRIO_HTTP_BIND", NOWHERE)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setenv("COLUMNS", "80")
     known = set(sys.modules)
@@ -71,113 +63,12 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ("", "trio-http: the following arguments are required: COMMAND"),
-        ("serve", "trio-http: argument COMMAND: invalid choice: 'serve'"),
-        ("--nonsense", "trio-http: "),
-        ("challenge --nonsense", "trio-http: unrecognized arguments: --nonsense"),
-        ("challenge --dir .", "trio-http: unrecognized arguments: --dir ."),  # no guessing
-        ("challenge more", "trio-http: unrecognized arguments: more"),
-        ("challenge --directory", "trio-http: argument --directory: expected one argument"),
-        (
-            "challenge --directory nowhere",
-            "trio-http: argument --directory: cannot serve nowhere: No such file or directory",
-        ),
-        (
-            "challenge --directory file",
-            "trio-http: argument --directory: cannot serve file: Not a directory",
-        ),
-        (
-            f"challenge --directory {'long' * 100}",
-            f"trio-http: argument --directory: cannot serve {'long' * 100}: File name too long",
-        ),
-        (
-            "challenge --server-name a:80",
-            "trio-http: argument --server-name: not a domain name or an IP address without a port",
-        ),
-        ("files . --server-name *", "trio-http: argument --server-name: not a domain name or "),
-        ("files . --server-name http://a/", "trio-http: argument --server-name: not a domain "),
-        ("app hello:app --server-name a", "trio-http: unrecognized arguments: --server-name a"),
-        ("files", "trio-http: the following arguments are required: DIR"),
-        ("files nowhere", "trio-http: argument DIR: cannot serve nowhere: No such file"),
-        ("app", "trio-http: the following arguments are required: MODULE:NAME"),
-    ],
-)
-def test_wrong_arguments_are_one_line(
-    capsys: pytest.CaptureFixture[str], folder: Path, arguments: str, expected: str
-) -> None:
-    (folder / "file").touch()
-    assert complaint(capsys, *arguments.split()).startswith(expected)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ("--bind nonsense", "argument --bind: not HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000"),
-        ("--bind ::1:80", "argument --bind: not HOST:PORT, such as "),
-        ("--bind localhost:65536", "argument --bind: not HOST:PORT, such as "),
-        ("--bind a..b:80", "not the name of a host: a..b:80"),
-        (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
-        ("--workers 0", "argument --workers: not a number from 1 to 999999999: 0"),
-        ("--workers some", "argument --workers: not a number from 1 to 999999999: some"),
-        ("--workers 99999999", "argument --workers: more than "),
-        (f"--workers {'9' * 5000}", "argument --workers: not a number from 1 to 999999999: 9"),
-        (f"--connections {'9' * 5000}", "argument --connections: not a number from 1 to 999999999"),
-        (f"--bind localhost:{'9' * 5000}", "argument --bind: not HOST:PORT, such as "),
-        (f"--bind localhost:{'0' * 5000}", "argument --bind: not HOST:PORT, such as "),
-        (f"--bind {'x' * 5000}:80", "not the name of a host: x"),
-        (f"--workers 2 --bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
-        ("--connections 0", "argument --connections: not a number from 1 to 999999999: 0"),
-        ("--connections many", "argument --connections: not a number from 1 to 999999999: many"),
-        (
-            "--connections \u0663",
-            "argument --connections: not a number from 1 to 999999999: \u0663",
-        ),
-        ("--log-level quiet", "argument --log-level: invalid choice: 'quiet'"),
-    ],
-)
-def test_wrong_options_are_one_line_for_every_command(
-    capsys: pytest.CaptureFixture[str], folder: Path, command: str, options: str, expected: str
-) -> None:
-    (folder / "hello.py").write_text("async def app(request): ...")
-    line = complaint(capsys, command, *COMMANDS[command], *options.split())
-    assert line.startswith(f"trio-http: {expected}")
-
-
-@pytest.mark.parametrize("workers", ["2", "auto"])
-def test_more_than_one_worker_where_there_can_be_none_is_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workers: str
-) -> None:
-    monkeypatch.setattr(cli, "CAN_HAVE_WORKERS", False)
-    monkeypatch.setattr(cli, "processors", lambda: 8)
-    line = complaint(capsys, "challenge", "--workers", workers)
-    assert line == "trio-http: argument --workers: there can be but one on this system"
-
-
 def test_one_worker_where_there_can_be_none_is_this_process(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "CAN_HAVE_WORKERS", False)
-    monkeypatch.setattr(cli, "supervise", None)
+    monkeypatch.setattr(starting, "CAN_HAVE_WORKERS", False)
+    monkeypatch.setattr(starting, "supervise", None)
     assert f" {NOWHERE}: " in complaint(capsys, "challenge", "--workers", "1")
-
-
-def workers_for(text: str) -> object:
-    return cli._parser().parse_args(["challenge", "--workers", text]).workers
-
-
-def test_workers_are_as_many_as_told_or_as_there_are_processors_within_reason(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cli, "processors", lambda: 2)
-    assert workers_for("3") == 3
-    assert workers_for("128") == 128
-    assert workers_for("auto") == 2
-    line = complaint(capsys, "challenge", "--workers", "129")
-    assert line == "trio-http: argument --workers: more than 128, 64 for each processor: 129"
 
 
 def test_command_is_repeated_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,79 +78,11 @@ def test_command_is_repeated_as_it_was_given(monkeypatch: pytest.MonkeyPatch) ->
     assert cli._this_command(["files", "."]) == [sys.executable, "-m", "trio_http", "files", "."]
 
 
-def test_a_field_that_cannot_be_sent_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    line = complaint(capsys, "files", ".", "--cache-control", "two\nlines")
-    assert line.startswith("trio-http: not a field value, for Cache-Control: ")
-
-
-@pytest.mark.parametrize("charset", ["", "two words", "utf-8;"])
-def test_what_cannot_be_a_charset_is_one_line(
-    capsys: pytest.CaptureFixture[str], charset: str
-) -> None:
-    line = complaint(capsys, "files", ".", "--charset", charset)
-    assert line == f"trio-http: not the name of a charset: {charset!r}"
-
-
-def test_siblings_that_clients_could_store_are_one_line(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    options = ["--precompressed", "--writable", "--bind", "127.0.0.1:0"]
-    line = complaint(capsys, "files", ".", *options)
-    assert line.startswith("trio-http: precompressed files are not for a directory that clients ")
-
-
-@pytest.mark.parametrize(
-    "binds",
-    [
-        ["0.0.0.0:0"],
-        ["[::]:0"],
-        [":0"],  # every address
-        ["192.0.2.1:0"],
-        ["[2001:db8::1]:0"],
-        ["localhost.test:0"],  # whatever that is
-        ["127.0.0.1:0", "0.0.0.0:0"],
-        ["localhost:0", "[::1]:0", "10.0.0.1:0"],
-    ],
-    ids=str,
-)
-def test_writable_for_others_is_one_line_unless_insisted_on(
-    capsys: pytest.CaptureFixture[str], binds: list[str]
-) -> None:
-    options = [argument for bind in binds for argument in ("--bind", bind)]
-    line = complaint(capsys, "files", ".", "--writable", *options)
-    assert line.startswith(
-        f"trio-http: every client that reaches {binds[-1]} could change the files: "
-    )
-    # Then it is something else that is wrong.
-    wrong = ("--cache-control", "\n")
-    assert "not a field value" in complaint(
-        capsys, "files", ".", "--writable", "--allow-remote-writes", *wrong, *options
-    )
-    assert "not a field value" in complaint(capsys, "files", ".", *wrong, *options)
-
-
-@pytest.mark.parametrize(
-    "binds", [[], ["localhost:0"], ["127.0.0.1:0", "[::1]:0"], ["127.255.0.1:0"]], ids=str
-)
-def test_writable_for_this_machine_needs_no_insisting(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, binds: list[str]
-) -> None:
-    monkeypatch.setattr(cli, "DEFAULT_BIND", DEFAULT_BIND)
-    options = [argument for bind in binds for argument in ("--bind", bind)]
-    line = complaint(capsys, "files", ".", "--writable", "--cache-control", "\n", *options)
-    assert "not a field value" in line
-
-
 def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         line = complaint(capsys, "challenge", "--bind", "127.0.0.1:0", "--bind", address)
     assert line == f"trio-http: cannot listen on {address}: Address already in use"
-
-
-def test_without_bind_it_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert DEFAULT_BIND == "localhost:4221"
-    assert f" {NOWHERE}: " in complaint(capsys, "challenge")
 
 
 @pytest.mark.parametrize(
@@ -305,6 +128,27 @@ def test_current_folder_that_is_gone_is_one_line(
     assert "FileNotFoundError" in complaint(capsys, "app", "module:app")
 
 
+def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = complaint(capsys, "files", ".", "--bind", "nonsense")
+    assert line.startswith("trio-http: --bind: not HOST:PORT, such as ")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--bind a..b:80", "not the name of a host: a..b:80"),
+        (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
+        (f"--bind {'x' * 5000}:80", "not the name of a host: x"),
+        (f"--workers 2 --bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
+    ],
+)
+def test_address_that_is_not_available_is_one_line(
+    capsys: pytest.CaptureFixture[str], options: str, expected: str
+) -> None:
+    line = complaint(capsys, "files", ".", *options.split())
+    assert line.startswith(f"trio-http: {expected}")
+
+
 def test_interrupt_before_there_is_a_server_is_no_traceback(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
@@ -331,20 +175,27 @@ def test_crash_is_a_traceback_and_status_1(
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 0
+    assert main(arguments) == 0
     output, errors = capsys.readouterr()
     assert errors == ""
     return output
 
 
-def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_are_printed_and_status_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, "--version") == f"trio-http {__version__}\n"
+    assert told(capsys, "--help").startswith("Usage: trio-http ")
+
+
+def test_settings_are_printed_and_nothing_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(capsys, "files", ".", "--timeout-idle", "5", "--show-settings")
+    assert re.search("^timeout-idle = 5 +# command line$", text, re.MULTILINE)
+    assert re.search(f'^bind = \\["{NOWHERE}"\\] +# TRIO_HTTP_BIND$', text, re.MULTILINE)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("arguments", ["--version", "--help", "files --help"])
+@pytest.mark.parametrize(
+    "arguments", ["--version", "--help", "files --help", "files . --show-settings"]
+)
 def test_what_cannot_be_told_is_one_line_and_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
@@ -356,51 +207,7 @@ def test_what_cannot_be_told_is_one_line_and_status_1(
     assert capsys.readouterr().err == line
 
 
-def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    text = told(capsys, "--help")
-    assert text.startswith("usage: trio-http ")
-    for command in COMMANDS:
-        assert re.search(rf"^    {command}\b", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("command", "own"),
-    [
-        ("challenge", "--directory DIR"),
-        ("files", "DIR"),
-        ("files", "--no-listing"),
-        ("files", "--hidden"),
-        ("files", "--follow-links"),
-        ("files", "--writable"),
-        ("files", "--precompressed"),
-        ("files", "--charset NAME"),
-        ("files", "--allow-remote-writes"),
-        ("files", "--cache-control TEXT"),
-        ("files", "--server-name NAME"),
-        ("challenge", "--server-name NAME"),
-        ("app", "MODULE:NAME"),
-    ],
-)
-def test_help_of_a_command_tells_of_its_options(
-    capsys: pytest.CaptureFixture[str], command: str, own: str
-) -> None:
-    text = told(capsys, command, "--help")
-    assert text.startswith(f"usage: trio-http {command} ")
-    common = ["--bind HOST:PORT", "--log-level ", "--workers N|auto", "--connections N"]
-    for option in (*common, "--no-date ", "--no-plain ", own):
-        assert re.search(rf"^  .*{re.escape(option)}", text, re.MULTILINE), option
-    assert all(len(line) <= 80 for line in text.splitlines())
-    assert "None" not in text
-
-
 # Files
-
-
-def app_for(*arguments: str) -> App:
-    """The App that the command would serve."""
-    options = cli._parser().parse_args(arguments)
-    app: App = options.app_of(options)
-    return app
 
 
 # Serving, within this process
@@ -586,125 +393,6 @@ async def test_program_serves_files(folder: Path) -> None:
         assert "Date" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ([], {"file": 4, "folder": None}),
-        (["--hidden"], {"file": 4, "folder": None, ".hidden": 0}),
-        (["--follow-links"], {"file": 4, "folder": None, "link": 4}),
-        (
-            ["--follow-links", "--hidden"],
-            {"file": 4, "folder": None, ".hidden": 0, "link": 4},
-        ),
-        (["--no-listing", "--hidden"], None),
-    ],
-    ids=str,
-)
-async def test_what_is_listed_can_be_chosen(
-    folder: Path, options: list[str], expected: dict[str, int | None] | None
-) -> None:
-    (folder / "folder").mkdir()
-    (folder / "file").write_bytes(b"four")
-    (folder / ".hidden").touch()
-    (folder / "link").symlink_to("file")
-    async with open_client(app_for("files", ".", *options)) as client:
-        answer = await client.get("/", [LOCALHOST, ("Accept", "application/json")])
-        assert answer.status == (404 if expected is None else 200)
-        if expected is not None:
-            entries = loads(answer.body)["entries"]
-            assert {entry["name"]: entry["size"] for entry in entries} == expected
-
-
-async def test_files_can_be_made_writable_and_be_kept_for_a_while(folder: Path) -> None:
-    async with open_client(app_for("files", ".")) as client:
-        assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 405
-    options = ["--writable", "--cache-control", "max-age=60", "--bind", "127.0.0.1:0"]
-    async with open_client(app_for("files", ".", *options)) as client:
-        assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 201
-        assert (await client.get("/name", [LOCALHOST])).headers["Cache-Control"] == "max-age=60"
-    assert (folder / "name").read_bytes() == b"data"
-
-
-@pytest.mark.parametrize(
-    ("options", "taken", "refused"),
-    [
-        (["--bind", "localhost:0"], ["localhost", "[::1]:1"], ["test", "evil.example:4501", ""]),
-        (["--bind", "[::1]:0", "--bind", "127.0.0.1:0"], ["localhost:1"], ["test"]),
-        (["--server-name", "test"], ["test:80", "TEST", "localhost"], ["evil.example"]),
-        (["--server-name", "a", "--server-name", "[::2]"], ["a", "[0::2]:1", "[::1]"], ["test"]),
-        (["--bind", "0.0.0.0:0"], ["test", "evil.example", ""], []),
-        (["--bind", "127.0.0.1:0", "--bind", ":0"], ["test"], []),
-        (["--bind", ":0", "--server-name", "test"], ["test", "localhost"], ["evil.example"]),
-    ],
-    ids=str,
-)
-async def test_files_are_for_those_who_name_this_server(
-    folder: Path, options: list[str], taken: list[str], refused: list[str]
-) -> None:
-    (folder / "name").write_bytes(b"data")
-    async with open_client(app_for("files", ".", *options)) as client:
-        for host in taken:
-            assert (await client.get("/name", [("Host", host)])).body == b"data"
-        for host in refused:
-            assert (await client.get("/name", [("Host", host)])).status == 421
-
-
-async def test_files_are_not_changed_under_a_name_of_somebody_elses(folder: Path) -> None:
-    page = [("Host", "evil.example:4501"), ("Origin", "http://evil.example:4501")]
-    options = ["--writable", "--bind", "localhost:0"]
-    async with open_client(app_for("files", ".", *options)) as client:
-        for method in ("PUT", "DELETE", "POST", "GET", "OPTIONS"):
-            assert (await client.request(method, "/name", page)).status == 421
-    assert not (folder / "name").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "fields", "status"),
-    [
-        # Programs may name any host: the challenge's own do.
-        ([], [("Host", "evil.example")], 201),
-        ([], [("Host", "evil.example"), ("Origin", "http://evil.example")], 421),
-        ([], [("Host", "evil.example"), ("Sec-Fetch-Site", "same-origin")], 421),
-        ([], [LOCALHOST, ("Origin", "http://localhost")], 201),
-        ([], [LOCALHOST, ("Origin", "http://localhost:3000")], 403),
-        (["--server-name", "test"], [("Host", "test"), ("Origin", "http://test")], 201),
-        (["--bind", ":0"], [("Host", "test"), ("Origin", "http://test")], 201),
-    ],
-)
-async def test_the_challenge_stores_nothing_for_a_page_of_somebody_elses(
-    folder: Path, options: list[str], fields: list[tuple[str, str]], status: int
-) -> None:
-    arguments = ["challenge", "--directory", ".", *(options or ["--bind", "localhost:0"])]
-    async with open_client(app_for(*arguments)) as client:
-        answer = await client.request("POST", "/files/name", fields, b"data")
-        assert answer.status == status
-        assert (await client.get("/echo/abc", fields)).body == b"abc"
-    assert (folder / "name").exists() is (status == 201)
-
-
-async def test_siblings_are_sent_where_they_are_asked_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
-    (folder / "name").write_bytes(b"data")
-    (folder / "name.gz").write_bytes(gzip.compress(b"data"))
-    for options, coding in {(): None, ("--precompressed",): "gzip"}.items():
-        async with open_client(app_for("files", ".", *options)) as client:
-            answer = await client.get("/name", [LOCALHOST, ("Accept-Encoding", "gzip")])
-            assert answer.headers.get("Content-Encoding") == coding
-
-
-async def test_texts_can_be_sent_with_another_charset(folder: Path) -> None:
-    (folder / "text.txt").write_bytes(b"text")
-    for options, expected in {
-        (): "text/plain; charset=utf-8",
-        ("--charset", "koi8-r"): "text/plain; charset=koi8-r",
-        ("--charset", "none"): "text/plain",
-    }.items():
-        async with open_client(app_for("files", ".", *options)) as client:
-            assert (await client.get("/text.txt", [LOCALHOST])).headers["Content-Type"] == expected
-
-
 async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:
     (folder / "module.py").write_text(
         "from trio_http import Response\nasync def app(request): return Response.text('hello')"
@@ -743,7 +431,7 @@ async def test_connections_can_be_limited(folder: Path) -> None:
         assert told[:4] == ["CONN", "REC", "DISC", "CONN"]
 
 
-@pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system has no limit on descriptors")
+@pytest.mark.skipif(not CAN_HAVE_WORKERS, reason="this system has no limit on descriptors")
 @pytest.mark.parametrize("options", ["", "--workers 2"])
 async def test_connections_are_no_more_than_there_are_descriptors_for(
     folder: Path, options: str
@@ -785,7 +473,7 @@ def pids_named(folder: Path, word: str) -> set[str]:
     return {path.name.partition("-")[2] for path in folder.glob(f"{word}-*")}
 
 
-@pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system cannot have workers")
+@pytest.mark.skipif(not CAN_HAVE_WORKERS, reason="this system cannot have workers")
 async def test_each_worker_has_the_lifetime_of_the_app(folder: Path) -> None:
     (folder / "module.py").write_text(LASTING)
     async with started("app", "module:app", "--workers", "2") as program:

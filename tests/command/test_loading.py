@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.command.loading import WrongUseError, load_app
+from trio_http.command.loading import load_app
+from trio_http.command.wrong_use import WrongUseError
 from trio_http.testing import open_client
 
 

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from support import PATIENCE, Lifetime, connected
 
-from trio_http.command.running import run
+from trio_http.command.running import Conditions, run
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log
@@ -20,6 +20,8 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.messages import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.descriptors import descriptor_limit
+
+CONDITIONS = Conditions(Timeouts(), Limits())
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
 
@@ -62,7 +64,9 @@ async def running(
         async with trio.open_nursery() as nursery:
 
             async def run_to_its_end() -> None:
-                output.status = await run(app, bind.split(), limits, Log(output, Level.INFO))
+                output.status = await run(
+                    app, bind.split(), Conditions(Timeouts(), limits), Log(output, Level.INFO)
+                )
 
             nursery.start_soon(run_to_its_end)
             yield output
@@ -213,7 +217,7 @@ async def test_start_that_takes_too_long_is_logged_and_ends_the_server(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     output, lifetime = Output(), Lifetime(hello)
-    assert await run(lifetime(), ["127.0.0.1:0"], Limits(), Log(output, Level.INFO)) == 1
+    assert await run(lifetime(), ["127.0.0.1:0"], CONDITIONS, Log(output, Level.INFO)) == 1
     assert trio.current_time() == Timeouts().start
     assert "[SERVER FAILED] TooSlowError: the app did not start within 60 s" in output.lines[0]
     assert "SERVER STARTED" not in output.getvalue()

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from support import PATIENCE, Lifetime, connected
 
+from trio_http.command.running import Conditions
 from trio_http.command.supervising import work
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Servable
@@ -52,7 +53,7 @@ async def starting_to_work(
 
             async def work_to_its_end() -> None:
                 log = Log(io.StringIO(), Level.INFO)
-                statuses.append(await work(app, Limits(), log, descriptors))
+                statuses.append(await work(app, Conditions(Timeouts(), Limits()), log, descriptors))
 
             nursery.start_soon(work_to_its_end)
             with ours:

@@ -22,8 +22,8 @@ import trio
 import trio.testing
 from support import Program, connected
 
-from trio_http.command import cli
 from trio_http.command.supervising import WORKER
+from trio_http.command.values import CAN_HAVE_WORKERS
 from trio_http.serving import workers as rooms
 from trio_http.serving.listeners import close_queues, open_queues
 from trio_http.serving.workers import (
@@ -42,7 +42,7 @@ from trio_http.testing import Client
 PATIENCE = 180
 
 pytestmark = [
-    pytest.mark.skipif(not cli.CAN_HAVE_WORKERS, reason="this system has no workers"),
+    pytest.mark.skipif(not CAN_HAVE_WORKERS, reason="this system has no workers"),
     pytest.mark.timeout(PATIENCE + 60),  # after what the test itself would say
 ]
 

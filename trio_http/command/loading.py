@@ -10,12 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from inspect import isasyncgenfunction, iscoroutinefunction, signature, unwrap
 from typing import Any
 
+from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.exchange import App
 from trio_http.http1.lifetime import Servable, answering
-
-
-class WrongUseError(Exception):
-    """The command cannot do what it was asked to; the text says why, in one line."""
 
 
 def load_app(name: str) -> Servable:

@@ -5,30 +5,43 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import trio
 
-from trio_http.command.loading import WrongUseError
+from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.lifetime import Servable, unwrapping
 from trio_http.observe.access_log import Level, Log, line_of_failure, log_to
 from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.descriptors import descriptor_limit, fit_to_descriptors
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import Server, serve
 
 
-async def run(app: Servable, binds: Sequence[str], limits: Limits, log: Log) -> int:
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions under which each connection is served."""
+
+    timeouts: Timeouts
+    limits: Limits
+
+
+async def run(app: Servable, binds: Sequence[str], conditions: Conditions, log: Log) -> int:
     """Serve until told to end by SIGINT or SIGTERM: once to drain, twice to stop at once.
 
     Returns the exit status: 1 where serving has failed, as the log tells. While the app's
     lifetime has not begun, a signal stops it at once. ``WrongUseError`` says where we
     cannot listen.
     """
+    limits = conditions.limits
     fitting = fit_to_descriptors(limits)
     with naming_wrong_use():
         listeners = await open_listeners(*binds)
-    start = partial(serve, app, listeners, limits=fitting, report=log_to(log))
+    start = partial(
+        serve, app, listeners, timeouts=conditions.timeouts, limits=fitting, report=log_to(log)
+    )
     with (
         log.gathering(),
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,

@@ -11,6 +11,7 @@ from functools import partial
 import trio
 
 from trio_http.command.running import (
+    Conditions,
     naming_wrong_use,
     serve_until,
     started,
@@ -19,8 +20,6 @@ from trio_http.command.running import (
 )
 from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log, line_of_worker, log_to
-from trio_http.semantics.limits import Limits
-from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving import channel
 from trio_http.serving.channel import READY, Channel
 from trio_http.serving.descriptors import fit_to_descriptors
@@ -28,8 +27,9 @@ from trio_http.serving.listeners import close_queues, open_queues, take_over
 from trio_http.serving.server import Server, address_of, serve
 from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Workers
 
-# Tells a worker its descriptors: that of its channel first, then those to listen on.
-WORKER = "TRIO_HTTP_WORKER"
+# The variable that tells a worker its descriptors: that of its channel first, then those to
+# listen on. It is no setting, so its name does not begin as theirs do.
+WORKER = "_TRIO_HTTP_WORKER"
 
 # Workers. They have a process group of their own, so that a terminal sends its
 # signals to their parent alone: that tells them what to do over their channels.
@@ -39,7 +39,11 @@ WORKER = "TRIO_HTTP_WORKER"
 
 
 async def supervise(
-    command: Sequence[str], binds: Sequence[str], number: int, limits: Limits, log: Log
+    command: Sequence[str],
+    binds: Sequence[str],
+    number: int,
+    conditions: Conditions,
+    log: Log,
 ) -> int:
     """Run ``number`` workers until told to end as by ``run``; return the exit status.
 
@@ -47,7 +51,7 @@ async def supervise(
     all of them.
     """
     # For the sockets that are opened next, and for the workers, who inherit the limit.
-    fitting = fit_to_descriptors(limits)
+    fitting = fit_to_descriptors(conditions.limits)
     with naming_wrong_use():
         queues = await open_queues(number, *binds)
     announcement = started(binds, [address_of(listener) for listener in queues[0]])
@@ -60,12 +64,12 @@ async def supervise(
         async with trio.open_nursery() as nursery:
             async with trio.open_nursery() as running:
                 start = partial(_start_worker, command)
-                workers = Workers(running, start, queues, report, Timeouts().grace)
+                workers = Workers(running, start, queues, report, conditions.timeouts.grace)
                 await nursery.start(_lead, workers, nursery.cancel_scope, log)
                 failure = await workers.begin()
                 if failure is None:
                     log.write(Level.INFO, announcement)
-                    tell_of_fewer(limits, fitting, log)
+                    tell_of_fewer(conditions.limits, fitting, log)
             nursery.cancel_scope.cancel()
     finally:
         close_queues(queues)
@@ -121,14 +125,21 @@ async def _lead(
                 workers.drain()
 
 
-async def work(app: Servable, limits: Limits, log: Log, descriptors: str) -> int:
+async def work(app: Servable, conditions: Conditions, log: Log, descriptors: str) -> int:
     """Serve as a worker: on sockets that are there already, as long as the parent wants it.
 
     Returns the exit status, as ``run`` does.
     """
     to_parent, *listening = map(int, descriptors.split(","))
-    fitting = fit_to_descriptors(limits)  # of which the parent has told
-    start = partial(serve, app, take_over(listening), limits=fitting, report=log_to(log))
+    fitting = fit_to_descriptors(conditions.limits)  # of which the parent has told
+    start = partial(
+        serve,
+        app,
+        take_over(listening),
+        timeouts=conditions.timeouts,
+        limits=fitting,
+        report=log_to(log),
+    )
     with (
         log.gathering(),
         Channel.take_over(to_parent) as parent,

@@ -1,0 +1,205 @@
+"""What each command serves, and which combinations of settings are refused."""
+
+import gzip
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trio_http.command.parsing import parse
+from trio_http.command.starting import app_of
+from trio_http.command.wrong_use import WrongUseError
+from trio_http.file_server import precompressed_siblings
+from trio_http.http1.exchange import App
+from trio_http.testing import open_client
+
+LOCALHOST = ("Host", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a current directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def app_for(*arguments: str) -> App:
+    """Return the App that the command would serve."""
+    settings = parse(arguments)
+    assert settings is not None
+    app: Any = app_of(settings)
+    served: App = app
+    return served
+
+
+def complaint_about(*arguments: str) -> str:
+    with pytest.raises(WrongUseError) as caught:
+        app_for(*arguments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {"file": 4, "folder": None}),
+        (["--hidden"], {"file": 4, "folder": None, ".hidden": 0}),
+        (["--follow-links"], {"file": 4, "folder": None, "link": 4}),
+        (
+            ["--follow-links", "--hidden"],
+            {"file": 4, "folder": None, ".hidden": 0, "link": 4},
+        ),
+        (["--no-listing", "--hidden"], None),
+    ],
+    ids=str,
+)
+async def test_options_choose_what_is_listed(
+    folder: Path, options: list[str], expected: dict[str, int | None] | None
+) -> None:
+    (folder / "folder").mkdir()
+    (folder / "file").write_bytes(b"four")
+    (folder / ".hidden").touch()
+    (folder / "link").symlink_to("file")
+    async with open_client(app_for("files", ".", *options)) as client:
+        answer = await client.get("/", [LOCALHOST, ("Accept", "application/json")])
+        assert answer.status == (404 if expected is None else 200)
+        if expected is not None:
+            entries = loads(answer.body)["entries"]
+            assert {entry["name"]: entry["size"] for entry in entries} == expected
+
+
+async def test_options_make_files_writable_and_cacheable(folder: Path) -> None:
+    async with open_client(app_for("files", ".")) as client:
+        assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 405
+    options = ["--writable", "--cache-control", "max-age=60", "--bind", "127.0.0.1:0"]
+    async with open_client(app_for("files", ".", *options)) as client:
+        assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 201
+        assert (await client.get("/name", [LOCALHOST])).headers["Cache-Control"] == "max-age=60"
+    assert (folder / "name").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize(
+    ("options", "taken", "refused"),
+    [
+        (["--bind", "localhost:0"], ["localhost", "[::1]:1"], ["test", "evil.example:4501", ""]),
+        (["--bind", "[::1]:0", "--bind", "127.0.0.1:0"], ["localhost:1"], ["test"]),
+        (["--server-name", "test"], ["test:80", "TEST", "localhost"], ["evil.example"]),
+        (["--server-name", "a", "--server-name", "[::2]"], ["a", "[0::2]:1", "[::1]"], ["test"]),
+        (["--bind", "0.0.0.0:0"], ["test", "evil.example", ""], []),
+        (["--bind", "127.0.0.1:0", "--bind", ":0"], ["test"], []),
+        (["--bind", ":0", "--server-name", "test"], ["test", "localhost"], ["evil.example"]),
+    ],
+    ids=str,
+)
+async def test_request_for_another_host_gets_421(
+    folder: Path, options: list[str], taken: list[str], refused: list[str]
+) -> None:
+    (folder / "name").write_bytes(b"data")
+    async with open_client(app_for("files", ".", *options)) as client:
+        for host in taken:
+            assert (await client.get("/name", [("Host", host)])).body == b"data"
+        for host in refused:
+            assert (await client.get("/name", [("Host", host)])).status == 421
+
+
+async def test_request_for_a_foreign_host_changes_no_file(folder: Path) -> None:
+    page = [("Host", "evil.example:4501"), ("Origin", "http://evil.example:4501")]
+    options = ["--writable", "--bind", "localhost:0"]
+    async with open_client(app_for("files", ".", *options)) as client:
+        for method in ("PUT", "DELETE", "POST", "GET", "OPTIONS"):
+            assert (await client.request(method, "/name", page)).status == 421
+    assert not (folder / "name").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "status"),
+    [
+        # Programs may name any host: the challenge's own do.
+        ([], [("Host", "evil.example")], 201),
+        ([], [("Host", "evil.example"), ("Origin", "http://evil.example")], 421),
+        ([], [("Host", "evil.example"), ("Sec-Fetch-Site", "same-origin")], 421),
+        ([], [LOCALHOST, ("Origin", "http://localhost")], 201),
+        ([], [LOCALHOST, ("Origin", "http://localhost:3000")], 403),
+        (["--server-name", "test"], [("Host", "test"), ("Origin", "http://test")], 201),
+        (["--bind", ":0"], [("Host", "test"), ("Origin", "http://test")], 201),
+    ],
+)
+async def test_challenge_stores_nothing_for_a_page_of_another_site(
+    folder: Path, options: list[str], fields: list[tuple[str, str]], status: int
+) -> None:
+    arguments = ["challenge", "--directory", ".", *(options or ["--bind", "localhost:0"])]
+    async with open_client(app_for(*arguments)) as client:
+        answer = await client.request("POST", "/files/name", fields, b"data")
+        assert answer.status == status
+        assert (await client.get("/echo/abc", fields)).body == b"abc"
+    assert (folder / "name").exists() is (status == 201)
+
+
+async def test_option_sends_precompressed_siblings(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
+    (folder / "name").write_bytes(b"data")
+    (folder / "name.gz").write_bytes(gzip.compress(b"data"))
+    for options, coding in {(): None, ("--precompressed",): "gzip"}.items():
+        async with open_client(app_for("files", ".", *options)) as client:
+            answer = await client.get("/name", [LOCALHOST, ("Accept-Encoding", "gzip")])
+            assert answer.headers.get("Content-Encoding") == coding
+
+
+async def test_option_chooses_the_charset_of_texts(folder: Path) -> None:
+    (folder / "text.txt").write_bytes(b"text")
+    for options, expected in {
+        (): "text/plain; charset=utf-8",
+        ("--charset", "koi8-r"): "text/plain; charset=koi8-r",
+        ("--charset", "none"): "text/plain",
+    }.items():
+        async with open_client(app_for("files", ".", *options)) as client:
+            assert (await client.get("/text.txt", [LOCALHOST])).headers["Content-Type"] == expected
+
+
+def test_invalid_cache_control_is_refused() -> None:
+    line = complaint_about("files", ".", "--cache-control", "two\nlines")
+    assert line.startswith("not a field value, for Cache-Control: ")
+
+
+@pytest.mark.parametrize("charset", ["", "two words", "utf-8;"])
+def test_invalid_charset_is_refused(charset: str) -> None:
+    line = complaint_about("files", ".", "--charset", charset)
+    assert line == f"not the name of a charset: {charset!r}"
+
+
+def test_precompressed_siblings_that_clients_could_store_are_refused() -> None:
+    options = ["--precompressed", "--writable", "--bind", "127.0.0.1:0"]
+    line = complaint_about("files", ".", *options)
+    assert line.startswith("precompressed files are not for a directory that clients ")
+
+
+@pytest.mark.parametrize(
+    "binds",
+    [
+        ["0.0.0.0:0"],
+        ["[::]:0"],
+        [":0"],  # every address
+        ["192.0.2.1:0"],
+        ["[2001:db8::1]:0"],
+        ["localhost.test:0"],  # whatever that is
+        ["127.0.0.1:0", "0.0.0.0:0"],
+        ["localhost:0", "[::1]:0", "10.0.0.1:0"],
+    ],
+    ids=str,
+)
+def test_writable_for_others_is_refused_unless_allowed(binds: list[str]) -> None:
+    options = [argument for bind in binds for argument in ("--bind", bind)]
+    line = complaint_about("files", ".", "--writable", *options)
+    assert line.startswith(f"every client that reaches {binds[-1]} could change the files: ")
+    app_for("files", ".", "--writable", "--allow-remote-writes", *options)
+    app_for("files", ".", *options)
+
+
+@pytest.mark.parametrize(
+    "binds", [[], ["localhost:0"], ["127.0.0.1:0", "[::1]:0"], ["127.255.0.1:0"]], ids=str
+)
+def test_writable_for_this_machine_needs_no_permission(binds: list[str]) -> None:
+    options = [argument for bind in binds for argument in ("--bind", bind)]
+    app_for("files", ".", "--writable", *options)

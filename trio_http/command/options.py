@@ -1,0 +1,228 @@
+"""The options of each command: what they are called, how they are read, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import click
+
+from trio_http.command import values
+from trio_http.command.settings import numbers, read_file, variable_of
+from trio_http.command.wrong_use import WrongUseError
+
+DEFAULT_HOST = "localhost"
+DEFAULT_BIND = f"{DEFAULT_HOST}:4221"
+
+# The names of ``Level``, which is not loaded until something is served.
+LOG_LEVELS = ("info", "warning", "error")
+
+Sections: TypeAlias = Mapping[str, Sequence[click.Option]]
+"""The options of a command, by the title that they have in its help."""
+
+_METAVARS = {"seconds": "SECONDS", "bytes": "BYTES", "fields": "N", "connections": "N"}
+
+
+def typed(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """Return a type for click that reads texts and, from a configuration file, numbers."""
+
+    def convert(value: object) -> Any:
+        try:
+            return read(str(value))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return convert
+
+
+def _option(
+    names: str, metavar: str, text: str, read: Callable[[str], Any] = str, **more: Any
+) -> click.Option:
+    """Return an option with a value; the first of its names is that of the setting."""
+    name, *others = names.split()
+    return click.Option(
+        [name.replace("-", "_"), f"--{name}", *others],
+        type=typed(read),
+        metavar=metavar,
+        envvar=variable_of(name),
+        help=text,
+        **more,
+    )
+
+
+def _flag(name: str, text: str, default: str = "no") -> click.Option:
+    """Return an option that is on or off."""
+    return click.Option(
+        [name.replace("-", "_"), f"--{name}/--no-{name}"],
+        default=default == "yes",
+        envvar=variable_of(name),
+        help=f"{text} (default: {default})",
+    )
+
+
+def _server_name(consequence: str) -> click.Option:
+    return _option(
+        "server-name",
+        "NAME",
+        f"a host name of this server; may be repeated. {consequence} (default: localhost and "
+        "loopback addresses, which are always allowed, while --bind has no others; else any)",
+        values.host,
+        multiple=True,
+    )
+
+
+def _number_options() -> Sections:
+    found: dict[str, list[click.Option]] = {}
+    for name, default, quantity in numbers():
+        text = quantity.text_of(default)
+        title = f"{name.partition('-')[0].capitalize()}s"
+        names = f"{name} --connections" if name == "limit-connections" else name
+        option = _option(
+            names,
+            _METAVARS[quantity.unit],
+            f"{quantity.meaning} (default: {text})",
+            quantity.parse,
+            default=text,
+        )
+        found.setdefault(title, []).append(option)
+    return found
+
+
+def _configure(context: click.Context, _: click.Parameter, path: str | None) -> str | None:
+    """Take what a configuration file says as the defaults of the options that come later."""
+    if path is not None:
+        known = {name_of(option): option for option in all_options()}
+        found = read_file(path, [name for name in known if name != "config"])
+        context.default_map = {
+            name.replace("-", "_"): _checked(path, name, value, known[name])
+            for name, value in found.items()
+        }
+    return path
+
+
+def _checked(path: str, name: str, value: object, option: click.Option) -> object:
+    """Return a value from a file as click takes it."""
+    match value:
+        case bool() if option.is_flag:
+            return value
+        case str() if option.multiple:
+            return [value]
+        case list() if option.multiple and all(isinstance(each, str) for each in value):
+            return value
+        case bool():
+            pass  # Python takes it for a number
+        case str() | int() | float() if not option.is_flag and not option.multiple:
+            return value
+    wanted = "true or false" if option.is_flag else "a text or a number"
+    if option.multiple:
+        wanted = "a text or a list of texts"
+    raise WrongUseError(f"{path}: {name} must be {wanted}, not {value}")
+
+
+def name_of(parameter: click.Parameter) -> str:
+    """Return the name of a setting."""
+    assert parameter.name is not None  # noqa: S101 - it is none only where it is not passed on
+    return parameter.name.replace("_", "-")
+
+
+def all_options() -> Iterator[click.Option]:
+    """Yield the options of all commands that can be set in the environment."""
+    for sections in (CHALLENGE, FILES, APP):
+        for options in sections.values():
+            yield from (option for option in options if option.envvar is not None)
+
+
+_LISTENING: Sections = {
+    "Listening": [
+        _option(
+            "bind -b",
+            "HOST:PORT",
+            "listen on this address; may be repeated. :8000 is port 8000 of every network of "
+            f"this machine, port 0 any free port (default: {DEFAULT_BIND}, on IPv4 and IPv6)",
+            values.address,
+            multiple=True,
+        ),
+        _option("port -p", "PORT", "short for --bind localhost:PORT", values.port),
+        _option(
+            "workers -w",
+            "N|auto",
+            "serve with N processes; auto is one per processor, within the quota of the control "
+            "group; SIGHUP replaces them one after the other (default: serve with this process)",
+            values.workers,
+        ),
+    ]
+}
+_RUNNING: Sections = {
+    "Running": [
+        click.Option(
+            ["log_level", "--log-level"],
+            type=click.Choice(LOG_LEVELS),
+            default="info",
+            envvar=variable_of("log-level"),
+            help="info logs every connection and request, warning only responses that were "
+            "cut off, error only failures (default: info)",
+        ),
+        _flag("date", "send a Date header", "yes"),
+        _flag("fast-path", "handle simple requests without h11, which is faster", "yes"),
+        _option(
+            "config",
+            "FILE",
+            "read settings from a TOML file, in which each key is the name of an option without "
+            "its dashes (default: none)",
+            is_eager=True,
+            callback=_configure,
+        ),
+        click.Option(
+            ["show_settings", "--show-settings"],
+            is_flag=True,
+            help="print the effective settings and their sources, as a configuration file, and "
+            "exit",
+        ),
+    ],
+    **_number_options(),
+}
+
+CHALLENGE: Sections = {
+    "Files": [
+        _option(
+            "directory",
+            "DIR",
+            "serve the files of this directory under /files/ (default: no files)",
+            values.directory,
+        ),
+        _server_name("Browsers cannot store files under any other name."),
+    ],
+    **_LISTENING,
+    **_RUNNING,
+}
+FILES: Sections = {
+    "Files": [
+        _flag("listing", "list directories that have no index.html", "yes"),
+        _flag("hidden", "serve and list names that begin with a dot"),
+        _flag("follow-links", "follow symbolic links, wherever they lead"),
+        _flag("precompressed", "send NAME.zst, NAME.br or NAME.gz in place of NAME"),
+        _option(
+            "charset",
+            "NAME",
+            "charset of text files, or none to send no charset (default: utf-8 for files that "
+            "are UTF-8)",
+        ),
+        _option(
+            "cache-control",
+            "TEXT",
+            "Cache-Control header of files, for example max-age=3600 (default: none is sent)",
+        ),
+    ],
+    "Access": [
+        _flag("writable", "let clients store, replace and delete files"),
+        _flag(
+            "allow-remote-writes",
+            "allow --writable on non-loopback addresses; there is no password, so every "
+            "client that reaches the server can change the files",
+        ),
+        _server_name("Requests for any other host get a 421."),
+    ],
+    **_LISTENING,
+    **_RUNNING,
+}
+APP: Sections = {**_LISTENING, **_RUNNING}

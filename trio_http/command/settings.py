@@ -1,0 +1,155 @@
+"""The settings of one start: their values, where each comes from, and where else it may be set.
+
+A setting has one name, that of its option (``timeout-idle``). In the environment it is
+``TRIO_HTTP_TIMEOUT_IDLE``, and in a configuration file a key of that name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trio_http.command.wrong_use import WrongUseError
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.quantities import Quantity, quantities_of
+from trio_http.semantics.timeouts import Timeouts
+
+PREFIX = "TRIO_HTTP_"
+
+DEFAULT, COMMAND_LINE = "default", "command line"
+
+# How the names of the settings begin that are the fields of a value.
+GROUPS: Mapping[type, str] = {Timeouts: "timeout", Limits: "limit"}
+
+# They ask for settings, and cannot be in a configuration file.
+_NOT_SHOWN = {"config", "show-settings"}
+
+Numbers = TypeVar("Numbers")
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper().replace("-", "_")
+
+
+def numbers() -> Iterator[tuple[str, float, Quantity]]:
+    """Yield the name, the default and the description of each setting that is a number."""
+    for kind, prefix in GROUPS.items():
+        for field, default, quantity in quantities_of(kind):
+            yield f"{prefix}-{field}", default, quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The effective value of a setting, and where it comes from."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The effective settings of a command, by name, and its argument, if it takes one."""
+
+    command: str
+    argument: Any
+    given: Mapping[str, Setting]
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a setting."""
+        return self.given[name].value
+
+    def fields_of(self, kind: type[Numbers], **others: Any) -> Numbers:
+        """Return a value such as ``Timeouts`` whose fields are settings.
+
+        Args:
+            kind: the class of the value.
+            others: fields that are not settings with the prefix of the class.
+        """
+        names = {name: f"{GROUPS[kind]}-{name}" for name, _, _ in quantities_of(kind)}
+        return kind(**{name: self[setting] for name, setting in names.items()}, **others)
+
+    def shown(self) -> str:
+        """Return each setting with its source, as lines of a configuration file."""
+        quantities = {name: quantity for name, _, quantity in numbers()}
+        texts = {
+            name: _toml_of(setting.value, quantities.get(name))
+            for name, setting in self.given.items()
+            if name not in _NOT_SHOWN
+        }
+        lines = {
+            name: f"{name} = {text}" if text else f"# {name} is not set"
+            for name, text in texts.items()
+        }
+        width = max(map(len, lines.values()))
+        return "".join(
+            f"{line:{width}}  # {self.given[name].source}\n" for name, line in lines.items()
+        )
+
+
+def _toml_of(value: Any, quantity: Quantity | None) -> str:
+    """Return a value as TOML, empty for None."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return f"[{', '.join(_toml_of(each, None) for each in value)}]"
+        case int() | float():
+            text = quantity.text_of(value) if quantity else str(value)
+            return text if text.replace(".", "").isdigit() else f'"{text}"'
+        case _:
+            return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    """Return a basic string of TOML."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        '"'
+        + "".join(
+            character if character.isprintable() else f"\\U{ord(character):08x}"
+            for character in escaped
+        )
+        + '"'
+    )
+
+
+def read_file(path: str, known: Iterable[str]) -> dict[str, Any]:
+    """Return the settings in a configuration file.
+
+    Raises:
+        WrongUseError: the file cannot be read, is not TOML, or has an unknown setting.
+    """
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise WrongUseError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise WrongUseError(f"{path} is not valid TOML: {error}") from error
+    known = list(known)
+    for name in found:
+        if name not in known:
+            raise WrongUseError(f"{path}: unknown setting {name}{_similar(name, known)}")
+    return found
+
+
+def check_environment(environment: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ``WrongUseError`` for a variable that looks like a setting and is none."""
+    names = {variable_of(name): name for name in known}
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in names:
+            name = variable.removeprefix(PREFIX).lower().replace("_", "-")
+            similar = _similar(name, list(names.values()), variable_of)
+            raise WrongUseError(f"unknown setting {variable} in the environment{similar}")
+
+
+def _similar(name: str, known: Sequence[str], spelled: Callable[[str], str] = str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    found = get_close_matches(name, known, 1)
+    return f": did you mean {spelled(found[0])}?" if found else ": --help lists all settings"
