@@ -150,7 +150,23 @@ def wrapping(servable: Servable, wrap: Callable[[App], App]) -> App:
 
 
 def answering(handler: Handler | AbstractAsyncContextManager[Handler]) -> App:
-    """Return an App that answers with what the handler returns, with the handler's lifetime."""
+    """Return an App that responds with what a handler returns.
+
+    ``serve``, ``open_client`` and ``Router.mount`` take apps, which are given an
+    ``Exchange``. A handler is given a ``Request`` and returns a ``Response``; passed to them
+    as it is, it fails at each request.
+
+    Args:
+        handler: an async function, or an async context manager that yields one. The context
+            manager becomes the lifetime of the app.
+
+    Returns:
+        The app. A handler that returns something other than a ``Response`` is a 500 for the
+        client, and the log names it.
+
+    Raises:
+        TypeError: the handler cannot be called.
+    """
     made_of: Any = handler
     return wrapping(made_of, _answering)
 
