@@ -278,6 +278,64 @@ def no_expression_repeats_groups_possessively(house: House) -> Iterator[str]:
                     yield f"{module.name} has {found[0]} in line {node.lineno}"
 
 
+# Newcomers copy the examples, and ``main`` is the command.
+FREELY_NAMED = ("trio_http.examples", "trio_http.__main__")
+
+
+@cache
+def words_of(source: str) -> frozenset[str]:
+    """Return the names that a module mentions, also in texts such as those for setattr."""
+    words = set()
+    for node in nodes_of(source):
+        match node:
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
+                words.add(word)
+            case ast.Constant(value=str(text)) if text.isidentifier():
+                words.add(text)
+    return frozenset(words)
+
+
+@cache
+def words_outside() -> frozenset[str]:
+    """Return what the tests and the list of the public names mention."""
+    files = [*Path(__file__).parent.rglob("*.py"), *ROOT.glob("*.pyi")]
+    return frozenset().union(*[words_of(file.read_text("utf-8")) for file in files])
+
+
+def defined_names(module: Module) -> Iterator[str]:
+    """Yield the names that a module defines at its top, except for types of its signatures."""
+    annotations = [
+        annotation
+        for node in module.nodes()
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if annotation is not None
+    ]
+    types = {word for each in annotations for word in re.findall(r"\w+", ast.unparse(each))}
+    for node in ast.parse(module.source).body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names = {node.name}
+            case ast.Assign():
+                found = [part for target in node.targets for part in ast.walk(target)]
+                names = {part.id for part in found if isinstance(part, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names = {name}
+            case _:
+                names = set()
+        yield from names - types
+
+
+def what_is_private_looks_private(house: House) -> Iterator[str]:
+    for module in house.values():
+        if any(is_in(module.name, name) for name in FREELY_NAMED):
+            continue
+        others = [words_of(other.source) for other in house.values() if other is not module]
+        used = words_outside().union(*others)
+        for name in defined_names(module):
+            if not name.startswith("_") and name not in used:
+                yield f"{module.name} alone uses {name}"
+
+
 LAWS: list[Law] = [
     every_folder_is_a_floor,
     imports_never_point_up,
@@ -292,6 +350,7 @@ LAWS: list[Law] = [
     rooms_are_named_after_ideas,
     no_room_is_too_long,
     no_expression_repeats_groups_possessively,
+    what_is_private_looks_private,
 ]
 
 
@@ -398,6 +457,10 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (no_expression_repeats_groups_possessively, room("http1", "X = 'a(b)?+'")),
         (no_expression_repeats_groups_possessively, room("http1", "X = b'(a)(b){2,3}+'")),
         (no_expression_repeats_groups_possessively, room("http1", "X = f'(?>(?:{Y})*)'")),
+        (what_is_private_looks_private, room("apps", "def count_the_sheep(): pass")),
+        (what_is_private_looks_private, room("apps", "class FlockOfSheep: pass")),
+        (what_is_private_looks_private, room("apps", "A_SHEEP, _TWO = 1, 2\nprint(A_SHEEP)")),
+        (what_is_private_looks_private, room("apps", "A_SHEEP: int = 1")),
     ],
 )
 def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
@@ -424,6 +487,9 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         room("apps", "x = 1\n" * LONGEST),
         room("http1", "X = rb'[a-z]*+[0-9]{2}+x++[()*+,]\\)++(?:ab?c)+(a)?'"),
         Module("trio_http.apps.database", ""),  # it is the whole name that counts
+        room("apps", "def _count_the_sheep(sheep: FlockOfSheep): pass\nclass FlockOfSheep: pass"),
+        room("apps", "def serve(): pass\nCHECKOUT = 1"),  # of which a test knows
+        room("examples", "def count_the_sheep(): pass"),
     ],
 )
 def test_what_is_allowed_is_no_complaint(module: Module) -> None:

@@ -15,7 +15,7 @@ DEFAULT_HOST = "localhost"
 DEFAULT_BIND = f"{DEFAULT_HOST}:4221"
 
 # The names of ``Level``, which is not loaded until something is served.
-LOG_LEVELS = ("info", "warning", "error")
+_LOG_LEVELS = ("info", "warning", "error")
 
 Sections: TypeAlias = Mapping[str, Sequence[click.Option]]
 """The options of a command, by the title that they have in its help."""
@@ -156,7 +156,7 @@ _RUNNING: Sections = {
     "Running": [
         click.Option(
             ["log_level", "--log-level"],
-            type=click.Choice(LOG_LEVELS),
+            type=click.Choice(_LOG_LEVELS),
             default="info",
             envvar=variable_of("log-level"),
             help="info logs every connection and request, warning only responses that were "

@@ -17,12 +17,12 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.quantities import Quantity, quantities_of
 from trio_http.semantics.timeouts import Timeouts
 
-PREFIX = "TRIO_HTTP_"
+_PREFIX = "TRIO_HTTP_"
 
 DEFAULT, COMMAND_LINE = "default", "command line"
 
 # How the names of the settings begin that are the fields of a value.
-GROUPS: Mapping[type, str] = {Timeouts: "timeout", Limits: "limit"}
+_GROUPS: Mapping[type, str] = {Timeouts: "timeout", Limits: "limit"}
 
 # They ask for settings, and cannot be in a configuration file.
 _NOT_SHOWN = {"config", "show-settings"}
@@ -32,12 +32,12 @@ Numbers = TypeVar("Numbers")
 
 def variable_of(name: str) -> str:
     """Return the environment variable of a setting."""
-    return PREFIX + name.upper().replace("-", "_")
+    return _PREFIX + name.upper().replace("-", "_")
 
 
 def numbers() -> Iterator[tuple[str, float, Quantity]]:
     """Yield the name, the default and the description of each setting that is a number."""
-    for kind, prefix in GROUPS.items():
+    for kind, prefix in _GROUPS.items():
         for field, default, quantity in quantities_of(kind):
             yield f"{prefix}-{field}", default, quantity
 
@@ -69,7 +69,7 @@ class Settings:
             kind: the class of the value.
             others: fields that are not settings with the prefix of the class.
         """
-        names = {name: f"{GROUPS[kind]}-{name}" for name, _, _ in quantities_of(kind)}
+        names = {name: f"{_GROUPS[kind]}-{name}" for name, _, _ in quantities_of(kind)}
         return kind(**{name: self[setting] for name, setting in names.items()}, **others)
 
     def shown(self) -> str:
@@ -142,8 +142,8 @@ def check_environment(environment: Iterable[str], known: Iterable[str]) -> None:
     """Raise ``WrongUseError`` for a variable that looks like a setting and is none."""
     names = {variable_of(name): name for name in known}
     for variable in environment:
-        if variable.startswith(PREFIX) and variable not in names:
-            name = variable.removeprefix(PREFIX).lower().replace("_", "-")
+        if variable.startswith(_PREFIX) and variable not in names:
+            name = variable.removeprefix(_PREFIX).lower().replace("_", "-")
             similar = _similar(name, list(names.values()), variable_of)
             raise WrongUseError(f"unknown setting {variable} in the environment{similar}")
 
