@@ -17,7 +17,7 @@ from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.messages import Response
+from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.channel import DRAIN, READY, RETIRE, STOP, Channel
 from trio_http.serving.listeners import open_listeners
