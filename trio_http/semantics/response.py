@@ -24,10 +24,11 @@ def _content_type(media_type: str) -> Headers:
     return Headers([("Content-Type", media_type)])
 
 
-def _with_content_type(headers: Fields, media_type: str) -> Headers:
-    """Return these header fields with a Content-Type, unless there is one among them."""
-    if headers is NO_FIELDS:
-        return _content_type(media_type)
+def _typed(headers: Fields, media_type: str) -> Headers:
+    """Return these header fields with a Content-Type, unless there is one among them.
+
+    Most responses have no other fields, and do without this call.
+    """
     return Headers(headers).defaulting("Content-Type", media_type)
 
 
@@ -111,7 +112,8 @@ class Response:
             ValueError: a header field is malformed.
         """
         body = text.encode("utf-8", "surrogateescape")
-        return cls(status, _with_content_type(headers, media_type), body, compress)
+        fields = _content_type(media_type) if headers is NO_FIELDS else _typed(headers, media_type)
+        return cls(status, fields, body, compress)
 
     @classmethod
     def html(cls, markup: str, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
@@ -150,7 +152,9 @@ class Response:
         # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
         # where Python's escape for it is JSON's too.
         body = text.encode("utf-8", "backslashreplace")
-        return cls(status, _with_content_type(headers, "application/json"), body)
+        kind = "application/json"
+        fields = _content_type(kind) if headers is NO_FIELDS else _typed(headers, kind)
+        return cls(status, fields, body)
 
     @classmethod
     def redirect(cls, location: str, status: int = 303, *, headers: Fields = NO_FIELDS) -> Response:
