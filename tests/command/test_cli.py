@@ -88,9 +88,9 @@ def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("source", "name", "expected"),
     [
-        ("", "module", "not MODULE:NAME: module"),
-        ("", "module:", "not MODULE:NAME: module:"),
-        ("", ":app", "not MODULE:NAME: :app"),
+        ("", "module", "not MODULE:NAME, such as hello:app: module"),
+        ("", "module:", "not MODULE:NAME, such as hello:app: module:"),
+        ("", ":app", "not MODULE:NAME, such as hello:app: :app"),
         ("", "nowhere:app", "cannot load nowhere:app: ModuleNotFoundError: No module named "),
         ("", ".module:app", "cannot load .module:app: TypeError: "),  # relative to what?
         ("def app(:", "module:app", "cannot load module:app: SyntaxError: "),
@@ -100,14 +100,22 @@ def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         ("import sys; sys.exit(3)", "module:app", "SystemExit: 3 ({path}, line 1)"),
         ("", "module:app", "AttributeError: module 'module' has no attribute 'app'"),
         ("app = 1", "module:app.x", "AttributeError: 'int' object has no attribute 'x'"),
-        ("app = 1", "module:app", "module:app is neither a Router nor an async function"),
-        ("def app(request): ...", "module:app", "is neither a Router nor an async function"),
-        ("async def app(): ...", "module:app", "is to be called with one argument: too many"),
+        (
+            "app = 1",
+            "module:app",
+            "module:app cannot be served: it must be a Router, an async function or ",
+        ),
+        (
+            "def app(request): ...",
+            "module:app",
+            "module:app cannot be served: it must be a Router, ",
+        ),
+        ("async def app(): ...", "module:app", "must take exactly one argument: too many"),
         ("async def app(request, x): ...", "module:app", "missing a required argument: 'x'"),
         (  # the class, where one of its instances is meant
             "class App:\n async def __call__(self, request): ...",
             "module:App",
-            "module:App is neither a Router nor an async function",
+            "module:App cannot be served: it must be a Router, ",
         ),
     ],
 )
@@ -395,7 +403,8 @@ async def test_program_serves_files(folder: Path) -> None:
 
 async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:
     (folder / "module.py").write_text(
-        "from trio_http import Response\nasync def app(request): return Response.text('hello')"
+        "from trio_http import Request, Response\n"
+        "async def app(request: Request): return Response.text('hello')"
     )
     async with (
         started("app", "module:app") as program,
@@ -570,7 +579,10 @@ async def test_without_a_standard_stream_files_do_not_take_its_number(
 def test_without_a_standard_error_errors_are_answered_and_all_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "module.py").write_text("async def app(request): raise RuntimeError('a mistake')")
+    (folder / "module.py").write_text(
+        "from trio_http import Request\n"
+        "async def app(request: Request): raise RuntimeError('a mistake')"
+    )
     monkeypatch.setattr(sys, "stderr", None)
     answers = visit(monkeypatch, "app", "module:app")
     assert [answer.status for answer in answers] == [500]

@@ -528,8 +528,8 @@ def app(text: str) -> str:
     """A module with an app that answers with what this expression gives."""
     return (
         "import os, sys\n"
-        "from trio_http import Response\n"
-        f"async def app(request): return Response.text(str({text}))\n"
+        "from trio_http import Request, Response\n"
+        f"async def app(request: Request): return Response.text(str({text}))\n"
     )
 
 
@@ -772,7 +772,8 @@ async def test_workers_need_no_standard_streams(folder: Path) -> None:
     told = os.open("told", os.O_RDWR)
     (folder / "module.py").write_text(
         "import os\n"
-        "async def app(request): ...\n"
+        "from trio_http import Request\n"
+        "async def app(request: Request): ...\n"
         f"os.write(os.open({str(folder / 'told')!r}, os.O_WRONLY), b'.')\n"
     )
     redirected = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]

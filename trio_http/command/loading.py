@@ -1,4 +1,4 @@
-"""Apps of the user's own, by the names of their modules."""
+"""Apps of users, found by the names of their modules."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from inspect import isasyncgenfunction, iscoroutinefunction, signature, unwrap
 from typing import Any
 
 from trio_http.command.wrong_use import WrongUseError
-from trio_http.http1.exchange import App
+from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable, answering
+from trio_http.semantics.request import Request
 
 
 def load_app(name: str) -> Servable:
-    """Return the App that ``MODULE:NAME`` stands for, or the lifetime that yields one."""
+    """Return the App that ``MODULE:NAME`` names, or the lifetime that yields one.
+
+    Raises:
+        WrongUseError: there is none, or its module fails.
+    """
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
-        raise WrongUseError(f"not MODULE:NAME: {name}")
+        raise WrongUseError(f"not MODULE:NAME, such as hello:app: {name}")
     try:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a text is what belongs there
         found: Any = importlib.import_module(module_name)
@@ -32,7 +37,7 @@ def load_app(name: str) -> Servable:
 
 
 def _place_of(error: BaseException) -> str:
-    """Which line of the user's code failed, if it was one; a SyntaxError says so itself."""
+    """Return the line of the user's code that failed; a SyntaxError names it itself."""
     ours = {__file__, importlib.__file__}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename not in ours and not frame.filename.startswith("<frozen "):
@@ -41,37 +46,67 @@ def _place_of(error: BaseException) -> str:
 
 
 def _app_from(found: Any, name: str) -> Servable:
-    """Return an App or a lifetime as it is, or the App that answers by a handler.
+    """Return an App or a lifetime as it is, or the App that answers with a handler.
 
-    A handler is told by what its one parameter is.
+    What the one parameter is declared to be tells an App (``Exchange``) from a handler
+    (``Request``).
     """
     if isasyncgenfunction(unwrap(found)) and not isasyncgenfunction(found):
         return _made_by(found, name)
     # Of a class it is not the instances' __call__ that counts, but its own.
     if not (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__)):
         return _lifetime_from(found, name)
-    called = signature(found)
+    declared = _parameter_of(found, name)
+    if _is_a(declared, Exchange):
+        app: App = found
+        return app
+    if _is_a(declared, Request):
+        return answering(found)
+    raise WrongUseError(
+        f"{name} does not declare what it takes: annotate its parameter (request: Request for a "
+        f"handler, exchange: Exchange for an App), or serve app = answering({_variable_in(name)})"
+    )
+
+
+def _parameter_of(found: Any, name: str) -> Any:
+    """Return the annotation of the one parameter that a function is called with."""
     try:
-        called.bind(None)
+        signature(found).bind(None)
     except TypeError as error:
-        raise WrongUseError(f"{name} is to be called with one argument: {error}") from error
-    parameter = next(iter(called.parameters.values()))
-    is_app = "Exchange" in str(parameter.annotation) or parameter.name == "exchange"
-    app: App = found if is_app else answering(found)
-    return app
+        raise WrongUseError(f"{name} must take exactly one argument: {error}") from error
+    try:
+        resolved = signature(found, eval_str=True)
+    except Exception as error:
+        raise WrongUseError(
+            f"cannot resolve the annotations of {name}: {type(error).__name__}: {error}; import "
+            "what they name also at run time"
+        ) from error
+    return next(iter(resolved.parameters.values())).annotation
+
+
+def _is_a(annotation: Any, kind: type) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, kind)
+
+
+def _variable_in(name: str) -> str:
+    """Return the part of ``MODULE:NAME`` after the colon."""
+    return name.rpartition(":")[2]
 
 
 def _made_by(function: Any, name: str) -> Servable:
-    """Return the lifetime that a function makes, if it is one with ``asynccontextmanager``."""
+    """Return the lifetime that a function with ``asynccontextmanager`` makes."""
     try:
         signature(function).bind()
     except TypeError as error:
-        raise WrongUseError(f"{name} is to be called without arguments: {error}") from error
+        raise WrongUseError(f"{name} must take no arguments: {error}") from error
     return _lifetime_from(function(), name)
 
 
 def _lifetime_from(found: Any, name: str) -> Servable:
     if not isinstance(found, AbstractAsyncContextManager):
-        raise WrongUseError(f"{name} is neither a Router nor an async function or context manager")
+        raise WrongUseError(
+            f"{name} cannot be served: it must be a Router, an async function or an async context "
+            f"manager, not {type(found).__name__}"
+        )
     lifetime: Servable = found
     return lifetime
