@@ -13,8 +13,6 @@ from trio_http.file_server.versions import (
     modified_of,
     state_of,
     tag_of,
-    tag_of_version,
-    version_of,
 )
 from trio_http.semantics.conditional import MISSING
 from trio_http.semantics.validators import ETag
@@ -78,15 +76,6 @@ def test_a_file_is_unchanged_until_it_is_another_version(tmp_path: Path) -> None
         assert is_unchanged(file.fileno(), status)
         write(path, b"longer")
         assert not is_unchanged(file.fileno(), status)
-
-
-def test_a_version_is_that_of_a_file_on_one_device(tmp_path: Path) -> None:
-    status = write(tmp_path / "file", b"")
-    device, inode, *others = version_of(status)
-    assert (device, inode) == (status.st_dev, status.st_ino)
-    size, modified, changed = others
-    elsewhere = (device + 1, inode, size, modified, changed)
-    assert tag_of_version(elsewhere) == tag_of(status)  # replicas have devices of their own
 
 
 def test_a_version_is_settled_once_the_next_change_will_be_seen(

@@ -192,8 +192,14 @@ class FilesApp:
             directories = None if caches is None else caches.directories
             file = self._lookup.find_again(request, directories)
             self._pace.end(began)
-            if file is not None:
-                await self._send_again(exchange, file)
+            if file is not None:  # requested twice within a second
+                try:
+                    response = self._representations.of(request, file)
+                    if caches is not None:
+                        caches.small_files.note(request, file, response)
+                    await self._send_file(exchange, file, response)
+                finally:
+                    os.close(file.descriptor)
                 return
         with Custody() as custody:
             match await self._lookup.find(request, custody):
@@ -208,17 +214,6 @@ class FilesApp:
                     await exchange.respond(redirect_to(location))
                 case Refusal(error):
                     raise error
-
-    async def _send_again(self, exchange: Exchange, file: OpenFile) -> None:
-        """Send a file that was requested within the last second, and close it."""
-        request = exchange.request
-        try:
-            response = self._representations.of(request, file)
-            if self._caches is not None:
-                self._caches.small_files.note(request, file, response)
-            await self._send_file(exchange, file, response)
-        finally:
-            os.close(file.descriptor)
 
     async def _send_file(self, exchange: Exchange, file: OpenFile, response: Response) -> None:
         request = exchange.request

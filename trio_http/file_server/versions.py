@@ -13,8 +13,8 @@ from trio_http.semantics.validators import ETag
 # without another time, so its last change must be longer ago than this.
 SETTLED = 100_000_000  # nanoseconds
 
-Version: TypeAlias = tuple[int, int, int, int, int]
-"""A version of a file, as far as its status tells: device, inode, size, and times.
+Version: TypeAlias = tuple[int, int, int, int]
+"""What tells one version of the file at a path from the next, as far as its status does.
 
 Whatever is remembered of a file is remembered of a version, and of nothing less.
 """
@@ -28,13 +28,7 @@ def version_of(status: os.stat_result) -> Version:
     although a mere ``chmod``, a new hard link or a move changes it. On Windows it is the time
     of creation instead, which adds nothing.
     """
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def is_unchanged(descriptor: int, status: os.stat_result) -> bool:
@@ -62,9 +56,9 @@ def tag_of_version(version: Version) -> ETag:
 
     A file that replaces another has another inode. A file that is written in place has another
     time, exact to the kernel's resolution: two changes within a few milliseconds that keep the
-    length can look like one. The device is left out, because replicas have different ones.
+    length can look like one.
     """
-    _, inode, size, modified, changed = version
+    modified, size, inode, changed = version
     return ETag(f"{modified:x}-{size:x}-{inode:x}-{changed:x}")
 
 

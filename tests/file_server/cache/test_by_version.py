@@ -8,6 +8,7 @@ import pytest
 from trio_http.file_server import versions
 from trio_http.file_server.cache import by_version
 from trio_http.file_server.cache.by_version import VersionCache, key_of
+from trio_http.file_server.versions import version_of
 
 
 def test_a_fact_is_known_by_its_key_until_the_file_is_another(
@@ -68,3 +69,10 @@ def test_a_key_is_of_all_files_that_the_fact_is_about(
     one, other = (tmp_path / "one").stat(), (tmp_path / "other").stat()
     keys = [key_of(one, other), key_of(other, one), key_of(one), key_of(other), key_of(one, "a")]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_key_is_of_files_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "SETTLED", -1)
+    (tmp_path / "file").touch()
+    status = (tmp_path / "file").stat()
+    assert key_of(status, "a") == (status.st_dev, *version_of(status), "a")

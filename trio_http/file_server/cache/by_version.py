@@ -52,7 +52,7 @@ def key_of(*parts: os.stat_result | str) -> Key | None:
         if isinstance(part, str):
             key += (part,)
         elif is_settled(part):
-            key += version_of(part)
+            key += (part.st_dev, *version_of(part))  # inodes are unique on one device only
         else:
             return None
     return key

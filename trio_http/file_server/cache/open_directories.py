@@ -7,6 +7,7 @@ moved or replaced while it is open is served for the rest of the second.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import trio
 
@@ -46,7 +47,7 @@ class OpenDirectories:
             # Without a descriptor nothing is held, and the path is checked each time.
             if directory.descriptor is not None:
                 self._open[names] = directory
-                self._nursery.start_soon(after_a_second, lambda: self._close(names))
+                self._nursery.start_soon(after_a_second, partial(self._close, names))
         return directory
 
     def _close(self, names: _Names) -> None:

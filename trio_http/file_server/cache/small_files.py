@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 
 import trio
 
@@ -142,9 +143,8 @@ class SmallFiles:
             self._recent.note(request.path, cached)
             if isinstance(body, FileSlice):
                 self._open += 1
-                self._nursery.start_soon(
-                    after_a_second, lambda: self._release(request.path, cached)
-                )
+                release = partial(self._release, request.path, cached)
+                self._nursery.start_soon(after_a_second, release)
 
     def _release(self, path: str, cached: CachedResponse) -> None:
         self._open -= 1
