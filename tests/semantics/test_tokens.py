@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from support import CHECKOUT
 
 from trio_http.semantics.tokens import TCHAR, TOKEN, is_token
 
@@ -34,3 +35,10 @@ def test_the_characters_of_tokens_are_those_of_the_grammar() -> None:
 )
 def test_tokens(raw: bytes, expected: bool) -> None:  # noqa: FBT001 - the outcome
     assert is_token(raw) is expected
+
+
+def test_the_grammar_of_tokens_is_stated_once() -> None:
+    sources = (CHECKOUT / "trio_http").rglob("*.py")
+    spellings = ("$%&'*+", "$%%&'*+")  # as it is, and in a text that is formatted
+    found = [path.name for path in sources if any(map(path.read_text("utf-8").count, spellings))]
+    assert found == ["tokens.py"]

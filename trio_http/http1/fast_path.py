@@ -18,6 +18,7 @@ from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.fields import LENGTH
 from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits
+from trio_http.semantics.tokens import TCHAR
 
 # Fields that h11 has to judge. Every name that begins like one of these is left
 # to it: a head that is not plain costs time, and nothing else.
@@ -38,14 +39,16 @@ _PORT = rb"(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|[0-9]{1,4})"
 # The letter of its own is compared before the engine tries the branch.
 _HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::%b\r\n|\r\n)" % _PORT
 
+_TCHAR = f"[{TCHAR}]".encode()
+
 # Only the two usual values of Connection are plain, only the spelling of a length
 # that every reader takes for the same number, and the one expectation that there
 # is (RFC 9110 10.1.1).
 _OTHERS = (
-    rb"(?:(?!%b(?i:%b))[!#$%%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n"
+    rb"(?:(?!%b(?i:%b))%b++:[\t -~\x80-\xff]*+\r\n"
     rb"|(?i:connection): ?(?:keep-alive|(close))\r\n"
     rb"|(?i:content-length): ?(%b)\r\n"
-    rb"|(?i:expect): ?((?i:100-continue))\r\n)+" % (_FIRST, _SPECIAL, LENGTH.encode())
+    rb"|(?i:expect): ?((?i:100-continue))\r\n)+" % (_FIRST, _SPECIAL, _TCHAR, LENGTH.encode())
 )
 
 _ESCAPE = rb"%[0-9A-Fa-f][0-9A-Fa-f]"

@@ -18,12 +18,8 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.selection import select
+from trio_http.semantics.statuses import WITHOUT_CONTENT, WITHOUT_LENGTH
 from trio_http.semantics.trailers import keeps_trailers
-
-# Responses without content, and those that do not tell a length either
-# (RFC 9110 8.6, 15.3.5, 15.3.6 and 15.4.5).
-_WITHOUT_CONTENT = {204, 205, 304}
-_WITHOUT_LENGTH = {204, 304}
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNK_END = b"\r\n"
@@ -124,8 +120,8 @@ def frame(
     if start is None:
         start, promised, options, has_date = _start_without_framing(status, fields)
         date = b"" if has_date else date
-    if status in _WITHOUT_CONTENT:
-        length = b"" if status in _WITHOUT_LENGTH else b"Content-Length: 0\r\n"
+    if status in WITHOUT_CONTENT:
+        length = b"" if status in WITHOUT_LENGTH else b"Content-Length: 0\r\n"
         return FramedResponse(response, b"%b%b%b\r\n" % (start, date, length), b"", options)
     size = len(body) if isinstance(body, bytes) else length_of(body)
     if promised:

@@ -21,6 +21,7 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, parse_ranges
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
+from trio_http.semantics.statuses import WITHOUT_CONTENT
 from trio_http.semantics.validators import ETag
 
 # So many times what an encoder takes quickly is coded at once, before the head leaves,
@@ -29,7 +30,7 @@ SETTLED = 4
 
 # A partial answer is cut from a representation that has been chosen already;
 # the others have no content.
-_NEVER_CODED = {204, 205, 206, 304}
+_NEVER_CODED = WITHOUT_CONTENT | {206}
 
 # What a 304 does not repeat: the client has it (RFC 9110 15.4.5).
 _NOT_IN_304 = (

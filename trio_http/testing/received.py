@@ -14,6 +14,7 @@ from trio_http.semantics.events import ServerSentEvent
 from trio_http.semantics.fields import parameter_of
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.incoming import text_in
+from trio_http.semantics.statuses import WITHOUT_LENGTH
 
 _END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
@@ -78,7 +79,7 @@ class OpenResponse:
         self._is_chunked = headers.get("Transfer-Encoding") == "chunked"
         # Bytes of the body (RFC 9112 6.3).
         self._left = math.inf
-        if method == "HEAD" or status < 200 or status in {204, 304}:
+        if method == "HEAD" or status < 200 or status in WITHOUT_LENGTH:
             self._left = 0
         elif not self._is_chunked and "Content-Length" in headers:
             self._left = int(headers["Content-Length"])
