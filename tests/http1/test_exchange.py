@@ -17,6 +17,7 @@ from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import Body, Chain, Send, Stream
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.events import SendEvent, ServerSentEvent
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
@@ -115,6 +116,41 @@ async def test_a_response_is_finished_on_its_way_out() -> None:
     async with open_client(app) as client:
         answer = await client.get("/", {"Accept-Encoding": "gzip"})
         assert answer.headers["Content-Encoding"] == "gzip"
+
+
+async def test_an_exchange_and_the_one_below_have_one_response() -> None:
+    seen: list[tuple[str, Response | None]] = []
+
+    async def app(exchange: Exchange) -> None:
+        below = exchange.below("/a").below("/b")
+        seen.append((below.request.path, below.response))
+        await below.inform(103, {"Link": "</x>"})
+        await below.respond(Response(203))
+        seen.append((exchange.request.path, exchange.response))
+        assert below.response is exchange.response
+        for each in (exchange, below):
+            with pytest.raises(RuntimeError, match="has its response already"):
+                await each.respond(Response(200))
+            with pytest.raises(RuntimeError, match="has its response already"):
+                await each.inform(103)
+
+    events: list[ServerEvent] = []
+    async with open_client(app, report=events.append) as client:
+        await client.send(b"GET /a/b/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert [(await client.answer()).status for _ in range(2)] == [103, 203]
+        assert await client.rest() == b""
+    assert seen == [("/c", None), ("/a/b/c", Response(203))]
+    (record,) = [event for event in events if isinstance(event, Record)]
+    assert record.request is not None
+    assert (record.request.path, record.status) == ("/a/b/c", 203)
+
+
+async def test_an_error_can_be_told_below() -> None:
+    async def app(exchange: Exchange) -> None:
+        await exchange.below("/a").refuse(HTTPError(418))
+
+    async with open_client(app) as client:
+        assert (await client.get("/a/b")).status == 418
 
 
 async def test_responding_returns_when_the_response_has_left() -> None:

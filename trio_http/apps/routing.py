@@ -179,8 +179,7 @@ class Router:
             return
         mount = self._mounted(path)
         if mount is not None and (mount.methods is None or request.method in mount.methods):
-            exchange.request = request.below(_beginning(request.path, mount.prefix))
-            await mount.app(exchange)
+            await mount.app(exchange.below(_beginning(request.path, mount.prefix)))
             return
         if request.method not in self._methods:
             raise not_allowed(request.method, set())

@@ -24,43 +24,77 @@ class Exchange:
 
     An ``App`` returns after its response has left, so whatever it needs for
     that (open files, nurseries, cancel scopes) lives in its own frames.
+
+    Attributes:
+        request: the request, as this app sees it.
     """
 
-    __slots__ = ("_idle", "_limits", "_wire", "request", "response")
+    __slots__ = ("_gate", "_idle", "_limits", "_response", "_wire", "request")
 
     def __init__(self, request: Request, wire: Wire, limits: Limits, idle: KeepAliveQueue) -> None:
         self.request = request
-        self.response: Response | None = None
-        """What has been sent or is being sent, less what every response gets on its way out."""
+        self._response: Response | None = None
         self._wire = wire
         self._limits = limits
         self._idle = idle
+        self._gate: Exchange | None = None  # through which the response leaves, if not this one
+
+    def below(self, mount: str) -> Exchange:
+        """Return this exchange as an app sees it that is mounted at a path.
+
+        Its request has the path below ``mount`` (``Request.below``). Both have one response.
+        """
+        exchange = Exchange(self.request.below(mount), self._wire, self._limits, self._idle)
+        exchange._gate = self._gate or self
+        return exchange
+
+    @property
+    def response(self) -> Response | None:
+        """The response that has been sent or is being sent, or None before.
+
+        It is the one that was selected for the client, without ``Date`` and framing.
+        """
+        return self._response if self._gate is None else self._gate.response
 
     async def respond(self, response: Response) -> None:
         """Send the response; return when the client's side has taken all of it.
 
-        A second response to one request raises ``RuntimeError``.
+        Raises:
+            RuntimeError: the exchange has its response already.
+            ValueError: the response has a status or a ``Content-Length`` that it cannot have.
+            ClientDisconnected: the client is gone, or has stopped reading.
         """
-        if self.response is not None:
+        if self._gate is not None:
+            await self._gate.respond(response)
+            return
+        if self._response is not None:
             raise RuntimeError("this exchange has its response already")
         message = finish(self.request, response, self._limits, time.time())
-        self.response = message.response
+        self._response = message.response
         await self._wire.respond(message, is_last=self._idle.ending)
 
     async def refuse(self, error: HTTPError) -> None:
         """Tell the client of an error, in place of a response that has not left."""
-        self.response = None
+        if self._gate is not None:
+            await self._gate.refuse(error)
+            return
+        self._response = None
         await self.respond(error_response(error, self.request.headers.get("Accept")))
 
     async def inform(self, status: int, headers: Fields = ()) -> None:
         """Send an interim response, such as 103 with ``Link`` fields (RFC 8297).
 
         Clients of HTTP/1.0 do not know these, so they are sent none (RFC 9110 15.2).
-        After the response it is too late for one: ``RuntimeError``.
+
+        Raises:
+            RuntimeError: the exchange has its response already.
+            ValueError: ``status`` is not between 100 and 199, or is 101, which would change
+                the protocol.
+            ClientDisconnected: the client is gone, or has stopped reading.
         """
         if self.response is not None:
             raise RuntimeError("this exchange has its response already")
-        if not 100 <= status <= 199 or status == 101:  # which changes the protocol
+        if not 100 <= status <= 199 or status == 101:
             raise ValueError(f"{status} is not the status of an interim response")
         # RFC 9110 8.6, RFC 9112 6.1: there is no body whose end they could tell.
         fields = Headers(headers).without("Content-Length").without("Transfer-Encoding")
