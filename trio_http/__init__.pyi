@@ -6,7 +6,6 @@ from trio_http.apps.routing import Router as Router
 from trio_http.file_server.app import FilesApp as FilesApp, files as files
 from trio_http.file_server.partial_file import StoredFile as StoredFile
 from trio_http.file_server.permissions import Permissions as Permissions
-from trio_http.http1.connection import serve_stream as serve_stream
 from trio_http.http1.exchange import App as App, Exchange as Exchange, Handler as Handler
 from trio_http.http1.lifetime import Servable as Servable, answering as answering
 from trio_http.http1.reports import (
@@ -45,6 +44,7 @@ from trio_http.semantics.parameters import Parameters as Parameters
 from trio_http.semantics.timeouts import Timeouts as Timeouts
 from trio_http.serving.descriptors import fit_to_descriptors as fit_to_descriptors
 from trio_http.serving.listeners import open_listeners as open_listeners
+from trio_http.serving.single_stream import serve_stream as serve_stream
 from trio_http.serving.server import Server as Server, serve as serve
 
 __version__: str

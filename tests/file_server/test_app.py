@@ -31,7 +31,6 @@ from trio_http.file_server.cache import expiring, file_digests
 from trio_http.file_server.cache.open_directories import MOST
 from trio_http.file_server.listing.page import Uploads, policy
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions
-from trio_http.http1.connection import serve_stream
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable
 from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
@@ -43,6 +42,7 @@ from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.validators import parse_date
+from trio_http.serving.single_stream import serve_stream
 from trio_http.testing import Client, open_client
 from trio_http.transport import page_cache, threads
 from trio_http.transport.page_cache import read_slice

@@ -36,7 +36,6 @@ from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissi
 from trio_http.file_server.root import Root
 from trio_http.file_server.versions import tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
-from trio_http.http1.connection import serve_stream
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
@@ -45,6 +44,7 @@ from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.server import serve
+from trio_http.serving.single_stream import serve_stream
 from trio_http.testing import Client, open_client
 from trio_http.transport import readiness, splice
 from trio_http.transport.splice import ROOM

@@ -25,7 +25,7 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1.connection import Service, serve_connection, serve_stream
+from trio_http.http1.connection import Service, serve_connection
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import answering
 from trio_http.http1.reports import (
@@ -44,6 +44,8 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
+from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.serving.single_stream import serve_stream
 from trio_http.testing import Client, open_client
 from trio_http.transport.stream import transport_of
 
@@ -1117,22 +1119,24 @@ async def client_of(service: Service) -> AsyncIterator[Client]:
 
 
 async def test_idle_connections_end_with_the_server() -> None:
-    service = Service(hello)
+    queue = KeepAliveQueue(75)
+    service = Service(hello, queue)
     async with client_of(service) as fresh, client_of(service) as used:
         assert (await used.get("/")).body == b"hello"
-        service.idle.end()
+        queue.end()
         assert await fresh.rest() == b""
         assert await used.rest() == b""
 
 
 async def test_an_idle_client_that_stays_is_not_waited_for(autojump_clock: MockClock) -> None:
-    service = Service(hello)
+    queue = KeepAliveQueue(75)
+    service = Service(hello, queue)
     near, far = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_connection, service, transport_of(far, Timeouts()), "local")
         assert (await Client(near).get("/")).body == b"hello"
         await wait_all_tasks_blocked()
-        service.idle.end()
+        queue.end()
     assert trio.current_time() == 0
 
 
@@ -1144,11 +1148,12 @@ async def test_an_exchange_that_runs_when_the_server_ends_is_the_last() -> None:
         await release.wait()
         return Response(200, body=b"hello")
 
-    service = Service(app)
+    queue = KeepAliveQueue(75)
+    service = Service(app, queue)
     async with client_of(service) as client:
         await client.send(GET * 2)
         await wait_all_tasks_blocked()
-        service.idle.end()
+        queue.end()
         release.set()
         answer = await client.answer()
         assert (answer.body, answer.headers["Connection"]) == (b"hello", "close")
@@ -1156,11 +1161,13 @@ async def test_an_exchange_that_runs_when_the_server_ends_is_the_last() -> None:
 
 
 async def test_a_refusal_when_the_server_ends_is_the_last_response_too() -> None:
+    queue = KeepAliveQueue(75)
+
     async def app(exchange: Exchange) -> None:
-        service.idle.end()
+        queue.end()
         raise HTTPError(404)
 
-    service = Service(app)
+    service = Service(app, queue)
     async with client_of(service) as client:
         answer = await client.get("/")
         assert (answer.status, answer.headers["Connection"]) == (404, "close")
@@ -1168,15 +1175,17 @@ async def test_a_refusal_when_the_server_ends_is_the_last_response_too() -> None
 
 
 async def test_a_response_that_has_begun_when_the_server_ends_is_finished() -> None:
+    queue = KeepAliveQueue(75)
+
     async def app(exchange: Exchange) -> None:
         async def produce(send: Send) -> None:
             await send(b"hel")
-            service.idle.end()
+            queue.end()
             await send(b"lo")
 
         await exchange.respond(Response(200, body=Stream(produce)))
 
-    service = Service(app)
+    service = Service(app, queue)
     async with client_of(service) as client:
         await client.send(GET * 2)
         assert (await client.answer()).body == b"hello"
@@ -1286,37 +1295,6 @@ async def test_what_is_meant_to_end_the_program_does(error: type[BaseException])
     assert await near.receive_some() == b""
 
 
-async def test_lifetime_of_the_app_is_around_the_connection() -> None:
-    steps = []
-
-    @asynccontextmanager
-    async def lifetime() -> AsyncIterator[App]:
-        steps.append("begun")
-        yield hello
-        steps.append("over")
-
-    near, far = memory_stream_pair()
-    await near.send_all(LAST)
-    await serve_stream(lifetime(), far)
-    assert (await near.receive_some()).startswith(b"HTTP/1.1 200 OK")
-    assert steps == ["begun", "over"]
-
-
-async def test_lifetime_that_does_not_begin_leaves_its_error_and_no_connection(
-    autojump_clock: MockClock,
-) -> None:
-    @asynccontextmanager
-    async def lifetime() -> AsyncIterator[App]:
-        await trio.sleep(3)
-        yield hello
-
-    near, far = memory_stream_pair()
-    with pytest.raises(trio.TooSlowError):
-        await serve_stream(lifetime(), far, timeouts=Timeouts(start=2))
-    assert trio.current_time() == 2
-    assert await near.receive_some() == b""
-
-
 # TLS
 
 
@@ -1390,7 +1368,8 @@ async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
 ) -> None:
     # TLS cannot be closed on one side only, so there is no telling this client
     # that we wait for it.
-    service = Service(hello, limits=Limits(date=False))
+    queue = KeepAliveQueue(75)
+    service = Service(hello, queue, limits=Limits(date=False))
     ours, stream = tls_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_connection, service, transport_of(ours, Timeouts()), "local")
@@ -1399,7 +1378,7 @@ async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
             await stream.send_all(GET)
             assert await stream.receive_some() == HELLO
         await wait_all_tasks_blocked()
-        service.idle.end()
+        queue.end()
         assert await stream.receive_some() == b""
     assert trio.current_time() == 0
 

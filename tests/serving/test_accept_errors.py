@@ -13,10 +13,10 @@ import trio.testing
 
 from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.keep_alive import SETTLED
 from trio_http.http1.reports import NotAccepting, ServerEvent
 from trio_http.semantics.response import Response
 from trio_http.serving.accept_errors import GIVE_UP, MANY, RETRY, Recovery, Spare
+from trio_http.serving.keep_alive import SETTLED, KeepAliveQueue
 from trio_http.serving.slots import TOLD, ConnectionSlots
 from trio_http.transport.readiness import TrioLevels
 
@@ -52,7 +52,9 @@ def events() -> list[ServerEvent]:
 
 @pytest.fixture
 def slots(nursery: trio.Nursery, events: list[ServerEvent]) -> ConnectionSlots:
-    return ConnectionSlots(Service(hello, report=events.append), TrioLevels(), nursery)
+    keep_alive = KeepAliveQueue(75)
+    service = Service(hello, keep_alive, report=events.append)
+    return ConnectionSlots(service, keep_alive, TrioLevels(), nursery)
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ async def test_a_connection_that_ends_gives_something_back(
 ) -> None:
     async def end_later() -> None:
         await trio.sleep(RETRY / 8)
-        slots.service.idle.room_made()
+        slots.keep_alive.room_made()
 
     for _ in range(3):
         nursery.start_soon(end_later)
@@ -135,7 +137,7 @@ async def test_a_connection_that_ends_gives_something_back(
 async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
     recovery: Recovery, slots: ConnectionSlots, autojump_clock: trio.testing.MockClock
 ) -> None:
-    idle = slots.service.idle
+    idle = slots.keep_alive
     connections = [Waiting(), Waiting(), Waiting()]
     for connection in connections:
         idle.join(connection, trio.current_time())
@@ -154,7 +156,7 @@ async def test_not_all_who_are_idle_go_where_that_does_not_help(
     nursery: trio.Nursery,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    idle = slots.service.idle
+    idle = slots.keep_alive
 
     async def end() -> None:
         idle.room_made()

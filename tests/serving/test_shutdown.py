@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from trio_http.http1.keep_alive import KeepAliveQueue
+from trio_http.serving.keep_alive import KeepAliveQueue
 from trio_http.serving.shutdown import Shutdown
 
 
@@ -66,9 +66,9 @@ async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
         shutdown.retire()
         await trio.sleep(1000)
     assert listening.cancelled_caught
-    before = idle.ending  # who was accepted a moment ago begins to wait now
+    before = idle.persists  # who was accepted a moment ago begins to wait now
     shutdown.listeners_are_closed()
-    assert (before, idle.ending) == (False, True)
+    assert (before, idle.persists) == (True, False)
     assert waiting.interrupted == 0
 
 

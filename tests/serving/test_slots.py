@@ -9,11 +9,11 @@ import trio.testing
 
 from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.keep_alive import SETTLED
 from trio_http.http1.reports import Crowded, NotAccepting, Report, ServerEvent, report_failures
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
+from trio_http.serving.keep_alive import SETTLED, KeepAliveQueue
 from trio_http.serving.slots import TOLD, ConnectionSlots
 from trio_http.testing import Client
 from trio_http.transport.readiness import TrioLevels
@@ -32,8 +32,9 @@ def places_for(
     connections: float, nursery: trio.Nursery, report: Report = report_failures
 ) -> ConnectionSlots:
     timeouts, limits = Timeouts(receive=math.inf), Limits(connections=connections)
-    service = Service(hello, timeouts, limits, report)
-    return ConnectionSlots(service, TrioLevels(), nursery)
+    keep_alive = KeepAliveQueue(timeouts.idle)
+    service = Service(hello, keep_alive, timeouts, limits, report)
+    return ConnectionSlots(service, keep_alive, TrioLevels(), nursery)
 
 
 def enter(slots: ConnectionSlots) -> Client:

@@ -11,9 +11,7 @@ import time
 import trio
 
 from trio_http.http1.codec import RequestHead
-from trio_http.http1.exchange import App, Exchange, request_of
-from trio_http.http1.keep_alive import KeepAliveQueue
-from trio_http.http1.lifetime import Servable, entered
+from trio_http.http1.exchange import App, Exchange, KeepAlive, request_of
 from trio_http.http1.reports import (
     Connected,
     Disconnected,
@@ -29,7 +27,7 @@ from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.transport.stream import Transport, transport_of
+from trio_http.transport.stream import Transport
 
 # To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
 _COMPLETE = Ending.COMPLETE
@@ -38,11 +36,12 @@ _COMPLETE = Ending.COMPLETE
 class Service:
     """What all connections of one server have in common."""
 
-    __slots__ = ("app", "idle", "limits", "report", "timeouts")
+    __slots__ = ("app", "keep_alive", "limits", "report", "timeouts")
 
     def __init__(
         self,
         app: App,
+        keep_alive: KeepAlive,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
         report: Report = report_failures,
@@ -51,42 +50,7 @@ class Service:
         self.timeouts = timeouts
         self.limits = limits
         self.report = report
-        self.idle = KeepAliveQueue(timeouts.idle)
-
-
-async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
-    app: Servable,
-    stream: trio.abc.Stream,
-    *,
-    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
-    limits: Limits = Limits(),  # noqa: B008 - a frozen value
-    report: Report = report_failures,
-    client: str = "local",
-) -> None:
-    """Serve one connection over any stream, and close it.
-
-    The lifetime of ``app`` is entered before the first request and left after the last.
-    Returns when the connection has ended. Whatever the client does and whatever ``app``
-    raises for a request, only cancellation and errors of the lifetime leave it as an
-    exception.
-    """
-    has_begun = False
-    try:
-        async with entered(app, timeouts) as within:
-            has_begun = True
-            await serve_alone(Service(within, timeouts, limits, report), stream, client)
-    finally:
-        if not has_begun:
-            await trio.aclose_forcefully(stream)
-
-
-async def serve_alone(service: Service, stream: trio.abc.Stream, client: str) -> None:
-    """Serve the only connection of a server, and close it."""
-    # Beside the connection runs what looks after its waits, as long as it lasts.
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(service.idle.watch)
-        await serve_connection(service, transport_of(stream, service.timeouts), client)
-        nursery.cancel_scope.cancel()
+        self.keep_alive = keep_alive
 
 
 async def serve_connection(service: Service, transport: Transport, client: str) -> None:
@@ -143,9 +107,9 @@ class _Connection:
         service.report(Connected(self._client))
         now = self._clock.current_time()
         # At a shutdown nobody waits for a client that has had its answers.
-        while service.idle.join(transport, now):
+        while service.keep_alive.join(transport, now):
             begins = await wire.input.wait_for_request()
-            service.idle.leave(transport)
+            service.keep_alive.leave(transport)
             if not begins:
                 return await wire.hang_up()
             error = self._exchange = None
@@ -153,7 +117,7 @@ class _Connection:
             try:
                 head = wire.read_plain() or await self._read_any()
                 request = request_of(head, wire.body, self._client, self._scheme)
-                exchange = Exchange(request, wire, service.limits, service.idle)
+                exchange = Exchange(request, wire, service.limits, service.keep_alive)
                 self._exchange = exchange
                 await service.app(exchange)
             except* Exception as group:  # noqa: BLE001 - as above
@@ -211,7 +175,7 @@ class _Connection:
             if self._began is not None:
                 self._end(Ending.CANCELLED)
         finally:
-            self._service.idle.leave(self._transport)
+            self._service.keep_alive.leave(self._transport)
             await self._transport.aclose()
             self._service.report(Disconnected(self._client))
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from trio_http.http1.codec import RequestHead
-from trio_http.http1.keep_alive import KeepAliveQueue
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_framing import finish
 from trio_http.http1.wire import Wire
@@ -17,6 +16,22 @@ from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
+from trio_http.transport.stream import Transport
+
+
+class KeepAlive(Protocol):
+    """Where the connections of a server wait for their next requests."""
+
+    persists: bool
+    """Whether a connection may persist after its response (RFC 9112 9.3)."""
+
+    def join(self, connection: Transport, now: float) -> bool:
+        """Begin to wait at the time ``now``; false where no connection should wait."""
+        ...
+
+    def leave(self, connection: Transport) -> None:
+        """End the wait, if there is one."""
+        ...
 
 
 class Exchange:
@@ -29,14 +44,14 @@ class Exchange:
         request: the request, as this app sees it.
     """
 
-    __slots__ = ("_gate", "_idle", "_limits", "_response", "_wire", "request")
+    __slots__ = ("_gate", "_keep_alive", "_limits", "_response", "_wire", "request")
 
-    def __init__(self, request: Request, wire: Wire, limits: Limits, idle: KeepAliveQueue) -> None:
+    def __init__(self, request: Request, wire: Wire, limits: Limits, keep_alive: KeepAlive) -> None:
         self.request = request
         self._response: Response | None = None
         self._wire = wire
         self._limits = limits
-        self._idle = idle
+        self._keep_alive = keep_alive
         self._gate: Exchange | None = None  # through which the response leaves, if not this one
 
     def below(self, mount: str) -> Exchange:
@@ -44,7 +59,7 @@ class Exchange:
 
         Its request has the path below ``mount`` (``Request.below``). Both have one response.
         """
-        exchange = Exchange(self.request.below(mount), self._wire, self._limits, self._idle)
+        exchange = Exchange(self.request.below(mount), self._wire, self._limits, self._keep_alive)
         exchange._gate = self._gate or self
         return exchange
 
@@ -71,7 +86,7 @@ class Exchange:
             raise RuntimeError("this exchange has its response already")
         message = finish(self.request, response, self._limits, time.time())
         self._response = message.response
-        await self._wire.respond(message, is_last=self._idle.ending)
+        await self._wire.respond(message, is_last=not self._keep_alive.persists)
 
     async def refuse(self, error: HTTPError) -> None:
         """Tell the client of an error, in place of a response that has not left."""

@@ -105,14 +105,14 @@ class Recovery:
             await trio.sleep(RETRY)
 
     async def _wait_for_resources(self, now: float) -> None:
-        idle = self._slots.service.idle
+        keep_alive = self._slots.keep_alive
         with trio.move_on_after(RETRY):
             if now < self._closes_at:
-                await idle.wait_for_room()
+                await keep_alive.wait_for_room()
             else:
                 # Others may have taken what the last one gave back, and its end told us of
                 # it at once: with no time in between, all idle connections would go.
                 self._closes_at = now + RETRY
-                await idle.make_room(self._since)
+                await keep_alive.make_room(self._since)
         if self._queue is not None and self._since + GIVE_UP <= trio.current_time():
             self._spare.turn_away(self._queue)

@@ -16,6 +16,7 @@ from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.accept_errors import Recovery, Spare
+from trio_http.serving.keep_alive import KeepAliveQueue
 from trio_http.serving.listeners import address_text
 from trio_http.serving.shutdown import Shutdown
 from trio_http.serving.slots import ConnectionSlots
@@ -94,25 +95,27 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
     """
     try:
         async with entered(app, timeouts) as within:
-            service = Service(within, timeouts, limits, report)
-            await _serve_connections(service, listeners, task_status)
+            keep_alive = KeepAliveQueue(timeouts.idle)
+            service = Service(within, keep_alive, timeouts, limits, report)
+            await _serve_connections(service, keep_alive, listeners, task_status)
     finally:
         await _close(listeners)
 
 
 async def _serve_connections(
     service: Service,
+    keep_alive: KeepAliveQueue,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     task_status: trio.TaskStatus[Server],
 ) -> None:
     # The outer nursery outlives the inner one: leaving the inner stops the
     # listeners, leaving the outer waits for the connections they accepted.
-    async with _looked_after(service) as arrivals, trio.open_nursery() as connections:
-        slots = ConnectionSlots(service, arrivals, connections)
+    async with _looked_after(keep_alive) as arrivals, trio.open_nursery() as connections:
+        slots = ConnectionSlots(service, keep_alive, arrivals, connections)
         async with trio.open_nursery() as listening:
             shutdown = Shutdown(
                 listening.cancel_scope,
-                service.idle,
+                keep_alive,
                 connections.cancel_scope,
                 service.timeouts.grace,
             )
@@ -125,12 +128,12 @@ async def _serve_connections(
 
 
 @asynccontextmanager
-async def _looked_after(service: Service) -> AsyncIterator[Readiness]:
+async def _looked_after(keep_alive: KeepAliveQueue) -> AsyncIterator[Readiness]:
     """Run the tasks that the waits of all connections share, while the block lasts."""
     with closing(readiness()) as arrivals:
         # These two tasks never end by themselves.
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(service.idle.watch)
+            nursery.start_soon(keep_alive.watch)
             nursery.start_soon(arrivals.run)
             yield arrivals
             nursery.cancel_scope.cancel()

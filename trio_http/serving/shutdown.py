@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from trio_http.http1.keep_alive import KeepAliveQueue
+from trio_http.serving.keep_alive import KeepAliveQueue
 
 
 class Shutdown:
@@ -13,12 +13,12 @@ class Shutdown:
     def __init__(
         self,
         listening: trio.CancelScope,
-        idle: KeepAliveQueue,
+        keep_alive: KeepAliveQueue,
         connections: trio.CancelScope,
         grace: float,
     ) -> None:
         self._listening = listening
-        self._idle = idle
+        self._keep_alive = keep_alive
         self._connections = connections
         self._grace = grace
         self._begun = False
@@ -32,7 +32,7 @@ class Shutdown:
 
     def listeners_are_closed(self) -> None:
         """Have every response from here on say that it is the last on its connection."""
-        self._idle.retire()
+        self._keep_alive.retire()
 
     def begin(self) -> None:
         """Close the listeners and idle connections, and give the others their grace.
@@ -43,5 +43,5 @@ class Shutdown:
             return
         self._begun = True
         self._listening.cancel()
-        self._idle.end()
+        self._keep_alive.end()
         self._connections.deadline = trio.current_time() + self._grace

@@ -8,6 +8,7 @@ import trio
 
 from trio_http.http1.connection import Service, serve_connection
 from trio_http.http1.reports import Crowded, Failure, NotAccepting, report_failures
+from trio_http.serving.keep_alive import KeepAliveQueue
 from trio_http.transport.readiness import Readiness
 from trio_http.transport.stream import Transport
 
@@ -24,8 +25,15 @@ class ConnectionSlots:
     such a client, because idle connections make room for it.
     """
 
-    def __init__(self, service: Service, readiness: Readiness, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        service: Service,
+        keep_alive: KeepAliveQueue,
+        readiness: Readiness,
+        nursery: trio.Nursery,
+    ) -> None:
         self.service = service
+        self.keep_alive = keep_alive
         self.readiness = readiness
         self.free: float = service.limits.connections
         self._nursery = nursery
@@ -38,7 +46,7 @@ class ConnectionSlots:
         self.tell(Crowded(self.service.limits.connections))
         since = trio.current_time()
         while self.free < 1:
-            await self.service.idle.make_room(since)
+            await self.keep_alive.make_room(since)
 
     def take(self, transport: Transport, client: str) -> None:
         """Begin to serve a connection."""
@@ -52,7 +60,7 @@ class ConnectionSlots:
             await serve_connection(self.service, transport, client)
         finally:
             self.free += 1
-            self.service.idle.room_made()
+            self.keep_alive.room_made()
 
     def tell(self, event: Crowded | NotAccepting) -> None:
         """Report a lack, unless the same was reported a moment ago."""

@@ -10,12 +10,12 @@ from typing import Any
 import trio
 import trio.testing
 
-from trio_http.http1.connection import Service, serve_alone
 from trio_http.http1.lifetime import Servable, entered
 from trio_http.http1.reports import Report, report_failures
 from trio_http.semantics.headers import Fields, Headers, bytes_of
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
+from trio_http.serving.single_stream import serve_alone
 from trio_http.testing.received import MessageReader, OpenResponse, ReceivedResponse
 
 _METHODS_WITH_CONTENT = {"PATCH", "POST", "PUT"}
@@ -190,15 +190,13 @@ async def open_client(
     near, far = trio.testing.memory_stream_pair()
     block = _Block()
     try:
-        async with entered(app, timeouts) as within:
-            service = Service(within, timeouts, limits, report)
-            # The server's end of the connection runs beside the test.
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(serve_alone, service, far, "local")
-                with block:
-                    yield Client(near)
-                await near.aclose()
-                nursery.cancel_scope.cancel()
+        # In the nursery, the server's end of the connection runs beside the test.
+        async with entered(app, timeouts) as within, trio.open_nursery() as nursery:
+            nursery.start_soon(serve_alone, within, far, timeouts, limits, report, "local")
+            with block:
+                yield Client(near)
+            await near.aclose()
+            nursery.cancel_scope.cancel()
     finally:
         if block.error is not None:
             raise block.error

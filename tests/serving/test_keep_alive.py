@@ -7,7 +7,7 @@ import trio
 from support import PATIENCE
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_http.http1.keep_alive import SETTLED, KeepAliveQueue
+from trio_http.serving.keep_alive import SETTLED, KeepAliveQueue
 
 # Seconds within which everything here happens, however slow the machine.
 
@@ -163,11 +163,11 @@ async def test_after_the_end_nobody_should_wait(
     autojump_clock: MockClock,
 ) -> None:
     idle = KeepAliveQueue(10)
-    before = idle.ending
+    before = idle.persists
     idle.end()
     if is_watched:
         await idle.watch()  # which returns at once
-    assert (before, idle.ending) == (False, True)
+    assert (before, idle.persists) == (True, False)
     assert not idle.join(Waiting(), trio.current_time())
     assert trio.current_time() == 0
 
@@ -258,20 +258,20 @@ async def test_a_newcomer_need_not_wait_for_whoever_has_begun_a_request_after_al
 async def test_where_nobody_is_idle_responses_are_the_last_after_a_while(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    idle, endings = KeepAliveQueue(75), []
+    idle, persists = KeepAliveQueue(75), []
 
     async def wait_for_room() -> None:
         for _ in range(2):
             await idle.make_room(0)
-        endings.append(idle.ending)
+        persists.append(idle.persists)
 
     nursery.start_soon(wait_for_room)
     for seconds in (SETTLED * 0.9, SETTLED, 1000):
         await trio.sleep(seconds)
-        endings.append(idle.ending)
+        persists.append(idle.persists)
     idle.room_made()
     await wait_all_tasks_blocked()
-    assert endings == [False, True, True, False]
+    assert persists == [True, False, False, True]
 
 
 async def test_whoever_becomes_idle_while_a_newcomer_waits_is_the_next_to_go(
@@ -305,12 +305,12 @@ async def test_responses_are_the_last_until_no_newcomer_waits(
     for scope in scopes:
         nursery.start_soon(make_room, scope)
     await wait_all_tasks_blocked()
-    endings = [idle.ending]
+    persists = [idle.persists]
     for scope in scopes:
         scope.cancel()
         await wait_all_tasks_blocked()
-        endings.append(idle.ending)
-    assert endings == [True, True, False]
+        persists.append(idle.persists)
+    assert persists == [False, False, True]
 
 
 async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: MockClock) -> None:
@@ -319,7 +319,7 @@ async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: Mo
     idle.retire()
     with trio.move_on_after(1):
         await idle.make_room(0)
-    assert idle.ending
+    assert not idle.persists
     assert not idle.join(Waiting(), trio.current_time())
 
 

@@ -30,17 +30,20 @@ class Interruptible(Protocol):
 
 
 class KeepAliveQueue:
-    """Knows who is waiting since when, for all connections of one server.
+    """Tracks when each connection of one server became idle, and closes those idle for too long.
 
-    All have the same patience, so whoever began first is due first: the
-    connections stand in a queue, and one task looks after its head. A deadline
-    for each wait costs many times as much as joining a queue and leaving it.
+    All have the same patience, so the connection that became idle first is due first. The
+    connections stand in a queue, and one task looks after its head: a deadline for each wait
+    would cost many times as much as joining a queue and leaving it.
+
+    Args:
+        patience: seconds that a connection may be idle.
     """
 
     def __init__(self, patience: float) -> None:
-        self.ending: bool = False
-        """Whether every response should be the last on its connection."""
-        self._is_over = False  # which is for ever, where ``ending`` may be for a moment
+        self.persists: bool = True
+        """Whether a connection may persist after its response (RFC 9112 9.3)."""
+        self._is_over = False  # for ever, where ``persists`` may be false for a moment
         self._patience = patience
         self._since: dict[Interruptible, float] = {}  # in the order in which they came
         self._watching = trio.CancelScope()
@@ -50,9 +53,9 @@ class KeepAliveQueue:
     def join(self, connection: Interruptible, now: float) -> bool:
         """Begin to wait; false where nobody should."""
         self._since[connection] = now
-        return not self.ending or self._join_while_ending()
+        return self.persists or self._join_while_closing()
 
-    def _join_while_ending(self) -> bool:
+    def _join_while_closing(self) -> bool:
         self._newcomers.unpark_all()
         return not self._is_over
 
@@ -113,12 +116,12 @@ class KeepAliveQueue:
     @contextmanager
     def _last_responses(self) -> Iterator[None]:
         self._asking += 1
-        self.ending = True
+        self.persists = False
         try:
             yield
         finally:
             self._asking -= 1
-            self.ending = self._is_over or self._asking > 0
+            self.persists = not self._is_over and not self._asking
 
     def _interrupt_longest(self, now: float) -> float | None:
         """Interrupt the connection that has waited longest, or return when that can be done.
@@ -146,7 +149,8 @@ class KeepAliveQueue:
 
     def retire(self) -> None:
         """Make every response from here on the last, and let nobody begin to wait."""
-        self._is_over = self.ending = True
+        self._is_over = True
+        self.persists = False
 
     def end(self) -> None:
         """Let nobody wait any longer."""

@@ -1,0 +1,71 @@
+"""A server of one connection, over any stream."""
+
+from __future__ import annotations
+
+import trio
+
+from trio_http.http1.connection import Service, serve_connection
+from trio_http.http1.exchange import App
+from trio_http.http1.lifetime import Servable, entered
+from trio_http.http1.reports import Report, report_failures
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
+from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.transport.stream import transport_of
+
+
+async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
+    app: Servable,
+    stream: trio.abc.Stream,
+    *,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    report: Report = report_failures,
+    client: str = "local",
+) -> None:
+    """Serve one connection over any stream, and close it.
+
+    Return when the connection has ended. Whatever the client does and whatever ``app`` raises
+    for a request, only cancellation and errors of the lifetime leave it as an exception.
+
+    Args:
+        app: as for ``serve``. Its lifetime is entered before the first request and left after
+            the last.
+        stream: carries the connection. It is closed in any case.
+        timeouts: seconds that the server waits, and for what.
+        limits: how much it accepts.
+        report: called with each event of the connection. The default logs failures with the
+            logger ``trio_http``.
+        client: the address of the client, for ``Request.client`` and reports.
+
+    Raises:
+        trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start``
+            seconds.
+        Exception: whatever the frame of the app's lifetime raises.
+    """
+    has_begun = False
+    try:
+        async with entered(app, timeouts) as within:
+            has_begun = True
+            await serve_alone(within, stream, timeouts, limits, report, client)
+    finally:
+        if not has_begun:
+            await trio.aclose_forcefully(stream)
+
+
+async def serve_alone(  # noqa: PLR0913, PLR0917 - the same choices
+    app: App,
+    stream: trio.abc.Stream,
+    timeouts: Timeouts,
+    limits: Limits,
+    report: Report,
+    client: str,
+) -> None:
+    """Serve one connection within the lifetime of its app, and close it."""
+    keep_alive = KeepAliveQueue(timeouts.idle)
+    service = Service(app, keep_alive, timeouts, limits, report)
+    # Beside the connection runs what looks after its waits, as long as it lasts.
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_alive.watch)
+        await serve_connection(service, transport_of(stream, timeouts), client)
+        nursery.cancel_scope.cancel()
