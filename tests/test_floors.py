@@ -336,6 +336,36 @@ def what_is_private_looks_private(house: House) -> Iterator[str]:
                 yield f"{module.name} alone uses {name}"
 
 
+def public_attributes_have_types(house: House) -> Iterator[str]:
+    """Complain of what ``pyright --verifytypes`` would: it could be inferred differently."""
+    for module in house.values():
+        for node in module.nodes():
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                for name in untyped_attributes(node):
+                    yield f"{module.name}: {node.name}.{name} has no type"
+
+
+def untyped_attributes(node: ast.ClassDef) -> Iterator[str]:
+    typed = {
+        part.target.id
+        for part in node.body
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+            targets = [
+                target
+                for part in ast.walk(method)
+                if isinstance(part, ast.Assign)
+                for target in part.targets
+            ]
+            for target in targets:
+                match target:
+                    case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                        if not name.startswith("_") and name not in typed:
+                            yield name
+
+
 LAWS: list[Law] = [
     every_folder_is_a_floor,
     imports_never_point_up,
@@ -351,6 +381,7 @@ LAWS: list[Law] = [
     no_room_is_too_long,
     no_expression_repeats_groups_possessively,
     what_is_private_looks_private,
+    public_attributes_have_types,
 ]
 
 
@@ -461,6 +492,10 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (what_is_private_looks_private, room("apps", "class FlockOfSheep: pass")),
         (what_is_private_looks_private, room("apps", "A_SHEEP, _TWO = 1, 2\nprint(A_SHEEP)")),
         (what_is_private_looks_private, room("apps", "A_SHEEP: int = 1")),
+        (
+            public_attributes_have_types,
+            room("apps", "class Router:\n  def __init__(self):\n    self._a = self.b = 1"),
+        ),
     ],
 )
 def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
@@ -490,6 +525,17 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         room("apps", "def _count_the_sheep(sheep: FlockOfSheep): pass\nclass FlockOfSheep: pass"),
         room("apps", "def serve(): pass\nCHECKOUT = 1"),  # of which a test knows
         room("examples", "def count_the_sheep(): pass"),
+        room("apps", "class _A:\n  def __init__(self):\n    self.b = 1"),
+        room(
+            "apps",
+            "class Router:\n"
+            "  a: int\n"
+            "  def __init__(self, other):\n"
+            "    self.a = self._b = other.c = 1\n"
+            "    self.d: int = 1\n"
+            "  def change(self):\n"
+            "    self.d = 2",
+        ),
     ],
 )
 def test_what_is_allowed_is_no_complaint(module: Module) -> None:

@@ -46,11 +46,11 @@ class Service:
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
         report: Report = report_failures,
     ) -> None:
-        self.app = app
-        self.timeouts = timeouts
-        self.limits = limits
-        self.report = report
-        self.keep_alive = keep_alive
+        self.app: App = app
+        self.timeouts: Timeouts = timeouts
+        self.limits: Limits = limits
+        self.report: Report = report
+        self.keep_alive: KeepAlive = keep_alive
 
 
 async def serve_connection(service: Service, transport: Transport, client: str) -> None:

@@ -73,7 +73,7 @@ class Log:
         self, output: Output, level: Level, clock: Callable[[], float] = time.time
     ) -> None:
         self._output = output
-        self.level = level
+        self.level: Level = level
         self._clock = clock
         self._lines: list[str] = []
         self._gathers = False

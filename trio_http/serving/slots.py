@@ -32,9 +32,9 @@ class ConnectionSlots:
         readiness: Readiness,
         nursery: trio.Nursery,
     ) -> None:
-        self.service = service
-        self.keep_alive = keep_alive
-        self.readiness = readiness
+        self.service: Service = service
+        self.keep_alive: KeepAliveQueue = keep_alive
+        self.readiness: Readiness = readiness
         self.free: float = service.limits.connections
         self._nursery = nursery
         self._told: dict[type[Crowded | NotAccepting], float] = {}

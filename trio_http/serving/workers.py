@@ -79,7 +79,7 @@ class FailedStartError(Exception):
 
     def __init__(self, ended: Ended) -> None:
         super().__init__(ended)
-        self.ended = ended
+        self.ended: Ended = ended
 
 
 def pause_after(failures: int) -> float:
