@@ -37,8 +37,9 @@ class KeepAlive(Protocol):
 class Exchange:
     """A request, and the one gate through which its response leaves.
 
-    An ``App`` returns after its response has left, so whatever it needs for
-    that (open files, nurseries, cancel scopes) lives in its own frames.
+    An ``App`` calls ``respond`` once and returns after the response has been sent, so files,
+    nurseries and cancel scopes can surround it in ``with`` blocks. An App that returns
+    without a response is a 500 for the client.
 
     Attributes:
         request: the request, as this app sees it.
@@ -47,7 +48,7 @@ class Exchange:
     __slots__ = ("_gate", "_keep_alive", "_limits", "_response", "_wire", "request")
 
     def __init__(self, request: Request, wire: Wire, limits: Limits, keep_alive: KeepAlive) -> None:
-        self.request = request
+        self.request: Request = request
         self._response: Response | None = None
         self._wire = wire
         self._limits = limits
@@ -74,6 +75,10 @@ class Exchange:
     async def respond(self, response: Response) -> None:
         """Send the response; return when the client's side has taken all of it.
 
+        Args:
+            response: the response. Whatever its body needs, such as an open file, can be
+                closed after this has returned.
+
         Raises:
             RuntimeError: the exchange has its response already.
             ValueError: the response has a status or a ``Content-Length`` that it cannot have.
@@ -89,7 +94,7 @@ class Exchange:
         await self._wire.respond(message, is_last=not self._keep_alive.persists)
 
     async def refuse(self, error: HTTPError) -> None:
-        """Tell the client of an error, in place of a response that has not left."""
+        """Send an error, in place of a response of which nothing has been sent."""
         if self._gate is not None:
             await self._gate.refuse(error)
             return
@@ -99,7 +104,11 @@ class Exchange:
     async def inform(self, status: int, headers: Fields = ()) -> None:
         """Send an interim response, such as 103 with ``Link`` fields (RFC 8297).
 
-        Clients of HTTP/1.0 do not know these, so they are sent none (RFC 9110 15.2).
+        Clients of HTTP/1.0 do not understand it, so it is not sent to them (RFC 9110 15.2).
+
+        Args:
+            status: 100, or 102 to 199.
+            headers: the header fields.
 
         Raises:
             RuntimeError: the exchange has its response already.
@@ -118,7 +127,10 @@ class Exchange:
 
 
 App: TypeAlias = Callable[[Exchange], Awaitable[None]]
+"""An async function that is given an ``Exchange`` and responds by ``exchange.respond``."""
+
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""An async function that is given a ``Request`` and returns a ``Response``; see ``answering``."""
 
 
 def request_of(head: RequestHead, body: RequestBody, client: str, scheme: str) -> Request:
