@@ -410,7 +410,8 @@ async def test_a_form_replaces_nothing(root: Path) -> None:
     answer = await post(root, file("before"), file("old"), file("folder"), file("behind"))
     assert answer.status == 409
     assert answer.body.decode() == (
-        "409 Conflict: not replaced: “old”, “folder”; stored: “before”, “behind”\n"
+        "409 Conflict: there already, and kept as it was: “old”, “folder”; "
+        "stored: “before”, “behind”\n"
     )
     assert contents(root) == {"before": b"data", "old": b"old", "behind": b"data"}
 

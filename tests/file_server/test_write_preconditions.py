@@ -80,11 +80,11 @@ def test_preconditions_are_held_against_what_there_is(
 @pytest.mark.parametrize(
     ("fields", "state", "detail"),
     [
-        ([("If-Match", '"then"')], STORED, "the file has changed"),
-        ([("If-Unmodified-Since", BEFORE)], STORED, "the file has changed"),
-        ([("If-None-Match", "*")], STORED, "the file exists already"),
-        ([("If-Match", '"then"'), ("If-None-Match", "*")], STORED, "the file has changed"),
-        ([("If-Match", "*")], MISSING, "the file does not exist"),
+        ([("If-Match", '"then"')], STORED, "it has changed"),
+        ([("If-Unmodified-Since", BEFORE)], STORED, "it has changed"),
+        ([("If-None-Match", "*")], STORED, "there is one already"),
+        ([("If-Match", '"then"'), ("If-None-Match", "*")], STORED, "it has changed"),
+        ([("If-Match", "*")], MISSING, "there is none to be changed"),
     ],
 )
 def test_people_are_told_why(fields: list[tuple[str, str]], state: State, detail: str) -> None:

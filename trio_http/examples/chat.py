@@ -42,7 +42,7 @@ class Room:
         self._more = trio.Event()
 
     def say(self, text: str) -> None:
-        """Add a message, and wake all who wait for one."""
+        """Add a message, and wake all listeners."""
         self.latest.append(text)
         self.count += 1
         self._more.set()

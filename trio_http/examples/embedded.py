@@ -3,7 +3,7 @@
     python -m trio_http.examples.embedded
     curl localhost:4221/
 
-The program counts once a second, whether anybody asks or not; ``curl`` prints the count. Ctrl-C
+The program counts once a second, with or without requests; ``curl`` prints the count. Ctrl-C
 lets running requests finish and then ends the counting. A second Ctrl-C ends all at once.
 """
 

@@ -176,7 +176,7 @@ class FilesApp:
             case "POST" if "POST" in methods:
                 return await take_form(request, self._root)
             case "PUT" if "POST" in methods:
-                raise HTTPError(409, "the path of a file does not end with a slash")
+                raise HTTPError(409, "a name that ends with a slash is a folder's")
             case _:
                 raise not_allowed(request.method, methods)
 

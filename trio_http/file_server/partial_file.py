@@ -126,7 +126,7 @@ class PartialFile:
         ``BlockingIOError`` if the directory is locked: try again.
         """
         if not self._verification.holds():
-            raise HTTPError(400, "the content does not match its digest")
+            raise HTTPError(400, "the content is not what its digest says")
         file = self._file()
         with refusing(), exclusive_access(self._directory):
             self._date(file)
@@ -241,7 +241,7 @@ def replaceable(
     """
     there = directory.own_status(name)
     if there is not None and not stat.S_ISREG(there.st_mode):
-        raise HTTPError(409, "the name is that of something other than a regular file")
+        raise HTTPError(409, "there is something else of that name")
     if preconditions.depends and (there is not None or preconditions.method != "DELETE"):
         preconditions.check(state_of(there))
     return there

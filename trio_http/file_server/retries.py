@@ -40,7 +40,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
             return await attempt()
         except BlockingIOError as error:
             if trio.current_time() >= deadline:
-                detail = "another program has locked the file"
+                detail = "another program keeps this to itself"
                 raise HTTPError(503, detail, {"Retry-After": "1"}) from error
         await trio.sleep(pause)
         pause = min(2 * pause, LONGEST)

@@ -57,9 +57,9 @@ def _refusal_of(error: BaseException) -> HTTPError | None:
         case errno.EACCES | errno.EPERM:
             return HTTPError(403)
         case errno.EROFS:
-            return HTTPError(403, "the file system is read-only")
+            return HTTPError(403, "nothing can be stored here")
         case errno.EFBIG:
-            return HTTPError(413, "the file is larger than the file system allows")
+            return HTTPError(413, "larger than a file can be")
         case errno.EMFILE | errno.ENFILE:
             return HTTPError(503, "too many open files")
         case errno.ENOSPC | errno.EDQUOT:

@@ -25,7 +25,7 @@ def read(descriptor: int, status: os.stat_result) -> Body | None:
     """Return the content of an open file, or None if its status tells its length.
 
     This may wait, in a thread. A file that may have more content later, such as
-    ``/proc/kmsg``, ends with the content it has now. ``HTTPError``: 503 if the file cannot be read.
+    ``/proc/kmsg``, ends with the content it has now. ``HTTPError``: 503 if it cannot be read.
     """
     # On a disk, even a file of a page or less has blocks.
     if status.st_size and (status.st_size > _PAGE or _blocks(status)):
@@ -33,7 +33,7 @@ def read(descriptor: int, status: os.stat_result) -> Body | None:
     try:
         start = _read_up_to(descriptor, READ)
     except OSError as error:  # for many reasons, which are the kernel's own
-        raise HTTPError(503, "the file cannot be read") from error
+        raise HTTPError(503, "it cannot be read") from error
     if len(start) == status.st_size:
         return None
     return start if len(start) < READ else _rest_of(descriptor, start)

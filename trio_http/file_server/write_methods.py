@@ -59,9 +59,9 @@ async def take_form(request: Request, root: Root) -> Response:
     """
     preconditions = WritePreconditions.of(request)
     if media_type_of(request.headers.get("Content-Type") or "") != FORM:
-        raise HTTPError(415, "send a form with files (multipart/form-data)", {"Accept": FORM})
+        raise HTTPError(415, "a form with files is expected", {"Accept": FORM})
     if preconditions.digests:
-        raise HTTPError(400, "digests of a form are not checked; send the file by PUT")
+        raise HTTPError(400, "a form is stored as it comes; send a file by PUT to have it verified")
     form = request.form()
     names = request.segments[:-1]
     await in_time(lambda: root.lookups.run(_find, root, names))
@@ -95,7 +95,7 @@ class _Outcome:
         if self.refused:
             parts.append(_list_of(self.refused))
         if self.kept:
-            parts.append(f"not replaced: {_list_of(self.kept)}")
+            parts.append(f"there already, and kept as it was: {_list_of(self.kept)}")
         parts.append(f"stored: {_list_of(self.stored)}" if self.stored else "nothing was stored")
         return "; ".join(parts)
 

@@ -35,14 +35,14 @@ class WritePreconditions:
             raise HTTPError(411, "send a Content-Length, or the content in chunks")
         if "Content-Range" in headers:
             # RFC 9110 14.5: taking a part for the whole would destroy the rest.
-            raise HTTPError(400, "send the whole file, without Content-Range")
+            raise HTTPError(400, "files are stored whole, not in parts")
         # Bytes are stored as they come, and sent as they were stored. A file that was stored in a
         # content coding would be sent without one; decoding it would store other bytes than
         # those of its entity tag and digest.
         codings = (headers.get("Content-Encoding") or "").lower()
         if is_overlong(codings) or any(coding != "identity" for coding in list_of(codings)):
             raise HTTPError(
-                415, "send the file without a content coding", {"Accept-Encoding": "identity"}
+                415, "content codings are not decoded here", {"Accept-Encoding": "identity"}
             )
         return cls(request.method, headers, _digests_in(headers))
 
@@ -55,11 +55,9 @@ class WritePreconditions:
         """Refuse a change, with 412, if the file is not in the state that the client expects."""
         if evaluate(self.method, self.headers, state, time.time()) is not Outcome.PROCEED:
             if not state.exists:
-                raise HTTPError(412, "the file does not exist")
+                raise HTTPError(412, "there is none to be changed")
             asks_for_none = "If-None-Match" in self.headers and "If-Match" not in self.headers
-            raise HTTPError(
-                412, "the file exists already" if asks_for_none else "the file has changed"
-            )
+            raise HTTPError(412, "there is one already" if asks_for_none else "it has changed")
 
 
 def _digests_in(headers: Headers) -> tuple[Digest, ...]:
@@ -69,5 +67,5 @@ def _digests_in(headers: Headers) -> tuple[Digest, ...]:
         try:
             digests += parse_digests(headers.get(name) or "")
         except ValueError:
-            raise HTTPError(400, f"the header field {name} is malformed") from None
+            raise HTTPError(400, f"the field {name} is malformed") from None
     return tuple(digests)

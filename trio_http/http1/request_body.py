@@ -203,7 +203,7 @@ class RequestBody:
     async def _in_time(self, receiving: Awaitable[T]) -> T:
         with trio.move_on_after(self._timeouts.receive):
             return await receiving
-        raise HTTPError(408, "the request body has stopped arriving")
+        raise HTTPError(408, "the body of the request has stopped coming")
 
     async def _next_data(self, state: h11.Connection) -> bytes:
         await self._allow()

@@ -24,8 +24,8 @@ def parse_cookies(field: str) -> dict[str, str]:
     Of a repeated name the first counts, which is that of the most specific path.
 
     Raises:
-        ValueError: there are more than 500. To ignore some of them could change who the user
-            is.
+        ValueError: there are more than 500. To ignore some of them could change
+            which user it is.
     """
     if field.count(";") >= MOST_COOKIES:
         raise ValueError(f"more than {MOST_COOKIES} cookies")
@@ -93,7 +93,7 @@ class Cookie:
         self._check_what_browsers_drop()
 
     def _check_what_browsers_drop(self) -> None:
-        # They tell nobody (the storage model of RFC 6265bis, and CHIPS).
+        # They drop it in silence (the storage model of RFC 6265bis, and CHIPS).
         name = self.name.lower()
         needs_tls = (
             self.same_site == "None"

@@ -124,7 +124,7 @@ class Request:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that the client has sent (RFC 6265 5.4); anybody can send any value.
+        """The cookies that the client has sent (RFC 6265 5.4); a client can send any value.
 
         Raises:
             HTTPError: 400 for more than 500 cookies.

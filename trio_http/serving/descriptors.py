@@ -22,21 +22,21 @@ try:
 except ImportError:  # pragma: no cover - Windows, which has no such limit on sockets
     resource = None
 
-# Whatever the connections do: 64 folders and files that are kept open for a second,
-# each of 40 threads with a folder that it looks into, the listeners, poll sets and log.
+# Descriptors beside those of connections: 64 directories and files that stay open for a
+# second, a directory for each of 40 threads, the listeners, the poll sets and the log.
 RESERVED = 128
 
-# A connection holds one descriptor while it waits or is answered from memory, two while
-# a file is sent, and up to five while an upload is stored. They should never have to
-# wait for each other.
+# A connection holds one descriptor while it is idle or its response comes from memory, two
+# while a file is sent, and up to five while an upload is stored. With this many for each,
+# connections never wait for each other.
 MOST_EACH = 5
 
-# Where the hard limit forbids that, this number of connections share a descriptor for
-# files: nearly all connections of a server that has many are idle.
+# If the hard limit forbids that, this number of connections share a descriptor for files:
+# of many connections, nearly all are idle.
 SHARING = 5
 
-# Linux has no more (fs.nr_open) unless told otherwise, and macOS for one that is told
-# to have no limit (OPEN_MAX).
+# By default, Linux allows no more (fs.nr_open), and macOS allows no more to a process without
+# a limit (OPEN_MAX).
 _MOST = 1024 * 1024
 _MOST_ON_MACOS = 10240
 

@@ -12,22 +12,22 @@ from typing import Any, TypeAlias
 
 import trio
 
-# Linux takes the smaller of this and its own limit (net.core.somaxconn): as
-# many as may connect while we are busy, without one being turned away.
+# Clients that may wait to be accepted. Linux takes the smaller of this and its own limit
+# (net.core.somaxconn).
 BACKLOG = 4096
 
-# Clients that are told "localhost" try one or the other, or one after the other.
+# Clients of "localhost" try either, or one after the other.
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
-# A server that has just ended leaves its port taken for minutes unless the next
-# one asks for this. On Windows it would let two servers share one port.
+# Without SO_REUSEADDR, the port of a server that has just ended is taken for minutes. On
+# Windows, the option would let two servers share one port.
 REUSE_ADDRESS = os.name != "nt"
 
-# Linux shares connections out among sockets that listen in one place; elsewhere this
-# option has the last of them get all, or is not there.
+# With SO_REUSEPORT, Linux distributes connections among the sockets of one address. Elsewhere
+# the last socket gets all of them, or the option does not exist.
 HAS_QUEUES = sys.platform == "linux"
 
-# A machine without IPv6 says so in one of these ways.
+# The errors of machines without IPv6.
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
 _SocketAddress: TypeAlias = tuple[int, tuple[object, ...]]  # the family, and what it asks for
@@ -66,21 +66,21 @@ async def open_listeners(*addresses: str) -> list[trio.SocketListener]:
     return listeners
 
 
-# How processes share a place to listen. With one socket for all, whoever is woken
-# first takes all who are waiting, and Trio has no EPOLLEXCLUSIVE, so everybody is
-# woken for each: of 64 clients that came at once, the first of two workers served
-# 64, 63 and 43, and of eight workers 64, 53 and 26. With a queue for each worker
-# (SO_REUSEPORT) the kernel deals them out by a hash of the addresses, and wakes
-# one: 34 and 30, and between 3 and 13, which made up to twice the throughput. What
-# speaks against queues is that each dies with its socket, and everybody in it. Here
-# it does not: the parent holds all sockets, and a worker takes over its predecessor's.
+# How processes share an address. With one socket for all, the process that wakes first
+# accepts all waiting clients, and every process wakes for each client, because Trio has no
+# EPOLLEXCLUSIVE. Of 64 clients that came at once, the first of two workers served 64, 63
+# and 43, and of eight workers 64, 53 and 26. With an accept queue for each worker
+# (SO_REUSEPORT), the kernel distributes the clients by a hash of their addresses and wakes
+# one process: 34 and 30, and between 3 and 13, with up to twice the throughput. The argument
+# against queues is that the clients in a queue are lost with its socket. In this server they
+# are not: the parent holds all sockets, and a worker takes over its predecessor's.
 
 
 async def open_queues(number: int, *addresses: str) -> list[list[trio.SocketListener]]:
-    """Listeners as of ``open_listeners`` for so many processes: one list for each.
+    """Return the listeners of ``open_listeners`` for ``number`` processes: a list for each.
 
-    Each has a queue of its own where the system shares connections out among
-    them, else all have the same sockets.
+    Each list has an accept queue of its own if the system distributes connections among
+    them. Otherwise all lists have the same sockets.
     """
     first = await open_listeners(*addresses)
     if not HAS_QUEUES:
@@ -88,7 +88,7 @@ async def open_queues(number: int, *addresses: str) -> list[list[trio.SocketList
     queues = [first, *([] for _ in range(number - 1))]
     try:
         for listener in first:
-            # Only now, or two servers could share one port by mistake.
+            # Not before: two servers could share one port by mistake.
             listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             family, address = listener.socket.family, listener.socket.getsockname()
             with _naming(address_text(address)):  # there may be no more descriptors
@@ -101,14 +101,14 @@ async def open_queues(number: int, *addresses: str) -> list[list[trio.SocketList
 
 
 def close_queues(queues: Iterable[Sequence[trio.SocketListener]]) -> None:
-    """Close the sockets in this process; those that another has taken over stay open there."""
+    """Close the sockets in this process; a worker keeps those that it has taken over."""
     for queue in queues:
         for listener in queue:
             listener.socket.close()
 
 
 def take_over(descriptors: Iterable[int]) -> list[trio.SocketListener]:
-    """Listeners for sockets that this process was started with."""
+    """Return listeners for sockets that this process was started with."""
     listeners = []
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - the library's own way to say it
@@ -118,7 +118,7 @@ def take_over(descriptors: Iterable[int]) -> list[trio.SocketListener]:
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """``HOST:PORT`` taken apart; an IPv6 address stands in brackets."""
+    """Return the host and the port of ``HOST:PORT``; an IPv6 address stands in brackets."""
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if bracketed:
@@ -131,10 +131,10 @@ def parse_address(address: str) -> tuple[str, int]:
 
 @contextmanager
 def _naming(address: str) -> Iterator[None]:
-    """Have errors say which address they are about."""
+    """Make errors within the block name the address."""
     try:
         yield
-    except UnicodeError as error:  # what becomes of "a..b", in the coding of names (IDNA)
+    except UnicodeError as error:  # of names such as "a..b", which IDNA cannot encode
         raise ValueError(f"not the name of a host: {address}") from error
     except OSError as error:
         reason = f"cannot listen on {address}: {error.strerror}"
@@ -142,13 +142,13 @@ def _naming(address: str) -> Iterator[None]:
 
 
 async def _open_all(host: str, port: int, listeners: list[trio.SocketListener]) -> None:
-    """Add a listener for each address of the host to those that are open already."""
+    """Add a listener for each address of the host to the open ones."""
     open_before, missing = len(listeners), None
     for family, address in await _addresses_of(host, port):
         try:
             listener = await _open_socket(family, (address[0], port, *address[2:]))
         except OSError as error:
-            # Whoever asked for "every address" has not asked for IPv6 by name.
+            # A user of "every address" has not asked for IPv6 by name.
             if host not in {"", "localhost"} or error.errno not in _NO_SUCH_FAMILY:
                 raise
             missing = error
@@ -190,7 +190,7 @@ async def _open_socket(
 
 
 def address_text(address: Any) -> str:
-    """A socket's address for people: ``127.0.0.1:80``, ``[::1]:80``, a path, or "local"."""
+    """Return a socket's address as people write it, such as ``[::1]:80``, a path, or "local"."""
     match address:
         case (str(host), int(port), *_):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
