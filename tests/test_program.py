@@ -380,7 +380,8 @@ def test_default_port_is_4221(script: Path, tmp_path: Path) -> None:
             if error.errno == errno.EADDRINUSE:
                 pytest.skip(f"port 4221 of {host} is taken")
     with started(script, tmp_path, bind=None) as program:
-        assert program.log[0].endswith("[SERVER STARTED] Listening on localhost:4221")
+        announced = "[SERVER STARTED] Listening on localhost:4221, reachable at http://"
+        assert program.log[0].endswith(f"{announced}localhost:4221")
         with program.connected() as connection:
             check_text(connection.ask(get("/echo/abc")), "abc")
 
@@ -403,7 +404,7 @@ def test_log_tells_what_happens(script: Path, tmp_path: Path) -> None:
     for line, said in zip(
         program.log,
         [
-            f"[SERVER STARTED] Listening on localhost:{program.port}",
+            f"[SERVER STARTED] Listening on localhost:{program.port}, reachable at ",
             f"[CONNECTED] {host}:{port}",
             f"[RECEIVED from {host}:{port}] GET /echo/abc HTTP/1.1 -> 200, 3 bytes, ",
             f"[DISCONNECTED] {host}:{port}",

@@ -544,7 +544,10 @@ async def test_log_tells_of_the_server_once_and_of_each_worker() -> None:
     assert sorted(lines) == sorted(
         [
             f"INFO    [WORKER 1] pid {first} is listening",
-            f"INFO    [SERVER STARTED] Listening on 127.0.0.1:{port}",
+            (
+                f"INFO    [SERVER STARTED] Listening on 127.0.0.1:{port}, "
+                f"reachable at http://127.0.0.1:{port}"
+            ),
             f"INFO    [WORKER 2] pid {second} is listening",
             "INFO    [SERVER STOPPING] SIGTERM; once more stops at once",
             f"INFO    [WORKER 1] pid {first} has ended",

@@ -10,6 +10,7 @@ from functools import partial
 
 import trio
 
+from trio_http.command.urls import listening_line
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.lifetime import Servable, unwrapping
 from trio_http.observe.access_log import Level, Log, line_of_failure, log_to
@@ -48,7 +49,7 @@ async def run(app: Servable, binds: Sequence[str], conditions: Conditions, log: 
     ):
 
         def begin(server: Server, nursery: trio.Nursery) -> None:
-            log.write(Level.INFO, started(binds, server.addresses))
+            log.write(Level.INFO, listening_line(binds, server.addresses))
             tell_of_fewer(limits, fitting, log)
             nursery.start_soon(_obey, signals, server, nursery.cancel_scope, log)
 
@@ -119,14 +120,6 @@ async def _serve_between(
             server = await nursery.start(serve_until_done)
             starting.cancel_scope.cancel()
         begin(server, nursery)
-
-
-def started(binds: Sequence[str], addresses: Sequence[str]) -> str:
-    """Where we listen; both loopback addresses go by the name that people use."""
-    if all(bind.startswith("localhost:") for bind in binds):
-        ports = {address.rpartition(":")[2] for address in addresses}
-        addresses = [f"localhost:{port}" for port in sorted(ports)]
-    return f"[SERVER STARTED] Listening on {', '.join(addresses)}"
 
 
 def tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:

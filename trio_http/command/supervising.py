@@ -14,10 +14,10 @@ from trio_http.command.running import (
     Conditions,
     naming_wrong_use,
     serve_until,
-    started,
     stopping,
     tell_of_fewer,
 )
+from trio_http.command.urls import listening_line
 from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log, line_of_worker, log_to
 from trio_http.serving import channel
@@ -54,7 +54,7 @@ async def supervise(
     fitting = fit_to_descriptors(conditions.limits)
     with naming_wrong_use():
         queues = await open_queues(number, *binds)
-    announcement = started(binds, [address_of(listener) for listener in queues[0]])
+    announcement = listening_line(binds, [address_of(listener) for listener in queues[0]])
 
     def report(event: WorkerEvent) -> None:
         log.write(*line_of_worker(event))
