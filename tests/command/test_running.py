@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from support import PATIENCE, Lifetime, connected
 
-from trio_http.command.running import Conditions, run
+from trio_http.command.running import Conditions, serve_until_signal
 from trio_http.http1.exchange import Exchange
 from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log
@@ -64,7 +64,7 @@ async def running(
         async with trio.open_nursery() as nursery:
 
             async def run_to_its_end() -> None:
-                output.status = await run(
+                output.status = await serve_until_signal(
                     app, bind.split(), Conditions(Timeouts(), limits), Log(output, Level.INFO)
                 )
 
@@ -207,7 +207,10 @@ async def test_start_that_takes_too_long_is_logged_and_ends_the_server(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     output, lifetime = Output(), Lifetime(hello)
-    assert await run(lifetime(), ["127.0.0.1:0"], CONDITIONS, Log(output, Level.INFO)) == 1
+    assert (
+        await serve_until_signal(lifetime(), ["127.0.0.1:0"], CONDITIONS, Log(output, Level.INFO))
+        == 1
+    )
     assert trio.current_time() == Timeouts().start
     assert "[SERVER FAILED] TooSlowError: the app did not start within 60 s" in output.lines[0]
     assert "SERVER STARTED" not in output.getvalue()

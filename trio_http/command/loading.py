@@ -33,7 +33,7 @@ def load_app(name: str) -> Servable:
     except (Exception, SystemExit) as error:  # a module may well be a script that ends itself
         reason = f"{type(error).__name__}: {error}"
         raise WrongUseError(f"cannot load {name}: {reason}{_place_of(error)}") from error
-    return _app_from(found, name)
+    return app_from(found, name)
 
 
 def _place_of(error: BaseException) -> str:
@@ -45,7 +45,7 @@ def _place_of(error: BaseException) -> str:
     return ""
 
 
-def _app_from(found: Any, name: str) -> Servable:
+def app_from(found: Any, name: str) -> Servable:
     """Return an App or a lifetime as it is, or the App that answers with a handler.
 
     What the one parameter is declared to be tells an App (``Exchange``) from a handler

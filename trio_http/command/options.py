@@ -8,11 +8,8 @@ from typing import Any, TypeAlias
 import click
 
 from trio_http.command import values
-from trio_http.command.settings import numbers, read_file, variable_of
+from trio_http.command.settings import DEFAULT_BIND, numbers, read_file, variable_of
 from trio_http.command.wrong_use import WrongUseError
-
-DEFAULT_HOST = "localhost"
-DEFAULT_BIND = f"{DEFAULT_HOST}:4221"
 
 # The names of ``Level``, which is not loaded until something is served.
 _LOG_LEVELS = ("info", "warning", "error")

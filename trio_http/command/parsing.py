@@ -17,8 +17,6 @@ from trio_http import __version__
 from trio_http.command.options import (
     APP,
     CHALLENGE,
-    DEFAULT_BIND,
-    DEFAULT_HOST,
     FILES,
     Sections,
     all_options,
@@ -28,6 +26,8 @@ from trio_http.command.options import (
 from trio_http.command.settings import (
     COMMAND_LINE,
     DEFAULT,
+    DEFAULT_BIND,
+    DEFAULT_HOST,
     Setting,
     Settings,
     check_environment,

@@ -29,7 +29,9 @@ class Conditions:
     limits: Limits
 
 
-async def run(app: Servable, binds: Sequence[str], conditions: Conditions, log: Log) -> int:
+async def serve_until_signal(
+    app: Servable, binds: Sequence[str], conditions: Conditions, log: Log
+) -> int:
     """Serve until told to end by SIGINT or SIGTERM: once to drain, twice to stop at once.
 
     Returns the exit status: 1 where serving has failed, as the log tells. While the app's

@@ -17,6 +17,9 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.quantities import Quantity, quantities_of
 from trio_http.semantics.timeouts import Timeouts
 
+DEFAULT_HOST = "localhost"
+DEFAULT_BIND = f"{DEFAULT_HOST}:4221"
+
 _PREFIX = "TRIO_HTTP_"
 
 DEFAULT, COMMAND_LINE = "default", "command line"

@@ -9,7 +9,7 @@ import trio
 
 from trio_http.command.exposure import enforced_hosts, reachable_from_outside
 from trio_http.command.loading import load_app
-from trio_http.command.running import Conditions, run
+from trio_http.command.running import Conditions, serve_until_signal
 from trio_http.command.settings import Settings
 from trio_http.command.signals import outliving_hangups
 from trio_http.command.supervising import WORKER, supervise, work
@@ -43,7 +43,7 @@ def start(settings: Settings, command: Sequence[str], errors: Spool) -> int:
     if number and CAN_HAVE_WORKERS:
         with outliving_hangups():
             return trio.run(supervise, command, binds, number, conditions, log)
-    return trio.run(run, app_of(settings), binds, conditions, log)
+    return trio.run(serve_until_signal, app_of(settings), binds, conditions, log)
 
 
 def app_of(settings: Settings) -> Servable:

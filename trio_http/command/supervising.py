@@ -45,7 +45,7 @@ async def supervise(
     conditions: Conditions,
     log: Log,
 ) -> int:
-    """Run ``number`` workers until told to end as by ``run``; return the exit status.
+    """Run ``number`` workers until a signal ends them; return the exit status.
 
     The command is that of a worker, and the limits are those of each. SIGHUP replaces
     all of them.
@@ -128,7 +128,7 @@ async def _lead(
 async def work(app: Servable, conditions: Conditions, log: Log, descriptors: str) -> int:
     """Serve as a worker: on sockets that are there already, as long as the parent wants it.
 
-    Returns the exit status, as ``run`` does.
+    Returns the exit status: 1 where serving has failed, as the log tells.
     """
     to_parent, *listening = map(int, descriptors.split(","))
     fitting = fit_to_descriptors(conditions.limits)  # of which the parent has told

@@ -1,0 +1,127 @@
+"""An app as the whole of one's own program: what it logs, and how it ends."""
+
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+import pytest
+import trio
+import trio.testing
+from support import CHECKOUT, connected, started
+
+import trio_http
+from trio_http import Limits, Request, Response, Router, Servable, Timeouts
+from trio_http.command import running
+from trio_http.serving.listeners import open_listeners
+
+README = (CHECKOUT / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("last_line", ['run(app, "127.0.0.1:4222")', "trio.run(main)"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signal_ends_the_programs_in_the_readme_without_a_traceback(
+    last_line: str, number: signal.Signals
+) -> None:
+    (block,) = [block for block in BLOCKS if block.endswith(f"\n{last_line}\n")]
+    source = "import sys; sys.stdout = sys.stderr\n" + block.replace(
+        "127.0.0.1:4222", "127.0.0.1:0"
+    )
+    async with started([sys.executable, "-c", source]) as program:
+        (port,) = await program.says(r"(?i)listening on 127.0.0.1:(\d+)")
+        async with connected(int(port)) as client:
+            assert (await client.get("/hello/ada")).body == b"hello, ada\n"
+            program.signal(number)
+            assert await client.rest() == b""  # it drains: an idle connection is closed
+        assert await program.process.wait() == 0
+        await program.all_ended.wait()
+        assert "Traceback" not in program.errors
+
+
+@pytest.fixture
+def ended_at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Send SIGTERM as soon as the server listens; give the addresses that it asked for."""
+    asked: list[str] = []
+
+    async def open_elsewhere(*addresses: str) -> list[trio.SocketListener]:
+        asked.extend(addresses)
+        trio.lowlevel.spawn_system_task(end)
+        return await open_listeners("127.0.0.1:0")
+
+    async def end() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(running, "open_listeners", open_elsewhere)
+    return asked
+
+
+def test_addresses_are_those_given_or_the_default(ended_at_once: list[str]) -> None:
+    trio_http.run(Router(), "127.0.0.1:1", ":2")
+    trio_http.run(Router())
+    assert ended_at_once == ["127.0.0.1:1", ":2", "localhost:4221"]
+
+
+@pytest.mark.usefixtures("ended_at_once")
+def test_log_level_chooses_what_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    trio_http.run(Router(), log_level="error")
+    assert capsys.readouterr() == ("", "")
+
+
+class Failing:
+    """The lifetime of an app that cannot begin."""
+
+    async def __aenter__(self) -> Servable:
+        raise RuntimeError("no database")
+
+    async def __aexit__(self, *error: object) -> None:
+        pass  # it is never left
+
+
+def test_failure_is_logged_and_exits_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        trio_http.run(Failing(), "127.0.0.1:0")
+    assert caught.value.code == 1
+    assert "[SERVER FAILED] RuntimeError: no database\n" in capsys.readouterr().err
+
+
+def test_timeouts_and_limits_are_heeded(capsys: pytest.CaptureFixture[str]) -> None:
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[Servable]:
+        await trio.sleep(60)
+        yield Router()
+
+    with pytest.raises(SystemExit):
+        trio_http.run(slow(), "127.0.0.1:0", timeouts=Timeouts(start=0), limits=Limits(head=1))
+    assert "[SERVER FAILED] TooSlowError: the app did not start" in capsys.readouterr().err
+
+
+def test_address_that_is_not_available_raises_oserror() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        with pytest.raises(OSError, match=f"cannot listen on {address}: "):
+            trio_http.run(Router(), address)
+
+
+def test_malformed_address_raises_valueerror() -> None:
+    with pytest.raises(ValueError, match="not HOST:PORT"):
+        trio_http.run(Router(), "nonsense")
+
+
+def test_undeclared_handler_raises_typeerror() -> None:
+    async def hello(request) -> Response:  # type: ignore[no-untyped-def] # noqa: ANN001 - what is tested
+        return Response()
+
+    with pytest.raises(TypeError, match="hello does not declare what it takes: annotate its "):
+        trio_http.run(hello)
+
+
+def test_handler_is_served(ended_at_once: list[str]) -> None:
+    async def hello(request: Request) -> Response:
+        return Response()
+
+    trio_http.run(hello, ":1")
+    assert ended_at_once == [":1"]

@@ -1,0 +1,68 @@
+"""Serve an app as the whole of one's own program."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal
+
+import trio
+
+from trio_http.command.loading import app_from
+from trio_http.command.running import Conditions, serve_until_signal
+from trio_http.command.settings import DEFAULT_BIND
+from trio_http.command.signals import ending_at_once
+from trio_http.command.wrong_use import WrongUseError
+from trio_http.http1.exchange import Handler
+from trio_http.http1.lifetime import Servable
+from trio_http.observe.access_log import Level, Log, line_of_loss
+from trio_http.observe.log_writer import Spool
+from trio_http.semantics.limits import Limits
+from trio_http.semantics.timeouts import Timeouts
+
+
+def run(
+    app: Servable | Handler,
+    *binds: str,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    log_level: Literal["info", "warning", "error"] = "info",
+) -> None:
+    """Serve an app as ``trio-http app`` does, until a signal ends it.
+
+    It starts Trio, logs to the standard error, and returns after a shutdown. The first SIGINT
+    (Ctrl-C) or SIGTERM lets running exchanges finish within ``timeouts.grace`` seconds, the
+    second one stops at once. A program that runs more than a server calls ``serve`` in a
+    nursery of its own instead.
+
+    Args:
+        app: a Router, an App, a handler, or an async context manager of one of them. A
+            function must declare that it takes an ``Exchange`` (an App) or a ``Request`` (a
+            handler).
+        binds: the addresses to listen on, such as ``127.0.0.1:8000`` or ``:8000`` for every
+            network of this machine (default: ``localhost:4221``).
+        timeouts: how long to wait, and for what.
+        limits: the maximum to take of each thing. There are fewer connections if the process
+            cannot have descriptors for them.
+        log_level: ``info`` logs every connection and request, ``warning`` only responses that
+            were cut off, ``error`` only failures.
+
+    Raises:
+        OSError: an address is not available.
+        ValueError: an address is malformed.
+        TypeError: the app cannot be served.
+        SystemExit: serving has failed, as the log tells; the exit status is 1.
+        RuntimeError: Trio runs already.
+    """
+    try:
+        served = app_from(app, getattr(app, "__qualname__", type(app).__qualname__))
+    except WrongUseError as error:
+        raise TypeError(str(error)) from error
+    with ending_at_once(), Spool(sys.stderr, line_of_loss) as errors:
+        log = Log(errors, Level[log_level.upper()])
+        conditions = Conditions(timeouts, limits)
+        try:
+            status = trio.run(serve_until_signal, served, binds or [DEFAULT_BIND], conditions, log)
+        except WrongUseError as error:
+            raise (error.__cause__ or error) from None
+    if status:
+        raise SystemExit(status)
