@@ -1,149 +1,16 @@
-"""Hosts and origins: which are the same, which are loopback, and whose pages are our own."""
+"""Origins: which are the same, and whose pages are our own."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_http.semantics.authority import Authority
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.origins import (
-    LONGEST,
-    Authority,
     Origin,
-    host_named,
     is_from_browser,
-    is_loopback,
     is_same_origin,
 )
-
-# Hosts
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("localhost", Authority("localhost")),
-        ("localhost:4221", Authority("localhost", 4221)),
-        ("LocalHost.:80", Authority("localhost", 80)),  # the root's dot
-        ("test:", Authority("test")),  # RFC 3986 3.2.3: a port may be empty
-        ("test:0", Authority("test", 0)),
-        ("test:00080", Authority("test", 80)),
-        ("127.0.0.1:1", Authority("127.0.0.1", 1)),
-        ("[::1]", Authority("[::1]")),
-        ("[0:0:0:0:0:0:0:1]:80", Authority("[::1]", 80)),  # RFC 5952
-        ("[2001:DB8::0:1]", Authority("[2001:db8::1]")),
-        ("a_b-c.d~e", Authority("a_b-c.d~e")),
-        # It could be decoded, but no browser sends it, and it is not in any list.
-        ("l%6Fcalhost", Authority("l%6fcalhost")),
-    ],
-)
-def test_a_host_and_a_port(text: str, expected: Authority) -> None:
-    assert Authority.parse(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        ":80",
-        "a b",
-        "a,b",
-        "a, a",
-        "user@test",
-        "test/",
-        "test:x",
-        "test:65536",
-        "test:123456",
-        "test:80:80",
-        "::1",
-        "[::1",
-        "[]",
-        "[:]",
-        "[1::2::3]",
-        "[::1%25eth0]",
-        "[::1]x",
-        "é",
-        "test\n",
-        "a" * (LONGEST + 1),
-        "[" + "1:" * 15000 + "]",
-    ],
-)
-def test_what_is_not_a_host(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whoever finds it says what it is
-        Authority.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Files.Example.ORG", "files.example.org"),
-        ("files.example.org.", "files.example.org"),
-        ("nas", "nas"),
-        ("my_nas-2", "my_nas-2"),
-        ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
-        ("192.168.1.5", "192.168.1.5"),
-        ("::1", "[::1]"),
-        ("[2001:DB8::0]", "[2001:db8::]"),
-    ],
-)
-def test_a_host_that_a_person_names(name: str, expected: str) -> None:
-    assert host_named(name) == expected
-    assert Authority.parse(expected).host == expected
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        ".",
-        "a..b",
-        "a:80",
-        "[::1]:80",
-        "[::1",
-        "::1%eth0",
-        "http://a",
-        "a/",
-        "*",
-        "*.a",
-        "a,b",
-        "a b",
-        "münchen.de",
-    ],
-)
-def test_what_nobody_can_name_a_host(name: str) -> None:
-    with pytest.raises(ValueError, match="not a domain name or an IP address"):
-        host_named(name)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("app.localhost", True),  # RFC 6761 6.3
-        ("127.0.0.1", True),
-        ("127.255.3.4", True),
-        ("[::1]", True),
-        ("[::ffff:7f00:1]", True),
-        ("[::ffff:8.8.8.8]", False),
-        ("", False),
-        ("evil.example", False),
-        ("localhost.evil.example", False),
-        ("127.0.0.1.evil.example", False),
-        ("notlocalhost", False),
-        ("localhost.localdomain", False),  # somebody's, if that is set up
-        ("0.0.0.0", False),  # noqa: S104 - nothing listens on it
-        ("[::]", False),
-        ("10.0.0.1", False),
-        # Ways to write 127.0.0.1 that browsers put right before they send it.
-        ("127.1", False),
-        ("0x7f.0.0.1", False),
-        ("2130706433", False),
-        ("127.0.0.01", False),
-        ("[fe80::1]", False),
-    ],
-)
-def test_what_is_this_machine_for_everybody(host: str, expected: object) -> None:
-    assert is_loopback(host) is expected
-
 
 # Origins
 

@@ -17,13 +17,11 @@ from collections.abc import Iterable
 
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.lifetime import Servable, wrapping
+from trio_http.semantics.authority import Authority, host_named, is_loopback
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, text_of
 from trio_http.semantics.origins import (
-    Authority,
-    host_named,
     is_from_browser,
-    is_loopback,
     is_same_origin,
 )
 from trio_http.semantics.request import Request

@@ -29,7 +29,7 @@ def port(text: str) -> int:
 
 def host(text: str) -> str:
     """Return a domain name or an IP address in its normal form."""
-    from trio_http.semantics.origins import host_named  # noqa: PLC0415 - see above
+    from trio_http.semantics.authority import host_named  # noqa: PLC0415 - see above
 
     return host_named(text)
 

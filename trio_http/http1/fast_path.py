@@ -14,7 +14,10 @@ import re
 
 from trio_http.http1.codec import RequestHead
 from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, lines_of
+from trio_http.http1.strict import check_sizes
+from trio_http.semantics.authority import PORT
 from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import LENGTH
 from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits
@@ -30,14 +33,11 @@ _SPECIAL = (
 # A name that begins with none of these letters needs no comparison with the list.
 _FIRST = rb"(?=[CcEeHhKkPpTtUu])"
 
-# Up to 65499; the few ports above are left to h11, too.
-_PORT = rb"(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|[0-9]{1,4})"
-
 # Of IPv6 addresses only the loopback's: h11 gets the others, as not every sequence
 # of groups is one, and an expression that can tell costs half a millisecond to load.
 # A longer name than any that there can be is left to ``strict``, which refuses it.
 # The letter of its own is compared before the engine tries the branch.
-_HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::%b\r\n|\r\n)" % _PORT
+_HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::(?:%b)\r\n|\r\n)" % PORT.encode()
 
 _TCHAR = f"[{TCHAR}]".encode()
 
@@ -107,14 +107,13 @@ def recognise(received: bytes | bytearray, limits: Limits) -> RequestHead | None
     if match is None:
         return None
     head, line, method, target = match.group(0, 1, 2, 3)
-    # A short head need not be measured in all ways: a line has four bytes at least.
     size = len(head)
-    if (
-        size > limits.head
-        or (size > limits.target and len(target) > limits.target)
-        or (size > 4 * limits.fields and head.count(b"\n") - 2 > limits.fields)
-    ):
-        return None
+    # A short head need not be measured in all ways: a line has four bytes at least.
+    if size > limits.target or size > 4 * limits.fields or size > limits.head:
+        try:
+            check_sizes(size, len(target), head.count(b"\n") - 2, limits)
+        except HTTPError:
+            return None  # it is refused with the whole head
     fields = head[len(line) + 2 : -2]
     if match.lastindex == 1:  # the request line: no field has said anything
         return RequestHead(size, line, method, target, "1.1", fields, 0, False, False)  # noqa: FBT003 - values

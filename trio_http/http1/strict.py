@@ -8,8 +8,8 @@ made of. All of it is pure: bytes in, an ``HTTPError`` or nothing out.
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv6Address
 
+from trio_http.semantics.authority import Authority
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.fields import LENGTH
 from trio_http.semantics.limits import Limits
@@ -26,13 +26,6 @@ _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % TOKEN)
 # another name than those who do not (RFC 9112 5.1, 5.2).
 _FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % TOKEN)
 
-# RFC 3986 3.2.2 and 3.2.3, less user information and less the comma, with which a
-# list of hosts would look like one host. Brackets hold an IPv6 address. The RFC
-# provides for further kinds (IPvFuture) that a server refuses unless it knows them,
-# and there is none. Zone identifiers (RFC 6874) mean something on one machine only.
-_AUTHORITY = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]*))?"
-)
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -43,9 +36,6 @@ _LENGTH = re.compile(LENGTH.encode())
 # so their length is checked before h11 sees them.
 MOST_OPTIONS = 100  # commas in all lines of one of these fields
 _TAKEN_APART = (b"connection", b"expect", b"transfer-encoding", b"upgrade")
-
-# A name has 255 characters at most (RFC 3986 3.2.2), and a port five.
-LONGEST_HOST = 300  # bytes of an authority
 
 # All bytes that a head may contain, except for its line endings (RFC 9110 5.5).
 _TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
@@ -67,10 +57,28 @@ def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | 
         raise _bad("a control character or a bare line ending in the head")
     if len(received) >= limits.head:
         line = received.find(b"\r\n", 0, limits.head)
-        if line < 0 or line > limits.target:
-            raise _target_too_long()
-        raise HTTPError(431, f"at most {limits.head} bytes of fields are read")
+        check_sizes(limits.head + 1, line if line >= 0 else limits.target + 1, 0, limits)
     return None
+
+
+def check_sizes(head: int, target: int, fields: int, limits: Limits) -> None:
+    """Refuse a head that is larger than the limits, with the status for what is too large.
+
+    Args:
+        head: the length of the whole head, in bytes.
+        target: the length of the request target, in bytes.
+        fields: the number of lines of header fields.
+
+    Raises:
+        HTTPError: 414 where the request target is too long (RFC 9110 15.5.15), 431 where the
+            fields are, or where there are too many (RFC 6585 5).
+    """
+    if target > limits.target:
+        raise HTTPError(414, "the request target is too long")
+    if head > limits.head:
+        raise HTTPError(431, f"at most {limits.head} bytes of fields are read")
+    if fields > limits.fields:
+        raise HTTPError(431, f"at most {limits.fields} fields are read")
 
 
 def check_head(head: bytes, limits: Limits) -> None:
@@ -79,10 +87,9 @@ def check_head(head: bytes, limits: Limits) -> None:
     if head.translate(None, _TEXT) != b"\r\n" * head.count(b"\r\n"):
         raise _bad("a control character or a bare line ending in the head")
     line, *lines = head[: -len(BLANK_LINE)].split(b"\r\n")
-    if len(lines) > limits.fields:
-        raise HTTPError(431, f"at most {limits.fields} fields are read")
-    fields = [parse_field(line) for line in lines]
+    check_sizes(len(head), 0, len(lines), limits)
     method, target, version = parse_request_line(line, limits)
+    fields = [parse_field(line) for line in lines]
     check_host(_values(fields, b"host"), version)
     _check_target(method, target)
     _check_lengths(fields)
@@ -110,8 +117,7 @@ def parse_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes
     if match is None:
         raise _bad("malformed request line")
     method, target, version = match.groups()
-    if len(target) > limits.target:
-        raise _target_too_long()
+    check_sizes(len(line), len(target), 0, limits)
     return method, target, effective_version(version)
 
 
@@ -162,22 +168,9 @@ def check_host(values: list[bytes], version: bytes) -> None:
 
 
 def _is_authority(value: bytes) -> bool:
-    if len(value) > LONGEST_HOST:
-        return False
-    match = _AUTHORITY.fullmatch(value)
-    if match is None:
-        return False
-    address, port = match.groups()
-    if port and (len(port) > 5 or int(port) > 65535):
-        return False
-    return address is None or _is_ipv6(address)
-
-
-def _is_ipv6(address: bytes) -> bool:
-    """Tell whether the groups make an address, which no short expression can (RFC 3986 3.2.2)."""
     try:
-        IPv6Address(address.decode("ascii"))
-    except AddressValueError:
+        Authority.parse(value.decode("latin-1"))
+    except ValueError:
         return False
     return True
 
@@ -222,7 +215,3 @@ def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
 
 def _bad(detail: str) -> HTTPError:
     return HTTPError(400, detail)
-
-
-def _target_too_long() -> HTTPError:
-    return HTTPError(414, "the request target is too long")

@@ -1,45 +1,16 @@
-"""The host that a request is for, and the origin that it comes from, compared by value."""
+"""The origin that a request comes from, compared with that of the server (RFC 6454)."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from trio_http.semantics.authority import Authority
 from trio_http.semantics.headers import Headers
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# RFC 3986 3.2.2 and 3.2.3. Neither Host nor Origin holds user information.
-_HOST = r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+;=%]+"
-_AUTHORITY = re.compile(rf"({_HOST})(?::([0-9]{{0,5}}))?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
-
-# A name has up to 253 characters (RFC 1035 2.3.4), and the port six with its colon.
-LONGEST = 260
-
-# What domain names consist of, and what people use beside that.
-_NAME = re.compile(r"[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]+)*\.?")
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """A host in its normal form and a port, where one is given (RFC 9110 7.2)."""
-
-    host: str
-    port: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Authority:
-        """Parse the value of ``Host``, such as ``localhost:8000`` or ``[::1]``.
-
-        Raises:
-            ValueError: the text is empty or malformed, or longer than a name can be.
-        """
-        match = _AUTHORITY.fullmatch(text) if len(text) <= LONGEST else None
-        if match is None or int(match[2] or 0) > 65535:
-            raise ValueError("not a host with or without a port")
-        return cls(_normal_host(match[1]), int(match[2]) if match[2] else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +42,6 @@ class Origin:
         """Return the origin of everything that has this scheme and this authority."""
         port = _DEFAULT_PORTS.get(scheme) if authority.port is None else authority.port
         return cls(scheme, authority.host, port)
-
-
-def host_named(name: str) -> str:
-    """Return the normal form of a host that a person names: a domain name or an IP address.
-
-    Raises:
-        ValueError: it is neither, or has a port.
-    """
-    if _NAME.fullmatch(name):
-        return _normal_host(name)
-    try:
-        authority = Authority.parse(name if name.startswith("[") else f"[{name}]")
-    except ValueError:
-        authority = None
-    if authority is None or authority.port is not None:
-        raise ValueError(f"not a domain name or an IP address without a port: {name}")
-    return authority.host
-
-
-def _normal_host(host: str) -> str:
-    """Names are the same in any case and with or without the root's dot (RFC 4343, RFC 1034 3.1).
-
-    An IPv6 address can be written in many ways, and has one normal form (RFC 5952).
-    """
-    if host.startswith("["):
-        return f"[{IPv6Address(host[1:-1])}]"
-    return host.lower().removesuffix(".")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host in its normal form is this machine for every client.
-
-    These are the loopback addresses and ``localhost`` with all names below it. Nobody
-    can register such a name (RFC 6761 6.3), so none of them is a site of somebody else.
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        if not host.startswith("["):
-            return IPv4Address(host).is_loopback
-        address = IPv6Address(host[1:-1])
-        return (address.ipv4_mapped or address).is_loopback
-    except AddressValueError:
-        return False
 
 
 def is_from_browser(headers: Headers) -> bool:
