@@ -196,3 +196,10 @@ def test_a_client_that_refuses_the_plain_file_gets_parts_of_the_sibling(
 ) -> None:
     request = asking(Accept_Encoding="gzip, identity;q=0", Range="bytes=3-")
     assert sent(directory, place_of(root, "gzip"), request)[1] == "gzip"
+
+
+def test_a_file_without_siblings_stays_open_as_it_is(root: Path, directory: OpenDirectory) -> None:
+    file = place_of(root).open_best(directory, asking())
+    assert file is not None
+    assert file.or_sibling(directory, asking(Accept_Encoding="gzip")) is file
+    assert read(file) == (b"plain", None)

@@ -338,3 +338,22 @@ def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
     with as_unprivileged_user():
         remove_abandoned_parts(public)
     assert sorted(public.iterdir()) == theirs
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["nothing", "name"], "the directory does not exist"),
+        ([".hidden", "name"], "the directory does not exist"),
+        ([".hidden"], "no file can be stored under this name"),
+        ([".."], "no file can be stored under this name"),
+        (["n" * 300, "name"], "longer than the file system allows"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_refused_with_the_reason(
+    tmp_path: Path, way: str, frame: ExitStack, names: list[str], reason: str
+) -> None:
+    (tmp_path / ".hidden").mkdir()
+    with pytest.raises(HTTPError, match=reason) as refusal:
+        PartialFile(frame, Root(tmp_path), names, PUT)
+    assert refusal.value.status == 404

@@ -11,6 +11,7 @@ from trio_http.file_server.permissions import (
     is_part,
     is_shown,
 )
+from trio_http.semantics.errors import HTTPError
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,12 @@ def test_other_names_are_no_parts(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
 def test_odd_names_are_names(name: str) -> None:
     check_name(name, Permissions.HIDDEN)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\0", ".hidden", f"{PART_PREFIX}0{PART_SUFFIX}"]
+)
+def test_names_that_clients_cannot_reach_get_404(name: str) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        check_name(name, ~Permissions.HIDDEN)
+    assert refusal.value.status == 404

@@ -10,9 +10,10 @@ from support import NO_BODY
 
 from trio_http.file_server.media_types import FileType
 from trio_http.file_server.open_file import FileMetadata, OpenFile
-from trio_http.file_server.representation import Representations
+from trio_http.file_server.representation import Representations, with_digest
 from trio_http.file_server.versions import tag_of, version_of
 from trio_http.semantics.bodies import FileSlice
+from trio_http.semantics.digests import Digest
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
@@ -145,3 +146,31 @@ def test_what_had_to_be_read_has_no_validators(file_of: FileOf) -> None:
         "x-content-type-options": "nosniff",
         "cache-control": "no-store",
     }
+
+
+# Digests
+
+DIGEST = Digest("sha-256", b"digest")
+
+
+def digested(response: Response, accepted: str | None = None) -> Response:
+    return with_digest(asking(accepted=accepted), response, DIGEST)
+
+
+def test_a_digest_is_of_bytes_that_are_sent_without_a_coding(file_of: FileOf) -> None:
+    page = AS_IT_IS.of(asking(), file_of(PAGE))
+    response = digested(page, "gzip")
+    assert told(response)["repr-digest"] == str(DIGEST)
+    assert told(response)["vary"] == "Accept-Encoding"
+    assert (response.body, response.compress) == (page.body, Compress.NEVER)
+
+
+def test_what_is_never_coded_gets_its_digest_as_it_is(file_of: FileOf) -> None:
+    response = digested(Representations(Compress.NEVER, None).of(asking(), file_of(PAGE)))
+    assert told(response)["repr-digest"] == str(DIGEST)
+    assert "vary" not in told(response)
+
+
+def test_a_client_that_refuses_the_bytes_themselves_gets_no_digest(file_of: FileOf) -> None:
+    page = AS_IT_IS.of(asking(), file_of(PAGE))
+    assert digested(page, "gzip, identity;q=0") is page

@@ -58,3 +58,14 @@ def test_a_refusal_goes_through_as_it_is() -> None:
     with pytest.raises(HTTPError) as passed, refusing():
         raise refusal
     assert passed.value is refusal
+
+
+def test_a_name_without_a_spelling_on_the_file_system_gets_404() -> None:
+    with pytest.raises(HTTPError, match="encoding of the file system") as refusal, refusing():
+        "\ud800".encode()
+    assert refusal.value.status == 404
+
+
+def test_other_exceptions_go_through_as_they_are() -> None:
+    with pytest.raises(ZeroDivisionError), refusing():
+        raise ZeroDivisionError
