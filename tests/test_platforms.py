@@ -27,10 +27,10 @@ MACOS = {
     "socket": "SOCK_CLOEXEC SOCK_NONBLOCK",
 }
 
-# Trio and what it needs come first: they know where they are.
+# The libraries come first: they know where they are.
 PROGRAM = """
-import argparse, os, pkgutil, select, signal, socket, ssl, subprocess, sys, tempfile
-import h11, trio, trio.testing
+import os, pkgutil, select, signal, socket, ssl, subprocess, sys, tempfile
+import click, h11, trio, trio.testing
 
 platform, lacks = sys.argv[1], {LACKS}
 for name in lacks.pop("modules", "").split():
