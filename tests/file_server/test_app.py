@@ -198,7 +198,7 @@ async def test_methods_that_nobody_knows_are_not_implemented(root: Path) -> None
         ("/folder/", Permissions.WRITING, "GET, HEAD, OPTIONS, POST"),
     ],
 )
-async def test_what_an_address_supports_is_told(
+async def test_options_names_the_methods_of_a_path(
     root: Path, target: str, allow: Permissions, expected: str
 ) -> None:
     async with open_client(files(root, allow=allow)) as client:
@@ -208,7 +208,7 @@ async def test_what_an_address_supports_is_told(
         assert (answer.status, answer.headers["Allow"]) == (405, expected)
 
 
-async def test_what_the_server_as_a_whole_supports_depends(root: Path) -> None:
+async def test_options_of_the_server_names_no_methods(root: Path) -> None:
     async with open_client(files(root)) as client:
         answer = await client.request("OPTIONS", "*")  # RFC 9110 9.3.7
         assert (answer.status, "Allow" in answer.headers) == (204, False)
@@ -427,7 +427,7 @@ async def test_the_media_type_can_be_given(root: Path) -> None:
         assert answer.headers["Content-Type"] == "application/octet-stream"
 
 
-async def test_what_is_worth_it_is_compressed_for_those_who_ask(root: Path) -> None:
+async def test_compressible_file_is_compressed_for_clients_that_accept_it(root: Path) -> None:
     text = b"the same over and over\n" * 1000
     (root / "text.txt").write_bytes(text)
     (root / "short.txt").write_bytes(b"short")
@@ -542,7 +542,7 @@ async def test_a_file_from_the_future_is_not_dated_so(root: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_what_a_client_has_is_not_sent_again(root: Path, method: str) -> None:
+async def test_file_that_a_client_has_gets_304(root: Path, method: str) -> None:
     async with open_client(files(root)) as client:
         headers = (await client.get("/file")).headers
         for field in (
@@ -587,7 +587,7 @@ def precompressed(root: Path) -> App:
     return files(root, allow=Permissions.PRECOMPRESSED)
 
 
-async def test_what_was_coded_beforehand_is_sent_to_those_who_accept_it(family: Path) -> None:
+async def test_precompressed_sibling_is_sent_to_clients_that_accept_it(family: Path) -> None:
     async with open_client(precompressed(family)) as client:
         plain = await client.get("/page.html")
         coded = {
@@ -808,7 +808,7 @@ def limits() -> bytes:
 @pytest.mark.parametrize(
     "types", [mounts.LOCAL_TYPES, mounts.LOCAL_TYPES | {"proc"}], ids=["as it is", "local"]
 )
-async def test_what_the_kernel_makes_while_it_is_read_is_sent_whole(
+async def test_virtual_file_is_sent_whole(
     monkeypatch: pytest.MonkeyPatch, types: frozenset[str]
 ) -> None:
     monkeypatch.setattr(mounts, "LOCAL_TYPES", types)
@@ -829,7 +829,7 @@ async def test_what_the_kernel_makes_while_it_is_read_is_sent_whole(
 
 
 @needs_proc
-async def test_what_is_long_and_has_no_length_is_sent_in_chunks(
+async def test_long_virtual_file_is_sent_in_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(virtual_files, "READ", 100)
@@ -923,7 +923,7 @@ async def test_a_file_that_changes_while_its_digest_is_made_is_sent_without(
 # What was looked up a moment ago
 
 
-async def test_what_is_served_is_what_is_there_now(root: Path, way: str) -> None:
+async def test_file_is_sent_as_it_is_at_that_moment(root: Path, way: str) -> None:
     async with open_client(files(root)) as client:
         tags = []
         for content in (b"first", b"second", b"third"):
@@ -946,7 +946,7 @@ async def test_what_is_served_is_what_is_there_now(root: Path, way: str) -> None
 
 
 @pytest.mark.parametrize("becomes", ["link", "fifo", "nothing"])
-async def test_what_comes_in_its_place_is_held_to_the_same_rules(
+async def test_replacement_of_a_remembered_file_is_checked_again(
     root: Path, way: str, becomes: str
 ) -> None:
     (root / "page.gz").touch()
@@ -986,7 +986,7 @@ async def test_the_second_look_finds_what_the_first_has_found(family: Path, way:
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-async def test_what_was_read_a_moment_ago_is_sent_once_more(
+async def test_file_requested_again_is_sent_from_the_cache(
     root: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(versions, "SETTLED", -1)
@@ -1075,7 +1075,7 @@ def waiting_for(*purposes: Threads) -> int:
 
 
 @pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
-def test_what_a_disk_would_have_to_bring_is_not_in_memory(root: Path) -> None:
+def test_file_dropped_from_the_page_cache_is_not_in_memory(root: Path) -> None:
     path = root / "cold"
     for _ in range(100):  # a quick disk may have brought it again by the time we ask
         path.write_bytes(EVERY_BYTE)
@@ -1090,7 +1090,7 @@ def test_what_a_disk_would_have_to_bring_is_not_in_memory(root: Path) -> None:
 @pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
 @pytest.mark.parametrize("size", [1000, 300_000])
 @pytest.mark.parametrize("looked_up", ["never", "before"])
-async def test_who_waits_for_a_disk_holds_up_nobody_else(
+async def test_slow_disk_delays_no_other_client(
     root: Path, monkeypatch: pytest.MonkeyPatch, size: int, looked_up: str
 ) -> None:
     monkeypatch.setattr(expiring, "SECONDS", 1000)
@@ -1125,7 +1125,7 @@ async def test_who_waits_for_a_disk_holds_up_nobody_else(
 
 
 @pytest.mark.parametrize("why", ["mount", "pace"])
-async def test_what_may_be_slow_is_always_left_to_threads(
+async def test_remote_files_are_always_looked_up_in_threads(
     root: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     if why == "mount":  # as if it were on another machine
@@ -1356,7 +1356,7 @@ async def test_a_folder_that_may_be_passed_through_only_is_not_listed(public: Pa
             assert (await client.get("/folder")).status == 301
 
 
-async def test_what_is_hidden_is_there_where_that_is_allowed(root: Path) -> None:
+async def test_hidden_file_is_served_if_allowed(root: Path) -> None:
     (root / ".hidden").mkdir()
     (root / ".hidden" / ".file").write_bytes(b"found")
     async with open_client(files(root, allow=Permissions.HIDDEN)) as client:
@@ -1390,7 +1390,7 @@ async def test_a_page_lets_people_store_files_where_that_is_allowed(root: Path) 
         assert (await client.get("/y")).status == 404
 
 
-def test_what_a_killed_server_has_left_is_cleared_away_by_one_that_writes(root: Path) -> None:
+def test_writing_server_removes_abandoned_parts(root: Path) -> None:
     part = root / f"{PART_PREFIX}0{PART_SUFFIX}"
     part.touch()
     files(root)

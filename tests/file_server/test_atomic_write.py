@@ -229,7 +229,7 @@ async def test_odd_names_are_names(tmp_path: Path, way: str, name: str) -> None:
     assert contents(tmp_path) == {name: b"again"}
 
 
-async def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, way: str) -> None:
+async def test_umask_decides_who_may_read_a_new_file(tmp_path: Path, way: str) -> None:
     (tmp_path / "plain").touch()
     await stored(b"1", tmp_path, ["name"])
     assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -237,9 +237,7 @@ async def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, way: 
     assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-async def test_who_may_read_a_file_may_read_what_replaces_it_and_nobody_else(
-    tmp_path: Path, way: str
-) -> None:
+async def test_replacement_keeps_the_mode(tmp_path: Path, way: str) -> None:
     for mode in (0o600, 0o755, 0o444):
         (tmp_path / "name").touch()
         (tmp_path / "name").chmod(mode)
@@ -275,14 +273,14 @@ def with_length(length: int, *others: tuple[str, str]) -> WritePreconditions:
     ],
     ids=["unknown", "long", "waiting"],
 )
-async def test_what_need_not_be_sent_is_refused_first(
+async def test_impossible_upload_is_refused_before_its_body(
     tmp_path: Path, preconditions: WritePreconditions
 ) -> None:
     assert await refusal_of(tmp_path, ["nothing", "name"], preconditions) == 404
 
 
 @pytest.mark.parametrize("length", [0, 10, SHORT])
-async def test_what_is_short_is_taken_first(tmp_path: Path, length: int) -> None:
+async def test_short_body_is_read_before_it_is_refused(tmp_path: Path, length: int) -> None:
     preconditions, data = with_length(length), bytes(length)
     assert (await stored(data, tmp_path, ["name"], preconditions)).is_new
     assert contents(tmp_path) == {"name": data}
@@ -471,7 +469,7 @@ async def test_where_nothing_can_be_nothing_is_stored(
     assert all_below(tmp_path) == before
 
 
-async def test_what_is_no_regular_file_stays(tmp_path: Path, way: str) -> None:
+async def test_other_things_than_regular_files_stay(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")
     before = all_below(tmp_path)
@@ -579,9 +577,7 @@ async def test_an_upload_is_told_the_tag_of_what_it_has_stored(
     assert without_parts(file_system) == {"name": b"c" * length}
 
 
-async def test_what_does_not_fit_the_terms_is_refused_before_it_is_sent(
-    tmp_path: Path, way: str
-) -> None:
+async def test_failed_precondition_is_refused_before_the_body(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old")
     assert await refusal_of(tmp_path, ["name"], on(("If-None-Match", "*"))) == 412
     assert await refusal_of(tmp_path, ["name"], on(("If-Match", '"another"'))) == 412
@@ -589,7 +585,7 @@ async def test_what_does_not_fit_the_terms_is_refused_before_it_is_sent(
     assert contents(tmp_path) == {"name": b"old"}
 
 
-async def test_what_fits_the_terms_is_stored(tmp_path: Path, way: str) -> None:
+async def test_upload_with_true_preconditions_is_stored(tmp_path: Path, way: str) -> None:
     assert (await stored(b"1", tmp_path, ["name"], on(("If-None-Match", "*")))).is_new
     assert not (await stored(b"2", tmp_path, ["name"], on(("If-Match", tag_in(tmp_path))))).is_new
     assert not (await stored(b"3", tmp_path, ["name"], on(("If-Match", "*")))).is_new
@@ -602,7 +598,7 @@ async def test_other_refusals_come_before_those_by_the_terms(tmp_path: Path) -> 
     assert await refusal_of(tmp_path, ["nothing", "name"], on(("If-Match", "*"))) == 404
 
 
-async def test_what_was_changed_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
+async def test_file_changed_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
     async def upload() -> None:
         async with uploading(tmp_path, ["name"], on(("If-Match", tag_in(tmp_path)))) as body:
             await body.send(b"mine")
@@ -613,7 +609,7 @@ async def test_what_was_changed_during_an_upload_is_not_replaced(tmp_path: Path,
     assert contents(tmp_path) == {"name": b"theirs"}
 
 
-async def test_what_was_created_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
+async def test_file_created_during_an_upload_is_not_replaced(tmp_path: Path, way: str) -> None:
     async def upload() -> None:
         async with uploading(tmp_path, ["name"], on(("If-None-Match", "*"))) as body:
             await body.send(b"mine")
@@ -714,7 +710,7 @@ async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way:
     assert contents(tmp_path) == {"name": b"theirs"}
 
 
-async def test_who_asks_for_no_lock_is_seen_all_the_same(
+async def test_change_without_the_lock_is_noticed(
     tmp_path: Path, unnamed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Between the last look and the link there comes a file.
@@ -867,7 +863,7 @@ def test_a_file_is_deleted_and_nothing_else(tmp_path: Path, way: str) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_file_for_clients_stays(
+def test_names_that_are_no_visible_files_cannot_be_deleted(
     tmp_path: Path, way: str, names: Sequence[str], status: int
 ) -> None:
     root = tmp_path / "root"
@@ -1043,7 +1039,7 @@ async def connected(
     [SHORT + 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 3 * ROOM - 77],
     ids=lambda length: f"{length - ROOM:+}",
 )
-async def test_what_a_socket_brings_is_stored_byte_for_byte_and_what_follows_is_answered(
+async def test_upload_over_a_socket_is_stored_and_the_next_request_answered(
     tmp_path: Path, by: str, told: str, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 1000 if told == "levels" else 0)
@@ -1068,7 +1064,7 @@ async def test_what_a_socket_brings_is_stored_byte_for_byte_and_what_follows_is_
             assert (await client.answer()).status == 404
 
 
-async def test_what_a_socket_brings_byte_by_byte_is_stored_so(tmp_path: Path, by: str) -> None:
+async def test_upload_of_single_bytes_is_stored(tmp_path: Path, by: str) -> None:
     data = RANDOM[: SHORT + 1]
     async with connected(tmp_path) as (client, stream):
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -1299,7 +1295,7 @@ def test_a_killed_server_leaves_the_old_file_and_nothing_else(
     assert contents(tmp_path) == {"name": b"old"}
 
 
-def test_what_a_killed_server_leaves_elsewhere_is_cleared_away(tmp_path: Path) -> None:
+def test_part_of_a_killed_server_is_removed_later(tmp_path: Path) -> None:
     ended = run_store(tmp_path, "named", "kill")
     assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
     assert without_parts(tmp_path) == {"name": b"old"}

@@ -42,7 +42,7 @@ def content_type_of(path: Path, data: bytes, known: ContentSniffer | None = None
         ("unknown", b"text", "application/octet-stream"),
     ],
 )
-def test_what_is_utf8_is_said_to_be(tmp_path: Path, name: str, data: bytes, expected: str) -> None:
+def test_valid_utf8_is_sent_as_utf8(tmp_path: Path, name: str, data: bytes, expected: str) -> None:
     path = tmp_path / name
     assert content_type_of(path, data) == expected
     assert kind_of(path).coding is None
@@ -111,7 +111,7 @@ def test_a_charset_can_be_said_of_all_texts(tmp_path: Path, charset: str, expect
 
 
 @pytest.mark.parametrize("charset", ["", " ", "a b", "utf-8;", '"utf-8"', "utf-8\n", "é", "a,b"])
-def test_what_cannot_be_a_charset_is_refused(charset: str) -> None:
+def test_invalid_name_of_a_charset_raises(charset: str) -> None:
     with pytest.raises(ValueError, match="not the name of a charset"):
         ContentSniffer(charset=charset)
 
@@ -134,7 +134,7 @@ def test_a_format_in_a_coding_has_to_be_in_that_coding(tmp_path: Path) -> None:
         assert kind_of(path) == FileType("image/svg+xml")
 
 
-def test_what_was_read_is_remembered_once_it_is_settled(
+def test_charset_of_a_settled_file_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []

@@ -80,9 +80,7 @@ def test_the_mode_is_kept(public: Path, way: str, mode: int) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6755, 0o1755])
-def test_what_a_client_sends_never_runs_with_the_rights_of_others(
-    public: Path, way: str, mode: int
-) -> None:
+def test_setuid_and_capabilities_are_not_kept(public: Path, way: str, mode: int) -> None:
     (public / "old").touch()
     (public / "old").chmod(mode)
     assert stat.S_IMODE(keep(public).st_mode) == 0o755
@@ -163,7 +161,7 @@ def test_an_acl_is_kept(public: Path, attributes_here: None) -> None:
     assert acl_of(public / "new") == acl((USERS, 6), (OTHER_USERS, 4))
 
 
-def test_what_a_folder_gives_to_new_files_is_not_given_to_one_that_replaces(
+def test_default_acl_of_a_directory_is_not_given_to_a_replacement(
     public: Path, attributes_here: None
 ) -> None:
     (public / "old").touch(0o600)
@@ -268,7 +266,7 @@ def test_capabilities_are_not_kept(public: Path, attributes_here: None) -> None:
 
 
 @needs_root
-def test_what_may_not_be_read_is_not_kept_and_the_rest_is(
+def test_unreadable_attribute_is_not_kept_and_others_are(
     public: Path, attributes_here: None
 ) -> None:
     (public / "old").touch()
@@ -279,7 +277,7 @@ def test_what_may_not_be_read_is_not_kept_and_the_rest_is(
     assert os.listxattr(public / "new") == []
 
 
-def test_what_is_no_file_gives_nobody_a_right(public: Path, way: str) -> None:
+def test_replaced_thing_other_than_a_file_gives_no_rights(public: Path, way: str) -> None:
     (public / "elsewhere").touch(0o666)
     (public / "old").symlink_to("elsewhere")
     with made_new(public, 0o640) as file, Root(public).directory() as opened:
@@ -287,7 +285,7 @@ def test_what_is_no_file_gives_nobody_a_right(public: Path, way: str) -> None:
         assert stat.S_IMODE(os.fstat(file).st_mode) == 0o600
 
 
-def test_what_is_gone_has_nothing_to_be_kept(public: Path, way: str) -> None:
+def test_missing_file_has_no_attributes_to_keep(public: Path, way: str) -> None:
     assert stat.S_IMODE(keep(public).st_mode) == 0o600
 
 

@@ -70,7 +70,7 @@ async def test_threads_change_a_folder_one_after_the_other(tmp_path: Path, way: 
     assert counter.read_text() == "50"
 
 
-async def test_who_comes_second_waits(tmp_path: Path, way: str) -> None:
+async def test_second_thread_waits(tmp_path: Path, way: str) -> None:
     order = []
     second_comes = ThreadEvent()
 

@@ -78,12 +78,12 @@ def test_formats_that_are_another_one_in_a_coding(name: str, expected: str) -> N
     assert type_of_name(name) == FileType(expected, "gzip")
 
 
-def test_what_is_in_a_coding_beside_its_format_is_an_archive() -> None:
+def test_compressed_file_is_an_archive() -> None:
     assert type_of_name("drawing.svg.gz") == FileType("application/gzip")
     assert type_of_name(".svgz") == FileType("application/octet-stream")  # hidden, without a suffix
 
 
-def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None:
+def test_media_types_of_the_machine_do_not_count(tmp_path: Path) -> None:
     # Python reads such a file, where there is one, for the functions of the module.
     (tmp_path / "types").write_text("image/odd png\n")
     code = (
@@ -116,7 +116,7 @@ def test_what_the_machine_thinks_of_names_does_not_count(tmp_path: Path) -> None
         ("caf\udce9", "attachment; filename=\"caf_\"; filename*=UTF-8''caf%EF%BF%BD"),
     ],
 )
-def test_what_a_file_is_to_be_saved_as(name: str, expected: str) -> None:
+def test_attachment_has_the_name_of_the_file(name: str, expected: str) -> None:
     assert attachment(name) == expected
 
 

@@ -67,7 +67,7 @@ def directory(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.skipif(not mounts.MOUNTINFO.exists(), reason="this system does not tell")
-def test_what_is_open_here_has_a_mount(directory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_file_has_a_mount(directory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = mounts.MOUNTINFO.read_text().splitlines()
     types = [line.partition(" - ")[2].split(" ")[0] for line in lines]
     monkeypatch.setattr(mounts, "LOCAL_TYPES", {*types})
@@ -76,7 +76,7 @@ def test_what_is_open_here_has_a_mount(directory: int, monkeypatch: pytest.Monke
     assert not Mounts().is_local(directory)
 
 
-def test_what_is_known_is_believed_for_a_while(
+def test_answer_of_the_kernel_counts_for_ten_seconds(
     directory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -91,11 +91,11 @@ def test_what_is_known_is_believed_for_a_while(
     assert known.is_local(directory)
 
 
-def test_what_is_reached_by_paths_is_on_a_system_that_does_not_tell() -> None:
+def test_file_without_a_descriptor_is_local() -> None:
     assert Mounts().is_local(None)
 
 
-def test_what_cannot_be_asked_is_not_local() -> None:
+def test_closed_descriptor_is_not_local() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)

@@ -75,7 +75,7 @@ def test_a_file_is_opened_again_while_it_is_the_same(root: Path, directory: Open
 
 
 @pytest.mark.parametrize("becomes", ["nothing", "link", "folder", "fifo"])
-def test_what_is_no_file_any_more_is_not_opened(
+def test_name_of_another_thing_is_not_opened_again(
     root: Path, directory: OpenDirectory, becomes: str
 ) -> None:
     metadata = place_of(root)
@@ -116,7 +116,7 @@ def test_what_is_no_file_any_more_is_not_opened(
         ("*;q=0", None),
     ],
 )
-def test_what_suits_the_client_best_is_sent(
+def test_representation_that_suits_the_client_best_is_opened(
     root: Path, directory: OpenDirectory, accepted: str, coding: str | None
 ) -> None:
     metadata = place_of(root, *SUFFIXES)

@@ -76,7 +76,7 @@ def test_nothing_is_made_before_something_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_stored_is_refused_before_anything_is_written(
+def test_impossible_target_is_refused_before_writing(
     public: Path, way: str, frame: ExitStack
 ) -> None:
     (public / "folder").mkdir()
@@ -122,7 +122,7 @@ def test_a_folder_that_is_removed_is_not_found(tmp_path: Path, way: str, frame: 
 # Who can read it
 
 
-def test_what_has_a_name_can_be_read_by_nobody_else(
+def test_named_part_is_readable_to_its_owner_only(
     tmp_path: Path, way: str, frame: ExitStack
 ) -> None:
     part_of(frame, tmp_path).write([b"secret"])
@@ -130,7 +130,7 @@ def test_what_has_a_name_can_be_read_by_nobody_else(
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
-def test_what_replaces_a_file_is_never_open_to_others(
+def test_replacement_is_never_readable_to_others(
     tmp_path: Path, way: str, frame: ExitStack, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "name").touch()
@@ -186,7 +186,7 @@ def test_a_new_file_is_as_open_as_its_folder_says(
 # What becomes of it
 
 
-def test_what_was_written_is_there_with_its_tag(tmp_path: Path, way: str, frame: ExitStack) -> None:
+def test_stored_file_has_its_content_and_tag(tmp_path: Path, way: str, frame: ExitStack) -> None:
     for data, is_new in ((b"first", True), (b"second", False)):
         part = part_of(frame, tmp_path)
         part.write([data[:2]])
@@ -220,7 +220,7 @@ def test_bytes_in_a_pipe_are_stored_last(tmp_path: Path, way: str, frame: ExitSt
     assert (tmp_path / "name").read_bytes() == b"first, last"
 
 
-def test_what_is_not_what_was_promised_is_refused(
+def test_content_that_does_not_match_its_digest_gets_400(
     tmp_path: Path, way: str, frame: ExitStack
 ) -> None:
     part = part_of(

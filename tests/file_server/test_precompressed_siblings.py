@@ -150,7 +150,7 @@ async def test_neither_may_have_changed_a_moment_ago(
     assert await found(family) == ["br", "gzip"]
 
 
-async def test_what_was_decoded_once_is_believed_until_it_changes(
+async def test_sibling_is_decoded_once_per_version(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = []
@@ -177,7 +177,7 @@ async def test_what_was_decoded_once_is_believed_until_it_changes(
 
 
 @pytest.mark.parametrize("name", ["file", "file.gz"])
-async def test_what_changes_while_it_is_decoded_is_not_believed(
+async def test_sibling_that_changes_while_decoded_is_not_used(
     family: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def change(coding: str, file: int, sibling: int) -> bool:

@@ -136,7 +136,7 @@ def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
     assert fields["content-disposition"] == 'attachment; filename="file"'
 
 
-def test_what_had_to_be_read_has_no_validators(file_of: FileOf) -> None:
+def test_virtual_file_has_no_validators(file_of: FileOf) -> None:
     file = file_of(FileType("application/octet-stream"))
     file.read = b"processor: 0"
     response = Representations(Compress.WORTHWHILE, "no-store").of(asking(), file)
@@ -165,7 +165,7 @@ def test_a_digest_is_of_bytes_that_are_sent_without_a_coding(file_of: FileOf) ->
     assert (response.body, response.compress) == (page.body, Compress.NEVER)
 
 
-def test_what_is_never_coded_gets_its_digest_as_it_is(file_of: FileOf) -> None:
+def test_response_that_is_never_coded_gets_its_digest(file_of: FileOf) -> None:
     response = digested(Representations(Compress.NEVER, None).of(asking(), file_of(PAGE)))
     assert told(response)["repr-digest"] == str(DIGEST)
     assert "vary" not in told(response)

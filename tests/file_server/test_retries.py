@@ -25,14 +25,14 @@ class CachedResponse:
 
 
 @pytest.mark.parametrize("ask", [patiently, in_time])
-async def test_what_is_free_is_had_at_once(ask: type, autojump_clock: MockClock) -> None:
+async def test_free_lock_is_taken_at_once(ask: type, autojump_clock: MockClock) -> None:
     kept = CachedResponse(0)
     assert await ask(kept) == "free"
     assert kept.asked == [0]
 
 
 @pytest.mark.parametrize("ask", [patiently, in_time])
-async def test_what_becomes_free_is_had_soon(ask: type, autojump_clock: MockClock) -> None:
+async def test_released_lock_is_taken_soon(ask: type, autojump_clock: MockClock) -> None:
     kept = CachedResponse(1)
     assert await ask(kept) == "free"
     pauses = [later - earlier for earlier, later in zip(kept.asked, kept.asked[1:], strict=False)]
@@ -43,9 +43,7 @@ async def test_what_becomes_free_is_had_soon(ask: type, autojump_clock: MockCloc
 
 
 @pytest.mark.parametrize("ask", [patiently, in_time])
-async def test_what_is_kept_for_ever_is_told_to_the_client(
-    ask: type, autojump_clock: MockClock
-) -> None:
+async def test_lock_that_is_never_released_gets_503(ask: type, autojump_clock: MockClock) -> None:
     with pytest.raises(HTTPError) as refusal:
         await ask(CachedResponse(1000))
     assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (503, "1")

@@ -342,7 +342,7 @@ def test_not_everything_is_there_where_links_are_followed(
     "names", [["file"], ["link-to-file"], ["nothing"], ["fifo"], ["folder", "x"]]
 )
 @pytest.mark.parametrize("allow", [NOTHING_MORE, Permissions.LINKS])
-def test_what_is_no_folder_is_not_found(
+def test_path_through_a_file_gets_404(
     tree: Path, way: str, names: Sequence[str], allow: Permissions
 ) -> None:
     before = open_descriptors()
@@ -390,7 +390,7 @@ def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 256, ".file", "\ud800", "a\0"])
-def test_what_has_no_status_for_clients_is_not_found(tree: Path, way: str, name: str) -> None:
+def test_status_of_an_invisible_name_is_not_found(tree: Path, way: str, name: str) -> None:
     with Root(tree).directory() as directory:
         for ask in (directory.status, directory.own_status):
             with pytest.raises(HTTPError) as refusal:
@@ -485,9 +485,7 @@ def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["link-to-file", "link-out", "folder", "fifo", "gone"])
-def test_what_is_opened_again_has_to_be_a_regular_file_still(
-    tree: Path, way: str, name: str
-) -> None:
+def test_only_regular_files_are_reopened(tree: Path, way: str, name: str) -> None:
     with Root(tree).directory() as directory:
         before = open_descriptors()
         with pytest.raises((HTTPError, OSError)):

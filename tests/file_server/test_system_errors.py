@@ -37,7 +37,7 @@ from trio_http.semantics.errors import HTTPError
     ],
     ids=lambda value: errno.errorcode[value] if value < 200 else str(value),
 )
-def test_what_the_system_says_becomes_a_status(number: int, status: int) -> None:
+def test_system_error_becomes_a_status(number: int, status: int) -> None:
     error = OSError(number, os.strerror(number), "/a/path/of/ours")
     with pytest.raises(HTTPError) as refusal, refusing():
         raise error

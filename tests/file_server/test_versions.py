@@ -122,5 +122,5 @@ def test_a_file_is_known_by_its_tags_in_all_codings(tmp_path: Path) -> None:
     assert tag_of(status).coded("gzip") in state.tags  # made while it is sent
 
 
-def test_what_is_not_there_is_missing() -> None:
+def test_state_of_no_file_is_missing() -> None:
     assert state_of(None) == MISSING

@@ -45,13 +45,13 @@ async def all_of(body: Body) -> bytes:
 
 
 @needs_proc
-def test_what_is_said_to_be_empty_is_read() -> None:
+def test_file_with_an_empty_status_is_read() -> None:
     assert PROC.stat().st_size == 0
     assert body_of(PROC) == PROC.read_bytes()
 
 
 @needs_sys
-def test_what_is_said_to_be_a_page_is_read() -> None:
+def test_file_with_a_page_in_its_status_is_read() -> None:
     assert SYS.stat().st_size > 100
     assert body_of(SYS) == SYS.read_bytes()
 
@@ -80,7 +80,7 @@ def test_ordinary_files_are_what_they_say(tmp_path: Path, size: int) -> None:
         (5, 0, False),  # which is its length
     ],
 )
-def test_what_a_status_has_to_look_like_to_be_doubted(
+def test_only_unlikely_statuses_are_doubted(
     tmp_path: Path, size: int, blocks: int | None, is_read: object
 ) -> None:
     (tmp_path / "file").write_bytes(b"hello")
@@ -90,13 +90,13 @@ def test_what_a_status_has_to_look_like_to_be_doubted(
 
 
 @pytest.mark.parametrize("size", [READ - 1, READ, READ + 1, 3 * READ + 7])
-def test_what_is_long_is_sent_while_it_is_read(tmp_path: Path, size: int) -> None:
+def test_long_content_is_streamed(tmp_path: Path, size: int) -> None:
     data = b"".join([number.to_bytes(4, "big") for number in range(size // 4 + 1)])[:size]
     (tmp_path / "file").write_bytes(data)
     assert body_of(tmp_path / "file", st_size=0) == data
 
 
-def test_what_has_more_to_come_some_time_ends_with_what_is_there() -> None:
+def test_endless_file_ends_with_its_present_content() -> None:
     receiving, sending = os.pipe()
     try:
         os.set_blocking(receiving, False)
@@ -108,7 +108,7 @@ def test_what_has_more_to_come_some_time_ends_with_what_is_there() -> None:
 
 
 @needs_proc
-def test_what_cannot_be_read_is_no_error_of_ours() -> None:
+def test_unreadable_virtual_file_gets_503() -> None:
     with pytest.raises(HTTPError) as refusal:
         body_of(Path("/proc/self/mem"))  # it has nothing at its start
     assert refusal.value.status == 503

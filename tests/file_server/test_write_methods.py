@@ -180,7 +180,7 @@ async def test_people_are_told_why_nothing_can_be_stored_there(
         f"POST / HTTP/1.0\r\nContent-Type: multipart/form-data; boundary={'b' * 10}",
     ],
 )
-async def test_what_comes_without_a_length_empties_no_file(root: Path, head: str) -> None:
+async def test_request_without_a_length_empties_no_file(root: Path, head: str) -> None:
     (root / "name").write_bytes(b"keep this")
     async with connected(root) as client:
         await client.send(f"{head}\r\nHost: test\r\n\r\n".encode())
@@ -214,7 +214,7 @@ async def test_there_is_no_way_out(root: Path, method: str, target: str) -> None
     assert contents(root.parent) == before
 
 
-async def test_what_is_reached_by_names_can_be_changed(root: Path) -> None:
+async def test_visible_files_can_be_changed(root: Path) -> None:
     (root / "link-out").symlink_to("../outside")
     async with connected(
         root, Permissions.WRITING | Permissions.LINKS | Permissions.HIDDEN
@@ -303,7 +303,7 @@ async def test_a_form_is_for_the_folder_that_it_was_sent_to(root: Path) -> None:
     assert contents(root) == {"folder/name": b"data"}
 
 
-async def test_what_a_form_has_that_is_empty_or_no_file_is_skipped(root: Path) -> None:
+async def test_empty_parts_of_a_form_are_skipped(root: Path) -> None:
     parts = [('name="_charset_"', b"utf-8"), file("", b""), file("name"), ('name="more"', b"")]
     assert (await post(root, *parts)).status == 303
     assert contents(root) == {"name": b"data"}
@@ -459,7 +459,7 @@ async def test_a_form_is_refused_before_it_is_sent(
     assert contents(root) == {}
 
 
-async def test_what_is_no_form_is_told_what_is_expected(root: Path) -> None:
+async def test_content_other_than_a_form_gets_415(root: Path) -> None:
     async with connected(root) as client:
         answer = await client.request("POST", "/", [("Content-Type", "text/plain")], b"data")
         assert (answer.status, answer.headers["Accept"]) == (415, "multipart/form-data")
@@ -480,7 +480,7 @@ async def test_without_the_library_forms_are_refused_and_files_are_not(
         assert (await client.request("PUT", "/name", body=b"data")).status == 201
 
 
-async def test_what_goes_wrong_with_a_file_is_what_is_answered(root: Path) -> None:
+async def test_error_of_a_file_is_the_response_to_its_form(root: Path) -> None:
     body = form_of(file("name", bytes(1000)))
     fields = [FORM, ("Transfer-Encoding", "chunked")]
     sent = b"%x\r\n%b\r\n" % (len(body), body)

@@ -1,4 +1,4 @@
-"""Terms of a change: which can be met, and when a change is refused by them."""
+"""Preconditions of a change: which can be met, and when a change is refused by them."""
 
 import hashlib
 
@@ -95,7 +95,7 @@ def test_people_are_told_why(fields: list[tuple[str, str]], state: State, detail
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_what_may_have_lost_its_body_is_not_taken_for_empty(method: str, version: str) -> None:
+def test_write_without_a_length_gets_411(method: str, version: str) -> None:
     def preconditions(*fields: tuple[str, str]) -> WritePreconditions:
         return WritePreconditions.of(Request(method, "/name", version, Headers(fields), NO_BODY))
 

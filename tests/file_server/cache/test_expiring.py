@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_what_was_noted_is_held_for_a_second() -> None:
+def test_value_is_remembered_for_a_second() -> None:
     clock = Clock()
     recent: ExpiringCache[str] = ExpiringCache(clock)
     assert recent.get("a") is None
@@ -46,7 +46,7 @@ def test_there_may_be_fewer() -> None:
     assert [recent.get(str(number)) for number in range(3)] == [None, 1, 2]
 
 
-def test_what_is_found_may_weigh_more_or_less() -> None:
+def test_values_are_dropped_by_their_weight() -> None:
     recent: ExpiringCache[int] = ExpiringCache(Clock(), most=10, weigh=lambda found: found)
 
     def left() -> list[int | None]:

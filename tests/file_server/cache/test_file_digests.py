@@ -103,7 +103,7 @@ async def test_a_file_that_is_another_by_now_has_no_digest(tmp_path: Path) -> No
         assert await digests.of(file.descriptor, file.status, "sha-256") is not None
 
 
-async def test_who_asks_for_many_digests_takes_few_threads_and_none_of_the_others(
+async def test_digests_take_few_threads_and_none_of_lookups(
     endless: Path,
 ) -> None:
     digests = FileDigests()
@@ -117,7 +117,7 @@ async def test_who_asks_for_many_digests_takes_few_threads_and_none_of_the_other
             nursery.cancel_scope.cancel()
 
 
-async def test_who_goes_away_is_not_worked_for(endless: Path) -> None:
+async def test_digest_is_abandoned_when_its_client_leaves(endless: Path) -> None:
     digests = FileDigests()
     with opened(endless) as file:
         async with trio.open_nursery() as nursery:

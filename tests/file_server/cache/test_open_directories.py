@@ -70,7 +70,7 @@ def _remove(root: Path) -> None:
     ("change", "before", "after"),
     [(_rename, "a", "b"), (_make_a_link, "a", None), (_remove, None, None)],
 )
-async def test_what_a_folder_was_is_forgotten_after_a_second(
+async def test_changed_directory_is_noticed_after_a_second(
     root: Path,
     directories: OpenDirectories,
     autojump_clock: MockClock,
@@ -108,7 +108,7 @@ async def test_no_more_than_some_are_open(
     assert directories.get(names[MOST]) is not None
 
 
-async def test_what_is_not_there_leaves_nothing_open(directories: OpenDirectories) -> None:
+async def test_missing_directory_leaves_nothing_open(directories: OpenDirectories) -> None:
     before = open_descriptors()
     for _ in range(2):
         with pytest.raises(HTTPError):

@@ -79,7 +79,7 @@ def noted(
 
 
 @needs_pages
-async def test_what_was_read_is_sent_again(root: Path, nursery: trio.Nursery) -> None:
+async def test_small_file_is_sent_again(root: Path, nursery: trio.Nursery) -> None:
     known = noted(root, nursery, asking())
     cached = known.get(asking())
     assert cached is not None
@@ -141,7 +141,7 @@ async def test_a_file_that_is_not_as_it_was_is_for_others_to_send(
     [asking("/file?download"), asking("/file/"), asking(Want_Repr_Digest="sha-256=1")],
     ids=["query", "slash", "digest"],
 )
-async def test_who_asks_for_more_than_a_file_is_for_others(
+async def test_request_for_more_than_a_file_is_not_cached(
     root: Path, nursery: trio.Nursery, request_for_more: Request
 ) -> None:
     assert noted(root, nursery, asking()).get(request_for_more) is None
@@ -149,16 +149,14 @@ async def test_who_asks_for_more_than_a_file_is_for_others(
 
 
 @needs_pages
-async def test_what_is_long_is_not_kept(root: Path, nursery: trio.Nursery) -> None:
+async def test_long_file_is_not_cached(root: Path, nursery: trio.Nursery) -> None:
     (root / "file").write_bytes(bytes(LONGEST))
     assert noted(root, nursery, asking()).get(asking()) is not None
     (root / "file").write_bytes(bytes(LONGEST + 1))
     assert noted(root, nursery, asking()).get(asking()) is None
 
 
-async def test_what_others_may_get_in_another_coding_is_not_kept(
-    root: Path, nursery: trio.Nursery
-) -> None:
+async def test_file_in_several_codings_is_not_cached(root: Path, nursery: trio.Nursery) -> None:
     assert noted(root, nursery, asking(), siblings=("gzip",)).get(asking()) is None
     assert (
         noted(root, nursery, asking(), file_type=FileType("image/svg+xml", "gzip")).get(asking())
@@ -172,7 +170,7 @@ async def test_an_empty_file_is_not_kept(root: Path, nursery: trio.Nursery) -> N
     assert noted(root, nursery, asking()).get(asking()) is None
 
 
-async def test_what_was_changed_a_moment_ago_is_not_kept(
+async def test_file_that_has_just_changed_is_not_cached(
     root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It could be changed again without looking any newer.
@@ -180,7 +178,7 @@ async def test_what_was_changed_a_moment_ago_is_not_kept(
     assert noted(root, nursery, asking()).get(asking()) is None
 
 
-async def test_what_the_disk_would_have_to_bring_is_not_kept(
+async def test_file_that_is_not_in_memory_is_not_cached(
     root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
@@ -227,7 +225,7 @@ async def test_there_is_room_for_so_many_bytes(
 
 @needs_pages
 @pytest.mark.parametrize(("length", "is_held"), [(COPIED, False), (COPIED + 1, True)])
-async def test_what_is_not_that_short_is_held_open_for_a_second(
+async def test_medium_file_is_held_open_for_a_second(
     root: Path,
     nursery: trio.Nursery,
     length: int,

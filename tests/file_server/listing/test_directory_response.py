@@ -156,7 +156,7 @@ def root(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_what_clients_can_reach_is_listed(
+def test_visible_entries_are_listed(
     root: Path, way: str, allow: Permissions, expected: dict[str, int | None]
 ) -> None:
     with Root(root, allow).directory() as directory:
