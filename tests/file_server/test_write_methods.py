@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -468,16 +467,6 @@ async def test_content_other_than_a_form_gets_415(root: Path) -> None:
 async def test_a_form_from_our_own_page_is_taken(root: Path) -> None:
     fields = (("Sec-Fetch-Site", "same-origin"), ("Origin", "http://test"), ("If-Match", "*"))
     assert (await post(root, file("name"), fields=fields)).status == 303
-
-
-async def test_without_the_library_forms_are_refused_and_files_are_not(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "multipart", None)
-    answer = await post(root, file("name"))
-    assert (answer.status, b"multipart forms are not read here" in answer.body) == (415, True)
-    async with connected(root) as client:
-        assert (await client.request("PUT", "/name", body=b"data")).status == 201
 
 
 async def test_error_of_a_file_is_the_response_to_its_form(root: Path) -> None:

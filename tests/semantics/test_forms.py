@@ -1,6 +1,5 @@
 """Forms as they arrive, in both of HTML's encodings."""
 
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import pairwise
 from urllib.parse import unquote_to_bytes, urlencode
@@ -562,20 +561,6 @@ async def test_all_values_together_have_one_limit_in_bytes() -> None:
     with pytest.raises(HTTPError) as caught:
         await form(MULTIPART, body).values(4)
     assert caught.value.status == 413
-
-
-# Without the library
-
-
-async def test_without_the_library_there_are_no_multipart_forms(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "multipart", None)
-    with pytest.raises(HTTPError, match="not read here") as caught:
-        form(MULTIPART, TWO)
-    assert caught.value.status == 415
-    assert caught.value.headers["Accept"] == URLENCODED
-    assert await all_of(form(URLENCODED, b"a=1")) == [("a", None, None, b"1")]
 
 
 # Whatever arrives, however it is cut

@@ -28,7 +28,8 @@ class Permissions(Flag):
     """Get ``name.zst``, ``name.br`` or ``name.gz`` in place of ``name``, in that content coding.
 
     Such a sibling is decoded once, and must give the file byte for byte; ``.br`` and ``.zst``
-    take the extra ``codings``. Neither file may have changed within the last two seconds.
+    need the extra ``codings`` (``pip install ".[codings]"`` in a checkout). Neither file may
+    have changed within the last two seconds.
     """
     WRITING = auto()
     """Store, replace and delete files, by PUT, DELETE and forms; directories stay as they are."""

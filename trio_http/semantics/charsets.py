@@ -2,8 +2,7 @@
 
 That is what browsers make of them, and so what pages and forms are written in:
 ``iso-8859-1`` is windows-1252, ``shift_jis`` has the characters that Windows added.
-The library ``webencodings`` knows all labels and comes with the extra ``forms``.
-Without it, charsets have the standard's own names and the labels that are common.
+The library ``webencodings`` knows all labels.
 
 Python's own list is never asked. It has codecs that are not charsets (base64) or
 hide scripts from filters (utf-7), some that take quadratic time (punycode), and it
@@ -47,25 +46,6 @@ _CODECS = {
 # What Python's codecs of single bytes have otherwise or not at all.
 _ODD = {"koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"}, "windows-1255": {0xCA: "\u05ba"}}
 
-COMMON_LABELS = {
-    "utf8": "utf-8",
-    "utf-16": "utf-16le",
-    **dict.fromkeys(["ascii", "us-ascii", "latin1", "iso-8859-1", "iso8859-1"], "windows-1252"),
-    **dict.fromkeys(["latin2", "iso8859-2"], "iso-8859-2"),
-    **dict.fromkeys(["latin5", "iso-8859-9", "iso8859-9"], "windows-1254"),
-    **dict.fromkeys(["iso-8859-11", "tis-620"], "windows-874"),
-    **{f"cp125{page}": f"windows-125{page}" for page in range(9)},
-    "iso8859-15": "iso-8859-15",
-    "koi8": "koi8-r",
-    "cp866": "ibm866",
-    "mac": "macintosh",
-    **dict.fromkeys(["gb2312", "x-gbk", "chinese"], "gbk"),
-    **dict.fromkeys(["big5-hkscs", "cn-big5"], "big5"),
-    **dict.fromkeys(["sjis", "shift-jis", "x-sjis", "ms_kanji", "windows-31j"], "shift_jis"),
-    "x-euc-jp": "euc-jp",
-    **dict.fromkeys(["korean", "ks_c_5601-1987", "ksc5601", "windows-949"], "euc-kr"),
-}
-
 # A mark at the beginning counts for more than a label (Encoding 6, "decode").
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le"))
 
@@ -96,10 +76,8 @@ def name_of(label: str) -> str:
 
 
 def _find(label: str) -> str | None:
-    try:
-        import webencodings  # noqa: PLC0415 - an extra, and not needed by most
-    except ImportError:
-        return COMMON_LABELS.get(label)
+    import webencodings  # noqa: PLC0415 - not needed by most programs
+
     # The library encodes what it is asked for, which not all text can be.
     encoding = webencodings.lookup(label) if label.isascii() else None
     return encoding.name if encoding else None

@@ -1,7 +1,7 @@
 """Content codings: which one a client gets (RFC 9110 12.5.3), and their encoders.
 
 gzip and deflate are always there. zstd and br, and a faster gzip, join in when
-the libraries that make them are installed (the extra ``codings``).
+the libraries that make them are installed (``pip install ".[codings]"``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Content codings undone, piece by piece, with a limit to what a piece can become.
 
 gzip is always there; br and zstd join in when the libraries that undo them
-are installed (the extra ``codings``).
+are installed (``pip install ".[codings]"``).
 """
 
 from __future__ import annotations

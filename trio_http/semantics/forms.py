@@ -192,11 +192,8 @@ class _Multipart:
     """Reads the fields of a multipart form, as the parser finds them in the body."""
 
     def __init__(self, body: IncomingBody, content_type: str) -> None:
-        try:
-            import multipart  # noqa: PLC0415 - an extra, and not needed by most
-        except ImportError:
-            error = HTTPError(415, "multipart forms are not read here", {"Accept": URLENCODED})
-            raise error from None
+        import multipart  # noqa: PLC0415 - not needed by most programs
+
         boundary = parameter_of(content_type, "boundary") or ""
         if not _BOUNDARY.fullmatch(boundary):
             raise HTTPError(400, "a multipart form without a boundary")
