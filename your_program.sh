@@ -1,5 +1,6 @@
 #!/bin/sh
-# Start the server; on first use, make the environment it runs in.
+# Start the server of the challenge or, with one of its commands as the first word, trio-http.
+# On first use, make the environment that it runs in.
 set -eu
 
 # The checkout is where this file is, not where links to it are. A loop, because
@@ -17,8 +18,11 @@ root=$(CDPATH='' cd -- "${self%/*}/" && pwd -P)
 
 # shellcheck source=.setup
 . "$root/.setup"
-set_up .venv .
+set_up .venv '?.[codings]'
 
 # exec, so that signals reach the server; -P, so that it never imports what lies in
-# the current folder, which may well be the one it serves.
-exec "$root/.venv/bin/python" -P -m trio_http challenge --no-date "$@"
+# the current directory, which may well be the one it serves.
+case ${1-} in
+    files | app) exec "$root/.venv/bin/python" -P -m trio_http "$@" ;;
+    *) exec "$root/.venv/bin/python" -P -m trio_http challenge --no-date "$@" ;;
+esac

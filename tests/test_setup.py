@@ -5,9 +5,11 @@ what they are asked for, and each test gets a path with little else on it.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from support import CHECKOUT
+
+from trio_http.command.parsing import COMMANDS
 
 # What the scripts call, and what our stand-ins call (the last two).
 TOOLS = (
@@ -179,7 +183,35 @@ def test_the_checkout_itself_is_installed_editable(machine: Machine) -> None:
     machine.start()
     folder, arguments = asked.read_text().splitlines()
     assert folder == str(machine.checkout)
-    assert arguments.endswith(" --editable .")
+    assert arguments.endswith(" --editable .[codings]")
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    codings = [re.split("[>=; ]", each)[0] for each in project["optional-dependencies"]["codings"]]
+    for coding in codings:
+        assert f" --only-binary {coding.replace('.', '-')} " in arguments
+
+
+def test_codings_without_wheels_are_left_out_without_a_word(machine: Machine) -> None:
+    asked = machine.home / "asked"
+    machine.put_python(pip=f'echo "$*" >>"{asked}"; case $* in *only-binary*) exit 1 ;; esac')
+    outcome = machine.start()
+    assert machine.calls() == ["venv", "pip", "pip", "trio_http"]
+    assert [line.partition("--editable ")[2] for line in asked.read_text().splitlines()] == [
+        ".[codings]",
+        ".",
+    ]
+    (line,) = outcome.stderr
+    assert line.startswith("your_program.sh: setting up .venv with ")
+
+
+def test_commands_are_handed_to_trio_http(machine: Machine) -> None:
+    for command in set(COMMANDS) - {"challenge"}:
+        outcome = machine.start(command, "a  b", "--no-date")
+        assert outcome.stdout[2:] == ["-P", "-m", "trio_http", command, "a  b", "--no-date"]
+
+
+@pytest.mark.parametrize("arguments", [["file"], ["--directory", "files"], [""], ["challenge"]])
+def test_all_other_arguments_are_the_challenges(machine: Machine, arguments: list[str]) -> None:
+    assert machine.start(*arguments).stdout[2:] == [*SERVER, *arguments]
 
 
 def test_server_gets_the_arguments_and_the_current_folder_unchanged(machine: Machine) -> None:
@@ -287,7 +319,7 @@ def test_uv_is_preferred_to_pip(machine: Machine) -> None:
 def test_where_uv_fails_pip_does_the_work(machine: Machine) -> None:
     machine.put("uv", UV, find="exit 2", pip="exit 2")
     assert machine.start().status == 0
-    assert machine.calls()[1:] == ["uv venv", "uv pip", "venv", "pip", "trio_http"]
+    assert machine.calls()[1:] == ["uv venv", "uv pip", "uv pip", "venv", "pip", "trio_http"]
 
 
 # When it fails
@@ -316,7 +348,7 @@ def test_failure_is_one_line_and_the_next_start_tries_again(
 
     machine.put_python()
     assert machine.start().stdout[2:] == SERVER
-    assert machine.calls() == ["venv", "pip", "venv", "pip", "trio_http"]
+    assert machine.calls() == ["venv", "pip", "pip", "venv", "pip", "trio_http"]
 
 
 def test_reason_is_not_that_of_an_earlier_failure(machine: Machine) -> None:

@@ -7,7 +7,7 @@ of them is one line, which names the place.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -76,6 +76,30 @@ def parse(arguments: Sequence[str]) -> Settings | None:
         raise WrongUseError(_line_of(error)) from error
 
 
+def _help_option() -> click.Option:
+    return _telling(["-h", "--help"], lambda context: f"{context.get_help()}\n", "this help")
+
+
+def _telling(
+    names: Sequence[str], text_of: Callable[[click.Context], str], what: str
+) -> click.Option:
+    """Return an option that writes a text, and ends the command."""
+
+    def callback(context: click.Context, _: click.Parameter, value: Any) -> None:
+        if value:
+            tell(text_of(context))
+            context.exit()
+
+    return click.Option(
+        names,
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=callback,
+        help=f"print {what} and exit",
+    )
+
+
 class _Command(click.Command):
     """A command whose help has its options under titles."""
 
@@ -113,16 +137,7 @@ class _Command(click.Command):
 def _group() -> click.Group:
     return click.Group(
         "trio-http",
-        commands={
-            "files": _Command(
-                "files",
-                FILES,
-                _FILES,
-                click.Argument(["argument"], metavar="DIR", type=typed(directory)),
-            ),
-            "app": _Command("app", APP, _APP, click.Argument(["argument"], metavar="MODULE:NAME")),
-            "challenge": _Command("challenge", CHALLENGE, _CHALLENGE, None),
-        },
+        commands=dict(COMMANDS),
         help="An HTTP/1.1 server built on structured concurrency.",
         epilog="Each command has its own --help. Ctrl-C lets running requests finish, a second "
         "one stops at once. Exit status: 0 after a shutdown, 1 after a failure, 2 after wrong "
@@ -133,30 +148,6 @@ def _group() -> click.Group:
             _telling(["-V", "--version"], lambda _: f"trio-http {__version__}\n", "the version"),
             _help_option(),
         ],
-    )
-
-
-def _help_option() -> click.Option:
-    return _telling(["-h", "--help"], lambda context: f"{context.get_help()}\n", "this help")
-
-
-def _telling(
-    names: Sequence[str], text_of: Callable[[click.Context], str], what: str
-) -> click.Option:
-    """Return an option that writes a text, and ends the command."""
-
-    def callback(context: click.Context, _: click.Parameter, value: Any) -> None:
-        if value:
-            tell(text_of(context))
-            context.exit()
-
-    return click.Option(
-        names,
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=callback,
-        help=f"print {what} and exit",
     )
 
 
@@ -248,3 +239,16 @@ def _place_in(context: click.Context, parameter: click.Parameter) -> str:
             return f"--{name_of(parameter)}"
         case _:
             return str(parameter.metavar)
+
+
+# By the first word of the command line.
+COMMANDS: Mapping[str, click.Command] = {
+    "files": _Command(
+        "files",
+        FILES,
+        _FILES,
+        click.Argument(["argument"], metavar="DIR", type=typed(directory)),
+    ),
+    "app": _Command("app", APP, _APP, click.Argument(["argument"], metavar="MODULE:NAME")),
+    "challenge": _Command("challenge", CHALLENGE, _CHALLENGE, None),
+}
