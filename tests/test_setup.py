@@ -62,6 +62,11 @@ echo "${{0##*/}} $*" >>"{calls}"
 INSTALL_CHECKERS = """
 for name in ruff mypy coverage; do ln -s "{checker}" "${{0%/*}}/$name"; done"""
 
+# Stands in for the check of the wheel, which installs packages.
+PACKAGE = """#!/bin/sh
+echo "check of the wheel" >>"{calls}"
+"""
+
 SERVER = ["-P", "-m", "trio_http", "challenge", "--no-date"]
 TOO_OLD = "sys.version_info = (3, 10)"
 OTHER_VERSION = "import platform; platform.python_version = lambda: '3.99.1'"
@@ -151,6 +156,7 @@ def bare(tmp_path: Path) -> Machine:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, copy)
     machine.path.mkdir()
+    machine.put("package", PACKAGE).rename(machine.checkout / ".ci/package")
     for name in TOOLS:
         tool = shutil.which(name)
         assert tool, name
@@ -482,6 +488,7 @@ def test_everything_is_checked_and_coverage_required(machine: Machine, script: s
         THE_OTHER_WAY,
         "coverage combine --quiet",
         "coverage report",
+        *(["check of the wheel"] if script == ".ci/run" else []),
     ]
     assert [line for line in outcome.stdout if line.startswith("== ")] == [
         "== ruff format --check .",
