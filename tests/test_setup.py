@@ -466,8 +466,8 @@ def test_tests_are_installed_with_what_they_need(machine: Machine) -> None:
 
 # The protocol's tests run once more, without the short way past h11.
 THE_OTHER_WAY = (
-    "coverage run -m pytest -n auto -q --no-plain tests/http1/test_wire.py "
-    "tests/http1/test_connection.py tests/http1/test_exchange.py tests/apps/test_challenge.py "
+    "coverage run -m pytest -n auto -q --no-plain tests/http1/test_connection.py "
+    "tests/http1/test_exchange.py tests/apps/test_challenge.py "
     "tests/file_server/test_app.py tests/serving/test_server.py"
 )
 

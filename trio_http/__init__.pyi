@@ -8,8 +8,8 @@ from trio_http.file_server.app import FilesApp as FilesApp, files as files
 from trio_http.file_server.partial_file import StoredFile as StoredFile
 from trio_http.file_server.permissions import Permissions as Permissions
 from trio_http.http1.exchange import App as App, Exchange as Exchange, Handler as Handler
-from trio_http.http1.lifetime import Servable as Servable, answering as answering
-from trio_http.http1.reports import (
+from trio_http.http1.app_lifetime import Servable as Servable, answering as answering
+from trio_http.http1.server_events import (
     Connected as Connected,
     Crowded as Crowded,
     Disconnected as Disconnected,
@@ -34,14 +34,17 @@ from trio_http.semantics.errors import (
     ClientDisconnected as ClientDisconnected,
     HTTPError as HTTPError,
 )
-from trio_http.semantics.events import SendEvent as SendEvent, ServerSentEvent as ServerSentEvent
+from trio_http.semantics.server_sent_events import (
+    SendEvent as SendEvent,
+    ServerSentEvent as ServerSentEvent,
+)
 from trio_http.semantics.form_field import FormField as FormField
 from trio_http.semantics.forms import Form as Form
 from trio_http.semantics.headers import Headers as Headers
 from trio_http.semantics.limits import Limits as Limits
 from trio_http.semantics.request import Request as Request
 from trio_http.semantics.response import Compress as Compress, Response as Response
-from trio_http.semantics.parameters import Parameters as Parameters
+from trio_http.semantics.query_parameters import Parameters as Parameters
 from trio_http.semantics.timeouts import Timeouts as Timeouts
 from trio_http.serving.descriptors import fit_to_descriptors as fit_to_descriptors
 from trio_http.serving.listeners import open_listeners as open_listeners

@@ -13,8 +13,8 @@ from trio_http.apps.cross_site import (
     only_same_origin,
     refuse_other_origins,
 )
+from trio_http.http1.app_lifetime import Servable, answering
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import Servable, answering
 from trio_http.semantics.authority import LONGEST
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers

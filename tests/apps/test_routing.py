@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from trio_http.apps.routing import RouteHandler, Router
+from trio_http.http1.app_lifetime import AppWithLifetime, answering
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import AppWithLifetime, answering
-from trio_http.http1.reports import Failure, Record, ServerEvent
+from trio_http.http1.server_events import Failure, Record, ServerEvent
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response

@@ -13,14 +13,14 @@ from support import PATIENCE, Lifetime, connected
 
 from trio_http.command.running import Conditions
 from trio_http.command.supervising import work
+from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.serving.channel import DRAIN, READY, RETIRE, STOP, Channel
 from trio_http.serving.listeners import open_listeners
+from trio_http.serving.worker_channel import DRAIN, READY, RETIRE, STOP, Channel
 from trio_http.serving.workers import REMAIN
 
 

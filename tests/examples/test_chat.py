@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from trio_http.examples import chat
-from trio_http.semantics.events import KEEP_ALIVE
+from trio_http.semantics.server_sent_events import KEEP_ALIVE
 from trio_http.testing import open_client
 
 

@@ -31,11 +31,11 @@ from trio_http.file_server.cache import expiring, file_digests
 from trio_http.file_server.cache.open_directories import MOST
 from trio_http.file_server.listing.page import Uploads, policy
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions
+from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import Servable
-from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
+from trio_http.http1.server_events import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import FileSlice
-from trio_http.semantics.coding import encoded
+from trio_http.semantics.content_coding import encoded
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers

@@ -19,7 +19,7 @@ from trio_http.file_server.lookup import Found, Lookup, Redirect, Refusal
 from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.root import Root
-from trio_http.semantics.coding import encoded
+from trio_http.semantics.content_coding import encoded
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 from trio_http.transport.threads import Custody

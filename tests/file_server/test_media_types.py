@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support import CHECKOUT
 
 from trio_http.file_server.media_types import FileType, attachment, type_of_name
-from trio_http.semantics.fields import parameter_of
+from trio_http.semantics.field_values import parameter_of
 from trio_http.semantics.headers import Headers
 
 

@@ -13,7 +13,7 @@ from trio_http.file_server.precompressed_siblings import SUFFIXES
 from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.file_server.versions import modified_of, tag_of, version_of
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import http_date
+from trio_http.semantics.field_values import http_date
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 

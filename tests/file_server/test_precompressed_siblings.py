@@ -17,8 +17,8 @@ from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.precompressed_siblings import SUFFIXES, PrecompressedSiblings
 from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
-from trio_http.semantics.coding import encoded
-from trio_http.semantics.decoding import DECODERS
+from trio_http.semantics.content_coding import encoded
+from trio_http.semantics.content_decoding import DECODERS
 
 # Worker threads do the decoding, so none of these tests has a clock that jumps.
 

@@ -9,7 +9,7 @@ from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.conditional import MISSING, State
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import MOST_SEPARATORS
+from trio_http.semantics.field_values import MOST_SEPARATORS
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 from trio_http.semantics.validators import ETag

@@ -25,10 +25,10 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
+from trio_http.http1.app_lifetime import answering
 from trio_http.http1.connection import Service, serve_connection
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import answering
-from trio_http.http1.reports import (
+from trio_http.http1.server_events import (
     Connected,
     Disconnected,
     Ending,
@@ -44,7 +44,7 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.serving.single_stream import serve_stream
 from trio_http.testing import Client, open_client
 from trio_http.transport.stream import transport_of

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from support import stream_of
 from trio.testing import MockClock
 
+from trio_http.http1.app_lifetime import answering
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import answering
-from trio_http.http1.reports import Ending, Failure, Record, ServerEvent
+from trio_http.http1.server_events import Ending, Failure, Record, ServerEvent
 from trio_http.semantics.bodies import Body, Chain, Send, Stream
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.events import SendEvent, ServerSentEvent
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
+from trio_http.semantics.server_sent_events import SendEvent, ServerSentEvent
 from trio_http.testing import Client, open_client
 
 WITHOUT_DATE = Limits(date=False)

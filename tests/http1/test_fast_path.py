@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from trio_http.http1.codec import RequestHead
 from trio_http.http1.fast_path import FastPath, recognise
+from trio_http.http1.head_validation import check_head
 from trio_http.http1.response_framing import frame
-from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice, Stream
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.limits import Limits

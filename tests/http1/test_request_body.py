@@ -10,12 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_http.http1.framing import CHUNKS_AT_ONCE
 from trio_http.http1.receive_buffer import Input
 from trio_http.http1.request_body import LARGE_PIECE, RequestBody
+from trio_http.http1.request_framing import CHUNKS_AT_ONCE
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.incoming import BodyPipe, give_way_of
+from trio_http.semantics.incoming_body import BodyPipe, give_way_of
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport import splice

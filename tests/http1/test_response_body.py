@@ -21,7 +21,7 @@ from trio.testing import (
 
 from trio_http.http1.response_body import fair, run
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
-from trio_http.semantics.coding import QUICK
+from trio_http.semantics.content_coding import QUICK
 from trio_http.semantics.errors import ClientDisconnected
 from trio_http.transport.page_cache import PIECE
 

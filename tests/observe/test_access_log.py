@@ -10,7 +10,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_http.http1.reports import (
+from trio_http.http1.server_events import (
     Connected,
     Crowded,
     Disconnected,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.coding import ENCODERS
 from trio_http.semantics.conditional import MISSING, Outcome, State, evaluate, range_applies
+from trio_http.semantics.content_coding import ENCODERS
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, bytes_of, text_of
 from trio_http.semantics.validators import MOST_TAGS, ETag

@@ -15,7 +15,7 @@ from trio_http.semantics.digests import (
     parse_digests,
     wanted_algorithm,
 )
-from trio_http.semantics.fields import MOST_SEPARATORS
+from trio_http.semantics.field_values import MOST_SEPARATORS
 
 # RFC 9530 appendix D: '{"hello": "world"}' and a line feed.
 CONTENT = b'{"hello": "world"}\n'

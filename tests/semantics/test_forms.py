@@ -20,8 +20,8 @@ from trio_http.semantics.forms import (
     form_of,
 )
 from trio_http.semantics.headers import NO_FIELDS
-from trio_http.semantics.incoming import READ_LIMIT
-from trio_http.semantics.parameters import Parameters
+from trio_http.semantics.incoming_body import READ_LIMIT
+from trio_http.semantics.query_parameters import Parameters
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=cut"

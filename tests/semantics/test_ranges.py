@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream, length_of
-from trio_http.semantics.fields import MOST_SEPARATORS
+from trio_http.semantics.field_values import MOST_SEPARATORS
 from trio_http.semantics.headers import text_of
 from trio_http.semantics.ranges import (
     MOST_PARTS,

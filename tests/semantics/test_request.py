@@ -11,8 +11,8 @@ from support import ReceivedBody
 
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.incoming import READ_LIMIT
-from trio_http.semantics.parameters import MOST, Parameters
+from trio_http.semantics.incoming_body import READ_LIMIT
+from trio_http.semantics.query_parameters import MOST, Parameters
 from trio_http.semantics.request import Request, decoded
 from trio_http.semantics.response import Response
 

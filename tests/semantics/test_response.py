@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from trio_http.semantics.bodies import Pulse, Stream
 from trio_http.semantics.cookies import Cookie
-from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent, ServerSentEvent
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.request import decoded
 from trio_http.semantics.response import Compress, Response
+from trio_http.semantics.server_sent_events import (
+    KEEP_ALIVE,
+    KEEP_ALIVE_AFTER,
+    SendEvent,
+    ServerSentEvent,
+)
 
 
 def test_a_response_without_anything_is_an_empty_200() -> None:

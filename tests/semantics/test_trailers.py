@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from trio_http.semantics.fields import MOST_SEPARATORS
+from trio_http.semantics.field_values import MOST_SEPARATORS
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response

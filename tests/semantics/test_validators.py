@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.fields import http_date
+from trio_http.semantics.field_values import http_date
 from trio_http.semantics.headers import text_of
 from trio_http.semantics.validators import (
     MOST_TAGS,

@@ -13,11 +13,11 @@ import trio.testing
 
 from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.reports import NotAccepting, ServerEvent
+from trio_http.http1.server_events import NotAccepting, ServerEvent
 from trio_http.semantics.response import Response
 from trio_http.serving.accept_errors import GIVE_UP, MANY, RETRY, Recovery, Spare
-from trio_http.serving.keep_alive import SETTLED, KeepAliveQueue
-from trio_http.serving.slots import TOLD, ConnectionSlots
+from trio_http.serving.connection_slots import TOLD, ConnectionSlots
+from trio_http.serving.idle_connections import SETTLED, KeepAliveQueue
 from trio_http.transport.readiness import TrioLevels
 
 LACKS = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS]

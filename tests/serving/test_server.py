@@ -25,9 +25,9 @@ import trio
 import trio.testing
 from support import PATIENCE, tls_contexts
 
+from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import Servable
-from trio_http.http1.reports import (
+from trio_http.http1.server_events import (
     Connected,
     Crowded,
     Disconnected,
@@ -43,7 +43,7 @@ from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.serving.keep_alive import SETTLED
+from trio_http.serving.idle_connections import SETTLED
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import ACCEPT_AT_ONCE, Server, address_of, client_of, serve
 from trio_http.testing import Client

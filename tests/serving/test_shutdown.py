@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.serving.shutdown import Shutdown
 
 

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.reports import Connected, Disconnected, ServerEvent
+from trio_http.http1.server_events import Connected, Disconnected, ServerEvent
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts

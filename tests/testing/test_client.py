@@ -8,13 +8,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from trio_http.http1.app_lifetime import Servable, answering
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import Servable, answering
-from trio_http.http1.reports import Disconnected, Ending, Record, ServerEvent
-from trio_http.semantics.events import SendEvent, ServerSentEvent
+from trio_http.http1.server_events import Disconnected, Ending, Record, ServerEvent
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
+from trio_http.semantics.server_sent_events import SendEvent, ServerSentEvent
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.testing import open_client
 

@@ -6,8 +6,8 @@ import pytest
 from trio.testing import memory_stream_pair
 
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.events import ServerSentEvent
 from trio_http.semantics.headers import Headers
+from trio_http.semantics.server_sent_events import ServerSentEvent
 from trio_http.testing import Client, OpenResponse, ReceivedResponse
 from trio_http.testing.received import MessageReader
 

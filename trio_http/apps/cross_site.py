@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from trio_http.http1.app_lifetime import Servable, wrapping
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import Servable, wrapping
 from trio_http.semantics.authority import Authority, host_named, is_loopback
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, text_of

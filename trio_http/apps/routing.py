@@ -11,9 +11,9 @@ from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any, Self, TypeAlias, TypeVar
 
 from trio_http.apps.route_pattern import KINDS, PATH, Pattern
+from trio_http.http1.app_lifetime import Entries, Servable, lifetimes_of, without_lifetime
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.handler_errors import wrong_return
-from trio_http.http1.lifetime import Entries, Servable, lifetimes_of, without_lifetime
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.methods import METHODS, allow_of, not_allowed, options_response
 from trio_http.semantics.paths import has_one_spelling, literal_path, normal_path

@@ -12,8 +12,8 @@ from trio_http.command.running import Conditions, serve_until_signal
 from trio_http.command.settings import DEFAULT_BIND
 from trio_http.command.signals import ending_at_once
 from trio_http.command.wrong_use import WrongUseError
+from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import Handler
-from trio_http.http1.lifetime import Servable
 from trio_http.observe.access_log import Level, Log, line_of_loss
 from trio_http.observe.log_writer import Spool
 from trio_http.semantics.limits import Limits

@@ -11,8 +11,8 @@ from inspect import isasyncgenfunction, iscoroutinefunction, signature, unwrap
 from typing import Any
 
 from trio_http.command.wrong_use import WrongUseError
+from trio_http.http1.app_lifetime import Servable, answering
 from trio_http.http1.exchange import App, Exchange
-from trio_http.http1.lifetime import Servable, answering
 from trio_http.semantics.request import Request
 
 

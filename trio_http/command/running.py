@@ -12,7 +12,7 @@ import trio
 
 from trio_http.command.urls import listening_line
 from trio_http.command.wrong_use import WrongUseError
-from trio_http.http1.lifetime import Servable, unwrapping
+from trio_http.http1.app_lifetime import Servable, unwrapping
 from trio_http.observe.access_log import Level, Log, line_of_failure, log_to
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts

@@ -15,7 +15,7 @@ from trio_http.command.signals import outliving_hangups
 from trio_http.command.supervising import WORKER, supervise, work
 from trio_http.command.values import CAN_HAVE_WORKERS
 from trio_http.command.wrong_use import WrongUseError
-from trio_http.http1.lifetime import Servable
+from trio_http.http1.app_lifetime import Servable
 from trio_http.observe.access_log import Level, Log
 from trio_http.observe.log_writer import Spool
 from trio_http.semantics.limits import Limits

@@ -18,13 +18,13 @@ from trio_http.command.running import (
     tell_of_fewer,
 )
 from trio_http.command.urls import listening_line
-from trio_http.http1.lifetime import Servable
+from trio_http.http1.app_lifetime import Servable
 from trio_http.observe.access_log import Level, Log, line_of_worker, log_to
-from trio_http.serving import channel
-from trio_http.serving.channel import READY, Channel
+from trio_http.serving import worker_channel
 from trio_http.serving.descriptors import fit_to_descriptors
 from trio_http.serving.listeners import close_queues, open_queues, take_over
 from trio_http.serving.server import Server, address_of, serve
+from trio_http.serving.worker_channel import READY, Channel
 from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Workers
 
 # The variable that tells a worker its descriptors: that of its channel first, then those to
@@ -169,12 +169,12 @@ async def _drain_when_signalled(signals: AsyncIterator[int], server: Server) -> 
 async def _follow(parent: Channel, server: Server, nursery: trio.Nursery) -> None:
     while True:
         match await parent.hear():
-            case channel.RETIRE:
+            case worker_channel.RETIRE:
                 server.retire()
                 nursery.start_soon(_shut_down_later, server)
-            case channel.DRAIN:
+            case worker_channel.DRAIN:
                 server.shutdown()
-            case channel.STOP:
+            case worker_channel.STOP:
                 nursery.cancel_scope.cancel()
             case _:  # the parent has ended, however it did
                 return server.shutdown()

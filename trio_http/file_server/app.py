@@ -27,8 +27,8 @@ from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.representation import Representations, with_digest
 from trio_http.file_server.root import Root
 from trio_http.file_server.write_methods import delete, put, store_content, take_form
+from trio_http.http1.app_lifetime import Entries
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.lifetime import Entries
 from trio_http.semantics.digests import wanted_algorithm
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.methods import not_allowed, options_response

@@ -22,7 +22,7 @@ from trio_http.file_server.root import Root
 from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.incoming import OpenPipe, no_pipe
+from trio_http.semantics.incoming_body import OpenPipe, no_pipe
 from trio_http.transport.threads import Custody
 
 T = TypeVar("T")

@@ -17,11 +17,11 @@ from trio_http.file_server.precompressed_siblings import SUFFIXES
 from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.versions import Version, modified_of, tag_of, version_of
 from trio_http.semantics.bodies import Body
-from trio_http.semantics.coding import IDENTITY, choose_coding
 from trio_http.semantics.conditional import State
+from trio_http.semantics.content_coding import IDENTITY, choose_coding
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.request import Request
-from trio_http.semantics.selection import parts_in
+from trio_http.semantics.response_selection import parts_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from trio_http.file_server.versions import state_of, tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.digests import Verification
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.incoming import BodyPipe
+from trio_http.semantics.incoming_body import BodyPipe
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CAREFUL = _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)

@@ -19,7 +19,7 @@ import trio
 from trio_http.file_server.cache.by_version import VersionCache, key_of
 from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.versions import Version, age_of, is_unchanged, version_of
-from trio_http.semantics.decoding import DECODERS
+from trio_http.semantics.content_decoding import DECODERS
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.page_cache import read_slice
 

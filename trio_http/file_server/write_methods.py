@@ -12,7 +12,7 @@ from trio_http.file_server.root import Root
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.conditional import State
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import media_type_of
+from trio_http.semantics.field_values import media_type_of
 from trio_http.semantics.form_field import FormField
 from trio_http.semantics.forms import CHARSET_FIELD
 from trio_http.semantics.headers import Headers

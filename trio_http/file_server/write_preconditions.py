@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate
 from trio_http.semantics.digests import Digest, parse_digests
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import is_overlong, list_of
+from trio_http.semantics.field_values import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.request import Request
 

@@ -12,7 +12,9 @@ import trio
 
 from trio_http.http1.codec import RequestHead
 from trio_http.http1.exchange import App, Exchange, KeepAlive, request_of
-from trio_http.http1.reports import (
+from trio_http.http1.message_io import Wire
+from trio_http.http1.response_framing import date_line, frame
+from trio_http.http1.server_events import (
     Connected,
     Disconnected,
     Ending,
@@ -21,8 +23,6 @@ from trio_http.http1.reports import (
     Report,
     report_failures,
 )
-from trio_http.http1.response_framing import date_line, frame
-from trio_http.http1.wire import Wire
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits

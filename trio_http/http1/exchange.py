@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 from trio_http.http1.codec import RequestHead
+from trio_http.http1.message_io import Wire
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_framing import finish
-from trio_http.http1.wire import Wire
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Fields, Headers

@@ -3,7 +3,7 @@
 A plain request has one ``Host``, at most a plain ``Content-Length`` and ``Expect``, and no
 other field that touches the framing or the connection. One expression recognises its whole
 head, in a hundredth of the time that h11 takes. This is no second authority: every head
-that is recognised is one that ``strict`` and h11 accept and read alike, and what
+that is recognised is one that ``head_validation`` and h11 accept and read alike, and what
 is sent is what h11 would send. The tests prove that;
 ``Limits.plain`` turns the fast path off.
 """
@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 
 from trio_http.http1.codec import RequestHead
+from trio_http.http1.head_validation import check_sizes
 from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, lines_of
-from trio_http.http1.strict import check_sizes
 from trio_http.semantics.authority import PORT
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import LENGTH
+from trio_http.semantics.field_values import LENGTH
 from trio_http.semantics.headers import RawFields
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.tokens import TCHAR
@@ -35,7 +35,7 @@ _FIRST = rb"(?=[CcEeHhKkPpTtUu])"
 
 # Of IPv6 addresses only the loopback's: h11 gets the others, as not every sequence
 # of groups is one, and an expression that can tell costs half a millisecond to load.
-# A longer name than any that there can be is left to ``strict``, which refuses it.
+# A longer name than any that there can be is left to ``head_validation``, which refuses it.
 # The letter of its own is compared before the engine tries the branch.
 _HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::(?:%b)\r\n|\r\n)" % PORT.encode()
 
@@ -56,7 +56,7 @@ _PATH = rb"/P*+(?:EP*+(?:EP*+)*|)".replace(b"E", _ESCAPE).replace(b"P", rb"[!-\"
 
 # CPython matches possessive and atomic *groups* wrongly: up to 3.11.4 where they
 # contain another repetition (gh-106052), and up to 3.13.0 and later where they contain
-# captures (gh-101955). Such groups made this expression take heads that ``strict``
+# captures (gh-101955). Such groups made this expression take heads that ``head_validation``
 # refuses. What is possessive in it now is always a single class of bytes, for which
 # every version has a plain loop; groups are repeated greedily. There is one way only
 # to read each byte, so backtracking never finds another match: it drops one line

@@ -12,9 +12,9 @@ from functools import lru_cache
 import h11
 
 from trio_http.http1.codec import RequestHead
+from trio_http.http1.head_validation import authority_of, effective_version
 from trio_http.http1.request_body import GoOn, RequestBody
 from trio_http.http1.response_framing import FramedResponse, Streamed
-from trio_http.http1.strict import authority_of, effective_version
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers, RawFields
@@ -35,7 +35,7 @@ class H11Codec:
         self._request: h11.Request | None = None
 
     def read(self, received: bytes | bytearray) -> RequestHead:
-        """Return a head, of which ``received`` is the whole; ``strict`` has checked it.
+        """Return a head, of which ``received`` is the whole; ``head_validation`` has checked it.
 
         Where the target names an authority, that is the host, whatever ``Host`` says
         (RFC 9112 3.2.2).

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 import trio
 
-from trio_http.http1.strict import BLANK_LINE, find_head
+from trio_http.http1.head_validation import BLANK_LINE, find_head
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 from trio_http.transport.page_cache import PIECE

@@ -8,11 +8,11 @@ from typing import TypeAlias, TypeVar
 import h11
 import trio
 
-from trio_http.http1.framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
 from trio_http.http1.receive_buffer import Input
+from trio_http.http1.request_framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
-from trio_http.semantics.incoming import BodyPipe
+from trio_http.semantics.incoming_body import BodyPipe
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.semantics.trailers import believed

@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 import trio
 
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Pulse, Send, Stream
-from trio_http.semantics.coding import ENCODERS, QUICK
+from trio_http.semantics.content_coding import ENCODERS, QUICK
 from trio_http.transport.page_cache import PIECE, send_pieces
 
 PassOn: TypeAlias = Callable[[bytes | FileSlice], Awaitable[None]]

@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from trio_http.semantics.bodies import Body, FileSlice, length_of
 from trio_http.semantics.errors import reason_of
-from trio_http.semantics.fields import LENGTH, http_date, list_of
+from trio_http.semantics.field_values import LENGTH, http_date, list_of
 from trio_http.semantics.headers import Headers, RawFields, bytes_of
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
-from trio_http.semantics.selection import select
+from trio_http.semantics.response_selection import select
 from trio_http.semantics.statuses import WITHOUT_CONTENT, WITHOUT_LENGTH
 from trio_http.semantics.trailers import keeps_trailers
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import trio
 
-from trio_http.http1.reports import (
+from trio_http.http1.server_events import (
     Connected,
     Crowded,
     Disconnected,

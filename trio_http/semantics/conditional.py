@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from trio_http.semantics.coding import ENCODERS, IDENTITY
+from trio_http.semantics.content_coding import ENCODERS, IDENTITY
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.validators import ETag, has_too_many_tags, parse_date, parse_tags

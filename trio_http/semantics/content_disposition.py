@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import unquote_to_bytes
 
 from trio_http.semantics.charsets import decoded
-from trio_http.semantics.fields import parameter_of
+from trio_http.semantics.field_values import parameter_of
 from trio_http.semantics.headers import text_of
 
 

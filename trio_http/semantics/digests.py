@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from trio_http.semantics.fields import is_overlong
+from trio_http.semantics.field_values import is_overlong
 from trio_http.semantics.tokens import TCHAR
 
 

@@ -6,7 +6,7 @@ import html
 import json
 
 from trio_http.semantics.errors import HTTPError, reason_of
-from trio_http.semantics.fields import choose_media_type
+from trio_http.semantics.field_values import choose_media_type
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.response import Compress, Response
 

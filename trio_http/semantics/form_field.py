@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from trio_http.semantics.incoming import READ_LIMIT, read_all, text_in
+from trio_http.semantics.incoming_body import READ_LIMIT, read_all, text_in
 
 Pull: TypeAlias = Callable[[], Awaitable[bytes]]
 """Returns the next bytes of a value, or none at its end."""

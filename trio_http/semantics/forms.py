@@ -21,11 +21,11 @@ from urllib.parse import unquote_to_bytes
 
 from trio_http.semantics.content_disposition import filename_of, unescaped
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import media_type_of, parameter_of
+from trio_http.semantics.field_values import media_type_of, parameter_of
 from trio_http.semantics.form_field import FormField, Pull, decoded_value
 from trio_http.semantics.headers import text_of
-from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, give_way_of, read_all
-from trio_http.semantics.parameters import MOST, Parameters
+from trio_http.semantics.incoming_body import READ_LIMIT, IncomingBody, give_way_of, read_all
+from trio_http.semantics.query_parameters import MOST, Parameters
 
 if TYPE_CHECKING:
     from multipart import MultipartSegment, PushMultipartParser

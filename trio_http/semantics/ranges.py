@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from trio_http.semantics.bodies import Body, Chain, FileSlice, length_of
-from trio_http.semantics.fields import MOST_SEPARATORS, list_of
+from trio_http.semantics.field_values import MOST_SEPARATORS, list_of
 from trio_http.semantics.headers import bytes_of
 
 # Who asks for more parts than any viewer or download manager needs wants to

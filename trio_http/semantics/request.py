@@ -9,12 +9,12 @@ from urllib.parse import unquote_to_bytes
 
 from trio_http.semantics.cookies import parse_cookies
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import media_type_of, parameter_of
+from trio_http.semantics.field_values import media_type_of, parameter_of
 from trio_http.semantics.forms import Form, form_of
 from trio_http.semantics.headers import Headers, bytes_of, text_of
-from trio_http.semantics.incoming import READ_LIMIT, IncomingBody, read_all, text_in
-from trio_http.semantics.parameters import Parameters
+from trio_http.semantics.incoming_body import READ_LIMIT, IncomingBody, read_all, text_in
 from trio_http.semantics.paths import normal_path, origin_form
+from trio_http.semantics.query_parameters import Parameters
 
 
 class Request:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from trio_http.semantics.bodies import Body, Pulse, Send, Stream
 from trio_http.semantics.cookies import Cookie
-from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent
 from trio_http.semantics.headers import NO_FIELDS, Fields, Headers, bytes_of
+from trio_http.semantics.server_sent_events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent
 
 # The function of ``json`` would make one for each value.
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trio_http.semantics.fields import is_overlong, list_of
+from trio_http.semantics.field_values import is_overlong, list_of
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response

@@ -11,8 +11,8 @@ from typing import Self
 
 import trio
 
-from trio_http.http1.reports import NotAccepting
-from trio_http.serving.slots import ConnectionSlots
+from trio_http.http1.server_events import NotAccepting
+from trio_http.serving.connection_slots import ConnectionSlots
 
 # Out of descriptors or memory. Trio's own ``serve_listeners`` sleeps for a tenth of a
 # second then, and again, and tells of each time.

@@ -10,16 +10,16 @@ from typing import NoReturn
 
 import trio
 
+from trio_http.http1.app_lifetime import Servable, entered
 from trio_http.http1.connection import Service
-from trio_http.http1.lifetime import Servable, entered
-from trio_http.http1.reports import Report, report_failures
+from trio_http.http1.server_events import Report, report_failures
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.accept_errors import Recovery, Spare
-from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.serving.connection_slots import ConnectionSlots
+from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.serving.listeners import address_text
 from trio_http.serving.shutdown import Shutdown
-from trio_http.serving.slots import ConnectionSlots
 from trio_http.transport.readiness import Readiness, readiness
 from trio_http.transport.sockets import SocketTransport
 from trio_http.transport.stream import transport_of

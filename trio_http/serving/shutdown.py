@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.serving.idle_connections import KeepAliveQueue
 
 
 class Shutdown:

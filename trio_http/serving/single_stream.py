@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import trio
 
+from trio_http.http1.app_lifetime import Servable, entered
 from trio_http.http1.connection import Service, serve_connection
 from trio_http.http1.exchange import App
-from trio_http.http1.lifetime import Servable, entered
-from trio_http.http1.reports import Report, report_failures
+from trio_http.http1.server_events import Report, report_failures
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.transport.stream import transport_of
 
 

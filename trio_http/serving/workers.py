@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import trio
 
-from trio_http.serving.channel import DRAIN, READY, RETIRE, STOP, Channel
 from trio_http.serving.listeners import close_queues
+from trio_http.serving.worker_channel import DRAIN, READY, RETIRE, STOP, Channel
 
 # A worker that has done well for so long has not met what ended its predecessor.
 DID_WELL = 30

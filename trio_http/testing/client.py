@@ -10,8 +10,8 @@ from typing import Any
 import trio
 import trio.testing
 
-from trio_http.http1.lifetime import Servable, entered
-from trio_http.http1.reports import Report, report_failures
+from trio_http.http1.app_lifetime import Servable, entered
+from trio_http.http1.server_events import Report, report_failures
 from trio_http.semantics.headers import Fields, Headers, bytes_of
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import trio
 
-from trio_http.semantics.events import ServerSentEvent
-from trio_http.semantics.fields import parameter_of
+from trio_http.semantics.field_values import parameter_of
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.incoming import text_in
+from trio_http.semantics.incoming_body import text_in
+from trio_http.semantics.server_sent_events import ServerSentEvent
 from trio_http.semantics.statuses import WITHOUT_LENGTH
 
 _END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")

@@ -13,7 +13,7 @@ from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, po
 from trio_http.file_server.permissions import Permissions, is_shown
 from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.system_errors import refusing
-from trio_http.semantics.fields import choose_media_type
+from trio_http.semantics.field_values import choose_media_type
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.paths import path_of
 from trio_http.semantics.request import Request

@@ -19,7 +19,7 @@ from html import escape
 from string import Template
 from urllib.parse import quote_from_bytes
 
-from trio_http.semantics.fields import second_of
+from trio_http.semantics.field_values import second_of
 
 # The name of the served directory itself is not shown to clients.
 _ROOT_NAME = "Files"

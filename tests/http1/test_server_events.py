@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from trio_http.http1.reports import (
+from trio_http.http1.server_events import (
     Connected,
     Crowded,
     Disconnected,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.http1.framing import CHUNKS_AT_ONCE, Chunked, Counted
+from trio_http.http1.request_framing import CHUNKS_AT_ONCE, Chunked, Counted
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 

@@ -7,7 +7,7 @@ import trio
 from support import PATIENCE
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_http.serving.keep_alive import SETTLED, KeepAliveQueue
+from trio_http.serving.idle_connections import SETTLED, KeepAliveQueue
 
 # Seconds within which everything here happens, however slow the machine.
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import lru_cache
 
 from trio_http.semantics.bodies import Encoded, length_of
-from trio_http.semantics.coding import IDENTITY, QUICK, choose_coding, encoded
 from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate, range_applies
+from trio_http.semantics.content_coding import IDENTITY, QUICK, choose_coding, encoded
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import list_of, media_type_of
+from trio_http.semantics.field_values import list_of, media_type_of
 from trio_http.semantics.headers import Headers, RawFields
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, parse_ranges

@@ -15,7 +15,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
-from trio_http.semantics.fields import weights_of
+from trio_http.semantics.field_values import weights_of
 
 
 class Encoder(Protocol):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.parameters import MOST, Parameters
+from trio_http.semantics.query_parameters import MOST, Parameters
 
 PAIRS = [("a", "1"), ("b", ""), ("a", "2")]
 THREE = Parameters(PAIRS)

@@ -7,8 +7,8 @@ import math
 import trio
 
 from trio_http.http1.connection import Service, serve_connection
-from trio_http.http1.reports import Crowded, Failure, NotAccepting, report_failures
-from trio_http.serving.keep_alive import KeepAliveQueue
+from trio_http.http1.server_events import Crowded, Failure, NotAccepting, report_failures
+from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.transport.readiness import Readiness
 from trio_http.transport.stream import Transport
 

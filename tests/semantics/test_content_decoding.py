@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from trio_http.semantics.coding import encoded
-from trio_http.semantics.decoding import DECODERS, PIECE, decoders_at_hand
+from trio_http.semantics.content_coding import encoded
+from trio_http.semantics.content_decoding import DECODERS, PIECE, decoders_at_hand
 
 CODINGS = pytest.mark.parametrize("coding", ["zstd", "br", "gzip"])
 

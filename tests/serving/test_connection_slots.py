@@ -9,12 +9,18 @@ import trio.testing
 
 from trio_http.http1.connection import Service
 from trio_http.http1.exchange import Exchange
-from trio_http.http1.reports import Crowded, NotAccepting, Report, ServerEvent, report_failures
+from trio_http.http1.server_events import (
+    Crowded,
+    NotAccepting,
+    Report,
+    ServerEvent,
+    report_failures,
+)
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
-from trio_http.serving.keep_alive import SETTLED, KeepAliveQueue
-from trio_http.serving.slots import TOLD, ConnectionSlots
+from trio_http.serving.connection_slots import TOLD, ConnectionSlots
+from trio_http.serving.idle_connections import SETTLED, KeepAliveQueue
 from trio_http.testing import Client
 from trio_http.transport.readiness import TrioLevels
 from trio_http.transport.stream import transport_of

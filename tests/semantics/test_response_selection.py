@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from support import NO_BODY
 
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream, length_of
-from trio_http.semantics.coding import ENCODERS, QUICK, encoded
-from trio_http.semantics.events import SendEvent
+from trio_http.semantics.content_coding import ENCODERS, QUICK, encoded
 from trio_http.semantics.headers import Fields, Headers
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
-from trio_http.semantics.selection import (
+from trio_http.semantics.response_selection import (
     SETTLED,
     condition,
     may_be_coded,
@@ -28,6 +27,7 @@ from trio_http.semantics.selection import (
     settle,
     worth_coding,
 )
+from trio_http.semantics.server_sent_events import SendEvent
 
 LIMITS = Limits(compress=100)
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_http.serving.channel import DRAIN, READY, STOP, Channel
+from trio_http.serving.worker_channel import DRAIN, READY, STOP, Channel
 
 
 async def test_each_hears_what_the_other_tells_in_its_order() -> None:

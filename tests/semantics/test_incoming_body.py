@@ -7,7 +7,7 @@ from support import ReceivedBody
 
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.incoming import (
+from trio_http.semantics.incoming_body import (
     READ_LIMIT,
     IncomingBody,
     OpenPipe,

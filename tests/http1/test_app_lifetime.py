@@ -9,8 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_http.http1.exchange import App, Exchange, Handler
-from trio_http.http1.lifetime import (
+from trio_http.http1.app_lifetime import (
     AppWithLifetime,
     Servable,
     answering,
@@ -19,7 +18,8 @@ from trio_http.http1.lifetime import (
     without_lifetime,
     wrapping,
 )
-from trio_http.http1.reports import Failure, ServerEvent
+from trio_http.http1.exchange import App, Exchange, Handler
+from trio_http.http1.server_events import Failure, ServerEvent
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts

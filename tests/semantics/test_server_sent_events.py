@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.events import KEEP_ALIVE, KEEP_ALIVE_AFTER, ServerSentEvent
+from trio_http.semantics.server_sent_events import KEEP_ALIVE, KEEP_ALIVE_AFTER, ServerSentEvent
 
 
 @dataclass

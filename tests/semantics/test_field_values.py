@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.fields import (
+from trio_http.semantics.field_values import (
     LONGEST_LIST,
     LONGEST_WITH_PARAMETERS,
     MOST_SEPARATORS,

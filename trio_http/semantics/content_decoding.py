@@ -12,7 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import TypeAlias
 
-from trio_http.semantics.coding import library
+from trio_http.semantics.content_coding import library
 
 # A kilobyte can become a megabyte and more: so many bytes are made of it at a time.
 PIECE = 256 * 1024

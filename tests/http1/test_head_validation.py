@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_http.http1.strict import (
+from trio_http.http1.head_validation import (
     MOST_OPTIONS,
     authority_of,
     check_head,

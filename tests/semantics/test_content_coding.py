@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.semantics.coding import (
+from trio_http.semantics.content_coding import (
     ENCODERS,
     IDENTITY,
     accepts,

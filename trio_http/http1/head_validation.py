@@ -11,7 +11,7 @@ import re
 
 from trio_http.semantics.authority import Authority
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.fields import LENGTH
+from trio_http.semantics.field_values import LENGTH
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.tokens import TOKEN
 

@@ -20,9 +20,9 @@ from trio.testing import (
 )
 
 from trio_http.http1.codec import RequestHead
+from trio_http.http1.message_io import Wire
 from trio_http.http1.receive_buffer import PORTION
 from trio_http.http1.response_framing import Streamed, frame
-from trio_http.http1.wire import Wire
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Fields, Headers

@@ -15,12 +15,12 @@ import trio
 from trio_http.http1.codec import Codec, RequestHead
 from trio_http.http1.fast_path import FastPath
 from trio_http.http1.h11_codec import H11Codec
+from trio_http.http1.head_validation import check_head
 from trio_http.http1.receive_buffer import Input
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_body import run
 from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, interim_head
 from trio_http.http1.send_buffer import Output, rest_of
-from trio_http.http1.strict import check_head
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import RawFields
