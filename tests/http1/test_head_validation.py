@@ -12,7 +12,6 @@ from trio_http.http1.head_validation import (
     check_host,
     effective_version,
     find_head,
-    parse_field,
     parse_request_line,
 )
 from trio_http.semantics.authority import LONGEST
@@ -427,10 +426,6 @@ def test_what_two_readers_could_read_differently_is_refused(
     with pytest.raises(HTTPError) as refusal:
         check_head(head_of(*lines), FIELD_LIMITS)
     assert refusal.value.status == status
-
-
-def test_a_field_is_a_name_and_a_value() -> None:
-    assert parse_field(b"X-Name: \t a b \t") == (b"x-name", b"a b")
 
 
 @given(

@@ -13,7 +13,6 @@ from trio_http.http1.response_framing import (
     finish,
     frame,
     interim_head,
-    lines_of,
 )
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import reason_of
@@ -392,8 +391,3 @@ def test_head_is_answered_like_get_without_the_body(
     headed = finish(accepting(accepted, "HEAD"), response, Limits(compress=0), NOW)
     assert headed.body == b""
     assert headed.head == got.head
-
-
-def test_fields_are_lines() -> None:
-    assert lines_of(()) == b""
-    assert lines_of(((b"A", b"b"), (b"C", b""))) == b"A: b\r\nC: \r\n"

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 
 from trio_http.http1.codec import RequestHead
+from trio_http.http1.field_lines import lines_of
 from trio_http.http1.head_validation import check_sizes
-from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, lines_of
+from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed
 from trio_http.semantics.authority import PORT
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from trio_http.http1.field_lines import parse_field
 from trio_http.semantics.authority import Authority
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.field_values import LENGTH
@@ -22,9 +23,6 @@ BLANK_LINE = b"\r\n\r\n"
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
 _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % TOKEN)
-# No blank before the colon, none before the name: those who skip it there read
-# another name than those who do not (RFC 9112 5.1, 5.2).
-_FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % TOKEN)
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -97,14 +95,6 @@ def check_head(head: bytes, limits: Limits) -> None:
         _values(fields, b"content-length"), _values(fields, b"transfer-encoding"), version
     )
     _check_expectations(_values(fields, b"expect"), version)
-
-
-def parse_field(line: bytes) -> tuple[bytes, bytes]:
-    """A field line's name, in lower case, and its value (RFC 9112 5)."""
-    match = _FIELD.fullmatch(line)
-    if match is None:
-        raise _bad("malformed field line")
-    return match[1].lower(), match[2].rstrip(b" \t")
 
 
 def parse_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:

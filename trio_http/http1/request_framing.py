@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from trio_http.http1.head_validation import parse_field
+from trio_http.http1.field_lines import parse_field
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.tokens import TOKEN

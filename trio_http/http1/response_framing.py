@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from trio_http.http1.field_lines import lines_of
 from trio_http.semantics.bodies import Body, FileSlice, length_of
 from trio_http.semantics.errors import reason_of
 from trio_http.semantics.field_values import LENGTH, http_date, list_of
@@ -183,11 +184,6 @@ def _promised_length(promised: list[str], length: int | None, method: str) -> in
 def interim_head(status: int, fields: RawFields) -> bytes:
     """Return the head of an interim response, which is all of it (RFC 9110 15.2)."""
     return b"%b%b\r\n" % (_status_line(status), lines_of(fields))
-
-
-def lines_of(fields: RawFields) -> bytes:
-    """Return header fields or trailers as lines (RFC 9112 5)."""
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 def _status_line(status: int) -> bytes:
