@@ -7,12 +7,76 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_http.http1.request_framing import CHUNKS_AT_ONCE, Chunked, Counted
+from trio_http.http1.request_framing import CHUNKS_AT_ONCE, Chunked, Counted, check_framing
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 
 LIMITS = Limits(head=1000, fields=2)
 REST = b"GET / HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "codings"),
+    [
+        ([], []),
+        ([b"0"], []),
+        ([b"123456789012345678"], []),
+        ([], [b"chunked"]),
+        ([], [b" CHUNKED\t"]),
+    ],
+)
+def test_single_framing_field_passes(lengths: list[bytes], codings: list[bytes]) -> None:
+    check_framing(lengths, codings, b"1.1")
+
+
+def test_content_length_passes_in_http_1_0() -> None:
+    check_framing([b"3"], [], b"1.0")
+
+
+@pytest.mark.parametrize(
+    ("lengths", "codings"),
+    [
+        ([b"3"], [b"chunked"]),
+        ([b"3", b"3"], []),
+        ([b"3", b"4"], []),
+        ([b"3, 3"], []),
+        ([b"003"], []),
+        ([b"+3"], []),
+        ([b"-3"], []),
+        ([b"3 3"], []),
+        ([b"0x3"], []),
+        ([b"1234567890123456789"], []),
+        ([b""], []),
+        ([], [b"gzip"]),
+        ([], [b"chunked, gzip"]),
+        ([], [b"chunked, chunked"]),
+        ([], [b"chunked", b"chunked"]),
+        ([], [b"identity"]),
+        ([], [b"xchunked"]),
+        ([], [b"chunked;q=1"]),
+        ([], [b"\x0bchunked"]),
+        ([], [b""]),
+    ],
+)
+def test_contradictory_or_malformed_framing_gets_400(
+    lengths: list[bytes], codings: list[bytes]
+) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        check_framing(lengths, codings, b"1.1")
+    assert refusal.value.status == 400
+
+
+def test_transfer_encoding_in_http_1_0_gets_400() -> None:
+    with pytest.raises(HTTPError) as refusal:
+        check_framing([], [b"chunked"], b"1.0")
+    assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize("codings", [[b"gzip, chunked"], [b"gzip", b"chunked"]])
+def test_unknown_transfer_coding_before_chunked_gets_501(codings: list[bytes]) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        check_framing([], codings, b"1.1")
+    assert refusal.value.status == 501
 
 
 def taken(counted: Counted, sent: bytes, piece: int) -> bytes:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from trio_http.http1.field_lines import parse_field
+from trio_http.http1.request_framing import check_framing
 from trio_http.semantics.authority import Authority
 from trio_http.semantics.errors import HTTPError
-from trio_http.semantics.field_values import LENGTH
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.tokens import TOKEN
 
@@ -26,8 +26,6 @@ _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % TOKEN)
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-
-_LENGTH = re.compile(LENGTH.encode())
 
 
 # Clients send two or three options. h11 splits these lists, some of them several times,
@@ -91,7 +89,7 @@ def check_head(head: bytes, limits: Limits) -> None:
     check_host(_values(fields, b"host"), version)
     _check_target(method, target)
     _check_lengths(fields)
-    _check_framing(
+    check_framing(
         _values(fields, b"content-length"), _values(fields, b"transfer-encoding"), version
     )
     _check_expectations(_values(fields, b"expect"), version)
@@ -170,22 +168,6 @@ def _check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
     for name in _TAKEN_APART:
         if sum(value.count(b",") for value in _values(fields, name)) > MOST_OPTIONS:
             raise _bad(f"too many members in the field {name.decode().title()}")
-
-
-def _check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
-    """One way to tell where the body ends, and no other (RFC 9112 6)."""
-    if codings and lengths:
-        raise _bad("both Transfer-Encoding and Content-Length")
-    if len(lengths) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
-        raise _bad("malformed Content-Length")
-    if codings:
-        if version == b"1.0":
-            raise _bad("Transfer-Encoding is unknown to HTTP/1.0")
-        *others, last = [coding.strip(b" \t").lower() for coding in b",".join(codings).split(b",")]
-        if last != b"chunked" or b"chunked" in others:
-            raise _bad("the last transfer coding, and only that, has to be chunked")
-        if others:
-            raise HTTPError(501, "no transfer coding but chunked is known")
 
 
 def _check_expectations(values: list[bytes], version: bytes) -> None:

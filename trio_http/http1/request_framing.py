@@ -13,8 +13,11 @@ from typing import TypeAlias
 
 from trio_http.http1.field_lines import parse_field
 from trio_http.semantics.errors import HTTPError
+from trio_http.semantics.field_values import LENGTH
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.tokens import TOKEN
+
+_LENGTH = re.compile(LENGTH.encode())
 
 # A chunk's size and its extensions, which nobody uses; many small chunks with
 # long extensions would be work for nothing.
@@ -37,6 +40,22 @@ _FRAMING_PER_SECOND = 1024  # bytes of framing
 
 # A chunk takes about two microseconds, so other tasks wait for a millisecond at most.
 CHUNKS_AT_ONCE = 500
+
+
+def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
+    """One way to tell where the body ends, and no other (RFC 9112 6)."""
+    if codings and lengths:
+        raise HTTPError(400, "both Transfer-Encoding and Content-Length")
+    if len(lengths) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
+        raise HTTPError(400, "malformed Content-Length")
+    if codings:
+        if version == b"1.0":
+            raise HTTPError(400, "Transfer-Encoding is unknown to HTTP/1.0")
+        *others, last = [coding.strip(b" \t").lower() for coding in b",".join(codings).split(b",")]
+        if last != b"chunked" or b"chunked" in others:
+            raise HTTPError(400, "the last transfer coding, and only that, has to be chunked")
+        if others:
+            raise HTTPError(501, "no transfer coding but chunked is known")
 
 
 class Counted:
