@@ -21,7 +21,7 @@ README = (CHECKOUT / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("last_line", ['run(app, "127.0.0.1:4222")', "trio.run(main)"])
+@pytest.mark.parametrize("last_line", ['    run(app, "127.0.0.1:4222")', "trio.run(main)"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_signal_ends_the_programs_in_the_readme_without_a_traceback(
     last_line: str, number: signal.Signals
