@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from trio_http.file_server import root
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.behavior import Behavior
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,12 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-plain"):
-        # Whatever limits a test makes, it makes from these defaults.
-        arguments = Limits.__init__.__defaults__
+        # Whatever behavior a test asks for is made from these defaults.
+        arguments = Behavior.__init__.__defaults__
         assert arguments is not None
-        *others, plain = arguments
-        assert plain is True
-        Limits.__init__.__defaults__ = (*others, False)
+        *others, fast_path = arguments
+        assert fast_path is True
+        Behavior.__init__.__defaults__ = (*others, False)
 
 
 # How the reason of a test that is skipped for want of a program ends.

@@ -40,6 +40,7 @@ from trio_http import (
     answering,
     files,
     open_listeners,
+    run,
     serve,
     serve_stream,
 )
@@ -140,15 +141,25 @@ def shape(function: Callable[..., Any]) -> str:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (serve, "(app, listeners, *, timeouts=..., limits=..., report=..., task_status=...)"),
-        (serve_stream, "(app, stream, *, timeouts=..., limits=..., report=..., client=...)"),
+        (
+            serve,
+            (
+                "(app, listeners, *, timeouts=..., limits=..., behavior=..., report=..., "
+                "task_status=...)"
+            ),
+        ),
+        (
+            serve_stream,
+            "(app, stream, *, timeouts=..., limits=..., behavior=..., report=..., client=...)",
+        ),
+        (run, "(app, *binds, timeouts=..., limits=..., behavior=..., log_level=...)"),
         (open_listeners, "(*addresses)"),
         (
             files,
             "(root, *, media_type=..., compress=..., charset=..., cache_control=..., allow=...)",
         ),
         (answering, "(handler)"),
-        (open_client, "(app, *, timeouts=..., limits=..., report=...)"),
+        (open_client, "(app, *, timeouts=..., limits=..., behavior=..., report=...)"),
         (Client.request, "(self, method, target, headers=..., body=..., *, json=...)"),
         (Client.open, "(self, method, target, headers=..., body=..., *, json=...)"),
         (Client.get, "(self, target, headers=...)"),

@@ -20,6 +20,7 @@ from trio_http.http1.server_events import (
     Report as Report,
     ServerEvent as ServerEvent,
 )
+from trio_http.semantics.behavior import Behavior as Behavior
 from trio_http.semantics.bodies import (
     Body as Body,
     Chain as Chain,

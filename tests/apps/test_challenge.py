@@ -16,7 +16,7 @@ from support import open_descriptors
 from trio_http.apps.challenge import challenge
 from trio_http.apps.routing import Router
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.behavior import Behavior
 from trio_http.testing import Client, ReceivedResponse, open_client
 
 # Worker threads read and write the files, so none of these tests has a clock
@@ -25,7 +25,7 @@ from trio_http.testing import Client, ReceivedResponse, open_client
 EVERY_BYTE = bytes(range(256))
 
 # What your_program.sh asks for.
-open_connection = partial(open_client, limits=Limits(date=False))
+open_connection = partial(open_client, behavior=Behavior(date=False))
 
 
 @asynccontextmanager

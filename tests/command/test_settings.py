@@ -16,6 +16,7 @@ from trio_http.command.settings import (
     variable_of,
 )
 from trio_http.command.wrong_use import WrongUseError
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 
@@ -27,11 +28,12 @@ def settings_of(**values: object) -> Settings:
     return Settings("files", None, found)
 
 
-def test_numbers_are_those_of_timeouts_and_limits() -> None:
+def test_numbers_are_those_of_timeouts_limits_and_behavior() -> None:
     found = {name: default for name, default, _ in numbers()}
     assert found["timeout-idle"] == Timeouts().idle
     assert found["limit-body"] == math.inf
-    assert len(found) == 15
+    assert found["compress-min-size"] == Behavior().compress_min_size
+    assert len(found) == 16
 
 
 def test_variable_has_the_name_of_its_setting() -> None:
@@ -40,9 +42,12 @@ def test_variable_has_the_name_of_its_setting() -> None:
 
 def test_fields_of_a_value_are_settings() -> None:
     defaults = {name.replace("-", "_"): default for name, default, _ in numbers()}
-    settings = settings_of(**{**defaults, "timeout_idle": 5, "limit_head": 100})
+    settings = settings_of(
+        **{**defaults, "timeout_idle": 5, "limit_head": 100, "date": False, "fast_path": True}
+    )
     assert settings.fields_of(Timeouts) == Timeouts(idle=5)
-    assert settings.fields_of(Limits, date=False) == Limits(head=100, date=False)
+    assert settings.fields_of(Limits) == Limits(head=100)
+    assert settings.fields_of(Behavior) == Behavior(date=False)
 
 
 def test_settings_are_shown_as_a_configuration_file() -> None:
@@ -123,7 +128,7 @@ def test_unknown_variable_is_refused(variable: str, reason: str) -> None:
     assert str(caught.value) == f"unknown setting {variable} in the environment: {reason}"
 
 
-def test_readme_has_the_table_of_timeouts_and_limits() -> None:
+def test_readme_has_the_table_of_all_numbers() -> None:
     rows = ["| option | default | meaning |", "|---|--:|---|"]
     for name, default, quantity in numbers():
         rows.append(f"| `--{name}` | {quantity.text_of(default)} | {quantity.meaning} |")

@@ -36,6 +36,7 @@ from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissi
 from trio_http.file_server.root import Root
 from trio_http.file_server.versions import tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
@@ -1092,7 +1093,7 @@ async def test_there_is_a_pipe_as_long_as_there_is_something_to_move(
         before = count()
         await client.send(HEAD.format(len(RANDOM), "").encode() + RANDOM[:ROOM])
         await trio.testing.wait_all_tasks_blocked()
-        assert count() == before + (2 if Limits().plain and by != "no pipes" else 0)
+        assert count() == before + (2 if Behavior().fast_path and by != "no pipes" else 0)
         await client.send(RANDOM[ROOM:])
         assert (await client.answer()).status == 201
         assert count() == before

@@ -38,6 +38,7 @@ from trio_http.http1.server_events import (
     ServerEvent,
     report_failures,
 )
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits
@@ -110,11 +111,14 @@ async def tcp_client(
     report: Report = report_failures,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Client]:
     ours, theirs = await tcp_pair()
     # The server's end of the connection runs beside the test.
     async with theirs, trio.open_nursery() as nursery:
-        serve = partial(serve_stream, app, ours, report=report, timeouts=timeouts, limits=limits)
+        serve = partial(
+            serve_stream, app, ours, report=report, timeouts=timeouts, behavior=behavior
+        )
         nursery.start_soon(serve)
         yield Client(theirs)
         nursery.cancel_scope.cancel()
@@ -160,7 +164,7 @@ async def test_requests_that_are_sent_at_once_are_answered_in_order() -> None:
 
 
 async def test_a_request_may_arrive_in_single_bytes() -> None:
-    async with open_client(echo, limits=Limits(date=False)) as client:
+    async with open_client(echo, behavior=Behavior(date=False)) as client:
         for byte in b"\r\nPUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello":
             await client.send(bytes([byte]))
             await wait_all_tasks_blocked()
@@ -175,7 +179,7 @@ async def test_the_server_closes_when_the_client_says_so() -> None:
 
 
 async def test_a_connection_of_http_1_0_serves_one_request() -> None:
-    async with open_client(hello, limits=Limits(date=False)) as client:
+    async with open_client(hello, behavior=Behavior(date=False)) as client:
         await client.send(b"GET / HTTP/1.0\r\n\r\n")
         assert await client.rest() == HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -226,7 +230,7 @@ async def test_which_host_a_request_is_for(target: bytes, host: bytes, expected:
 async def test_a_client_that_has_said_all_still_gets_its_answers() -> None:
     # As ``printf ... | nc`` does: the end of its input is not the end of its interest.
     events = Events()
-    async with open_client(hello, limits=Limits(date=False), report=events.append) as client:
+    async with open_client(hello, behavior=Behavior(date=False), report=events.append) as client:
         await client.send(GET * 2)
         await client.send_eof()
         assert await client.rest() == HELLO * 2
@@ -771,7 +775,7 @@ async def test_a_length_that_is_not_kept_ends_the_connection(pieces: Sequence[by
 
         return Response(200, body=Stream(produce, length=5))
 
-    async with open_client(app, limits=Limits(date=False), report=events.append) as client:
+    async with open_client(app, behavior=Behavior(date=False), report=events.append) as client:
         await client.send(GET * 2)
         # What comes is less than a response or exactly one: never the next one's beginning.
         assert await client.rest() == HELLO[: -len(b"hello")] + pieces[0]
@@ -842,7 +846,7 @@ async def test_the_record_of_a_download_that_breaks_off_tells_what_has_left(  # 
     timeouts = Timeouts(send=60 if end == "cancelled" else 3)
     with trio.move_on_after(30):
         await serve_stream(
-            app, stream, report=events.append, timeouts=timeouts, limits=Limits(plain=plain)
+            app, stream, report=events.append, timeouts=timeouts, behavior=Behavior(fast_path=plain)
         )
     ours.close()
     received = b"".join(iter(lambda: theirs.recv(65536), b""))
@@ -895,7 +899,7 @@ async def test_what_a_handler_did_not_wait_for_leaves_no_gap(
 
         return Response(200, body=Stream(produce))
 
-    async with tcp_client(app, events.append, limits=Limits(plain=plain)) as client:
+    async with tcp_client(app, events.append, behavior=Behavior(fast_path=plain)) as client:
         await client.send(GET)
         await trio.sleep(2)
         assert (await client.answer()).body == MUCH + b"end"
@@ -1369,7 +1373,7 @@ async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
     # TLS cannot be closed on one side only, so there is no telling this client
     # that we wait for it.
     queue = KeepAliveQueue(75)
-    service = Service(hello, queue, limits=Limits(date=False))
+    service = Service(hello, queue, behavior=Behavior(date=False))
     ours, stream = tls_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_connection, service, transport_of(ours, Timeouts()), "local")
@@ -1453,7 +1457,8 @@ class Script(trio.abc.HalfCloseableStream):
 
 
 # So small that what hypothesis makes up goes beyond them.
-SMALL = Limits(head=120, target=40, fields=4, body=30, skip=12, date=False)
+SMALL = Limits(head=120, target=40, fields=4, body=30, skip=12)
+WITHOUT_DATE = Behavior(date=False)
 
 lines = st.sampled_from(
     [
@@ -1498,7 +1503,7 @@ conversations = st.lists(
 async def conversation_with(app: App, pieces: Sequence[bytes]) -> tuple[bytes, Events]:
     events = Events()
     script = Script(pieces)
-    await serve_stream(app, script, limits=SMALL, report=events.append)
+    await serve_stream(app, script, limits=SMALL, behavior=WITHOUT_DATE, report=events.append)
     return script.sent, events
 
 

@@ -16,16 +16,16 @@ from trio.testing import MockClock
 from trio_http.http1.app_lifetime import answering
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.server_events import Ending, Failure, Record, ServerEvent
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, Chain, Send, Stream
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.server_sent_events import SendEvent, ServerSentEvent
 from trio_http.testing import Client, open_client
 
-WITHOUT_DATE = Limits(date=False)
+WITHOUT_DATE = Behavior(date=False)
 
 
 def keeping(requests: list[Request]) -> App:
@@ -97,7 +97,7 @@ async def test_a_request_without_a_body_has_an_empty_one() -> None:
 
 async def test_a_handler_answers_with_what_it_returns() -> None:
     requests: list[Request] = []
-    async with open_client(keeping(requests), limits=WITHOUT_DATE) as client:
+    async with open_client(keeping(requests), behavior=WITHOUT_DATE) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert await client.rest() == (
             b"HTTP/1.1 200 OK\r\n"
@@ -319,7 +319,7 @@ async def hinting(exchange: Exchange) -> None:
 
 
 async def test_interim_responses_come_first() -> None:
-    async with open_client(hinting, limits=WITHOUT_DATE) as client:
+    async with open_client(hinting, behavior=WITHOUT_DATE) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert await client.rest() == (
             b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nLink: </b.css>\r\n\r\n"
@@ -393,7 +393,7 @@ async def test_dates_are_sent_unless_they_are_not_wanted() -> None:
     async with open_client(keeping(requests)) as client:
         date = parsedate_to_datetime((await client.get("/")).headers["Date"])
         assert abs(datetime.now(UTC) - date) < timedelta(hours=1)
-    async with open_client(keeping(requests), limits=WITHOUT_DATE) as client:
+    async with open_client(keeping(requests), behavior=WITHOUT_DATE) as client:
         assert "Date" not in (await client.get("/")).headers
 
 
@@ -527,7 +527,7 @@ async def test_a_promised_length_is_kept_or_the_connection_ends(
     async def app(request: Request) -> Response:
         return made
 
-    async with open_client(app, limits=WITHOUT_DATE, report=events.append) as client:
+    async with open_client(app, behavior=WITHOUT_DATE, report=events.append) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
         await client.send_eof()
         received = await client.rest()

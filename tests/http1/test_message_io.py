@@ -23,6 +23,7 @@ from trio_http.http1.codec import RequestHead
 from trio_http.http1.message_io import Wire
 from trio_http.http1.receive_buffer import PORTION
 from trio_http.http1.response_framing import Streamed, frame
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Fields, Headers
@@ -67,15 +68,19 @@ def connect(request: pytest.FixtureRequest) -> Connected:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
     ) -> tuple[Wire, Peer]:
-        return wired(timeouts, replace(limits, plain=is_plain))
+        return wired(timeouts, limits, Behavior(fast_path=is_plain))
 
     return connected
 
 
-def wired(timeouts: Timeouts, limits: Limits) -> tuple[Wire, Peer]:
+def wired(
+    timeouts: Timeouts,
+    limits: Limits,
+    behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
+) -> tuple[Wire, Peer]:
     near, far = memory_stream_pair()
     transport = transport_of(far, Timeouts())
-    return Wire(transport, timeouts, limits), Peer(near, transport)
+    return Wire(transport, timeouts, limits, behavior), Peer(near, transport)
 
 
 async def read_head(wire: Wire) -> RequestHead:
@@ -182,7 +187,7 @@ async def test_requests_that_are_there_already_let_others_run(connect: Connected
 
 
 async def test_a_head_may_arrive_in_single_bytes(connect: Connected) -> None:
-    wire, client = connect(limits=Limits(plain=False))
+    wire, client = wired(Timeouts(), Limits(), Behavior(fast_path=False))
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -1014,7 +1019,7 @@ async def test_both_codecs_send_the_same_bytes(
 ) -> None:
     conversations = []
     for is_plain in (True, False):
-        wire, client = wired(Timeouts(), Limits(plain=is_plain))
+        wire, client = wired(Timeouts(), Limits(), Behavior(fast_path=is_plain))
         await client.send(request_line + b"HTTP/1.1\r\nHost: x\r\n" + said + b"\r\n")
         await begin(wire)
         await respond(wire, response)
@@ -1162,7 +1167,7 @@ async def test_what_a_client_has_no_room_for_is_sent_later(
     with path.open("rb") as file:
         async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
             transport = transport_of(await listener.accept(), Timeouts())
-            wire = Wire(transport, Timeouts(), Limits(plain=plain))
+            wire = Wire(transport, Timeouts(), Limits(), Behavior(fast_path=plain))
             await client.send_all(GET)
             await begin(wire)
             body = much if kind == "bytes" else FileSlice(file.fileno(), 0, size)
@@ -1185,7 +1190,7 @@ async def test_the_rest_of_an_interim_response_is_sent_before_the_response(
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
     async with listener, await trio.testing.open_stream_to_socket_listener(listener) as client:
         transport = transport_of(await listener.accept(), Timeouts())
-        wire = Wire(transport, Timeouts(), Limits(plain=plain))
+        wire = Wire(transport, Timeouts(), Limits(), Behavior(fast_path=plain))
         await client.send_all(GET)
         await begin(wire)
         interim = 0

@@ -14,10 +14,10 @@ from trio_http.http1.response_framing import (
     frame,
     interim_head,
 )
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import reason_of
 from trio_http.semantics.headers import Fields, Headers
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
 
@@ -272,7 +272,7 @@ def test_every_head_is_the_one_that_h11_would_write(  # noqa: PLR0917
 
 def test_a_response_is_selected_and_then_framed() -> None:
     request = asked(fields={"Accept-Encoding": "gzip"})
-    framed = finish(request, Response.text("hello " * 1000), Limits(), NOW)
+    framed = finish(request, Response.text("hello " * 1000), Behavior(), NOW)
     assert isinstance(framed.body, bytes)
     assert framed.response.headers["Content-Encoding"] == "gzip"
     assert b"\r\nContent-Length: %d\r\n" % len(framed.body) in framed.head
@@ -280,7 +280,7 @@ def test_a_response_is_selected_and_then_framed() -> None:
 
 
 def test_no_date_is_sent_where_it_is_not_wanted() -> None:
-    assert b"Date" not in finish(asked(), Response(200), Limits(date=False), NOW).head
+    assert b"Date" not in finish(asked(), Response(200), Behavior(date=False), NOW).head
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_trailers_need_chunks_and_a_client_that_keeps_them(
     response: Response,
     has_trailers: bool,  # noqa: FBT001
 ) -> None:
-    body = finish(request_, response, Limits(), NOW).body
+    body = finish(request_, response, Behavior(), NOW).body
     assert isinstance(body, Streamed)
     assert body.has_trailers == has_trailers
 
@@ -321,7 +321,7 @@ def test_trailers_need_chunks_and_a_client_that_keeps_them(
     ],
 )
 def test_a_body_that_is_not_streamed_has_no_trailers(method: str, response: Response) -> None:
-    framed = finish(asked(method, fields={"TE": "trailers"}), response, Limits(), NOW)
+    framed = finish(asked(method, fields={"TE": "trailers"}), response, Behavior(), NOW)
     assert isinstance(framed.body, bytes)
 
 
@@ -367,7 +367,7 @@ def accepting(accepted: str | None, method: str = "GET") -> Request:
 @settings(deadline=None)
 @given(RESPONSES, ACCEPTED)
 def test_every_response_has_one_end(response: Response, accepted: str | None) -> None:
-    framed = finish(accepting(accepted), response, Limits(compress=0), NOW)
+    framed = finish(accepting(accepted), response, Behavior(compress_min_size=0), NOW)
     expected = b""
     if isinstance(framed.body, Streamed):
         length = framed.body.length
@@ -387,7 +387,7 @@ def test_every_response_has_one_end(response: Response, accepted: str | None) ->
 def test_head_is_answered_like_get_without_the_body(
     response: Response, accepted: str | None
 ) -> None:
-    got = finish(accepting(accepted, "GET"), response, Limits(compress=0), NOW)
-    headed = finish(accepting(accepted, "HEAD"), response, Limits(compress=0), NOW)
+    got = finish(accepting(accepted, "GET"), response, Behavior(compress_min_size=0), NOW)
+    headed = finish(accepting(accepted, "HEAD"), response, Behavior(compress_min_size=0), NOW)
     assert headed.body == b""
     assert headed.head == got.head

@@ -7,6 +7,7 @@ import pytest
 
 from trio_http.semantics.quantities import (
     Quantity,
+    Switch,
     check,
     described,
     documented,
@@ -117,7 +118,8 @@ class Numbers:
 
     wait: float = described(5, SECONDS)
     memory: int = described(2048, MEMORY)
-    is_odd: bool = False
+    is_odd: bool = described(False, Switch("whether it is odd", "No."))  # noqa: FBT003
+    plain: int = 1
 
 
 def test_fields_with_a_description_are_found() -> None:
@@ -154,4 +156,5 @@ def test_docstring_describes_each_field() -> None:
         "Args:\n"
         "    wait: seconds to wait (default: 5). Because.\n"
         "    memory: maximum bytes in memory (default: 2KiB). Because.\n"
+        "    is_odd: whether it is odd (default: no). No.\n"
     )

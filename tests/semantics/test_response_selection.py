@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import NO_BODY
 
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream, length_of
 from trio_http.semantics.content_coding import ENCODERS, QUICK, encoded
 from trio_http.semantics.headers import Fields, Headers
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.response_selection import (
@@ -29,7 +29,7 @@ from trio_http.semantics.response_selection import (
 )
 from trio_http.semantics.server_sent_events import SendEvent
 
-LIMITS = Limits(compress=100)
+BEHAVIOR = Behavior(compress_min_size=100)
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 TEXT = {"Content-Type": "text/plain"}
 LONG = b"again and " * 10
@@ -120,7 +120,7 @@ def test_types_worth_coding(media_type: str, expected: bool) -> None:  # noqa: F
     ],
 )
 def test_may_be_coded(response: Response) -> None:
-    assert may_be_coded(response, LIMITS)
+    assert may_be_coded(response, BEHAVIOR)
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_may_be_coded(response: Response) -> None:
     ],
 )
 def test_may_not_be_coded(response: Response) -> None:
-    assert not may_be_coded(response, LIMITS)
-    assert represent(asked("gzip"), response, LIMITS, NOW) == response
+    assert not may_be_coded(response, BEHAVIOR)
+    assert represent(asked("gzip"), response, BEHAVIOR, NOW) == response
 
 
 def test_the_limit_says_what_is_too_short() -> None:
     response = Response(200, TEXT, b"abc")
-    assert may_be_coded(response, Limits(compress=3))
-    assert not may_be_coded(response, Limits(compress=4))
+    assert may_be_coded(response, Behavior(compress_min_size=3))
+    assert not may_be_coded(response, Behavior(compress_min_size=4))
 
 
 # Coding them
@@ -179,7 +179,7 @@ MOST = SETTLED * max(QUICK.values())
     ids=["short", "long", "file", "stream", "chain"],
 )
 def test_the_representation_is_in_the_coding_that_is_liked(coding: str, body: Body) -> None:
-    response = represent(asked(coding), Response(200, TEXT, body), LIMITS, NOW)
+    response = represent(asked(coding), Response(200, TEXT, body), BEHAVIOR, NOW)
     assert response.body == Encoded(body, coding)
     assert response.headers == Headers(
         {**TEXT, "Vary": "Accept-Encoding", "Content-Encoding": coding}
@@ -212,19 +212,19 @@ def test_other_bodies_are_coded_while_they_are_sent(body: Body) -> None:
 
 def test_the_length_of_the_body_that_was_is_not_that_of_the_coded_one() -> None:
     fields = {**TEXT, "Content-Length": str(len(LONG))}
-    response = represent(asked("gzip"), Response(200, fields, LONG), LIMITS, NOW)
+    response = represent(asked("gzip"), Response(200, fields, LONG), BEHAVIOR, NOW)
     assert "Content-Length" not in response.headers
 
 
 @pytest.mark.parametrize("accepted", [None, "", "identity", "compress", "gzip;q=0", "gzip;q=2"])
 def test_clients_that_do_not_ask_get_it_uncoded(accepted: str | None) -> None:
-    response = represent(asked(accepted), Response(200, TEXT, LONG), LIMITS, NOW)
+    response = represent(asked(accepted), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert response == Response(200, {**TEXT, "Vary": "Accept-Encoding"}, LONG)
 
 
 @pytest.mark.parametrize("accepted", [None, "identity", "gzip", "identity;q=0"])
 def test_every_answer_says_that_another_client_may_get_another(accepted: str | None) -> None:
-    response = represent(asked(accepted), Response(200, TEXT, LONG), LIMITS, NOW)
+    response = represent(asked(accepted), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert "Accept-Encoding" in response.headers["Vary"].split(", ")
 
 
@@ -240,7 +240,7 @@ def test_every_answer_says_that_another_client_may_get_another(accepted: str | N
     ],
 )
 def test_vary_names_it_once(fields: list[tuple[str, str]], expected: list[str]) -> None:
-    response = represent(asked(), Response(200, [*TEXT.items(), *fields], LONG), LIMITS, NOW)
+    response = represent(asked(), Response(200, [*TEXT.items(), *fields], LONG), BEHAVIOR, NOW)
     assert response.headers.values("Vary") == expected
 
 
@@ -257,9 +257,9 @@ def test_vary_names_it_once(fields: list[tuple[str, str]], expected: list[str]) 
 )
 def test_each_coding_has_a_tag_of_its_own(coding: str, tag: str, expected: str) -> None:
     tagged = Response(200, {**TEXT, "ETag": tag}, LONG)
-    response = represent(asked(coding), tagged, LIMITS, NOW)
+    response = represent(asked(coding), tagged, BEHAVIOR, NOW)
     assert response.headers.values("ETag") == [expected.format(coding=coding)]
-    assert represent(asked(), tagged, LIMITS, NOW).headers.values("ETag") == [tag]
+    assert represent(asked(), tagged, BEHAVIOR, NOW).headers.values("ETag") == [tag]
 
 
 # Refusing them
@@ -270,7 +270,7 @@ NOTHING = "identity;q=0, compress"  # all that this client takes is what nobody 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("accepted", [NOTHING, "*;q=0", "identity;q=0"])
 def test_who_refuses_all_that_we_could_send_is_told_so(method: str, accepted: str) -> None:
-    response = select(asked(accepted, method), Response(200, TEXT, LONG), LIMITS, NOW)
+    response = select(asked(accepted, method), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     text = b"406 Not Acceptable: no acceptable content coding\n"
     assert response.status == 406
     assert response.body == text
@@ -279,7 +279,7 @@ def test_who_refuses_all_that_we_could_send_is_told_so(method: str, accepted: st
 
 def test_the_refusal_is_told_in_the_format_that_is_liked() -> None:
     request = asking({"Accept-Encoding": NOTHING, "Accept": "text/html"})
-    response = select(request, Response(200, TEXT, LONG), LIMITS, NOW)
+    response = select(request, Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
@@ -288,7 +288,7 @@ def test_the_refusal_is_told_in_the_format_that_is_liked() -> None:
     [("POST", 200), ("DELETE", 200), ("PUT", 201), ("GET", 300), ("HEAD", 404), ("GET", 500)],
 )
 def test_what_is_done_or_has_failed_is_told_in_any_case(method: str, status: int) -> None:
-    response = select(asked(NOTHING, method), Response(status, TEXT, LONG), LIMITS, NOW)
+    response = select(asked(NOTHING, method), Response(status, TEXT, LONG), BEHAVIOR, NOW)
     assert response.status == status
     assert response.body == LONG
     assert "Content-Encoding" not in response.headers
@@ -296,7 +296,7 @@ def test_what_is_done_or_has_failed_is_told_in_any_case(method: str, status: int
 
 def test_what_has_no_other_representation_is_sent_as_it_is() -> None:
     image = Response(200, {"Content-Type": "image/png"}, LONG)
-    assert select(asked(NOTHING), image, LIMITS, NOW).body == LONG
+    assert select(asked(NOTHING), image, BEHAVIOR, NOW).body == LONG
 
 
 # Framing
@@ -313,7 +313,7 @@ TAGGED = Response(200, {**TEXT, **VALIDATORS}, DIGITS)
 
 
 def got(fields: Fields, method: str = "GET", response: Response = TAGGED) -> Response:
-    return select(asking(fields, method), response, LIMITS, NOW)
+    return select(asking(fields, method), response, BEHAVIOR, NOW)
 
 
 GZIP = ("Accept-Encoding", "gzip")
@@ -734,13 +734,13 @@ def test_events_are_coded_as_they_come_and_have_no_parts(method: str) -> None:
 
 
 def test_a_long_text_is_coded_for_a_client_that_accepts_it() -> None:
-    response = select(asked("gzip"), Response(200, TEXT, LONG), LIMITS, NOW)
+    response = select(asked("gzip"), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert decoded(response) == LONG
     assert response.headers["Content-Encoding"] == "gzip"
 
 
 def test_three_bytes_are_coded_where_that_is_asked_for() -> None:
-    response = select(asked("gzip"), Response(200, TEXT, b"abc", Compress.ALWAYS), Limits(), NOW)
+    response = select(asked("gzip"), Response(200, TEXT, b"abc", Compress.ALWAYS), Behavior(), NOW)
     assert decoded(response) == b"abc"
 
 
@@ -754,7 +754,7 @@ ACCEPTED = st.none() | st.sampled_from(
 def test_clients_get_the_body_that_the_handler_gave(
     body: bytes, accepted: str | None, compress: Compress
 ) -> None:
-    response = select(asked(accepted), Response(200, TEXT, body, compress), LIMITS, NOW)
+    response = select(asked(accepted), Response(200, TEXT, body, compress), BEHAVIOR, NOW)
     if response.status != 406:
         assert decoded(response) == body
         assert response.headers.get("Content-Encoding") in {None, *(accepted or "").split(", ")}
@@ -863,11 +863,11 @@ def test_who_asks_for_nothing_gets_what_the_long_way_would_give(
     method: str, response: Response
 ) -> None:
     request = asking({"Accept": "text/html"}, method)
-    expected = represent(request, response, LIMITS, NOW)
+    expected = represent(request, response, BEHAVIOR, NOW)
     if method != "POST":
         expected = partition(request, condition(request, expected, NOW), NOW)
-    found = offer(request, response, LIMITS)
+    found = offer(request, response, BEHAVIOR)
     assert found == expected
-    assert select(request, response, LIMITS, NOW) == select(
-        asking({"Accept-Encoding": "identity"}, method), response, LIMITS, NOW
+    assert select(request, response, BEHAVIOR, NOW) == select(
+        asking({"Accept-Encoding": "identity"}, method), response, BEHAVIOR, NOW
     )

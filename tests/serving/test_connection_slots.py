@@ -39,7 +39,7 @@ def places_for(
 ) -> ConnectionSlots:
     timeouts, limits = Timeouts(receive=math.inf), Limits(connections=connections)
     keep_alive = KeepAliveQueue(timeouts.idle)
-    service = Service(hello, keep_alive, timeouts, limits, report)
+    service = Service(hello, keep_alive, timeouts, limits, report=report)
     return ConnectionSlots(service, keep_alive, TrioLevels(), nursery)
 
 

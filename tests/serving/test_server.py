@@ -39,6 +39,7 @@ from trio_http.http1.server_events import (
     ServerEvent,
     report_failures,
 )
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Send, Stream
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.response import Response
@@ -288,7 +289,7 @@ async def test_limits_are_those_that_are_given() -> None:
     async with trio.open_nursery() as nursery:
 
         async def run() -> None:
-            await serve(hello, [listener], limits=Limits(target=10, date=False))
+            await serve(hello, [listener], limits=Limits(target=10), behavior=Behavior(date=False))
 
         nursery.start_soon(run)
         assert "Date" not in (await listener.connect().get("/")).headers

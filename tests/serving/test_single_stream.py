@@ -9,7 +9,7 @@ from trio.testing import MockClock, memory_stream_pair
 
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.server_events import Connected, Disconnected, ServerEvent
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.single_stream import serve_stream
@@ -55,7 +55,7 @@ async def test_lifetime_that_does_not_begin_leaves_its_error_and_no_connection(
 async def test_connection_is_closed_when_it_has_ended() -> None:
     near, far = memory_stream_pair()
     await near.send_all(LAST)
-    await serve_stream(hello, far, limits=Limits(date=False))
+    await serve_stream(hello, far, behavior=Behavior(date=False))
     assert await near.receive_some() == (
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
     )

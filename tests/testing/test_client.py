@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from trio_http.http1.app_lifetime import Servable, answering
 from trio_http.http1.exchange import App, Exchange
 from trio_http.http1.server_events import Disconnected, Ending, Record, ServerEvent
-from trio_http.semantics.limits import Limits
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.server_sent_events import SendEvent, ServerSentEvent
@@ -102,7 +102,7 @@ async def test_interim_responses_are_answers_of_their_own() -> None:
 async def test_a_client_is_served_as_it_is_asked_for(autojump_clock: MockClock) -> None:
     events: list[ServerEvent] = []
     async with open_client(
-        echoing, timeouts=Timeouts(idle=5), limits=Limits(date=False), report=events.append
+        echoing, timeouts=Timeouts(idle=5), behavior=Behavior(date=False), report=events.append
     ) as client:
         assert "Date" not in (await client.get("/")).headers
         assert await client.rest() == b""

@@ -16,6 +16,7 @@ from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import Handler
 from trio_http.observe.access_log import Level, Log, line_of_loss
 from trio_http.observe.log_writer import Spool
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 
@@ -25,6 +26,7 @@ def run(
     *binds: str,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
     log_level: Literal["info", "warning", "error"] = "info",
 ) -> None:
     """Serve an app as ``trio-http app`` does, until a signal ends it.
@@ -43,6 +45,7 @@ def run(
         timeouts: how long to wait, and for what.
         limits: the maximum to take of each thing. There are fewer connections if the process
             cannot have descriptors for them.
+        behavior: what the server does by its own choice.
         log_level: ``info`` logs every connection and request, ``warning`` only responses that
             were cut off, ``error`` only failures.
 
@@ -59,7 +62,7 @@ def run(
         raise TypeError(str(error)) from error
     with ending_at_once(), Spool(sys.stderr, line_of_loss) as errors:
         log = Log(errors, Level[log_level.upper()])
-        conditions = Conditions(timeouts, limits)
+        conditions = Conditions(timeouts, limits, behavior)
         try:
             status = trio.run(serve_until_signal, served, binds or [DEFAULT_BIND], conditions, log)
         except WrongUseError as error:

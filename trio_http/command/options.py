@@ -10,6 +10,8 @@ import click
 from trio_http.command import values
 from trio_http.command.settings import DEFAULT_BIND, numbers, read_file, variable_of
 from trio_http.command.wrong_use import WrongUseError
+from trio_http.semantics.behavior import Behavior
+from trio_http.semantics.quantities import Switch, described_fields
 
 # The names of ``Level``, which is not loaded until something is served.
 _LOG_LEVELS = ("info", "warning", "error")
@@ -68,21 +70,30 @@ def _server_name(consequence: str) -> click.Option:
     )
 
 
+_TITLES = {"timeout": "Timeouts", "limit": "Limits"}
+
+
 def _number_options() -> Sections:
-    found: dict[str, list[click.Option]] = {}
+    found: dict[str, list[click.Option]] = {"Behavior": _switches()}
     for name, default, quantity in numbers():
         text = quantity.text_of(default)
-        title = f"{name.partition('-')[0].capitalize()}s"
-        names = f"{name} --connections" if name == "limit-connections" else name
         option = _option(
-            names,
+            f"{name} --connections" if name == "limit-connections" else name,
             _METAVARS[quantity.unit],
             f"{quantity.meaning} (default: {text})",
             quantity.parse,
             default=text,
         )
-        found.setdefault(title, []).append(option)
+        found.setdefault(_TITLES.get(name.partition("-")[0], "Behavior"), []).append(option)
     return found
+
+
+def _switches() -> list[click.Option]:
+    return [
+        _flag(name.replace("_", "-"), switch.meaning, switch.text_of(default))
+        for name, default, switch in described_fields(Behavior)
+        if isinstance(switch, Switch)
+    ]
 
 
 def _configure(context: click.Context, _: click.Parameter, path: str | None) -> str | None:
@@ -159,8 +170,6 @@ _RUNNING: Sections = {
             help="info logs every connection and request, warning only responses that were "
             "cut off, error only failures (default: info)",
         ),
-        _flag("date", "send a Date header", "yes"),
-        _flag("fast-path", "handle simple requests without h11, which is faster", "yes"),
         _option(
             "config",
             "FILE",

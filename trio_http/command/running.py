@@ -14,6 +14,7 @@ from trio_http.command.urls import listening_line
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.app_lifetime import Servable, unwrapping
 from trio_http.observe.access_log import Level, Log, line_of_failure, log_to
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.descriptors import descriptor_limit, fit_to_descriptors
@@ -27,6 +28,7 @@ class Conditions:
 
     timeouts: Timeouts
     limits: Limits
+    behavior: Behavior = Behavior()  # noqa: RUF009 - a frozen value
 
 
 async def serve_until_signal(
@@ -43,7 +45,13 @@ async def serve_until_signal(
     with naming_wrong_use():
         listeners = await open_listeners(*binds)
     start = partial(
-        serve, app, listeners, timeouts=conditions.timeouts, limits=fitting, report=log_to(log)
+        serve,
+        app,
+        listeners,
+        timeouts=conditions.timeouts,
+        limits=fitting,
+        behavior=conditions.behavior,
+        report=log_to(log),
     )
     with (
         log.gathering(),

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trio_http.command.wrong_use import WrongUseError
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
-from trio_http.semantics.quantities import Quantity, quantities_of
+from trio_http.semantics.quantities import Quantity, described_fields, quantities_of
 from trio_http.semantics.timeouts import Timeouts
 
 DEFAULT_HOST = "localhost"
@@ -25,7 +26,7 @@ _PREFIX = "TRIO_HTTP_"
 DEFAULT, COMMAND_LINE = "default", "command line"
 
 # How the names of the settings begin that are the fields of a value.
-_GROUPS: Mapping[type, str] = {Timeouts: "timeout", Limits: "limit"}
+_GROUPS: Mapping[type, str] = {Timeouts: "timeout-", Limits: "limit-", Behavior: ""}
 
 # They ask for settings, and cannot be in a configuration file.
 _NOT_SHOWN = {"config", "show-settings"}
@@ -42,7 +43,7 @@ def numbers() -> Iterator[tuple[str, float, Quantity]]:
     """Yield the name, the default and the description of each setting that is a number."""
     for kind, prefix in _GROUPS.items():
         for field, default, quantity in quantities_of(kind):
-            yield f"{prefix}-{field}", default, quantity
+            yield f"{prefix}{field.replace('_', '-')}", default, quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,10 @@ class Settings:
         """Return the value of a setting."""
         return self.given[name].value
 
-    def fields_of(self, kind: type[Numbers], **others: Any) -> Numbers:
-        """Return a value such as ``Timeouts`` whose fields are settings.
-
-        Args:
-            kind: the class of the value.
-            others: fields that are not settings with the prefix of the class.
-        """
-        names = {name: f"{_GROUPS[kind]}-{name}" for name, _, _ in quantities_of(kind)}
-        return kind(**{name: self[setting] for name, setting in names.items()}, **others)
+    def fields_of(self, kind: type[Numbers]) -> Numbers:
+        """Return a value such as ``Timeouts``, whose fields are settings."""
+        names = [name for name, _, _ in described_fields(kind)]
+        return kind(**{name: self[f"{_GROUPS[kind]}{name.replace('_', '-')}"] for name in names})
 
     def shown(self) -> str:
         """Return each setting with its source, as lines of a configuration file."""

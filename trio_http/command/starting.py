@@ -18,6 +18,7 @@ from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.app_lifetime import Servable
 from trio_http.observe.access_log import Level, Log
 from trio_http.observe.log_writer import Spool
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 
@@ -34,7 +35,8 @@ def start(settings: Settings, command: Sequence[str], errors: Spool) -> int:
     binds = settings["bind"]
     conditions = Conditions(
         settings.fields_of(Timeouts),
-        settings.fields_of(Limits, date=settings["date"], plain=settings["fast-path"]),
+        settings.fields_of(Limits),
+        settings.fields_of(Behavior),
     )
     worker = os.environ.pop(WORKER, None)  # an app may start programs, and it is not for them
     if worker is not None:

@@ -138,6 +138,7 @@ async def work(app: Servable, conditions: Conditions, log: Log, descriptors: str
         take_over(listening),
         timeouts=conditions.timeouts,
         limits=fitting,
+        behavior=conditions.behavior,
         report=log_to(log),
     )
     with (

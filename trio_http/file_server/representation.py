@@ -8,18 +8,18 @@ from functools import lru_cache
 from trio_http.file_server.media_types import ARCHIVES, UNKNOWN, FileType, attachment
 from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.versions import Version, modified_of, tag_of_version, version_of
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, FileSlice
 from trio_http.semantics.content_coding import IDENTITY, accepts, choose_coding
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.field_values import http_date
 from trio_http.semantics.headers import Headers
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.response_selection import may_be_coded, varying
 
-# The server's own limits are not known to an app.
-_ANY_LENGTH = Limits(compress=0)
+# The server's own behavior is not known to an app.
+_ANY_LENGTH = Behavior(compress_min_size=0)
 
 # The header fields of a file take about a kilobyte.
 REMEMBERED = 1024

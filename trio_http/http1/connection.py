@@ -23,6 +23,7 @@ from trio_http.http1.server_events import (
     Report,
     report_failures,
 )
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import ClientDisconnected, HTTPError
 from trio_http.semantics.limits import Limits
@@ -36,19 +37,21 @@ _COMPLETE = Ending.COMPLETE
 class Service:
     """What all connections of one server have in common."""
 
-    __slots__ = ("app", "keep_alive", "limits", "report", "timeouts")
+    __slots__ = ("app", "behavior", "keep_alive", "limits", "report", "timeouts")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the choices of ``serve``
         self,
         app: App,
         keep_alive: KeepAlive,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
         report: Report = report_failures,
     ) -> None:
         self.app: App = app
         self.timeouts: Timeouts = timeouts
         self.limits: Limits = limits
+        self.behavior: Behavior = behavior
         self.report: Report = report
         self.keep_alive: KeepAlive = keep_alive
 
@@ -97,7 +100,7 @@ class _Connection:
         self._client = client
         self._scheme = transport.scheme
         self._clock = trio.lowlevel.current_clock()
-        self._wire = Wire(transport, service.timeouts, service.limits)
+        self._wire = Wire(transport, service.timeouts, service.limits, service.behavior)
         self._exchange: Exchange | None = None
         self._began: float | None = None  # when the exchange at hand did, if there is one
 
@@ -117,7 +120,7 @@ class _Connection:
             try:
                 head = wire.read_plain() or await self._read_any()
                 request = request_of(head, wire.body, self._client, self._scheme)
-                exchange = Exchange(request, wire, service.limits, service.keep_alive)
+                exchange = Exchange(request, wire, service.behavior, service.keep_alive)
                 self._exchange = exchange
                 await service.app(exchange)
             except* Exception as group:  # noqa: BLE001 - as above
@@ -161,7 +164,7 @@ class _Connection:
             await self._exchange.refuse(told)
             return
         # Nobody knows what this client would like to read.
-        date = date_line(int(time.time())) if self._service.limits.date else b""
+        date = date_line(int(time.time())) if self._service.behavior.date else b""
         await self._wire.respond(frame(error_response(told), date=date))
 
     def note(self, error: Exception) -> None:

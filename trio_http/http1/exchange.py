@@ -10,10 +10,10 @@ from trio_http.http1.codec import RequestHead
 from trio_http.http1.message_io import Wire
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_framing import finish
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Fields, Headers
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.transport.stream import Transport
@@ -45,13 +45,15 @@ class Exchange:
         request: the request, as this app sees it.
     """
 
-    __slots__ = ("_gate", "_keep_alive", "_limits", "_response", "_wire", "request")
+    __slots__ = ("_behavior", "_gate", "_keep_alive", "_response", "_wire", "request")
 
-    def __init__(self, request: Request, wire: Wire, limits: Limits, keep_alive: KeepAlive) -> None:
+    def __init__(
+        self, request: Request, wire: Wire, behavior: Behavior, keep_alive: KeepAlive
+    ) -> None:
         self.request: Request = request
         self._response: Response | None = None
         self._wire = wire
-        self._limits = limits
+        self._behavior = behavior
         self._keep_alive = keep_alive
         self._gate: Exchange | None = None  # through which the response leaves, if not this one
 
@@ -60,7 +62,7 @@ class Exchange:
 
         Its request has the path below ``mount`` (``Request.below``). Both have one response.
         """
-        exchange = Exchange(self.request.below(mount), self._wire, self._limits, self._keep_alive)
+        exchange = Exchange(self.request.below(mount), self._wire, self._behavior, self._keep_alive)
         exchange._gate = self._gate or self
         return exchange
 
@@ -89,7 +91,7 @@ class Exchange:
             return
         if self._response is not None:
             raise RuntimeError("this exchange has its response already")
-        message = finish(self.request, response, self._limits, time.time())
+        message = finish(self.request, response, self._behavior, time.time())
         self._response = message.response
         await self._wire.respond(message, is_last=not self._keep_alive.persists)
 

@@ -21,6 +21,7 @@ from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_body import run
 from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, interim_head
 from trio_http.http1.send_buffer import Output, rest_of
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import RawFields
@@ -50,6 +51,7 @@ class Wire:
         "_limits",
         "_output",
         "_room",
+        "_takes_fast_path",
         "_timeouts",
         "_transport",
         "body",
@@ -58,7 +60,13 @@ class Wire:
         "status",
     )
 
-    def __init__(self, transport: Transport, timeouts: Timeouts, limits: Limits) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        timeouts: Timeouts,
+        limits: Limits,
+        behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
+    ) -> None:
         self.input: Input = Input(transport, limits)
         self.body: RequestBody = RequestBody(self.input, timeouts, limits)
         self.status: int = 0
@@ -68,6 +76,7 @@ class Wire:
         self._limits = limits
         self._output = Output(transport, timeouts.send)
         self._fast_path = FastPath(limits)
+        self._takes_fast_path = behavior.fast_path
         self._h11: H11Codec | None = None  # made when it is first needed
         self._codec: Codec = self._fast_path  # of the current exchange
         self._finished = False  # whether all of the response has been given to be sent
@@ -82,7 +91,7 @@ class Wire:
         self.status = self.sent = 0
         self._finished = False
         self._codec = self._fast_path
-        head = self._fast_path.read(self.input.unread) if self._limits.plain else None
+        head = self._fast_path.read(self.input.unread) if self._takes_fast_path else None
         if head is not None:
             self.input.pass_over(head.size, head.line)
             if head.length or not self.body.is_none:

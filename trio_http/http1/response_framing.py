@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from trio_http.http1.field_lines import lines_of
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, FileSlice, length_of
 from trio_http.semantics.errors import reason_of
 from trio_http.semantics.field_values import LENGTH, http_date, list_of
 from trio_http.semantics.headers import Headers, RawFields, bytes_of
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.response_selection import select
@@ -84,7 +84,7 @@ class FramedResponse:
 _NO_OPTIONS: frozenset[str] = frozenset()
 
 
-def finish(request: Request, response: Response, limits: Limits, now: float) -> FramedResponse:
+def finish(request: Request, response: Response, behavior: Behavior, now: float) -> FramedResponse:
     """Return what is sent of a response at ``now``, in seconds since 1970.
 
     Every response to a request goes through this function: ``select`` decides what the
@@ -93,8 +93,8 @@ def finish(request: Request, response: Response, limits: Limits, now: float) -> 
     Raises:
         ValueError: the handler has given a status or a length that the response cannot have.
     """
-    selected = select(request, response, limits, now)
-    date = date_line(int(now)) if limits.date else b""
+    selected = select(request, response, behavior, now)
+    date = date_line(int(now)) if behavior.date else b""
     framed = frame(selected, request.method, request.version, date)
     if selected.trailers is not None and isinstance(framed.body, Streamed):
         has_trailers = framed.body.is_chunked and keeps_trailers(request)

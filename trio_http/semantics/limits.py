@@ -97,12 +97,6 @@ class Limits:
             least=1,  # a server without a single connection serves nobody
         ),
     )
-    # A packet carries 1460 bytes anyway; below this a coding saves none.
-    compress: int = 256  # bytes of a body, from which on it is worth a content coding
-    # RFC 9110 6.6.1 asks for Date wherever there is a clock.
-    date: bool = True  # whether responses carry it
-    # What is said twice, here and in h11, can be checked by saying it once.
-    plain: bool = True  # whether plain exchanges take the fast path, without h11
 
     def __post_init__(self) -> None:
         check(self)

@@ -102,22 +102,40 @@ class Quantity:
             raise ValueError(f"must be a whole number, not {number}")
 
 
-def described(default: float, quantity: Quantity) -> Any:
-    """Return a dataclass field for a number, with its description as metadata."""
-    return field(default=default, metadata={_KEY: quantity})
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The description of a choice between yes and no."""
+
+    meaning: str
+    reason: str
+
+    def text_of(self, value: object) -> str:
+        """Return ``yes`` or ``no``."""
+        return "yes" if value else "no"
+
+
+def described(default: float, description: Quantity | Switch) -> Any:
+    """Return a dataclass field with its description as metadata."""
+    return field(default=default, metadata={_KEY: description})
+
+
+def described_fields(kind: Any) -> Iterator[tuple[str, Any, Quantity | Switch]]:
+    """Yield the name, the default and the description of each field that has one."""
+    for each in fields(kind):
+        description: Quantity | Switch | None = each.metadata.get(_KEY)
+        if description is not None:
+            yield each.name, each.default, description
 
 
 def quantities_of(numbers: Any) -> Iterator[tuple[str, float, Quantity]]:
-    """Yield the name, the default and the description of each field that has one.
+    """Yield the name, the default and the description of each field that is a number.
 
     Args:
         numbers: a dataclass, or one of its instances.
     """
-    for each in fields(numbers):
-        quantity: Quantity | None = each.metadata.get(_KEY)
-        if quantity is not None:
-            default: Any = each.default
-            yield each.name, default, quantity
+    for name, default, description in described_fields(numbers):
+        if isinstance(description, Quantity):
+            yield name, default, description
 
 
 def check(numbers: Any) -> None:
@@ -132,10 +150,10 @@ def check(numbers: Any) -> None:
 def documented(numbers: type[Described]) -> type[Described]:
     """Add the descriptions of its fields to the docstring of a dataclass."""
     lines = [cleandoc(numbers.__doc__ or ""), "", "Args:"]
-    for name, default, quantity in quantities_of(numbers):
-        text = f"{name}: {quantity.meaning} (default: {quantity.text_of(default)})."
+    for name, default, each in described_fields(numbers):
+        text = f"{name}: {each.meaning} (default: {each.text_of(default)})."
         lines += wrap(
-            f"{text} {quantity.reason}", 92, initial_indent=" " * 4, subsequent_indent=" " * 8
+            f"{text} {each.reason}", 92, initial_indent=" " * 4, subsequent_indent=" " * 8
         )
     numbers.__doc__ = "\n".join(lines) + "\n"
     return numbers

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import replace
 from functools import lru_cache
 
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Encoded, length_of
 from trio_http.semantics.conditional import PRECONDITIONS, Outcome, State, evaluate, range_applies
 from trio_http.semantics.content_coding import IDENTITY, QUICK, choose_coding, encoded
@@ -17,7 +18,6 @@ from trio_http.semantics.error_pages import error_response
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.field_values import list_of, media_type_of
 from trio_http.semantics.headers import Headers, RawFields
-from trio_http.semantics.limits import Limits
 from trio_http.semantics.ranges import ByteRange, can_be_cut, cut, multipart, parse_ranges
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Compress, Response
@@ -66,48 +66,48 @@ _WORTH_CODING = {
 _ALWAYS = Compress.ALWAYS
 
 
-def select(request: Request, response: Response, limits: Limits, now: float) -> Response:
+def select(request: Request, response: Response, behavior: Behavior, now: float) -> Response:
     """The response that suits the request: coded, confirmed or cut as its fields ask for."""
     body = response.body
     if (
         isinstance(body, bytes)
-        and len(body) < limits.compress
+        and len(body) < behavior.compress_min_size
         and response.compress is not _ALWAYS
         and response.headers.names.isdisjoint(_VALIDATORS)
     ):
         return response  # as mostly: nothing in it can be had in another way
     if request.headers.names.isdisjoint(_SELECTING):
-        response = offer(request, response, limits)
+        response = offer(request, response, behavior)
     else:
-        response = represent(request, response, limits, now)
+        response = represent(request, response, behavior, now)
         if _has_validators(response) and request.method in {"GET", "HEAD"}:
             response = condition(request, response, now)
             response = partition(request, response, now)
     return settle(response) if isinstance(response.body, Encoded) else response
 
 
-def offer(request: Request, response: Response, limits: Limits) -> Response:
+def offer(request: Request, response: Response, behavior: Behavior) -> Response:
     """The response as it is, telling what it could be had in.
 
     It is what ``represent``, ``condition`` and ``partition`` leave of it for a
     request that has nothing to say about that, in fewer looks.
     """
     headers = response.headers
-    if may_be_coded(response, limits):
+    if may_be_coded(response, behavior):
         headers = varying(headers, "Accept-Encoding")
     if request.method in {"GET", "HEAD"}:
         headers = _with_parts(response, headers) or headers
     return response if headers is response.headers else response.replacing_headers(headers)
 
 
-def represent(request: Request, response: Response, limits: Limits, now: float) -> Response:
+def represent(request: Request, response: Response, behavior: Behavior, now: float) -> Response:
     """The response in the content coding that suits the client (RFC 9110 12.5.3).
 
     What is coded cannot be cut. So where a range is asked for that can be had
     of the plain bytes, these are chosen: a download that broke off can then be
     resumed by clients that accept codings all the same.
     """
-    if not may_be_coded(response, limits):
+    if not may_be_coded(response, behavior):
         return response
     headers = varying(response.headers, "Accept-Encoding")
     accepted = request.headers.get("Accept-Encoding")
@@ -140,10 +140,10 @@ def _varying(fields: RawFields, name: str) -> Headers:
     return headers if name.lower() in named or "*" in named else headers.adding("Vary", name)
 
 
-def may_be_coded(response: Response, limits: Limits) -> bool:
+def may_be_coded(response: Response, behavior: Behavior) -> bool:
     """Whether another client could have got the same response in another coding."""
     length = length_of(response.body)
-    too_short = 1 if response.compress is _ALWAYS else limits.compress
+    too_short = 1 if response.compress is _ALWAYS else behavior.compress_min_size
     if (
         response.compress is Compress.NEVER
         or response.status in _NEVER_CODED

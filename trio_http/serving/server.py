@@ -13,6 +13,7 @@ import trio
 from trio_http.http1.app_lifetime import Servable, entered
 from trio_http.http1.connection import Service
 from trio_http.http1.server_events import Report, report_failures
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.accept_errors import Recovery, Spare
@@ -58,12 +59,13 @@ class Server:
         self._shutdown.begin()
 
 
-async def serve(  # noqa: PLR0913 - six choices, each with a default but two
+async def serve(  # noqa: PLR0913 - its choices, each with a default but two
     app: Servable,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     *,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
     report: Report = report_failures,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -83,6 +85,7 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
             They are closed before ``serve`` returns or raises.
         timeouts: seconds that the server waits, and for what.
         limits: how much it accepts.
+        behavior: what it does by its own choice.
         report: called with each event of the server. The default logs failures with the
             logger ``trio_http``.
         task_status: that of ``nursery.start``.
@@ -96,7 +99,7 @@ async def serve(  # noqa: PLR0913 - six choices, each with a default but two
     try:
         async with entered(app, timeouts) as within:
             keep_alive = KeepAliveQueue(timeouts.idle)
-            service = Service(within, keep_alive, timeouts, limits, report)
+            service = Service(within, keep_alive, timeouts, limits, behavior, report)
             await _serve_connections(service, keep_alive, listeners, task_status)
     finally:
         await _close(listeners)

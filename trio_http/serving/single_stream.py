@@ -6,8 +6,8 @@ import trio
 
 from trio_http.http1.app_lifetime import Servable, entered
 from trio_http.http1.connection import Service, serve_connection
-from trio_http.http1.exchange import App
 from trio_http.http1.server_events import Report, report_failures
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.idle_connections import KeepAliveQueue
@@ -20,6 +20,7 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
     *,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
     report: Report = report_failures,
     client: str = "local",
 ) -> None:
@@ -34,6 +35,7 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
         stream: carries the connection. It is closed in any case.
         timeouts: seconds that the server waits, and for what.
         limits: how much it accepts.
+        behavior: what it does by its own choice.
         report: called with each event of the connection. The default logs failures with the
             logger ``trio_http``.
         client: the address of the client, for ``Request.client`` and reports.
@@ -47,25 +49,20 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
     try:
         async with entered(app, timeouts) as within:
             has_begun = True
-            await serve_alone(within, stream, timeouts, limits, report, client)
+            keep_alive = KeepAliveQueue(timeouts.idle)
+            service = Service(within, keep_alive, timeouts, limits, behavior, report)
+            await serve_alone(service, keep_alive, stream, client)
     finally:
         if not has_begun:
             await trio.aclose_forcefully(stream)
 
 
-async def serve_alone(  # noqa: PLR0913, PLR0917 - the same choices
-    app: App,
-    stream: trio.abc.Stream,
-    timeouts: Timeouts,
-    limits: Limits,
-    report: Report,
-    client: str,
+async def serve_alone(
+    service: Service, keep_alive: KeepAliveQueue, stream: trio.abc.Stream, client: str
 ) -> None:
     """Serve one connection within the lifetime of its app, and close it."""
-    keep_alive = KeepAliveQueue(timeouts.idle)
-    service = Service(app, keep_alive, timeouts, limits, report)
     # Beside the connection runs what looks after its waits, as long as it lasts.
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_alive.watch)
-        await serve_connection(service, transport_of(stream, timeouts), client)
+        await serve_connection(service, transport_of(stream, service.timeouts), client)
         nursery.cancel_scope.cancel()

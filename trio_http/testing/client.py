@@ -11,10 +11,13 @@ import trio
 import trio.testing
 
 from trio_http.http1.app_lifetime import Servable, entered
+from trio_http.http1.connection import Service
 from trio_http.http1.server_events import Report, report_failures
+from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.headers import Fields, Headers, bytes_of
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
+from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.serving.single_stream import serve_alone
 from trio_http.testing.received import MessageReader, OpenResponse, ReceivedResponse
 
@@ -164,6 +167,7 @@ async def open_client(
     *,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
     report: Report = report_failures,
 ) -> AsyncIterator[Client]:
     """Serve an app to one client, on a connection in memory.
@@ -176,6 +180,7 @@ async def open_client(
             the block and left after it.
         timeouts: those of the server, in seconds.
         limits: those of the server.
+        behavior: that of the server.
         report: called with each event of the server.
 
     Yields:
@@ -192,7 +197,9 @@ async def open_client(
     try:
         # In the nursery, the server's end of the connection runs beside the test.
         async with entered(app, timeouts) as within, trio.open_nursery() as nursery:
-            nursery.start_soon(serve_alone, within, far, timeouts, limits, report, "local")
+            keep_alive = KeepAliveQueue(timeouts.idle)
+            service = Service(within, keep_alive, timeouts, limits, behavior, report)
+            nursery.start_soon(serve_alone, service, keep_alive, far, "local")
             with block:
                 yield Client(near)
             await near.aclose()
