@@ -1,4 +1,4 @@
-"""How many processors this process may use, and how many workers that allows for."""
+"""The number of processors that this process may use."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
-# More processes than this for each processor bring nothing but their memory, about
-# 25 MiB each; handlers that wait do not need them, as each process serves many clients.
+# More processes than this per processor only cost memory, about 25 MiB each. Handlers that
+# wait do not need them, because each process serves many clients.
 WORKERS_FOR_EACH = 64
 
-# Where Linux says what a process may use, and what it may use.
+# The files of Linux that name the control groups of a process, and their quotas.
 MEMBERSHIP = Path("/proc/self/cgroup")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
@@ -19,8 +19,8 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 def processors() -> int:
     """Return the number of processors that this process may use, 1 at least.
 
-    That is the number of those to which it is bound, or the quota of its control group,
-    whichever is smaller. A quota of 1.5 counts as 2, for nothing of it is to be left.
+    This is the smaller of its CPU affinity and the quota of its control group. A quota of
+    1.5 counts as 2, so that all of it is used.
     """
     quota = quota_in(MEMBERSHIP, CONTROL_GROUPS)
     return _bound_to() if quota is None else max(1, min(_bound_to(), ceil(quota)))

@@ -34,11 +34,15 @@ class Conditions:
 async def serve_until_signal(
     app: Servable, binds: Sequence[str], conditions: Conditions, log: Log
 ) -> int:
-    """Serve until told to end by SIGINT or SIGTERM: once to drain, twice to stop at once.
+    """Serve until SIGINT or SIGTERM: the first signal drains, the second one stops at once.
 
-    Returns the exit status: 1 where serving has failed, as the log tells. While the app's
-    lifetime has not begun, a signal stops it at once. ``WrongUseError`` says where we
-    cannot listen.
+    Before the lifetime of the app has begun, the first signal stops it at once.
+
+    Returns:
+        The exit status: 0, or 1 if serving has failed, as the log tells.
+
+    Raises:
+        WrongUseError: an address is malformed or not available.
     """
     limits = conditions.limits
     fitting = fit_to_descriptors(limits)
@@ -93,9 +97,9 @@ async def serve_until(
 
     Args:
         start: ``serve`` with its arguments.
-        ends: what is waited for until the server has started: any of it ends the start.
+        ends: functions to wait for while the server starts; the first to return ends it.
         begin: called when the server has started, with a nursery whose tasks end with it.
-        log: told of a failure, with its traceback.
+        log: receives a failure with its traceback.
     """
     try:
         with unwrapping():

@@ -1,4 +1,4 @@
-"""What signals mean before there is a server that could drain, and after it."""
+"""The meaning of signals before a server can drain, and after it has."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """End the process by SIGINT and SIGTERM, wherever nobody else listens for these.
+    """End the process on SIGINT and SIGTERM, unless something else handles them.
 
-    A container's first process is not ended by signals that it has no handler for: one
-    that comes while the program still loads would be lost, and the container be killed
-    after a while. Python's own handler for SIGINT raises ``KeyboardInterrupt``: imports
-    then end in a traceback or, where a callback was running, do not end.
+    The first process of a container is not ended by signals without a handler: a signal
+    that arrives while the program is loading would be lost, and the container would be
+    killed after a while. Python's own handler for SIGINT raises ``KeyboardInterrupt``, which
+    ends an import in a traceback or, within a callback, does not end it at all.
 
-    ``trio.open_signal_receiver`` puts its handlers in the place of these, one by one,
-    and raises what it has not passed on when it puts them back. So no signal is lost.
+    ``trio.open_signal_receiver`` replaces these handlers one by one. When it restores them,
+    it raises the signals that nobody has received, so no signal is lost.
     """
     with _handling({signal.SIGINT: _end, signal.SIGTERM: _end}):
         yield
@@ -28,10 +28,10 @@ def ending_at_once() -> Iterator[None]:
 
 @contextmanager
 def outliving_hangups() -> Iterator[None]:
-    """Let SIGHUP do nothing, wherever nobody else listens for it.
+    """Ignore SIGHUP, unless something else handles it.
 
-    It tells a parent to renew its workers, and means nothing to them. So it must not end
-    those that are starting. A terminal that goes away still does.
+    It tells a parent to replace its workers, and means nothing to them, so it must not end a
+    process that is still starting. The SIGHUP of a terminal that is closed still ends it.
     """
     had_terminal = os.isatty(2)
 
@@ -54,7 +54,7 @@ def _handling(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """End as by the signal, which is what shells and service managers expect to see."""
+    """End the process by the signal itself, as shells and service managers expect."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
     os._exit(128 + number)  # the first process of a container is still there

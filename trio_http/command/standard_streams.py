@@ -1,4 +1,4 @@
-"""The three descriptors with which every program starts, even where some are missing."""
+"""The three standard descriptors of a program, some of which may be missing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import suppress
 def open_missing() -> None:
     """Open descriptors 0 to 2 on the null device where they are closed (``2>&-``).
 
-    Otherwise the next file or socket that is opened takes the number 2, and
-    whatever is written to the standard error ends up there.
+    Otherwise the next file or socket that is opened gets the number 2, and receives what
+    is written to the standard error.
     """
     for descriptor in range(3):
         try:
@@ -23,7 +23,11 @@ def open_missing() -> None:
 
 
 def tell(text: str) -> None:
-    """Write to the standard output; ``OSError`` says why that cannot be done."""
+    """Write to the standard output.
+
+    Raises:
+        OSError: that is not possible.
+    """
     if sys.stdout is None:  # it was closed when Python started
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     sys.stdout.write(text)
@@ -31,10 +35,10 @@ def tell(text: str) -> None:
 
 
 def drop_unwritable() -> None:
-    """Drop what is left in the standard output and error and cannot be written any more.
+    """Drop buffered output that can no longer be written.
 
-    At its end Python would try that once more, and then exit with a status that
-    says that the program has failed.
+    At its end Python would try once more to write it, and then exit with the status of a
+    failure.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is None or stream.closed:  # Python does not try these, either

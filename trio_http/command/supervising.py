@@ -31,11 +31,10 @@ from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Wo
 # listen on. It is no setting, so its name does not begin as theirs do.
 WORKER = "_TRIO_HTTP_WORKER"
 
-# Workers. They have a process group of their own, so that a terminal sends its
-# signals to their parent alone: that tells them what to do over their channels.
-# Others, such as systemd, may signal every process of a service. So to a worker,
-# to be told twice means no more than to be told once, and SIGHUP nothing: it is
-# for the parent, as is to end a worker at once.
+# Workers have process groups of their own, so that a terminal signals only their parent, which
+# tells them over their channels what to do. Service managers such as systemd may signal every
+# process of a service. So a worker takes a second signal for the first one again and ignores
+# SIGHUP: replacing workers and stopping them at once are decisions of the parent.
 
 
 async def supervise(
