@@ -144,9 +144,9 @@ def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("--bind a..b:80", "not the name of a host: a..b:80"),
+        ("--bind a..b:80", "not a valid host name: a..b:80"),
         (f"--bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
-        (f"--bind {'x' * 5000}:80", "not the name of a host: x"),
+        (f"--bind {'x' * 5000}:80", "not a valid host name: x"),
         (f"--workers 2 --bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
     ],
 )

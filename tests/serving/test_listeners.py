@@ -257,7 +257,7 @@ async def test_cancellation_leaves_nothing_open(port: int) -> None:
 
 
 async def test_what_can_be_no_name_is_malformed() -> None:
-    with pytest.raises(ValueError, match=r"not the name of a host: a\.\.b:0"):
+    with pytest.raises(ValueError, match=r"not a valid host name: a\.\.b:0"):
         await open_listeners("a..b:0")
 
 

@@ -1,1 +1,1 @@
-"""Many connections: listeners, the nurseries that run them, and how that ends."""
+"""Many connections: listeners, the nurseries that run the connections, and shutdown."""

@@ -1,4 +1,4 @@
-"""What becomes of a listener whose ``accept`` fails: in most cases it goes on."""
+"""Recovery of a listener whose ``accept`` fails: in most cases it continues."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ import trio
 from trio_http.http1.server_events import NotAccepting
 from trio_http.serving.connection_slots import ConnectionSlots
 
-# Out of descriptors or memory. Trio's own ``serve_listeners`` sleeps for a tenth of a
-# second then, and again, and tells of each time.
+# Out of descriptors or memory. Trio's own ``serve_listeners`` then retries every tenth of a
+# second, and logs each failure.
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
-# What accept() says of a socket that will never accept; any other error of its
-# is of one client's making, or the network's, and gone with it.
+# Errors with which accept() reports a socket that will never accept. Any other error is caused
+# by one client or by the network, and the next call may succeed.
 _NOT_LISTENING = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP}
 
-# From that many failures in a row on, it is not the clients that fail.
+# Failures in a row after which the cause is no longer a single client.
 MANY = 64
 
-# Seconds until the next attempt where no connection ends. Files and other processes give
-# back descriptors, too, and nothing tells of that.
+# Seconds until the next attempt if no connection ends. Files and other processes release
+# descriptors, too, without any notification.
 RETRY = 1
 
-# Seconds of failed attempts after which clients are turned away. A client that waits
-# for longer may not be there any more, and a balancer knows another server.
+# Seconds of failed attempts after which clients are turned away. A client that waits longer may
+# have left already, and a balancer can choose another server.
 GIVE_UP = 10
 
 
 class Spare:
-    """A descriptor that is kept so that clients can be turned away when there are no others.
+    """A descriptor in reserve, with which clients can be turned away when no other is free.
 
-    Only an accepted connection can be closed, and to accept it takes a descriptor.
+    Only an accepted connection can be closed, and accepting needs a descriptor.
     """
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        with suppress(OSError):  # there is none any more, or not yet
+        with suppress(OSError):  # no descriptor is free
             self._descriptor = os.open(os.devnull, os.O_RDONLY)
         return self
 
@@ -61,32 +61,35 @@ class Spare:
     def turn_away(self, listening: socket.socket) -> None:
         """Close the connections of clients that are waiting to be accepted."""
         self.__exit__(None, None, None)
-        with suppress(OSError):  # nobody is waiting, or another thread was quicker
+        with suppress(OSError):  # no client is waiting, or another thread was quicker
             for _ in range(MANY):
                 listening.accept()[0].close()
         self.__enter__()
 
 
 class Recovery:
-    """How one listener goes on after failures; ``queue`` is where its clients wait, if known."""
+    """Decides how one listener continues after failures.
+
+    ``queue`` is the socket in whose accept queue clients wait, if it is known.
+    """
 
     def __init__(self, slots: ConnectionSlots, spare: Spare, queue: socket.socket | None) -> None:
         self._slots = slots
         self._spare = spare
         self._queue = queue
         self._failures = 0  # in a row
-        self._since = 0.0  # when the first of them was
-        self._closes_at = 0.0  # when an idle connection may be closed for the next
+        self._since = 0.0  # time of the first of them
+        self._closes_at = 0.0  # time from which the next idle connection may be closed
 
     def accepted(self) -> None:
         """Note that a client was accepted."""
         self._failures = 0
 
     async def failed(self, error: OSError | trio.BrokenResourceError) -> None:
-        """Return when it makes sense to accept again; raise ``error`` if that is never.
+        """Return when it makes sense to accept again; raise ``error`` if it never will.
 
-        Where resources are lacking, idle connections make room. Nobody knows how
-        long other lacks last, so clients are turned away in the end.
+        If resources run out, idle connections are closed to free some. If that does not help,
+        clients are turned away after ``GIVE_UP`` seconds.
         """
         number = error.errno if isinstance(error, OSError) else None
         if number in _NOT_LISTENING:
@@ -110,8 +113,9 @@ class Recovery:
             if now < self._closes_at:
                 await keep_alive.wait_for_room()
             else:
-                # Others may have taken what the last one gave back, and its end told us of
-                # it at once: with no time in between, all idle connections would go.
+                # Other tasks may have taken the descriptor that the last connection released,
+                # and its end woke us at once. Without a pause, all idle connections would be
+                # closed.
                 self._closes_at = now + RETRY
                 await keep_alive.make_room(self._since)
         if self._queue is not None and self._since + GIVE_UP <= trio.current_time():

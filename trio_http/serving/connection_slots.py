@@ -1,4 +1,4 @@
-"""Where connections are served: a nursery with a number of slots, and no more."""
+"""The connections of one server: a nursery with a limited number of slots."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.transport.readiness import Readiness
 from trio_http.transport.stream import Transport
 
-# Seconds for which what was told of a lack is not told again: while it lasts, each
-# client that connects meets it anew.
+# Seconds for which the same shortage is not reported again: while it lasts, every new client
+# runs into it.
 TOLD = 60
 
 
 class ConnectionSlots:
-    """The connections of one server, of which there are never more than ``limits.connections``.
+    """The connections of one server, at most ``limits.connections``.
 
-    A listener waits for a slot before it accepts a client, so that clients
-    without one stay in the queue of the listening socket. It waits once there is
-    such a client, because idle connections make room for it.
+    A listener waits for a slot before it accepts a client, so clients without a slot stay in
+    the accept queue. The listener begins to wait only when such a client has connected, because
+    idle connections are closed to make room for it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ConnectionSlots:
         self._told: dict[type[Crowded | NotAccepting], float] = {}
 
     async def wait(self) -> None:
-        """Return when there is a slot for a client; a checkpoint only where there was none."""
+        """Return when a slot is free; a checkpoint only if none was."""
         if self.free >= 1:
             return
         self.tell(Crowded(self.service.limits.connections))
@@ -49,13 +49,13 @@ class ConnectionSlots:
             await self.keep_alive.make_room(since)
 
     def take(self, transport: Transport, client: str) -> None:
-        """Begin to serve a connection."""
+        """Start serving a connection."""
         self.free -= 1
         self._nursery.start_soon(self._serve, transport, client)
 
     async def _serve(self, transport: Transport, client: str) -> None:
-        # A frame more per connection is what knowing of its end costs, where
-        # ``len(nursery.child_tasks)`` would copy all of them to count them.
+        # This extra frame per connection is the cost of knowing when it ends. Counting with
+        # ``len(nursery.child_tasks)`` would copy the whole set each time.
         try:
             await serve_connection(self.service, transport, client)
         finally:
@@ -63,12 +63,12 @@ class ConnectionSlots:
             self.keep_alive.room_made()
 
     def tell(self, event: Crowded | NotAccepting) -> None:
-        """Report a lack, unless the same was reported a moment ago."""
+        """Report a shortage, unless the same one was reported in the last ``TOLD`` seconds."""
         now = trio.current_time()
         if now < self._told.get(type(event), -math.inf):
             return
         self._told[type(event)] = now + TOLD
         try:
             self.service.report(event)
-        except Exception as error:  # noqa: BLE001 - a mistake in it must not stop the server
+        except Exception as error:  # noqa: BLE001 - its failure must not stop the server
             report_failures(Failure("", b"", error))

@@ -1,10 +1,10 @@
-"""The limit on file descriptors of this process, and the connections that it is enough for.
+"""Fit the number of connections to this process's limit on file descriptors.
 
-A process has a soft limit, which counts, and a hard limit, up to which it may raise the soft
-one itself. The soft limit is usually 1024, for programs that use ``select``, which cannot
-have more. This server does not use it, but a process that an app starts may, and inherits
-the limit. So the soft limit is raised only as far as the connections need, not to the hard
-limit, which may be a thousand million.
+The soft limit is the one that is enforced; a process may raise it up to its hard limit. It is
+usually 1024 for the sake of programs that use ``select``, which cannot handle more descriptors.
+This server does not use ``select``, but a process that an app starts may, and inherits the
+limit. So the soft limit is raised only as far as the connections need, not to the hard limit,
+which may be a thousand million.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ try:
 except ImportError:  # pragma: no cover - Windows, which has no such limit on sockets
     resource = None
 
-# Descriptors beside those of connections: 64 directories and files that stay open for a
+# Descriptors besides those of connections: 64 directories and files that stay open for a
 # second, a directory for each of 40 threads, the listeners, the poll sets and the log.
 RESERVED = 128
 
 # A connection holds one descriptor while it is idle or its response comes from memory, two
-# while a file is sent, and up to five while an upload is stored. With this many for each,
+# while a file is sent, and up to five while an upload is stored. With this many per connection,
 # connections never wait for each other.
 MOST_EACH = 5
 
-# If the hard limit forbids that, this number of connections share a descriptor for files:
-# of many connections, nearly all are idle.
+# If the hard limit is lower, this many connections share one descriptor for files: nearly all
+# connections are idle.
 SHARING = 5
 
-# By default, Linux allows no more (fs.nr_open), and macOS allows no more to a process without
-# a limit (OPEN_MAX).
+# The highest limits by default: fs.nr_open on Linux, and on macOS OPEN_MAX for a process
+# without a limit.
 _MOST = 1024 * 1024
 _MOST_ON_MACOS = 10240
 
@@ -44,15 +44,18 @@ _MOST_ON_MACOS = 10240
 def fit_to_descriptors(limits: Limits) -> Limits:
     """Return limits with as many connections as this process has descriptors for.
 
-    ``serve`` does not call it, because the limits of a process are its owner's: pass
+    ``serve`` does not call it, because the limits of a process belong to the program: pass
     ``limits=fit_to_descriptors(Limits())``.
 
-    It raises the soft limit of the process (``RLIMIT_NOFILE``) first, as far as these
+    First it raises the soft limit of the process (``RLIMIT_NOFILE``), as far as these
     connections need and the hard limit allows. If that is not enough, one connection in five
     can send a file at the same time. Windows has no such limit, and nothing changes.
 
     Args:
-        limits: whose ``connections`` are wanted.
+        limits: their ``connections`` are the number wanted.
+
+    Returns:
+        The same limits, with ``connections`` lowered if necessary.
     """
     _raise_limit(math.ceil(min(limits.connections * MOST_EACH + RESERVED, _MOST)))
     connections = min(limits.connections, connections_within(descriptor_limit()))
@@ -60,14 +63,14 @@ def fit_to_descriptors(limits: Limits) -> Limits:
 
 
 def connections_within(descriptors: float) -> float:
-    """Return the number of connections that this many descriptors are enough for, at least 1."""
+    """Return how many connections can share ``descriptors``, at least 1."""
     if descriptors == math.inf:
         return math.inf
     return max(1, int(descriptors - RESERVED) * SHARING // (SHARING + 1))
 
 
 def descriptor_limit() -> float:
-    """Return the soft limit on descriptors of this process, ``math.inf`` for none."""
+    """Return the soft limit on descriptors of this process; ``math.inf`` if unlimited."""
     return math.inf if resource is None else _soft_and_hard(resource)[0]
 
 
@@ -86,5 +89,5 @@ def _raise_limit(wanted: int) -> None:
     _, unchanged = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in sorted({min(wanted, _MOST_ON_MACOS, hard), min(wanted, hard)}):
         if limit > soft:
-            with suppress(ValueError, OSError):  # the system knows better: it stays as it is
+            with suppress(ValueError, OSError):  # the system refuses: keep its limit
                 resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), unchanged))

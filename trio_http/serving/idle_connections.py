@@ -1,4 +1,4 @@
-"""The connections that wait for a next request: each for a time, and none at a shutdown."""
+"""Idle connections: each is closed after its time-out, and all at a shutdown."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Protocol
 
 import trio
 
-# Seconds of silence after which no request is believed to be on its way. A client that
-# has just connected, or had its answer, mostly sends its next request within a round
-# trip; to close the connection meanwhile would lose that request.
+# Seconds of silence after which no request is expected to be on its way. A client that has just
+# connected or received a response usually sends its next request within a round trip. Closing
+# the connection during that time would lose the request.
 SETTLED = 0.25
 
 
 class Interruptible(Protocol):
-    """A connection that can be told to wait no longer."""
+    """A connection whose wait for a request can be interrupted."""
 
     def interrupt(self) -> None:
-        """Make the wait end as if there were no more to come."""
+        """End the wait as if the client had closed the connection."""
         ...
 
     def has_unread(self) -> bool:
-        """Return whether bytes have come that nobody has received, as far as can be told."""
+        """Return whether received bytes are still unread, as far as this can be known."""
         ...
 
 
 class KeepAliveQueue:
     """Tracks when each connection of one server became idle, and closes those idle for too long.
 
-    All have the same patience, so the connection that became idle first is due first. The
-    connections stand in a queue, and one task looks after its head: a deadline for each wait
-    would cost many times as much as joining a queue and leaving it.
+    The time-out is the same for all, so the connection that became idle first expires first.
+    One task watches the head of the queue: a deadline for each wait would cost many times as
+    much as joining and leaving the queue.
 
     Args:
         patience: seconds that a connection may be idle.
@@ -43,15 +43,15 @@ class KeepAliveQueue:
     def __init__(self, patience: float) -> None:
         self.persists: bool = True
         """Whether a connection may persist after its response (RFC 9112 9.3)."""
-        self._is_over = False  # for ever, where ``persists`` may be false for a moment
+        self._is_over = False  # permanently, while ``persists`` may also be false for a moment
         self._patience = patience
-        self._since: dict[Interruptible, float] = {}  # in the order in which they came
+        self._since: dict[Interruptible, float] = {}  # in the order in which they joined
         self._watching = trio.CancelScope()
         self._newcomers = trio.lowlevel.ParkingLot()
-        self._asking = 0  # newcomers for whom there is nobody to interrupt
+        self._asking = 0  # waiting newcomers that no connection can be interrupted for
 
     def join(self, connection: Interruptible, now: float) -> bool:
-        """Begin to wait; false where nobody should."""
+        """Add a connection that begins to wait; return False if it must not wait."""
         self._since[connection] = now
         return self.persists or self._join_while_closing()
 
@@ -60,20 +60,21 @@ class KeepAliveQueue:
         return not self._is_over
 
     def leave(self, connection: Interruptible) -> None:
-        """Wait no longer, if at all; until then the connection may be interrupted."""
+        """Remove a connection, if it is in the queue; from now on it is not interrupted."""
         self._since.pop(connection, None)
 
     async def watch(self) -> None:
-        """Interrupt whoever waits for longer than ``patience``; return when all shall end."""
+        """Interrupt connections idle for longer than ``patience``, until ``end`` is called."""
         with self._watching:
             while True:
                 due = self._interrupt_due(trio.current_time())
                 await trio.sleep_until(due)
 
     def _interrupt_due(self, now: float) -> float:
-        """Interrupt those whose time is up, and return when the next one's is."""
-        # What is compared here is the very sum that is returned: rounded in two ways, a
-        # time could be up for the clock and not for us, and the watch would never sleep.
+        """Interrupt all connections that are due; return when the next one is."""
+        # This compares the same sum that is returned. If the two were rounded differently, a
+        # connection could be due by the clock but not by this test, and ``watch`` would never
+        # sleep.
         is_due = partial(self._is_due, now)
         for connection in list(takewhile(is_due, self._since)):
             self._interrupt(connection)
@@ -86,22 +87,22 @@ class KeepAliveQueue:
         self.leave(connection)
         connection.interrupt()
 
-    # Room for newcomers. nginx closes the connection that has been idle for longest
-    # whenever it needs one, however short that was. Of clients that are all busy, this
-    # cuts off those whose next request is on its way. So only a connection that has been
-    # silent for a while is closed. A newcomer who has waited as long in vain gets room
-    # by responses that say that they are the last, which loses no request: clients that
-    # are busy take turns then, a few times a second, and none has to wait for ever.
+    # Room for newcomers. nginx closes the connection that has been idle longest whenever it
+    # needs one, however short that was. If all clients are busy, that cuts off clients whose
+    # next request is on its way. So only a connection that has been silent for a while is
+    # closed. If a newcomer has waited that long in vain, responses announce that they are the
+    # last on their connection, which loses no request: busy clients then take turns, a few
+    # times a second, and none waits for ever.
 
     async def make_room(self, since: float) -> None:
-        """End the longest wait for a newcomer that waits ``since`` then.
+        """Close the connection idle longest, for a newcomer that has waited since ``since``.
 
-        Returns when a connection has ended, and so there may be room, or when
-        another call may find another wait to end.
+        Returns when a connection has ended, so that there may be room, or when another call may
+        find another idle connection to close.
         """
         now = trio.current_time()
         match self._interrupt_longest(now):
-            case None:  # Its end takes a moment, or longer if a request came after all.
+            case None:  # the end takes a moment, or longer if a request came after all
                 await self._park_until(now + SETTLED)
             case due if now < since + SETTLED:
                 await self._park_until(min(due, since + SETTLED))
@@ -124,9 +125,9 @@ class KeepAliveQueue:
             self.persists = not self._is_over and not self._asking
 
     def _interrupt_longest(self, now: float) -> float | None:
-        """Interrupt the connection that has waited longest, or return when that can be done.
+        """Interrupt the connection idle longest, or return when one may be interrupted.
 
-        Whatever has been received for one is a request that is about to be read.
+        A connection with unread bytes is skipped: a request is about to be read.
         """
         for connection, since in self._since.items():
             if since + SETTLED > now:
@@ -148,12 +149,12 @@ class KeepAliveQueue:
     # Shutdown
 
     def retire(self) -> None:
-        """Make every response from here on the last, and let nobody begin to wait."""
+        """Make every further response the last on its connection, so that none becomes idle."""
         self._is_over = True
         self.persists = False
 
     def end(self) -> None:
-        """Let nobody wait any longer."""
+        """Interrupt all idle connections, now and from now on."""
         self.retire()
         self._watching.cancel()
         while self._since:

@@ -1,4 +1,4 @@
-"""Listening sockets, by addresses as people write them."""
+"""Listening sockets, opened by addresses such as ``localhost:8000``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, TypeAlias
 
 import trio
 
-# Clients that may wait to be accepted. Linux takes the smaller of this and its own limit
+# Clients that may wait to be accepted. Linux uses the smaller of this and its own limit
 # (net.core.somaxconn).
 BACKLOG = 4096
 
-# Clients of "localhost" try either, or one after the other.
+# Clients that connect to "localhost" try either address, or both in turn.
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
-# Without SO_REUSEADDR, the port of a server that has just ended is taken for minutes. On
+# Without SO_REUSEADDR, the port of a server that has just ended stays taken for minutes. On
 # Windows, the option would let two servers share one port.
 REUSE_ADDRESS = os.name != "nt"
 
@@ -27,31 +27,31 @@ REUSE_ADDRESS = os.name != "nt"
 # the last socket gets all of them, or the option does not exist.
 HAS_QUEUES = sys.platform == "linux"
 
-# The errors of machines without IPv6.
+# The errors on machines without IPv6.
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
-_SocketAddress: TypeAlias = tuple[int, tuple[object, ...]]  # the family, and what it asks for
+_SocketAddress: TypeAlias = tuple[int, tuple[object, ...]]  # the family, and its form of address
 
 
 async def open_listeners(*addresses: str) -> list[trio.SocketListener]:
-    """Open listening TCP sockets, for ``serve``, which closes them.
+    """Open listening TCP sockets for ``serve``, which closes them.
 
     Call it before ``nursery.start(serve, ...)``, and pass one list for all addresses.
 
     Args:
         addresses: such as ``127.0.0.1:8000`` or ``[::1]:8000``. ``localhost:8000`` means both
-            loopback addresses, because clients may try either; a name means all of its
-            addresses. ``:8000`` means every address of the machine, so that other machines
-            can connect. Without IPv6, ``localhost`` and ``:8000`` mean IPv4 alone. Port 0
-            means any free port, the same for all addresses of a name.
+            loopback addresses, because clients may try either; a host name means all of its
+            addresses. ``:8000`` means every address of the machine, so that other machines can
+            connect. Without IPv6, ``localhost`` and ``:8000`` mean IPv4 alone. Port 0 means any
+            free port, the same for all addresses of a name.
 
     Returns:
         The listeners; at least one for each address.
 
     Raises:
         ValueError: an address is malformed.
-        OSError: an address cannot be used, as when another program listens there. No
-            listener stays open.
+        OSError: an address cannot be used, for example because another program listens on it.
+            All listeners have been closed.
     """
     listeners: list[trio.SocketListener] = []
     try:
@@ -66,21 +66,22 @@ async def open_listeners(*addresses: str) -> list[trio.SocketListener]:
     return listeners
 
 
-# How processes share an address. With one socket for all, the process that wakes first
-# accepts all waiting clients, and every process wakes for each client, because Trio has no
-# EPOLLEXCLUSIVE. Of 64 clients that came at once, the first of two workers served 64, 63
-# and 43, and of eight workers 64, 53 and 26. With an accept queue for each worker
-# (SO_REUSEPORT), the kernel distributes the clients by a hash of their addresses and wakes
-# one process: 34 and 30, and between 3 and 13, with up to twice the throughput. The argument
-# against queues is that the clients in a queue are lost with its socket. In this server they
-# are not: the parent holds all sockets, and a worker takes over its predecessor's.
+# Sharing an address among processes. With one socket for all, the process that wakes first accepts
+# all waiting clients, and every process wakes for each client, because Trio has no
+# EPOLLEXCLUSIVE. Of 64 clients that connected at once, the first of two workers served 64, 63
+# and 43, and the first of eight workers 64, 53 and 26. With an accept queue for each worker
+# (SO_REUSEPORT), the kernel distributes the clients by a hash of their addresses and wakes one
+# process: 34 and 30 clients each, and between 3 and 13, with up to twice the throughput. The
+# argument against such queues is that the clients in a queue are lost when its socket is
+# closed. That does not happen in this server: the parent holds all sockets, and a worker takes
+# over its predecessor's.
 
 
 async def open_queues(number: int, *addresses: str) -> list[list[trio.SocketListener]]:
     """Return the listeners of ``open_listeners`` for ``number`` processes: a list for each.
 
-    Each list has an accept queue of its own if the system distributes connections among
-    them. Otherwise all lists have the same sockets.
+    Each list has its own accept queues if the system distributes connections among them.
+    Otherwise all lists contain the same sockets.
     """
     first = await open_listeners(*addresses)
     if not HAS_QUEUES:
@@ -88,10 +89,10 @@ async def open_queues(number: int, *addresses: str) -> list[list[trio.SocketList
     queues = [first, *([] for _ in range(number - 1))]
     try:
         for listener in first:
-            # Not before: two servers could share one port by mistake.
+            # Only after binding: otherwise two servers could share a port by mistake.
             listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             family, address = listener.socket.family, listener.socket.getsockname()
-            with _naming(address_text(address)):  # there may be no more descriptors
+            with _naming(address_text(address)):  # descriptors may have run out
                 for queue in queues[1:]:
                     queue.append(await _open_socket(family, address, socket.SO_REUSEPORT))
     except BaseException:
@@ -108,17 +109,17 @@ def close_queues(queues: Iterable[Sequence[trio.SocketListener]]) -> None:
 
 
 def take_over(descriptors: Iterable[int]) -> list[trio.SocketListener]:
-    """Return listeners for sockets that this process was started with."""
+    """Return listeners for sockets that this process has inherited."""
     listeners = []
     for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the library's own way to say it
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the library's own signature
         listening = trio.socket.from_stdlib_socket(socket.socket(fileno=descriptor))
         listeners.append(trio.SocketListener(listening))
     return listeners
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Return the host and the port of ``HOST:PORT``; an IPv6 address stands in brackets."""
+    """Return the host and the port of ``HOST:PORT``; an IPv6 address needs brackets."""
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if bracketed:
@@ -131,24 +132,24 @@ def parse_address(address: str) -> tuple[str, int]:
 
 @contextmanager
 def _naming(address: str) -> Iterator[None]:
-    """Make errors within the block name the address."""
+    """Name the address in errors raised in the block."""
     try:
         yield
-    except UnicodeError as error:  # of names such as "a..b", which IDNA cannot encode
-        raise ValueError(f"not the name of a host: {address}") from error
+    except UnicodeError as error:  # for names such as "a..b", which IDNA cannot encode
+        raise ValueError(f"not a valid host name: {address}") from error
     except OSError as error:
         reason = f"cannot listen on {address}: {error.strerror}"
         raise OSError(error.errno, reason) from error
 
 
 async def _open_all(host: str, port: int, listeners: list[trio.SocketListener]) -> None:
-    """Add a listener for each address of the host to the open ones."""
+    """Open a listener for each address of the host and append it to ``listeners``."""
     open_before, missing = len(listeners), None
     for family, address in await _addresses_of(host, port):
         try:
             listener = await _open_socket(family, (address[0], port, *address[2:]))
         except OSError as error:
-            # A user of "every address" has not asked for IPv6 by name.
+            # "Every address" does not ask for IPv6 by name.
             if host not in {"", "localhost"} or error.errno not in _NO_SUCH_FAMILY:
                 raise
             missing = error
@@ -190,7 +191,7 @@ async def _open_socket(
 
 
 def address_text(address: Any) -> str:
-    """Return a socket's address as people write it, such as ``[::1]:80``, a path, or "local"."""
+    """Return a socket address as text, such as ``[::1]:80``, a path, or "local"."""
     match address:
         case (str(host), int(port), *_):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

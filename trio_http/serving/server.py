@@ -1,4 +1,4 @@
-"""The server: one nursery listens, another runs the connections, and how both end."""
+"""The server: one nursery for the listeners, one for the connections, and their shutdown."""
 
 from __future__ import annotations
 
@@ -35,31 +35,32 @@ class Server:
 
     Attributes:
         addresses: where it listens, such as ``127.0.0.1:8000`` or ``[::1]:8000``, with the
-            actual port where port 0 was asked for; a path for a Unix socket.
+            actual port if port 0 was requested; a path for a Unix socket.
     """
 
     addresses: tuple[str, ...]
     _shutdown: Shutdown
 
     def retire(self) -> None:
-        """Stop accepting, and answer each client once more with ``Connection: close``.
+        """Stop accepting, and give each client one last response, with ``Connection: close``.
 
-        This is for a server whose successor listens already: no request is lost, not even on
-        connections that are kept alive. ``serve`` returns when all clients have left, which
-        may take until ``Timeouts.idle``; ``shutdown`` ends the idle ones before.
+        Use this when a successor is already listening: no request is lost, not even on
+        connections that are kept alive. ``serve`` returns when all clients have left, which may
+        take until ``Timeouts.idle``; ``shutdown`` closes idle connections sooner.
         """
         self._shutdown.retire()
 
     def shutdown(self) -> None:
-        """Drain: accept nothing more, close idle connections, and let running requests finish.
+        """Drain: stop accepting, close idle connections, and let running requests finish.
 
-        Requests that have not finished after ``Timeouts.grace`` seconds are cancelled, such
-        as streams of events. It does not wait: ``serve`` returns when all have ended.
+        Requests that have not finished after ``Timeouts.grace`` seconds are cancelled, for
+        example streams of events. This method does not wait: ``serve`` returns when all have
+        ended.
         """
         self._shutdown.begin()
 
 
-async def serve(  # noqa: PLR0913 - its choices, each with a default but two
+async def serve(  # noqa: PLR0913 - all but two have defaults
     app: Servable,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     *,
@@ -72,29 +73,28 @@ async def serve(  # noqa: PLR0913 - its choices, each with a default but two
     """Serve an app to all clients that connect to these listeners.
 
     Start it with ``server = await nursery.start(serve, app, listeners)``, which returns when
-    the server listens: ``nursery.start_soon`` gives no ``Server``. It runs until
+    the server is listening; ``nursery.start_soon`` returns no ``Server``. It runs until
     ``server.shutdown()`` has drained it. Cancelling it stops it at once.
 
     A failing request is reported and does not end the server.
 
     Args:
-        app: an App, a Router, or an async context manager of one. A handler, which takes a
-            ``Request``, has to be passed through ``answering``. A context manager is entered
-            before the first connection is accepted and left after the last has ended.
-        listeners: such as those of ``open_listeners``, or ``trio.SSLListener`` around them.
+        app: an App, a Router, or an async context manager of one. Wrap a handler, which takes a
+            ``Request``, in ``answering``. A context manager is entered before the first
+            connection is accepted and left after the last has ended.
+        listeners: for example from ``open_listeners``, or ``trio.SSLListener`` around them.
             They are closed before ``serve`` returns or raises.
-        timeouts: seconds that the server waits, and for what.
-        limits: how much it accepts.
-        behavior: what it does by its own choice.
-        report: called with each event of the server. The default logs failures with the
-            logger ``trio_http``.
-        task_status: that of ``nursery.start``.
+        timeouts: how many seconds the server waits, and for what.
+        limits: the maximum sizes and numbers that it accepts.
+        behavior: choices that are not limits, such as sending a Date header.
+        report: called with each event of the server. The default logs failures to the logger
+            ``trio_http``.
+        task_status: passed by ``nursery.start``.
 
     Raises:
-        trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start``
-            seconds.
-        Exception: whatever the frame of the app's lifetime raises, while the app is served as
-            well. A group of one exception is raised as that exception.
+        trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start`` seconds.
+        Exception: any exception from the frame of the app's lifetime, also while the app is
+            being served. A group of one exception is raised as that exception.
     """
     try:
         async with entered(app, timeouts) as within:
@@ -111,8 +111,8 @@ async def _serve_connections(
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     task_status: trio.TaskStatus[Server],
 ) -> None:
-    # The outer nursery outlives the inner one: leaving the inner stops the
-    # listeners, leaving the outer waits for the connections they accepted.
+    # The outer nursery outlives the inner one: leaving the inner stops the listeners, leaving
+    # the outer waits for the connections that they accepted.
     async with _looked_after(keep_alive) as arrivals, trio.open_nursery() as connections:
         slots = ConnectionSlots(service, keep_alive, arrivals, connections)
         async with trio.open_nursery() as listening:
@@ -125,16 +125,16 @@ async def _serve_connections(
             for listener in listeners:
                 listening.start_soon(_accept, listener, slots)
             task_status.started(Server(tuple(map(address_of, listeners)), shutdown))
-        # Only now: a client that was accepted a moment ago has to begin its wait first.
+        # Only now: a client accepted a moment ago must begin its wait first.
         shutdown.listeners_are_closed()
         await _close(listeners)  # before the wait: new clients should try elsewhere
 
 
 @asynccontextmanager
 async def _looked_after(keep_alive: KeepAliveQueue) -> AsyncIterator[Readiness]:
-    """Run the tasks that the waits of all connections share, while the block lasts."""
+    """Run the tasks that all connections share for waiting, while the block lasts."""
     with closing(readiness()) as arrivals:
-        # These two tasks never end by themselves.
+        # The two tasks never end by themselves.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep_alive.watch)
             nursery.start_soon(arrivals.run)
@@ -167,11 +167,11 @@ def _queue_of(listener: trio.abc.Listener[trio.abc.Stream]) -> Iterator[socket.s
         listener = listener.transport_listener
     if isinstance(listener, trio.SocketListener):
         listening = socket.socket(fileno=listener.socket.fileno())
-        listening.setblocking(False)  # noqa: FBT003 - setdefaulttimeout() would have accept() wait
+        listening.setblocking(False)  # noqa: FBT003 - with setdefaulttimeout(), accept() would wait
         try:
             yield listening
         finally:
-            listening.detach()  # the descriptor is the listener's
+            listening.detach()  # the listener owns the descriptor
     else:
         yield None
 
@@ -185,14 +185,15 @@ async def _accept_stream(
         return await recovery.failed(error)
     recovery.accepted()
     try:
-        # Only accepting can tell whether a client waits at a listener without a socket. One
-        # client more at each such listener is better than a listener without clients that
-        # holds the slot for which a client of another waits.
+        # For a listener without a socket, only ``accept`` can tell whether a client is waiting.
+        # So each such listener may hold one client beyond the limit. Taking a slot first would
+        # be worse: a listener without clients would hold a slot that a client elsewhere waits
+        # for.
         await slots.wait()
     finally:
-        # At a shutdown it takes a slot even if there is none, because no other task would
-        # take it. It has to begin its wait before the end of the listeners is announced.
-        client = client_of(stream)  # first: the transport may take the socket out of it
+        # At a shutdown the client takes a slot even if none is free, because no other task
+        # would serve it. It must begin its wait before ``listeners_are_closed``.
+        client = client_of(stream)  # first: the transport may take the socket out of the stream
         slots.take(transport_of(stream, slots.service.timeouts), client)
         await trio.lowlevel.cancel_shielded_checkpoint()
     return None
@@ -201,14 +202,14 @@ async def _accept_stream(
 async def _accept_sockets(
     listening: socket.socket, slots: ConnectionSlots, recovery: Recovery
 ) -> NoReturn:
-    """Accept all waiting clients at once, in one turn of the scheduler.
+    """Accept all waiting clients in one turn of the scheduler.
 
-    The sockets are those of the operating system, without Trio's wrapper. Both together take
-    half as long as ``trio.serve_listeners``.
+    It uses the operating system's sockets without Trio's wrapper. Both together take half the
+    time of ``trio.serve_listeners``.
     """
     if listening.family in {socket.AF_INET, socket.AF_INET6}:
-        # Responses are sent whole, so there is nothing to wait for (RFC 896). The accepted
-        # sockets inherit the option.
+        # Responses are sent whole, so there is no later data to wait for (RFC 896). The
+        # accepted sockets inherit the option.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         await trio.lowlevel.wait_readable(listening)
@@ -223,12 +224,12 @@ async def _accept_waiting(
     try:
         for _ in range(int(min(ACCEPT_AT_ONCE, slots.free))):
             connected, address = listening.accept()
-            connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+            connected.setblocking(False)  # noqa: FBT003 - the library's own signature
             transport = SocketTransport(connected, slots.readiness.arrivals(connected))
             slots.take(transport, address_text(address))
             has_accepted = True
     except BlockingIOError:
-        pass  # those were all
+        pass  # no more clients are waiting
     except OSError as error:
         failure = error
     if has_accepted:
@@ -238,7 +239,7 @@ async def _accept_waiting(
 
 
 def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> str:
-    """Return the address of a listener, as people write it."""
+    """Return the address of a listener as text."""
     match listener:
         case trio.SocketListener():
             return address_text(listener.socket.getsockname())
@@ -249,7 +250,7 @@ def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> str:
 
 
 def client_of(stream: trio.abc.Stream) -> str:
-    """Return the address of the other end of a stream."""
+    """Return the address of the other end of a stream as text."""
     match stream:
         case trio.SocketStream():
             with suppress(OSError):  # a client that has left has no address

@@ -1,4 +1,4 @@
-"""How a server ends: nobody new, nobody idle, and a deadline for the rest."""
+"""Shutdown of a server: no new and no idle connections, and a deadline for the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trio_http.serving.idle_connections import KeepAliveQueue
 
 
 class Shutdown:
-    """Lets a server drain; made of the three things that a drain acts on."""
+    """Drains a server: its listeners, its idle connections, and the other connections."""
 
     def __init__(
         self,
@@ -24,20 +24,20 @@ class Shutdown:
         self._begun = False
 
     def retire(self) -> None:
-        """Close the listeners; who is connected has one more answer.
+        """Close the listeners, and give each connected client one more response.
 
-        Nobody who has sent a request, or is about to, is cut off by this.
+        No client that has sent a request, or is about to, is cut off.
         """
         self._listening.cancel()
 
     def listeners_are_closed(self) -> None:
-        """Have every response from here on say that it is the last on its connection."""
+        """Announce in every further response that it is the last on its connection."""
         self._keep_alive.retire()
 
     def begin(self) -> None:
-        """Close the listeners and idle connections, and give the others their grace.
+        """Close the listeners and idle connections, and set the deadline for the others.
 
-        Beginning again changes nothing.
+        Further calls change nothing.
         """
         if self._begun:
             return

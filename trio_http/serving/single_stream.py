@@ -1,4 +1,4 @@
-"""A server of one connection, over any stream."""
+"""A server for one connection, over any stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trio_http.serving.idle_connections import KeepAliveQueue
 from trio_http.transport.stream import transport_of
 
 
-async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
+async def serve_stream(  # noqa: PLR0913 - the parameters of ``serve``
     app: Servable,
     stream: trio.abc.Stream,
     *,
@@ -26,24 +26,23 @@ async def serve_stream(  # noqa: PLR0913 - the same choices as ``serve``
 ) -> None:
     """Serve one connection over any stream, and close it.
 
-    Return when the connection has ended. Whatever the client does and whatever ``app`` raises
-    for a request, only cancellation and errors of the lifetime leave it as an exception.
+    Return when the connection has ended. Neither the client nor an exception of ``app`` for a
+    request makes it raise: only cancellation and errors of the lifetime do.
 
     Args:
         app: as for ``serve``. Its lifetime is entered before the first request and left after
             the last.
         stream: carries the connection. It is closed in any case.
-        timeouts: seconds that the server waits, and for what.
-        limits: how much it accepts.
-        behavior: what it does by its own choice.
-        report: called with each event of the connection. The default logs failures with the
+        timeouts: how many seconds the server waits, and for what.
+        limits: the maximum sizes and numbers that it accepts.
+        behavior: choices that are not limits, such as sending a Date header.
+        report: called with each event of the connection. The default logs failures to the
             logger ``trio_http``.
         client: the address of the client, for ``Request.client`` and reports.
 
     Raises:
-        trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start``
-            seconds.
-        Exception: whatever the frame of the app's lifetime raises.
+        trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start`` seconds.
+        Exception: any exception from the frame of the app's lifetime.
     """
     has_begun = False
     try:
@@ -61,7 +60,7 @@ async def serve_alone(
     service: Service, keep_alive: KeepAliveQueue, stream: trio.abc.Stream, client: str
 ) -> None:
     """Serve one connection within the lifetime of its app, and close it."""
-    # Beside the connection runs what looks after its waits, as long as it lasts.
+    # The nursery runs the task that limits the connection's idle time, as long as it lasts.
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_alive.watch)
         await serve_connection(service, transport_of(stream, service.timeouts), client)

@@ -1,7 +1,7 @@
-"""What a worker and the process that has started it tell each other, a byte at a time.
+"""Messages between a worker and its parent process, one byte each.
 
-The end of either is the end of what the other hears, so neither has to look
-whether the other is still there.
+When either process ends, the other reads the end of input, so neither has to check that the
+other is still alive.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Final, Self
 
 import trio
 
-READY: Final = b"+"  # says a worker that is listening
+READY: Final = b"+"  # from a worker that is listening
 
-# The orders that it is given then. That there will be no more means DRAIN.
-RETIRE: Final = b"r"  # accept nobody, and end when those who are connected have been answered
+# Orders to a worker. The end of input means DRAIN.
+RETIRE: Final = b"r"  # accept no more, and end after one last response to each client
 DRAIN: Final = b"d"  # shut down
 STOP: Final = b"s"  # end at once
 
@@ -31,14 +31,14 @@ class Channel:
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
-        """Both ends of a new one."""
+        """Return both ends of a new channel."""
         one, other = socket.socketpair()
         return cls(one), cls(other)
 
     @classmethod
     def take_over(cls, descriptor: int) -> Channel:
-        """The end that this process was started with."""
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the library's own way to say it
+        """Return the end that this process has inherited."""
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the library's own signature
         return cls(socket.socket(fileno=descriptor))
 
     def __enter__(self) -> Self:
@@ -54,17 +54,17 @@ class Channel:
 
     @property
     def descriptor(self) -> int:
-        """What a process has to be started with to take this end over."""
+        """The descriptor that a process must inherit to take over this end."""
         return self._end.fileno()
 
     def tell(self, word: bytes) -> None:
-        """Tell the other one thing; it does no harm if there is no other any more."""
-        with suppress(OSError):  # there is always room for a byte
+        """Send one message; do nothing if the other process has ended."""
+        with suppress(OSError):  # a byte always fits
             self._end.send(word)
 
     async def hear(self) -> bytes:
-        """The next thing that the other tells, or nothing when there will be no more."""
+        """Return the next message, or nothing if there will be no more."""
         try:
             return await self._socket.recv(1)
-        except OSError:  # it has ended without having heard all that it was told
+        except OSError:  # the other process ended without reading everything
             return b""

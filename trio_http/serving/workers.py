@@ -1,8 +1,8 @@
-"""Processes that serve the same addresses, and the one that sees to it that they do.
+"""Worker processes that serve the same addresses, and their supervisor in the parent.
 
-Each worker has a post: a number, and the sockets to listen on, which are the
-parent's and outlive it. Whoever comes to a post after it takes over the queue of
-clients that is there, so that none is lost, however a worker ends.
+Each worker has a post: a number, and listening sockets, which belong to the parent and outlive
+the worker. A successor takes over the accept queue of its post, so no client is lost, however a
+worker ends.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ import trio
 from trio_http.serving.listeners import close_queues
 from trio_http.serving.worker_channel import DRAIN, READY, RETIRE, STOP, Channel
 
-# A worker that has done well for so long has not met what ended its predecessor.
+# Seconds after which a worker has survived the cause of its predecessor's end.
 DID_WELL = 30
-# Between starts that fail, at most: seldom enough to cost nothing, often enough
-# for service to be back soon after whatever is wrong has been mended.
+# Maximum seconds between starts that fail: rare enough to cost nothing, often enough to restore
+# service soon after the cause has been removed.
 LONGEST_PAUSE = 32
 
-# How long a worker that retires waits for requests on connections that are kept:
-# clients that are busy send their next one within that time.
+# Seconds that a retiring worker waits for another request: busy clients send one within that.
 REMAIN = 5
-# After so long, another order to renew ends a start that may hang in what was mended.
+# Seconds after which another call of ``renew`` cancels a start that may hang.
 LONG_START = 30
-# What a worker takes to end beyond what it gives its clients, on a busy machine.
+# Seconds that a worker may need to end in addition to its grace, on a busy machine.
 OVERTIME = 5
 
 
@@ -41,9 +40,9 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker has ended, with a status as ``subprocess`` has it.
+    """A worker has ended; ``status`` is as in ``subprocess``.
 
-    Its successor starts after so many seconds; None where there is none to be.
+    Its successor starts after ``pause`` seconds; None: it has no successor.
     """
 
     worker: int
@@ -54,7 +53,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """There was no process to be had for a worker; the next attempt, if any, is in so long."""
+    """A worker could not be started; the next attempt is in ``pause`` seconds, if not None."""
 
     worker: int
     error: OSError
@@ -63,7 +62,7 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """All workers have been replaced, or one could not be, and those after it stay."""
+    """All workers have been replaced, or ``failed`` could not be: it and those after it stay."""
 
     failed: int | None = None
 
@@ -71,7 +70,7 @@ class Renewed:
 WorkerEvent: TypeAlias = Listening | Ended | NotStarted | Renewed
 
 Start: TypeAlias = Callable[[int, Sequence[int]], Awaitable[trio.Process]]
-"""Starts a worker with the descriptors of its channel and of the sockets to listen on."""
+"""Starts a worker with the descriptors of its channel and of its listening sockets."""
 
 
 class FailedStartError(Exception):
@@ -83,7 +82,7 @@ class FailedStartError(Exception):
 
 
 def pause_after(failures: int) -> float:
-    """How long to wait after so many failures in a row: not at all, then 1 s, 2 s, 4 s."""
+    """Return the seconds to wait after ``failures`` in a row: 0, 0, then 1, 2, 4 and so on."""
     return 0 if failures < 2 else min(2.0 ** min(failures - 2, 16), LONGEST_PAUSE)
 
 
@@ -102,14 +101,14 @@ class _Worker:
         self._grace = grace
 
     def retire(self) -> None:
-        """Let it finish what its clients have begun, and also what they begin soon."""
+        """Let it finish its clients' requests, including those that begin soon."""
         self.channel.tell(RETIRE)
         self._end_within(REMAIN + self._grace)
 
     def drain(self) -> None:
-        """Let it finish what it is doing; where it does not listen yet, that is nothing."""
+        """Let it finish its requests; end it if it is not listening yet."""
         self.channel.tell(DRAIN)
-        if not self.listens:  # it may not hear us for long
+        if not self.listens:  # it may not read the channel for a long time
             self.process.terminate()
         self._end_within(self._grace)
 
@@ -121,8 +120,8 @@ class _Worker:
         with trio.CancelScope(shield=True):
             self.channel.tell(STOP)
             if not self.listens:
-                # Neither to us, perhaps. One that does may be ending already, and a
-                # signal would break into that.
+                # It may not read the channel either. A worker that listens may be ending
+                # already, and a signal would interrupt that.
                 self.process.terminate()
             with trio.move_on_after(OVERTIME) as patience:
                 await self.process.wait()
@@ -132,17 +131,17 @@ class _Worker:
 
 
 class _Post:
-    """What a worker is there for, and who it is now."""
+    """A worker's number and sockets, and the process that has them now."""
 
     def __init__(self, number: int, queue: Sequence[trio.SocketListener]) -> None:
         self.number = number
         self.descriptors = [listener.socket.fileno() for listener in queue]
         self.worker: _Worker | None = None
-        self.generation = 0  # that of the last worker that had it
+        self.generation = 0  # of the last worker at this post
         self.failures = 0
 
     def take(self, worker: _Worker) -> None:
-        """Give the post to a worker; who has it retires, or the new one, if that is the older."""
+        """Give the post to a worker; the older of it and its predecessor retires."""
         older, younger = self.worker, worker
         if older is not None and older.began > younger.began:
             older, younger = younger, older
@@ -152,19 +151,19 @@ class _Post:
             older.retire()
 
     def lose(self, worker: _Worker) -> None:
-        """Be without this worker, which has ended by itself."""
+        """Record that this worker has ended by itself."""
         did_well = trio.current_time() - worker.began >= DID_WELL
         self.failures = 1 if did_well else self.failures + 1
         self.worker = None
 
     @property
     def pause(self) -> float:
-        """How long to wait before the next worker is started."""
+        """Seconds to wait before the next worker is started."""
         return pause_after(self.failures)
 
 
 class Workers:
-    """A worker at each post, and another in its place whenever one ends."""
+    """Keeps a worker running at each post, and replaces each that ends."""
 
     def __init__(
         self,
@@ -181,16 +180,16 @@ class Workers:
         self._report = report
         self._grace = grace
         self._running: set[_Worker] = set()
-        self._generation = 0  # orders to renew: who is older than the last may have old code
+        self._generation = 0  # calls of ``renew``: older workers may run old code
         self._renews = False
         self._attempt, self._latest = trio.CancelScope(), trio.current_time()
         self._ending = trio.Event()
 
     async def begin(self) -> Ended | NotStarted | None:
-        """Start the first worker, and when it listens all others; or tell how it failed.
+        """Start the first worker, and the others when it listens; or return how it failed.
 
-        Where one cannot serve, no other would. Later on, those that fail are
-        started again and again: there is service to be kept up then.
+        If the first cannot serve, no other could. Later failures are retried again and again,
+        to keep the service up.
         """
         first, *others = self._posts
         try:
@@ -202,10 +201,10 @@ class Workers:
         return None
 
     def renew(self) -> None:
-        """Replace all workers that were started before this moment, one after the other.
+        """Replace all workers that were started before this call, one after the other.
 
-        A renewal that is under way goes on until all are new, so that no worker is
-        replaced more often than others, however often this is asked for.
+        A renewal in progress goes on until all workers are new, so that no worker is replaced
+        more often than others, however often this is called.
         """
         if self._ending.is_set():
             return
@@ -217,7 +216,7 @@ class Workers:
             self._nursery.start_soon(self._renew)
 
     def drain(self) -> None:
-        """Close the sockets, let all workers finish what they are doing, and replace none."""
+        """Close the sockets, let all workers finish their requests, and replace none."""
         close_queues(self._queues)
         self._ending.set()
         self._attempt.cancel()
@@ -230,33 +229,33 @@ class Workers:
             order, self._latest = self._generation, trio.current_time() + LONG_START
             try:
                 with trio.CancelScope() as self._attempt:
-                    # The old one stays until the new one listens.
+                    # The old worker stays until the new one listens.
                     await self._nursery.start(self._work, post)
             except (FailedStartError, OSError) as error:
                 self._report(_event_of(post.number, error))
-                # What it failed for may have been mended before another order.
+                # The cause may have been removed before a later call of ``renew``.
                 failed = post.number if order == self._generation else None
         self._renews = False
         if not self._ending.is_set():
             self._report(Renewed(failed))
 
     def _outdated(self) -> _Post | None:
-        """Return the post with the oldest code, if there may be newer code, and use for it."""
+        """Return the post with the oldest worker, unless all are new or the server is ending."""
         oldest = min(self._posts, key=lambda post: post.generation)
         is_new = oldest.generation == self._generation
         return None if is_new or self._ending.is_set() else oldest
 
     async def _fill(self, post: _Post) -> None:
-        """Have a worker at a post that has none, however many attempts it takes."""
+        """Start a worker at a vacant post, with as many attempts as it takes."""
         while not await self._ends_within(post.pause) and post.worker is None:
             try:
                 await self._nursery.start(self._work, post)
             except (FailedStartError, OSError) as error:
-                if not self._ending.is_set():  # whoever ends while it is told to has not failed
+                if not self._ending.is_set():  # a worker that ends at a shutdown has not failed
                     post.failures += 1
                     self._report(_event_of(post.number, error, post.pause))
             else:
-                return  # that one sees to its successor, who may be needed by now
+                return  # ``_work`` replaces this worker when it ends
 
     async def _ends_within(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
@@ -264,9 +263,9 @@ class Workers:
         return self._ending.is_set()
 
     async def _work(self, post: _Post, *, task_status: trio.TaskStatus[None]) -> None:
-        """Have one worker, from its start to its end, and then another if that was not planned.
+        """Run one worker until it ends, then replace it if the end was not planned.
 
-        It has started when it listens; ``FailedStartError`` says that it never did.
+        The task has started when the worker listens. ``FailedStartError`` means that it never did.
         """
         worker = await self._run_one(post, task_status)
         status = worker.process.returncode or 0
@@ -281,7 +280,7 @@ class Workers:
             self._report(ended)
 
     async def _run_one(self, post: _Post, task_status: trio.TaskStatus[None]) -> _Worker:
-        generation = self._generation  # before it loads its code
+        generation = self._generation  # before the worker loads its code
         ours, theirs = Channel.pair()
         with ours:
             with theirs:
