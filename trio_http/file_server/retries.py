@@ -50,4 +50,4 @@ async def in_time(look_up: Callable[[], Awaitable[T]]) -> T:
     """Do the same for a lookup, which changes nothing: it ends with 503 even in the middle."""
     with trio.move_on_after(PROMPT):
         return await patiently(look_up)
-    raise HTTPError(503, "the file system does not answer", {"Retry-After": "10"})
+    raise HTTPError(503, "the file system does not respond", {"Retry-After": "10"})

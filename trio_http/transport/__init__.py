@@ -1,1 +1,1 @@
-"""The bytes of one connection: sockets, TLS, files in memory, pipes; no HTTP."""
+"""The bytes of one connection: sockets, TLS, cached files and pipes, but no HTTP."""

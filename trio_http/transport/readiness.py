@@ -1,10 +1,10 @@
-"""Which connections have something to read: told to the tasks that wait for it.
+"""Wakes tasks when there is something to read on their connections.
 
-Trio's ``wait_readable`` registers a socket with the kernel for every wait. On
-Linux one registration can last for a connection's life: ``Edges`` has a poll
-set of its own, edge-triggered, in which one task waits for all and wakes those
-whose bytes have come. Per request that saves a system call and some objects,
-a fifth of what Trio and the kernel cost together.
+Trio's ``wait_readable`` registers a socket with the kernel for every wait. On Linux, one
+registration can last for the life of a connection: ``Edges`` has its own edge-triggered poll
+set, on which one task waits for all connections and wakes the tasks of those that have received
+bytes. Per request that saves a system call and some objects, a fifth of the cost of Trio and
+the kernel together.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ CAN_WATCH_EDGES = hasattr(select, "epoll")
 
 ResultT = TypeVar("ResultT")
 
-# For one connection or two, waking a task that wakes theirs costs more than it saves.
+# For one or two connections, waking a task that wakes another costs more than it saves.
 FEW = 2
 
-# So many connections are woken before any of them runs.
+# Connections that are woken before any of them runs.
 _AT_ONCE = 256
 
 
 class Arrivals(Protocol):
-    """One socket's side of the matter: waits until it may have something to read."""
+    """Waits until one socket may have something to read."""
 
     def wait(self) -> Awaitable[object]:
-        """What to await before reading: always a checkpoint, and may be a false alarm."""
+        """Return what to await before reading: always a checkpoint, and maybe a false alarm."""
         ...
 
     def leave_some(self) -> None:
-        """Say that the last reading may not have taken all that there was."""
+        """Note that the last read may not have taken all that had arrived."""
         ...
 
     def interrupt(self) -> None:
-        """Have a wait that is under way, and all others, end as at the end of input."""
+        """End the current wait, and all later ones, as at the end of input."""
         ...
 
     def close(self) -> None:
-        """Say that nobody will wait any more; the socket is about to be closed."""
+        """Stop waiting for good: the socket is about to be closed."""
         ...
 
 
 class Levels:
-    """Arrivals as Trio tells them, on every system and for any single connection."""
+    """Arrivals as Trio reports them, on every system and for any single connection."""
 
     __slots__ = ("_closed", "_socket")
 
@@ -65,7 +65,7 @@ class Levels:
             await trio.lowlevel.wait_readable(self._socket)
 
     def leave_some(self) -> None:
-        """Nothing to do: a next wait asks the kernel anew."""
+        """Do nothing: the next wait asks the kernel anew."""
 
     def interrupt(self) -> None:
         _end_input(self._socket)
@@ -77,17 +77,17 @@ class Levels:
 
 
 class _Woken(Outcome[None]):
-    """What Trio hands to a task that is woken: nothing, and so one will do for all."""
+    """The result that Trio passes to a woken task: always None, so all tasks can share it."""
 
     def unwrap(self) -> None:
-        """Nothing, as often as it is asked for."""
+        """Return None, any number of times."""
 
     def send(self, gen: Generator[ResultT, None, object]) -> ResultT:
-        """Have a generator go on."""
+        """Resume a generator."""
         return gen.send(None)
 
     async def asend(self, agen: AsyncGenerator[ResultT, None]) -> ResultT:
-        """Have an async generator go on."""
+        """Resume an async generator."""
         return await agen.asend(None)
 
 
@@ -95,29 +95,29 @@ WOKEN = _Woken()
 
 
 class _Edge:
-    """Arrivals on one socket of ``Edges``: at most one task waits for them."""
+    """Arrivals on one socket of ``Edges``, for at most one task at a time."""
 
     __slots__ = ("_edges", "_is_known", "_over", "_ready", "_socket", "_task")
 
     def __init__(self, edges: Edges, connected: socket.socket) -> None:
         self._edges = edges
         self._socket = connected
-        self._is_known = False  # to the kernel
+        self._is_known = False  # whether the kernel watches the socket
         self._task: trio.lowlevel.Task | None = None
-        # Something has come that nobody has waited for yet. Who connects mostly says
-        # something at once, and may be gone before the kernel would have to watch.
+        # Something has arrived that no task has waited for. A new client usually sends
+        # something at once, and may have left before the kernel would have to watch its socket.
         self._ready = True
-        self._over = False  # nothing more will come: that is told for ever
+        self._over = False  # the input has ended, which every further wait reports
 
     def wait(self) -> Awaitable[object]:
         if self._ready:
             self._ready = self._over
-            return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - our caller awaits it
+            return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - the caller awaits it
         if not self._is_known:
             self._is_known = True
             self._edges.watch(self._socket)
         self._task = trio.lowlevel.current_task()
-        # A frame of our own around this would cost as much as it does.
+        # Another frame around this call would cost as much as the call itself.
         return trio.lowlevel.wait_task_rescheduled(self._give_up)  # noqa: ASYNC105
 
     def _give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
@@ -125,7 +125,7 @@ class _Edge:
         return trio.lowlevel.Abort.SUCCEEDED
 
     def wake(self) -> None:
-        """Let whoever waits, or will wait next, go on."""
+        """Wake the task that waits now or next."""
         if self._task is None:
             self._ready = True
         else:
@@ -133,30 +133,30 @@ class _Edge:
             self._task = None
 
     def end(self) -> None:
-        """Let whoever waits go on, now and always: the end may come together with data."""
+        """Wake the task now and in every wait: the end may arrive together with data."""
         self._over = self._ready = True
         if self._task is not None:
             self.wake()
 
     def leave_some(self) -> None:
-        # What has been told once is not told again.
+        # An edge that was reported is not reported again.
         self._ready = True
 
     def interrupt(self) -> None:
-        _end_input(self._socket)  # which is an arrival, too
+        _end_input(self._socket)  # this counts as an arrival, too
 
     def close(self) -> None:
         self._edges.forget(self._socket)
 
 
 def _end_input(connected: socket.socket) -> None:
-    """Have the kernel tell of an end of input, behind what is there to be read."""
-    with suppress(OSError):  # the connection is broken, which is told as well
+    """Make the kernel report an end of input after the bytes that have arrived."""
+    with suppress(OSError):  # the connection is broken, which is reported as well
         connected.shutdown(socket.SHUT_RD)
 
 
 class Edges:
-    """Wakes the tasks that wait for their sockets, as long as ``run`` runs."""
+    """Wakes the tasks that wait for their sockets, while ``run`` is running."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
@@ -164,7 +164,7 @@ class Edges:
         self._lone: set[int] = set()
 
     def arrivals(self, connected: socket.socket) -> Arrivals:
-        """What tells of the bytes that come on a socket, from now until it is closed."""
+        """Return the arrivals on a socket, which last until it is closed."""
         if len(self._known) + len(self._lone) < FEW:
             self._lone.add(connected.fileno())
             return Levels(connected, self.forget)
@@ -173,20 +173,20 @@ class Edges:
         return edge
 
     def watch(self, connected: socket.socket) -> None:
-        """Begin to tell of what comes, and of what is there already."""
+        """Watch a socket; bytes that have arrived already are reported, too."""
         self._poll.register(connected, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
     def forget(self, connected: socket.socket) -> None:
-        """Tell nothing more of a socket; closing it takes it out of the poll set."""
+        """Stop waking the task of a socket; closing the socket takes it out of the poll set."""
         self._known.pop(connected.fileno(), None)
         self._lone.discard(connected.fileno())
 
     async def run(self) -> NoReturn:
-        """Wait for all sockets at once, and wake those who wait for one of them."""
+        """Wait for all sockets at once, and wake the tasks of those that are ready."""
         while True:
             await trio.lowlevel.wait_readable(self._poll.fileno())
             for descriptor, events in self._poll.poll(0, _AT_ONCE):
-                # A connection may have ended since, in another task's turn.
+                # The connection may have ended since, during another task's turn.
                 if (edge := self._known.get(descriptor)) is not None:
                     if events == select.EPOLLIN:
                         edge.wake()
@@ -194,27 +194,27 @@ class Edges:
                         edge.end()
 
     def close(self) -> None:
-        """Give the poll set back."""
+        """Close the poll set."""
         self._poll.close()
 
 
 class TrioLevels:
-    """The same where there are no edges: everyone waits for themselves."""
+    """The counterpart of ``Edges`` on other systems: each task waits for its own socket."""
 
     def arrivals(self, connected: socket.socket) -> Arrivals:
-        """What tells of the bytes that come on a socket."""
+        """Return the arrivals on a socket."""
         return Levels(connected)
 
     async def run(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 Readiness: TypeAlias = Edges | TrioLevels
 
 
 def readiness() -> Readiness:
-    """The quickest there is on this system; whoever has it closes it."""
+    """Return the fastest kind on this system; the caller closes it."""
     return Edges() if CAN_WATCH_EDGES else TrioLevels()

@@ -1,9 +1,8 @@
-"""A connection's bytes over a socket of the operating system, driven directly.
+"""A connection's bytes over a socket of the operating system, used directly.
 
-Try first, and wait for readiness only when the kernel has nothing or no room:
-that costs half of what ``trio.SocketStream`` does, because a call that succeeds
-at once needs no turn of the scheduler. It is ``stream`` that says what each of
-these methods promises.
+Each call is tried first, and waits for readiness only if the kernel has no data or no room.
+That halves the cost of ``trio.SocketStream``, because a call that succeeds at once needs no
+turn of the scheduler. ``Transport`` in ``stream`` documents the methods.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from trio_http.transport.page_cache import READS, is_cached, send_pieces
 from trio_http.transport.readiness import Arrivals
 from trio_http.transport.splice import Pipe, open_pipe
 
-# Linux holds back what is not a packet yet, if it is told that more comes.
+# With this flag, Linux holds back a partial packet because more data follows.
 _MORE_TO_COME = getattr(socket, "MSG_MORE", 0)
 
-# From here on, to copy a body behind its head costs more than a call for both does.
+# Bytes of a body from which copying it after its head costs more than a call for both.
 JOINED = 16 * 1024 if hasattr(socket.socket, "sendmsg") else sys.maxsize
 
-# What one sendfile may take on: more saves little, and makes the others wait.
+# Maximum bytes per sendfile call: more saves little, and makes other connections wait.
 SENDFILE_PIECE = 256 * 1024
 
-# So much for a client on this machine may wait in the kernel until it can be sent.
+# Bytes for a client on this machine that may wait in the kernel until they can be sent.
 NEAR_UNSENT = 16 * 1024
 
 
@@ -66,7 +65,7 @@ class SocketTransport:
         return data
 
     async def receive(self, size: int) -> bytes:
-        # Somebody who sends a body has mostly sent more of it by now.
+        # The next part of a body has usually arrived by now.
         if (data := self.receive_now(size)) is not None:
             await trio.lowlevel.checkpoint()
         while data is None:
@@ -81,7 +80,7 @@ class SocketTransport:
         self._arrivals.interrupt()
 
     def has_unread(self) -> bool:
-        with suppress(OSError):  # nothing has come, or nothing will any more
+        with suppress(OSError):  # nothing has arrived, or the connection is broken
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         return False
 
@@ -108,11 +107,11 @@ class SocketTransport:
         size = min(SENDFILE_PIECE, piece.length)
         if not hasattr(os, "sendfile") or not (piece.at_hand or is_cached(piece.first(size))):
             return 0
-        # With more to come, the head shares its packet with the file.
+        # Because more follows, the head shares its packet with the file.
         sent = self.send_at_once(head, flags=_MORE_TO_COME)
         if sent == len(head):
-            # Where there is no room, or a file that it cannot serve, the rest goes
-            # the way of all others, on which it is found out what is wrong.
+            # If the client has no room, or sendfile cannot serve the file, ``send_file`` sends
+            # the rest, and finds the cause.
             with suppress(OSError):
                 target = self._socket.fileno()
                 sent += os.sendfile(target, piece.descriptor, piece.offset, size)
@@ -143,29 +142,29 @@ class SocketTransport:
         return None
 
     async def _sendfile(self, piece: FileSlice) -> int | None:
-        """How much the kernel took: -1 where the client has no room, None where it cannot."""
+        """Return how many bytes the kernel took: -1 if there is no room, None if it cannot."""
         if not hasattr(os, "sendfile"):
             return None
         size = min(SENDFILE_PIECE, piece.length)
         send = partial(os.sendfile, offset=piece.offset, count=size)
         ends = self._socket.fileno(), piece.descriptor
         try:
-            # The way to a worker thread and back costs more than most files, but
-            # a disk that has to work must not hold up the other connections.
+            # A worker thread costs more than sending most files, but a disk read must not hold
+            # up the other connections.
             if is_cached(piece.first(size)):
                 await trio.lowlevel.checkpoint()
                 return send(*ends)
             return await READS.run_with(ends, send)
         except trio.Cancelled:
-            # The thread may have a duplicate still, without which closing would end it.
+            # The thread may still have a duplicate, with which the connection would stay open.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
             raise
         except BlockingIOError:
             return -1
         except OSError:
-            # There are files that it cannot serve. As for other errors, it does not
-            # say whose they are, the file's or the client's: reading and sending will.
+            # sendfile cannot serve all files. Other errors do not say whether the file or the
+            # client is at fault: reading and sending will.
             return None
 
     async def send_eof(self) -> bool:
@@ -176,9 +175,9 @@ class SocketTransport:
         return True
 
     def abort(self) -> None:
-        # With a linger time of zero, closing sends a reset. Windows packs it in shorts.
+        # With a linger time of zero, closing sends a reset. Windows packs the option as shorts.
         linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-        with suppress(OSError):  # macOS has none of it on a socket that was reset
+        with suppress(OSError):  # macOS refuses options on a socket that was reset
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     async def aclose(self) -> None:
@@ -188,11 +187,11 @@ class SocketTransport:
 
 @contextmanager
 def _kept_short(connected: socket.socket) -> Iterator[None]:
-    """Have little wait in the kernel for a client on this machine.
+    """Limit the bytes that wait in the kernel for a client on this machine.
 
-    The client would find it when it has long left the processor's cache: a large
-    file takes more than twice as long then. Over a network, on which a reserve is
-    sent while we are busy, nothing changes, and nor does it for what comes later.
+    Data that waits long has left the processor's cache before the client reads it: a large file
+    then takes more than twice as long. Connections over a network are left alone, because the
+    kernel sends what waits there while the server is busy. The limit ends with the block.
     """
     is_near = _is_near(connected)
     if is_near:
@@ -201,7 +200,7 @@ def _kept_short(connected: socket.socket) -> Iterator[None]:
         yield
     finally:
         if is_near:
-            _limit_unsent(connected, 0)  # none of its own
+            _limit_unsent(connected, 0)  # back to the system's default
 
 
 def _is_near(connected: socket.socket) -> bool:
@@ -212,5 +211,5 @@ def _is_near(connected: socket.socket) -> bool:
 
 def _limit_unsent(connected: socket.socket, size: int) -> None:
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        with suppress(OSError):  # this is no TCP
+        with suppress(OSError):  # not a TCP socket
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)

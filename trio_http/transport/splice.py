@@ -1,8 +1,8 @@
-"""Pipes through which bytes go from a socket to a file without coming to Python.
+"""Pipes through which bytes move from a socket to a file without passing through Python.
 
-The kernel moves pages into a pipe and out of it (``splice``, of Linux), so what
-a client sends is copied once, into the file's pages. No more is asked of a pipe
-than is known to be in it, and none is used for a second body.
+Linux's ``splice`` moves pages into and out of a pipe, so the client's bytes are copied once,
+into the pages of the file. No more is read from a pipe than it is known to hold, and no pipe is
+used for a second body.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ except ImportError:  # pragma: no cover - Windows
 
 CAN_SPLICE = hasattr(os, "splice") and hasattr(fcntl, "F_SETPIPE_SZ")
 
-# What everybody may have. A pipe that has its usual 64 KiB takes so many calls
-# that bytes through Python are the quicker way.
+# The size that any user may choose. The usual pipe of 64 KiB takes so many calls that passing
+# bytes through Python is faster.
 ROOM = 1024 * 1024
 
-# What a kernel says, or what watches over its calls, where it cannot do this
-# between two descriptors.
+# Errors of a kernel or a system call filter that cannot splice between two descriptors.
 _UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EPERM}
 
 
 class Pipe:
-    """A pipe that is filled from one socket; ``held`` says how many bytes are in it.
+    """A pipe that is filled from one socket and holds ``held`` bytes.
 
-    Whoever has opened it closes it. Neither end ever waits for the other.
+    The caller that opened it closes it. Neither end ever blocks.
     """
 
     __slots__ = ("_arrivals", "_poll", "_read_end", "_source", "_write_end", "has_room", "held")
@@ -43,7 +42,7 @@ class Pipe:
     def __init__(self, ends: tuple[int, int], source: int, arrivals: Arrivals) -> None:
         self.held: int = 0
         self.has_room: bool = True
-        """Whether more can be moved into it, as far as the last attempt has shown."""
+        """Whether more bytes fit, as far as the last attempt has shown."""
         self._source = source
         self._arrivals = arrivals
         self._read_end, self._write_end = ends
@@ -51,17 +50,17 @@ class Pipe:
         self._poll.register(self._write_end, select.POLLOUT)
 
     def fill(self, size: int) -> int | None:
-        """Move in up to so many bytes of what the client has sent, and tell how many.
+        """Move in up to ``size`` bytes from the client, and return their number.
 
-        0 at the end of input; None where it has sent no more, or nothing can be
-        moved: then there is no ``has_room``.
+        0 at the end of input. None if nothing has arrived, or if nothing can be moved: then
+        ``has_room`` is false.
         """
         moved = None
         try:
             moved = os.splice(self._source, self._write_end, size, flags=os.SPLICE_F_NONBLOCK)
         except BlockingIOError:
-            # There is nothing, or no room for it. The latter comes early with small
-            # packets: a pipe has so many places, and each packet takes one.
+            # Nothing has arrived, or the pipe is full. Small packets fill it early: a pipe has
+            # a fixed number of slots, and each packet takes one.
             self.has_room = bool(self._poll.poll(0))
         except OSError as error:
             if error.errno not in _UNABLE:
@@ -73,7 +72,7 @@ class Pipe:
         return moved
 
     def put(self, data: bytes | bytearray) -> int | None:
-        """Copy in what has come to Python already, as ``fill`` moves what has not."""
+        """Copy in bytes that have been received already; return as ``fill`` does."""
         try:
             moved = os.write(self._write_end, data)
         except BlockingIOError:
@@ -83,7 +82,7 @@ class Pipe:
         return moved
 
     def empty_into(self, target: int) -> None:
-        """Append all that it holds to a file; this waits where the disk does."""
+        """Append all bytes that it holds to a file; blocks while the disk works."""
         while self.held:
             self.held -= self._move_out(target)
         self.has_room = True
@@ -94,20 +93,20 @@ class Pipe:
         except OSError as error:
             if error.errno not in _UNABLE:
                 raise
-        # There are file systems, and files, that take bytes only.
+        # Some file systems and files do not support splice.
         data = rest = memoryview(os.read(self._read_end, self.held))
         while rest:
             rest = rest[os.write(target, rest) :]
         return len(data)
 
     def close(self) -> None:
-        """Let go of it, and of what it still holds."""
+        """Close both ends, and discard the bytes in between."""
         os.close(self._read_end)
         os.close(self._write_end)
 
 
 def open_pipe(source: int, arrivals: Arrivals) -> Pipe | None:
-    """A pipe with much room, or None where there is none to be had."""
+    """Return a pipe with ``ROOM`` bytes, or None if that is impossible."""
     if fcntl is None or not CAN_SPLICE:
         return None
     try:
@@ -117,7 +116,7 @@ def open_pipe(source: int, arrivals: Arrivals) -> Pipe | None:
     pipe = Pipe(ends, source, arrivals)
     try:
         fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, ROOM)
-    except OSError:  # a user without privileges has 64 MiB of them
+    except OSError:  # a user without privileges may have 64 MiB in pipes
         pipe.close()
         return None
     return pipe

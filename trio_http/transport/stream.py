@@ -1,11 +1,10 @@
-"""The seam between a connection and whatever carries its bytes.
+"""The interface between a connection and the stream that carries its bytes.
 
-``Transport`` is what a connection asks for. Sockets have a way of their own to
-give it, in ``sockets``; every other stream (TLS, memory, one of the user's own)
-goes through Trio's interface, here.
+A connection uses a ``Transport``. Sockets have their own implementation, in ``sockets``; every
+other stream (TLS, memory, a user's own) goes through Trio's interface, in this module.
 
-A client that is gone, or does not take a byte in the time it has, raises
-``ClientDisconnected``; no error of a network's goes further up otherwise.
+``ClientDisconnected`` means that a client has left or did not take a byte in time; no other
+error of the network is raised.
 """
 
 from __future__ import annotations
@@ -28,77 +27,77 @@ from trio_http.transport.tls import Encrypted
 
 
 class Transport(Protocol):
-    """What a connection asks of its stream; ``patience`` is in seconds, for each step forward."""
+    """The operations that a connection needs; ``patience`` is in seconds for each step."""
 
     passed: int
-    """The number of bytes that ``send`` and ``send_file`` have passed on, broken off or not."""
+    """The bytes that ``send`` and ``send_file`` have sent, completely or not."""
 
     @property
     def scheme(self) -> str:
-        """``https`` where the stream is TLS (RFC 9110 4.2.2), otherwise ``http``."""
+        """``https`` if the stream is TLS (RFC 9110 4.2.2), otherwise ``http``."""
         ...
 
     def readable(self) -> Awaitable[object]:
-        """What to await before ``receive_now``, and nothing else: always a checkpoint."""
+        """Return what to await directly before ``receive_now``: always a checkpoint."""
         ...
 
     def receive_now(self, size: int) -> bytes | None:
-        """At least one byte, or none at the end of input, or None after a false alarm."""
+        """Return at least one byte, or none at the end of input, or None after a false alarm."""
         ...
 
     async def receive(self, size: int) -> bytes:
-        """At least one byte, or none at the end of input; always a checkpoint."""
+        """Return at least one byte, or none at the end of input; always a checkpoint."""
         ...
 
     def open_pipe(self) -> Pipe | None:
-        """A pipe to be filled with what comes, or None where there is no way to."""
+        """Return a pipe that is filled with the client's bytes, or None if unsupported."""
         ...
 
     def interrupt(self) -> None:
-        """Have whoever waits to receive find the end of the input."""
+        """End the current receive call as at the end of input."""
         ...
 
     def has_unread(self) -> bool:
-        """Return whether bytes have come that nobody has received, as far as can be told.
+        """Return whether received bytes are still unread, as far as this can be known.
 
-        A handshake that the client has begun counts as such.
+        An unfinished handshake that the client has begun counts as unread bytes.
         """
         ...
 
     def send_at_once(self, head: bytes, behind: bytes = b"") -> int:
-        """Pass on what the client has room for, and tell how much that was."""
+        """Send as much as the client has room for, and return the number of bytes."""
         ...
 
     def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
-        """Pass on a head and a part of a file behind it, as ``send_at_once`` does.
+        """Send a head and a part of a file after it, as ``send_at_once`` does.
 
-        None of it where that would have to wait for a disk.
+        Send nothing if that would have to wait for a disk.
         """
         ...
 
     async def send(self, data: bytes, patience: float) -> None:
-        """Pass all of it on; a checkpoint only where the client has no room for it."""
+        """Send all bytes; a checkpoint only if the client has no room for them."""
         ...
 
     async def send_file(self, piece: FileSlice, patience: float) -> None:
-        """Pass a part of a file on, without holding it in memory."""
+        """Send a part of a file without holding it in memory."""
         ...
 
     async def send_eof(self) -> bool:
-        """Say that nothing more will be sent; false where the stream has no way to."""
+        """Close the sending side; return False if the stream cannot do that."""
         ...
 
     def abort(self) -> None:
-        """Have ``aclose`` end the connection so that the client sees it was cut off."""
+        """Make ``aclose`` end the connection so that the client sees it was cut off."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of the stream, in any state and also while cancelled."""
+        """Close the stream, in any state and also while cancelled."""
         ...
 
 
 class StreamTransport:
-    """Any of Trio's streams; ``aclose_patience`` bounds how long saying goodbye may take."""
+    """Any stream of Trio's; ``aclose_patience`` limits the seconds that closing may take."""
 
     __slots__ = ("_aclose_patience", "_is_cut", "_received", "_receiving", "_stream", "passed")
 
@@ -107,7 +106,7 @@ class StreamTransport:
         self._aclose_patience = aclose_patience
         self._receiving: trio.CancelScope | None = None
         self._received = b""
-        self._is_cut = False  # whether the client has got an unknown part of a piece
+        self._is_cut = False  # whether an unknown part of a piece has been sent
         self.passed: int = 0
 
     @property
@@ -124,7 +123,7 @@ class StreamTransport:
     async def receive(self, size: int) -> bytes:
         with trio.CancelScope() as self._receiving:
             return await self._receive(size)
-        return b""  # interrupted
+        return b""  # the receive call was interrupted
 
     async def _receive(self, size: int) -> bytes:
         try:
@@ -146,16 +145,16 @@ class StreamTransport:
                 return True
             stream = stream.carried_by
         if isinstance(stream, trio.SocketStream):
-            with suppress(OSError, ValueError):  # it is closed
+            with suppress(OSError, ValueError):  # the socket is closed
                 return stream.socket.is_readable()
         return False
 
     def send_at_once(self, head: bytes, behind: bytes = b"") -> int:  # noqa: ARG002
-        """None of it: Trio's streams have no way to."""
+        """Send nothing: Trio's streams always wait."""
         return 0
 
     def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:  # noqa: ARG002
-        """None of it, either."""
+        """Send nothing, as ``send_at_once``."""
         return 0
 
     async def send(self, data: bytes, patience: float) -> None:
@@ -191,8 +190,8 @@ class StreamTransport:
         self._aclose_patience = 0
 
     async def aclose(self) -> None:
-        # TLS says goodbye to a client that may not listen. A stream that is
-        # closed while cancelled is closed all the same, only without manners.
+        # TLS sends ``close_notify`` to a client that may not be reading. A stream that is
+        # closed while cancelled is still closed, only without ``close_notify``.
         with (
             trio.move_on_after(self._aclose_patience, shield=True),
             suppress(trio.BrokenResourceError),
@@ -201,10 +200,10 @@ class StreamTransport:
 
 
 def transport_of(stream: trio.abc.Stream, timeouts: Timeouts) -> Transport:
-    """The quickest way to drive a stream, which is this transport's to close from now on."""
+    """Return the fastest transport for a stream, which closes the stream from now on."""
     if isinstance(stream, trio.SocketStream):
         connected = socket.socket(fileno=stream.socket.detach())
-        connected.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+        connected.setblocking(False)  # noqa: FBT003 - the library's own signature
         return SocketTransport(connected, Levels(connected))
     if isinstance(stream, trio.SSLStream):
         stream = Encrypted(stream, timeouts.head)

@@ -1,9 +1,9 @@
-"""Threads for calls that may never return, such as those to a file system whose server is gone.
+"""Threads for calls that may never return, for example to a file system that has lost its server.
 
-Nothing ends such a call, so no task waits for its thread: a task that is
-cancelled goes on without it. Hence one rule: a descriptor is never closed while
-a thread may use it, because its number soon is that of another file. A thread
-is given duplicates, or a ``Custody``, and closes these itself where the task has gone.
+Nothing can end such a call, so no task waits for its thread: a cancelled task goes on without
+it. Hence one rule: a descriptor is never closed while a thread may use it, because another file
+soon gets the same number. A thread is given duplicates, or a ``Custody``, and closes them
+itself if its task has gone.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from trio_http.semantics.errors import HTTPError
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-# Seconds until a thread must be free. When all threads have been busy for so
-# long, a disk or a server of files does not answer.
+# Seconds until a thread must be free. When all threads have been busy for that long, a disk or
+# a file server does not respond.
 PATIENCE = 10.0
 
-# Seconds for which a cancelled task waits for its thread. All but those that hang
-# end within it, and so what they have open is closed when the task is over.
+# Seconds for which a cancelled task waits for its thread. All threads that do not hang end
+# within it, so everything that they opened is closed when the task is over.
 MOMENT = 1.0
 
 
 class Threads:
-    """A number of threads for one purpose, which those for other purposes cannot use up.
+    """A limited number of threads for one purpose, separate from those for other purposes.
 
-    Waiting for one raises ``HTTPError`` 503 after ``patience`` seconds.
+    Waiting for a free one raises ``HTTPError`` 503 after ``patience`` seconds.
     """
 
     def __init__(self, purpose: str, most: int, patience: float | None = None) -> None:
         self._most = most
         self._patience = patience
-        # Each run of Trio has its own, because a thread that is abandoned when a
-        # run ends never gives its place back.
+        # Each run of Trio has its own limiter, because a thread that is still abandoned when a
+        # run ends never returns its token.
         self._limiters: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar(purpose)
 
     @property
     def limiter(self) -> trio.CapacityLimiter:
-        """What counts the threads, those that were abandoned included."""
+        """Counts the threads in use, including abandoned ones."""
         try:
             return self._limiters.get()
         except LookupError:
@@ -55,14 +55,14 @@ class Threads:
             return limiter
 
     async def run(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-        """Call ``work`` in a thread, and return what it returns.
+        """Call ``work`` in a thread, and return its result.
 
-        A task that is cancelled waits for a moment, and leaves a thread that
-        takes longer to itself. Then nobody hears of what it returns or raises.
+        A cancelled task waits for up to ``MOMENT`` seconds, then abandons the thread. The
+        thread's result or exception is discarded.
         """
         patience = PATIENCE if self._patience is None else self._patience
         place = _Place(self.limiter, patience)
-        # Trio asks for no more than these two methods, says its documentation.
+        # Trio's documentation says that it calls no more than these two methods.
         limiter = cast("trio.CapacityLimiter", place)
         try:
             return await trio.to_thread.run_sync(
@@ -77,8 +77,8 @@ class Threads:
     async def run_with(self, descriptors: tuple[int, ...], work: Callable[..., T]) -> T:
         """Call ``work`` in a thread, with duplicates of the descriptors.
 
-        Where there are no descriptors to spare it gets these themselves, and
-        even a task that is cancelled waits for the thread.
+        If no descriptors are left for duplicates, ``work`` gets the originals, and even a
+        cancelled task waits for the thread.
         """
         with Custody() as custody:
             try:
@@ -87,7 +87,8 @@ class Threads:
                 return await trio.to_thread.run_sync(work, *descriptors, limiter=self.limiter)
 
             def call() -> T:
-                # Closed by the thread, because some file systems ask their server even then.
+                # The thread closes them, because with some file systems even closing asks the
+                # server.
                 with custody.held:
                     return work(*own)
 
@@ -95,7 +96,7 @@ class Threads:
 
 
 class _Place:
-    """A place among the threads of a limiter, as Trio takes it and gives it back."""
+    """A token of a limiter, with the two methods that Trio acquires and releases it with."""
 
     def __init__(self, limiter: trio.CapacityLimiter, patience: float) -> None:
         self._limiter = limiter
@@ -113,7 +114,7 @@ class _Place:
     async def _wait(self, borrower: object) -> None:
         with trio.move_on_after(self._patience):
             return await self._limiter.acquire_on_behalf_of(borrower)
-        raise HTTPError(503, "the file system does not answer", {"Retry-After": "10"})
+        raise HTTPError(503, "the file system does not respond", {"Retry-After": "10"})
 
     def release_on_behalf_of(self, borrower: object) -> None:
         self._limiter.release_on_behalf_of(borrower)
@@ -121,16 +122,16 @@ class _Place:
 
 
 class Custody:
-    """What a task and its threads have open: whichever has it last closes it.
+    """Resources that a task shares with its threads: the last user closes them.
 
-    Leaving the block closes what is ``held``, unless a thread is at work with it.
-    Then that thread closes it in the end.
+    Leaving the block closes the resources in ``held``, unless a thread is using them. Then that
+    thread closes them when it ends.
     """
 
     def __init__(self) -> None:
         self.held: ExitStack = ExitStack()
-        """For a thread within ``run``, and for the task at any other time."""
-        # Whoever takes this out may use what is held. Taking out is atomic.
+        """For use by a thread within ``run``, and by the task at any other time."""
+        # Taking the stack out gives the right to use it. Taking it out is atomic.
         self._turn = deque([self.held])
         self._is_over = False
 
@@ -142,16 +143,16 @@ class Custody:
         self._close()
 
     async def aclose(self) -> None:
-        """Do what leaving the block does, in a thread that is waited for a moment."""
+        """Close like leaving the block, in a thread, waiting up to ``MOMENT`` seconds for it."""
         self._is_over = True
         with trio.move_on_after(MOMENT, shield=True):
-            # There is one for each thread that could hang, so it needs no limit of its own.
+            # Each thread that could hang has its own, so they need no limit.
             await trio.to_thread.run_sync(
                 self._close, abandon_on_cancel=True, limiter=trio.CapacityLimiter(math.inf)
             )
 
     def duplicate(self, descriptor: int) -> int:
-        """A duplicate of a descriptor, which is held."""
+        """Return a duplicate of a descriptor, which is added to ``held``."""
         duplicate = os.dup(descriptor)
         self.held.callback(os.close, duplicate)
         return duplicate
@@ -159,10 +160,10 @@ class Custody:
     async def run(
         self, threads: Threads, work: Callable[[*Arguments], T], *arguments: *Arguments
     ) -> T:
-        """Call ``work`` in a thread, which may use what is held."""
+        """Call ``work`` in a thread, which may use the resources in ``held``."""
 
         def call() -> T:
-            turn = self._turn.pop()  # no more there if all is over: nobody hears that it fails
+            turn = self._turn.pop()  # fails if all is over: the error is discarded
             try:
                 return work(*arguments)
             finally:
@@ -173,10 +174,10 @@ class Custody:
         return await threads.run(call)
 
     def _close(self) -> None:
-        with suppress(IndexError):  # a thread has it
+        with suppress(IndexError):  # a thread is using it
             self._turn.pop().close()
 
 
 def close_in_thread(descriptor: int) -> None:
-    """Close a descriptor where that may have to wait for another machine; return at once."""
+    """Close a descriptor in a thread, in case that waits for another machine; return at once."""
     trio.lowlevel.start_thread_soon(lambda: os.close(descriptor), lambda _: None)

@@ -1,4 +1,4 @@
-"""TLS for a server: the handshake has a deadline, and a cut does not pass for an end."""
+"""TLS for a server: the handshake has a deadline, and truncation is an error."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import trio
 
 
 class Encrypted(trio.abc.Stream):
-    """A ``trio.SSLStream`` with a deadline for the handshake, and without silent cuts.
+    """A ``trio.SSLStream`` with a deadline for the handshake that detects truncation.
 
-    A client that has not shaken hands after ``patience`` seconds raises
-    ``trio.BrokenResourceError``. So does input that ends without ``close_notify``
-    (RFC 8446 6.1), whatever the stream makes of that. Contexts of Python 3.11.2 set
-    the option ``OP_IGNORE_UNEXPECTED_EOF``, which takes such an end for a clean one,
-    and it is too late to change the option of a stream that exists. But TLS reads
-    from its carrier only as long as it has not seen ``close_notify``: when the
-    carrier's input has ended, the client has not signed its end.
+    A client that has not completed the handshake after ``patience`` seconds raises
+    ``trio.BrokenResourceError``. So does input that ends without ``close_notify`` (RFC 8446
+    6.1), even if the stream ignores that. Contexts of Python 3.11.2 set the option
+    ``OP_IGNORE_UNEXPECTED_EOF``, which treats such an end as a clean one, and it is too late to
+    change the option of an existing stream. But TLS stops reading from its carrier after
+    ``close_notify``: if the carrier's input has ended, the client has not sent it.
     """
 
     def __init__(self, stream: trio.SSLStream[trio.abc.Stream], patience: float) -> None:
@@ -26,11 +25,11 @@ class Encrypted(trio.abc.Stream):
 
     @property
     def is_shaking_hands(self) -> bool:
-        """Return whether the client has begun a handshake that is not done yet."""
+        """Return whether the client has begun a handshake that is not complete yet."""
         return self._carrier.has_begun and not self._is_known
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive the next bytes, or none at an end that the client has signed."""
+        """Receive the next bytes, or none after the client's ``close_notify``."""
         await self._shake_hands()
         data = await self._stream.receive_some(max_bytes)
         if not data and self._carrier.has_ended:
@@ -38,7 +37,7 @@ class Encrypted(trio.abc.Stream):
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send bytes, to a client that has shaken hands."""
+        """Complete the handshake, then send bytes."""
         await self._shake_hands()
         await self._stream.send_all(data)
 
@@ -47,7 +46,7 @@ class Encrypted(trio.abc.Stream):
         await self._stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Sign our own end, if there is a client to be told, and close."""
+        """Send ``close_notify``, if there is a client to receive it, and close."""
         await self._stream.aclose()
 
     async def _shake_hands(self) -> None:
@@ -61,7 +60,7 @@ class Encrypted(trio.abc.Stream):
 
 
 class _Carrier(trio.abc.Stream):
-    """A stream as it is, which remembers whether its input has begun, and has ended."""
+    """Passes a stream through, and records whether its input has begun and ended."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.has_begun = False
