@@ -77,7 +77,7 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
         (  # gone before there was a head to send
             record(line=b"GET /", status=0, ending=Ending.DISCONNECTED),
             Level.INFO,
-            f"[RECEIVED from {CLIENT}] GET / -> no answer, 0 bytes, 0.0 ms, the client went away",
+            f"[RECEIVED from {CLIENT}] GET / -> no response, 0 bytes, 0.0 ms, the client went away",
         ),
         (  # this was our doing, and so is the next
             record(line=b"GET /", sent=10, ending=Ending.ABORTED),
@@ -167,21 +167,21 @@ def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
     [
         (Listening(1, 123), Level.INFO, "[WORKER 1] pid 123 is listening"),
         (Ended(2, 123, 0), Level.INFO, "[WORKER 2] pid 123 has ended"),
-        (Ended(2, 123, 1), Level.ERROR, "[WORKER 2] pid 123 ended with status 1"),
+        (Ended(2, 123, 1), Level.ERROR, "[WORKER 2] pid 123 exited with status 1"),
         (
             Ended(2, 123, 0, 0),
             Level.ERROR,
-            "[WORKER 2] pid 123 ended with status 0, starts again at once",
+            "[WORKER 2] pid 123 exited with status 0; restarting now",
         ),
         (
             Ended(2, 123, -9, 1.0),
             Level.ERROR,
-            "[WORKER 2] pid 123 ended by signal 9, starts again in 1 s",
+            "[WORKER 2] pid 123 was killed by signal 9; restarting in 1 s",
         ),
         (
             NotStarted(2, OSError(errno.EAGAIN, "no more processes"), 32.0),
             Level.ERROR,
-            "[WORKER 2] could not be started: no more processes, starts again in 32 s",
+            "[WORKER 2] could not be started: no more processes; restarting in 32 s",
         ),
         (
             NotStarted(1, OSError(errno.EAGAIN, "no more processes")),
@@ -192,7 +192,7 @@ def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
         (
             Renewed(failed=2),
             Level.ERROR,
-            "[SERVER NOT RENEWED] worker 2 has no successor, so all that are there stay",
+            "[SERVER NOT RENEWED] worker 2 could not be replaced; all running workers stay",
         ),
     ],
 )

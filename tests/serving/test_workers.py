@@ -651,7 +651,7 @@ async def test_killed_worker_is_replaced_and_its_clients_wait() -> None:
 
         for _ in range(20):
             nursery.start_soon(ask)
-        await program.says(r"ended by signal 9, starts again at once\n", 2)
+        await program.says(r"was killed by signal 9; restarting now\n", 2)
 
 
 async def test_workers_finish_and_end_when_their_parent_is_killed(folder: Path) -> None:
@@ -726,7 +726,7 @@ async def test_module_that_is_broken_meanwhile_leaves_everything_as_it_is(folder
         (folder / "module.py").write_text("1 / 0")
         program.signal(signal.SIGHUP)
         await program.says(r"cannot load module:app: ZeroDivisionError")
-        await program.says(r"\[WORKER 1\] pid \d+ ended with status 2\n")
+        await program.says(r"\[WORKER 1\] pid \d+ exited with status 2\n")
         await program.says(r"\[SERVER NOT RENEWED\]")
         for _ in range(10):
             async with connected(port) as client:
@@ -739,7 +739,7 @@ async def test_module_that_is_broken_meanwhile_leaves_everything_as_it_is(folder
         ("challenge --directory nowhere", "127.0.0.1:0", "cannot serve nowhere"),
         ("app broken:app", "127.0.0.1:0", "cannot load broken:app: ZeroDivisionError"),
         ("challenge", "192.0.2.1:0", "cannot listen on 192.0.2.1:0"),
-        ("challenge", "a..b:0", "not the name of a host"),
+        ("challenge", "a..b:0", "not a valid host name"),
     ],
 )
 async def test_wrong_use_is_one_line_as_without_workers(
@@ -767,7 +767,7 @@ async def test_first_worker_that_dies_is_the_end(folder: Path) -> None:
     async with started("app", "module:app") as program:
         assert await program.process.wait() == 1
         await program.all_ended.wait()
-        assert re.search(r"ERROR   \[WORKER 1\] pid \d+ ended with status 3\n$", program.errors)
+        assert re.search(r"ERROR   \[WORKER 1\] pid \d+ exited with status 3\n$", program.errors)
 
 
 async def test_workers_need_no_standard_streams(folder: Path) -> None:

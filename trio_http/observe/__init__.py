@@ -1,1 +1,1 @@
-"""What can be seen of a running server."""
+"""Observation of a running server: the access log and its output."""

@@ -1,4 +1,4 @@
-"""What people see of a running server: one line for each thing that happens."""
+"""The access log: one line for each event of a server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from trio_http.serving.workers import Ended, Listening, NotStarted, Renewed, Wor
 
 
 class Level(IntEnum):
-    """How much is said; each level says what those after it do, and more."""
+    """The severity of a line; each level includes those after it."""
 
-    INFO = 20  # every connection and every exchange
-    WARNING = 30  # exchanges that we broke off
-    ERROR = 40  # mistakes in the program
+    INFO = 20  # each connection and each exchange
+    WARNING = 30  # exchanges that the server broke off
+    ERROR = 40  # errors in the program
 
 
-# To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
+# Up to Python 3.11, looking up a member of an enumeration costs as much as ten comparisons.
 _INFO = Level.INFO
 _COMPLETE = Ending.COMPLETE
 _BROKEN_OFF = (Ending.ABORTED, Ending.CANCELLED)
@@ -45,7 +45,7 @@ def _clock_at(second: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
-# Many lines are written in one millisecond.
+# Many lines are written within one millisecond.
 @lru_cache(maxsize=2)
 def _stamp_at(millisecond: int, level: Level) -> str:
     second, thousandth = divmod(millisecond, 1000)
@@ -53,21 +53,21 @@ def _stamp_at(millisecond: int, level: Level) -> str:
 
 
 def line_of_loss(lines: int) -> str:
-    """Return the line that stands for lines that could not be written."""
+    """Return the line that reports lines that could not be written."""
     stamp = _stamp_at(int(time.time() * 1000), Level.WARNING)
     return f"{stamp} {lines} log line{'s were' if lines > 1 else ' was'} lost\n"
 
 
 class Output(Protocol):
-    """Where lines of the log go."""
+    """The destination of the log's lines."""
 
     def write(self, text: str, /) -> object:
-        """Take whole lines, and neither wait nor fail, as ``Spool`` does."""
+        """Accept whole lines, without waiting or failing, as ``Spool`` does."""
         ...
 
 
 class Log:
-    """Lines with a time and a level, passed on at once, or nearly so."""
+    """Writes lines with a time and a level, at once or with ``gathering``."""
 
     def __init__(
         self, output: Output, level: Level, clock: Callable[[], float] = time.time
@@ -79,7 +79,7 @@ class Log:
         self._gathers = False
 
     def write(self, level: Level, text: str) -> None:
-        """Write a line, or several, if this level is asked for."""
+        """Write one or more lines, if this level is enabled."""
         if level < self.level:
             return
         stamp = _stamp_at(int(self._clock() * 1000), level)
@@ -88,7 +88,7 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Pass on what has been gathered."""
+        """Write the gathered lines."""
         if self._lines:
             text = "".join(self._lines)
             self._lines.clear()
@@ -96,10 +96,10 @@ class Log:
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """Have ordinary lines leave together, in this run of Trio, whenever it is going to wait.
+        """Write ordinary lines together, each time before this run of Trio waits.
 
-        Of many connections that are served in one turn each writes a line, and
-        every call to the system would cost as much as the line itself.
+        When many connections are served in one turn, each writes a line, and every system call
+        would cost as much as the line itself.
         """
         if self.level > Level.INFO:
             yield
@@ -116,20 +116,20 @@ class Log:
 
 
 class _Turns(trio.abc.Instrument):
-    """Does something at the end of each of Trio's turns."""
+    """Calls a function at the end of each of Trio's turns."""
 
     def __init__(self, do: Callable[[], None]) -> None:
         self._do = do
 
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - of which Trio tells
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio passes it
         self._do()
 
 
 def log_to(log: Log) -> Report:
-    """A report that writes every event as a line; failures with their traceback."""
+    """Return a report that writes every event as a line; failures with their traceback."""
 
     def report(event: ServerEvent) -> None:
-        # Most lines are of the lowest level: where nobody asks for them, none is made.
+        # Most lines have the lowest level: if that is disabled, none of them is built.
         level = level_of(event)
         if level >= log.level:
             log.write(level, text_of(event))
@@ -138,7 +138,7 @@ def log_to(log: Log) -> Report:
 
 
 def level_of(event: ServerEvent) -> Level:
-    """How much an event matters."""
+    """Return the level of an event."""
     match event:
         case Record():
             return Level.WARNING if event.ending in _BROKEN_OFF else _INFO
@@ -151,7 +151,7 @@ def level_of(event: ServerEvent) -> Level:
 
 
 def text_of(event: ServerEvent) -> str:
-    """How an event reads."""
+    """Return the text of an event, without time and level."""
     match event:
         case Connected():
             return f"[CONNECTED] {event.client}"
@@ -168,7 +168,7 @@ def text_of(event: ServerEvent) -> str:
             return (
                 f"[NOT ACCEPTING] {event.error}: new clients take the place of idle ones, or wait"
             )
-        case _:  # all that is left is a Failure
+        case _:  # a Failure
             line = f"[ERROR for {event.client}] {printable(event.line)}".rstrip()
             return f"{line}\n{_trace_of(event.error)}"
 
@@ -177,36 +177,36 @@ def _record_line(record: Record) -> str:
     ending = "" if record.ending is _COMPLETE else f", {record.ending.value}"
     return (
         f"[RECEIVED from {record.client}] {printable(record.line)} -> "
-        f"{record.status or 'no answer'}, {record.sent} bytes, "
+        f"{record.status or 'no response'}, {record.sent} bytes, "
         f"{record.seconds * 1000:.1f} ms{ending}"
     )
 
 
 def _trace_of(error: BaseException) -> str:
-    """The traceback, indented.
+    """Return the traceback, indented.
 
-    What a client has sent may be part of an error's text. Indented, it cannot
-    be taken for a line of ours, whatever it contains.
+    An error's text may contain what a client has sent. Indented, it cannot be mistaken for a
+    line of the log, whatever it contains.
     """
     trace = "".join(traceback.format_exception(error))
     return "\n".join(f"  {escaped(line)}" for line in trace.rstrip().split("\n"))
 
 
 def line_of_failure(error: BaseException) -> tuple[Level, str]:
-    """Return how it reads that serving itself has failed, and how much that matters."""
+    """Return the level and the text for a failure of the server itself."""
     reason = escaped(f"{type(error).__name__}: {error}")
     return Level.ERROR, f"[SERVER FAILED] {reason}\n{_trace_of(error)}"
 
 
 def line_of_worker(event: WorkerEvent) -> tuple[Level, str]:
-    """How what happens to a worker reads, and how much it matters."""
+    """Return the level and the text for an event of a worker."""
     match event:
         case Listening():
             return Level.INFO, f"[WORKER {event.worker}] pid {event.pid} is listening"
         case Ended(status=0, pause=None):
             return Level.INFO, f"[WORKER {event.worker}] pid {event.pid} has ended"
         case Ended():
-            text = f"pid {event.pid} ended {_manner(event.status)}{_again(event.pause)}"
+            text = f"pid {event.pid} {_manner(event.status)}{_again(event.pause)}"
             return Level.ERROR, f"[WORKER {event.worker}] {text}"
         case NotStarted():
             text = f"could not be started: {event.error.strerror}{_again(event.pause)}"
@@ -214,12 +214,12 @@ def line_of_worker(event: WorkerEvent) -> tuple[Level, str]:
         case Renewed(failed=None):
             return Level.INFO, "[SERVER RENEWED]"
         case _:
-            text = f"worker {event.failed} has no successor, so all that are there stay"
+            text = f"worker {event.failed} could not be replaced; all running workers stay"
             return Level.ERROR, f"[SERVER NOT RENEWED] {text}"
 
 
 def _manner(status: int) -> str:
-    return f"by signal {-status}" if status < 0 else f"with status {status}"
+    return f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
 
 
 def _again(pause: float | None) -> str:
@@ -227,16 +227,16 @@ def _again(pause: float | None) -> str:
         case None:
             return ""
         case 0:
-            return ", starts again at once"
+            return "; restarting now"
         case _:
-            return f", starts again in {pause:.0f} s"
+            return f"; restarting in {pause:.0f} s"
 
 
 def printable(raw: bytes) -> str:
-    """Bytes from a client as one line that can do nothing to a terminal."""
+    """Return bytes from a client as one line that cannot control a terminal."""
     return escaped(raw.decode("ascii", "backslashreplace"))
 
 
 def escaped(text: str) -> str:
-    """A text without anything that could do something to a terminal."""
+    """Return a text with everything escaped that could control a terminal."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

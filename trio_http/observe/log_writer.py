@@ -1,16 +1,16 @@
-"""Text on its way to a stream that may be slow, stuck, full, closed or absent.
+"""Writes text to a stream that may be slow, stuck, full, closed or absent.
 
-A write to a terminal that was stopped (Ctrl-S), or to a full pipe, waits until somebody
-reads. A server that waits for its log serves nobody, so a thread does that waiting.
+A write to a stopped terminal (Ctrl-S) or a full pipe blocks until something is read. A server
+that waits for its log serves no clients, so a thread waits instead.
 """
 
-# The thread works with anything, but costs a third of the processor time of a request,
-# and halves the rate of a client that asks alone. So it has only what cannot be written
-# at once. Regular files take everything at once. Pipes and terminals can be opened anew
-# on Linux, with O_NONBLOCK, which belongs to the open file: set for the one that there
-# is, it would be set for the shell and all others that share it. Sockets, and pipes of
-# other users, cannot be opened. poll() was no help: it tells what holds now, and where
-# workers share a pipe, another one fills it between poll() and write().
+# The thread works with any stream, but costs a third of the processor time of a request, and
+# halves the rate of a single client. So it gets only what cannot be written at once. Regular
+# files take everything at once. Pipes and terminals can be reopened on Linux, with O_NONBLOCK.
+# That flag belongs to the open file: set on the existing one, it would affect the shell and all
+# others that share it. Sockets, and pipes of other users, cannot be reopened. poll() did not
+# help: it reports the present state, and if workers share a pipe, another worker can fill it
+# between poll() and write().
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from typing import Any, Protocol, Self, TextIO
 # Bytes that may wait: about a second of the access log of a busy server.
 CAPACITY = 4 * 1024 * 1024
 
-# Bytes that a pipe takes whole or not at all (PIPE_BUF on Linux), so that lines of
+# Bytes that a pipe takes completely or not at all (PIPE_BUF on Linux), so that the lines of
 # workers that share it are not mixed.
 AT_ONCE = 4096
 
-# Seconds that the end of the program may be put off by a stream that takes nothing.
+# Maximum seconds for which a blocked stream may delay the end of the program.
 PATIENCE = 1
 
 
@@ -39,7 +39,7 @@ _ANEW = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 class _Sink(Protocol):
-    """A raw stream: it takes at least a part, or returns None where it must not block."""
+    """A raw stream: takes at least a part, or returns None if writing would block."""
 
     def write(self, data: bytes, /) -> int | None: ...
 
@@ -47,20 +47,19 @@ class _Sink(Protocol):
 
 
 class Spool:
-    """Writes text to a stream in its order; it never blocks and never raises.
+    """Writes text to a stream in order; never blocks and never raises.
 
-    At most ``CAPACITY`` bytes wait. Text beyond that is lost, and so is what the
-    stream refuses. When the stream takes text again, that begins with ``notice(lines)``.
+    At most ``capacity`` bytes wait. Text beyond that is lost, and so is text that the stream
+    refuses. When the stream takes text again, ``notice(lines)`` is written first.
+
+    Leaving the context waits at most ``PATIENCE`` seconds for text that has not been written yet.
 
     Args:
-      stream: where the text goes, or None, which takes anything to nowhere. It is not
-        closed. Its own buffer is passed by: a thread that waits inside of that would
-        hold a lock that Python needs at its end.
-      notice: what is written instead of so many lines that were lost.
-      capacity: how many bytes may wait.
-
-    Leaving the context waits at most ``PATIENCE`` seconds for text that has not been
-    written yet.
+        stream: receives the text, or None to discard it. It is not closed. Its own buffer is
+            bypassed: a thread that blocks inside the buffer would hold a lock that Python needs
+            when it exits.
+        notice: returns the text that replaces this number of lost lines.
+        capacity: maximum bytes that wait.
     """
 
     def __init__(
@@ -71,11 +70,11 @@ class Spool:
         self._prompt: io.FileIO | None = None
         self._notice = notice
         self._capacity = capacity
-        # Each item is the lines that were lost before it, and data; None is the end.
+        # Each item is the number of lines lost before it, and data; None is the end.
         self._items: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="log", daemon=True)
-        # The first two are written by whoever calls. The others are the thread's, until
-        # it has finished all that was accepted. So nothing has to be locked.
+        # The caller of ``write`` writes the first two. The others belong to the thread until it
+        # has finished everything that was accepted. So no lock is needed.
         self._accepted = self._refused = 0
         self._finished = self._missing = 0
         self._torn = False
@@ -102,7 +101,7 @@ class Spool:
             self._prompt.close()
 
     def write(self, text: str) -> None:
-        """Pass on a text of whole lines."""
+        """Write a text of whole lines."""
         data = text.encode("utf-8", "backslashreplace")
         if self._is_regular:
             self._put_down(0, data)
@@ -116,13 +115,13 @@ class Spool:
             self._refused = 0
 
     def _rest_of(self, data: bytes) -> bytes:
-        """Write what can be written at once; return the rest, which is for the thread."""
+        """Write what can be written at once; return the rest, for the thread."""
         waits = self._accepted != self._finished or self._refused or self._missing
         if self._prompt is None or waits or len(data) > AT_ONCE:
             return data
         try:
             return data[self._prompt.write(data) or 0 :]
-        except OSError:  # the thread will meet it, too, and count what is lost
+        except OSError:  # the thread will see the same error, and count the lost lines
             return data
 
     def _run(self) -> None:
@@ -139,8 +138,8 @@ class Spool:
         self._missing += self._lines_lost_of(data)
 
     def _lines_lost_of(self, lines: bytes) -> int:
-        """Write lines as far as possible; return the number of those that are not there."""
-        # A line that was begun before the disk was full must not run into the next.
+        """Write lines as far as possible; return the number of lines that were lost."""
+        # A line that was cut when the disk became full must not run into the next one.
         data = b"\n" + lines if self._torn else lines
         written = _write(self._sink, data)
         if written == len(data):
@@ -152,12 +151,12 @@ class Spool:
 
 
 def _write(sink: _Sink, data: bytes) -> int:
-    """Write as much as the sink takes, however long that takes; the number of bytes."""
+    """Write as much as the sink takes, however long that takes; return the number of bytes."""
     written = 0
     try:
         while written < len(data):
             count = sink.write(data[written:])
-            if count is None:  # somebody who shares it has set O_NONBLOCK
+            if count is None:  # another process that shares it has set O_NONBLOCK
                 select.select([], [sink.fileno()], [])
             else:
                 written += count
@@ -172,7 +171,7 @@ class _Nowhere(io.RawIOBase):
 
 
 class _TextOnly(io.RawIOBase):
-    """A stream without bytes below it, such as ``io.StringIO``."""
+    """A stream without an underlying byte stream, such as ``io.StringIO``."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -189,7 +188,7 @@ def _sink_of(stream: TextIO | None) -> _Sink:
     buffer: io.BufferedWriter | None = getattr(stream, "buffer", None)
     if buffer is None:
         return _TextOnly(stream)
-    return getattr(buffer, "raw", buffer)  # unbuffered streams (python -u) have no more below
+    return getattr(buffer, "raw", buffer)  # unbuffered streams (python -u) have no raw stream
 
 
 def _is_regular(sink: _Sink) -> bool:
@@ -200,7 +199,7 @@ def _is_regular(sink: _Sink) -> bool:
 
 
 def _opened_anew(sink: _Sink) -> io.FileIO | None:
-    """Open the pipe or terminal once more, so that to write to it never waits; or None."""
+    """Reopen a pipe or terminal so that writing never blocks, or return None."""
     try:
         descriptor = os.open(f"/proc/self/fd/{sink.fileno()}", _ANEW)
     except (OSError, ValueError):
