@@ -225,5 +225,6 @@ class FilesApp:
         algorithm = wanted_algorithm(request.headers.get("Want-Repr-Digest"))
         if algorithm is None:
             return response
-        digest = await self._digests.of(file.descriptor, file.status, algorithm)
+        shared = None if self._caches is None else self._caches.digests
+        digest = await self._digests.of(file.descriptor, file.status, algorithm, shared)
         return response if digest is None else with_digest(request, response, digest)

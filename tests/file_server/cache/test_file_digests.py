@@ -1,5 +1,6 @@
 """Digests of files: right, remembered as long as they are, and not in anybody's way."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import trio.testing
 
 from trio_http.file_server import versions
 from trio_http.file_server.cache.file_digests import AT_ONCE, FileDigests, digest_of
+from trio_http.file_server.shared_work import SharedWork
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 
@@ -126,6 +128,64 @@ async def test_digest_is_abandoned_when_its_client_leaves(endless: Path) -> None
             nursery.cancel_scope.cancel()
         # The thread has ended: nothing else will be done with what is closed now.
         assert digests._threads.limiter.borrowed_tokens == 0
+
+
+async def test_digest_is_made_once_for_all_clients_that_wait(endless: Path) -> None:
+    digests = FileDigests()
+    scopes = [trio.CancelScope() for _ in range(3 * AT_ONCE)]
+    async with trio.open_nursery() as nursery:
+        shared = SharedWork[Digest | None](nursery)
+
+        async def wait(scope: trio.CancelScope) -> None:
+            with scope, opened(endless) as file:
+                await digests.of(file.descriptor, file.status, "sha-256", shared)
+
+        async with trio.open_nursery() as clients:
+            for scope in scopes:
+                clients.start_soon(wait, scope)
+            await trio.testing.wait_all_tasks_blocked()
+            for scope in scopes:
+                assert digests._threads.limiter.borrowed_tokens == 1
+                scope.cancel()
+                await trio.testing.wait_all_tasks_blocked()
+    # The last client has cancelled the work: otherwise, it would take an hour.
+    assert digests._threads.limiter.borrowed_tokens == 0
+
+
+async def test_digest_survives_the_client_that_asked_first(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    data = bytes(50_000_000)
+    (tmp_path / "file").write_bytes(data)
+    digests, shared = FileDigests(), SharedWork[Digest | None](nursery)
+    made: list[Digest | None] = []
+    first = trio.CancelScope()
+
+    async def wait(scope: trio.CancelScope) -> None:
+        with scope, opened(tmp_path / "file") as file:
+            made.append(await digests.of(file.descriptor, file.status, "sha-256", shared))
+
+    async with trio.open_nursery() as clients:
+        for scope in (first, trio.CancelScope(), trio.CancelScope()):
+            clients.start_soon(wait, scope)
+        await trio.testing.wait_all_tasks_blocked()
+        first.cancel()
+    assert made == [Digest("sha-256", hashlib.sha256(data).digest())] * 2
+
+
+async def test_digest_is_made_without_a_descriptor_to_spare(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"data")
+    shared = SharedWork[Digest | None](nursery)
+
+    def fail(_: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with opened(tmp_path / "file") as file:
+        monkeypatch.setattr(os, "dup", fail)
+        digest = await FileDigests().of(file.descriptor, file.status, "sha-256", shared)
+    assert digest == Digest("sha-256", hashlib.sha256(b"data").digest())
 
 
 UNREADABLE = Path("/proc/self/mem")  # its first page is none

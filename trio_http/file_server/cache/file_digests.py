@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Awaitable, Callable
 
 import trio
 
 from trio_http.file_server.cache.by_version import VersionCache, key_of
+from trio_http.file_server.shared_work import SharedWork
 from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import is_unchanged
 from trio_http.semantics.digests import ALGORITHMS, Digest
@@ -30,17 +32,56 @@ class FileDigests:
         self._known: VersionCache[Digest] = VersionCache()
         self._threads = Threads("digests", AT_ONCE, patience=math.inf)
 
-    async def of(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
-        """Return the digest of a file, or None if the file has changed since it had this status."""
+    async def of(
+        self,
+        descriptor: int,
+        status: os.stat_result,
+        algorithm: str,
+        shared: SharedWork[Digest | None] | None = None,
+    ) -> Digest | None:
+        """Return the digest of a file, or None if the file has changed since it had this status.
+
+        With ``shared``, several tasks that ask for the same digest at once have it made once.
+        """
         key = key_of(status, algorithm)
         if (known := self._known.get(key)) is not None:
             return known
-        digest = await self._threads.run_with(
-            (descriptor,), lambda own: digest_of(own, status, algorithm)
-        )
+        if shared is None:
+            digest = await self._made(descriptor, status, algorithm)
+        else:
+            try:
+                digest = await shared.of(key, lambda: self._apart(descriptor, status, algorithm))
+            except _NoDescriptorError:
+                digest = await self._made(descriptor, status, algorithm)
         if digest is not None:
             self._known.note(key, digest)
         return digest
+
+    async def _made(self, descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
+        return await self._threads.run_with(
+            (descriptor,), lambda own: digest_of(own, status, algorithm)
+        )
+
+    def _apart(
+        self, descriptor: int, status: os.stat_result, algorithm: str
+    ) -> Callable[[], Awaitable[Digest | None]]:
+        """Return a function that makes the digest, whenever the caller closes the descriptor."""
+        try:
+            own = os.dup(descriptor)
+        except OSError:
+            raise _NoDescriptorError from None
+
+        async def make() -> Digest | None:
+            try:
+                return await self._made(own, status, algorithm)
+            finally:
+                os.close(own)
+
+        return make
+
+
+class _NoDescriptorError(Exception):
+    """The process has no descriptor to spare."""
 
 
 def digest_of(descriptor: int, status: os.stat_result, algorithm: str) -> Digest | None:
