@@ -428,7 +428,7 @@ async def test_a_form_that_breaks_off_stores_what_was_whole(root: Path) -> None:
     async with connected(root) as client:
         answer = await client.request("POST", "/", [FORM], body)
     assert answer.body.decode() == (
-        "400 Bad Request: the multipart form is malformed or breaks off; stored: “whole”\n"
+        "400 Bad Request: the multipart form is malformed or incomplete; stored: “whole”\n"
     )
     assert contents(root) == {"whole": b"data"}
 

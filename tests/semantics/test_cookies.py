@@ -115,7 +115,7 @@ def test_set_cookie(cookie: Cookie, expected: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "a;b", "é", "a\r\n", "\ud800", '"a"'])
 def test_what_is_no_token_is_no_name(name: str) -> None:
-    with pytest.raises(ValueError, match=r"not a cookie's name|surrogates"):
+    with pytest.raises(ValueError, match=r"not a valid cookie name|surrogates"):
         Cookie(name, "1")
 
 
@@ -123,21 +123,21 @@ def test_what_is_no_token_is_no_name(name: str) -> None:
     "value", ["a b", "a;b", "a,b", 'a"', "\\", "é", "a\n", "a\r\nSet-Cookie: b=1", "\0", "\x7f"]
 )
 def test_what_browsers_would_cut_or_change_is_no_value(value: str) -> None:
-    with pytest.raises(ValueError, match="not a cookie's value"):
+    with pytest.raises(ValueError, match="not a valid cookie value"):
         Cookie("a", value)
 
 
 @pytest.mark.parametrize("text", ["/; Secure", "/\r\n", "/é", "/\0"])
 def test_attributes_hold_no_others(text: str) -> None:
-    with pytest.raises(ValueError, match="not an attribute"):
+    with pytest.raises(ValueError, match="not a valid cookie attribute"):
         Cookie("a", "1", path=text)
-    with pytest.raises(ValueError, match="not an attribute"):
+    with pytest.raises(ValueError, match="not a valid cookie attribute"):
         Cookie("a", "1", domain=text)
 
 
 def test_a_path_is_from_the_root() -> None:
     # RFC 6265 5.2.4: browsers would take it for none, and use the page's.
-    with pytest.raises(ValueError, match="not the path"):
+    with pytest.raises(ValueError, match="not a valid cookie path"):
         Cookie("a", "1", path="admin")
 
 
@@ -153,7 +153,7 @@ def test_a_path_is_from_the_root() -> None:
 )
 def test_what_browsers_take_over_tls_only_needs_secure(insecure: dict[str, Any]) -> None:
     plain = Cookie("a", "1", flags=frozenset())
-    with pytest.raises(ValueError, match="with Secure only"):
+    with pytest.raises(ValueError, match="without Secure"):
         replace(plain, **insecure)
     flags = insecure.get("flags", frozenset()) | {"Secure"}
     assert "Secure" in str(replace(plain, **(insecure | {"flags": flags})))
@@ -161,7 +161,7 @@ def test_what_browsers_take_over_tls_only_needs_secure(insecure: dict[str, Any])
 
 @pytest.mark.parametrize("wider", [{"path": "/admin"}, {"path": ""}, {"domain": "example.org"}])
 def test_a_cookie_for_one_host_is_for_all_of_it_and_no_other(wider: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="one host only"):
+    with pytest.raises(ValueError, match="unless path is"):
         replace(Cookie("__Host-a", "1"), **wider)
     assert str(replace(Cookie("__Secure-a", "1"), **wider)).startswith("__Secure-a=1; ")
 

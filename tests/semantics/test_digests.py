@@ -107,7 +107,7 @@ def test_malformed_digests_are_refused(field: str) -> None:
 
 @pytest.mark.parametrize("unit", ["a,", "a=a;", "a=:", 'a="\\', "a=1."])
 def test_an_overlong_field_is_refused_and_asks_for_nothing(unit: str) -> None:
-    with pytest.raises(ValueError, match="overlong"):
+    with pytest.raises(ValueError, match="too long"):
         parse_digests(unit * 16_000)
     assert wanted_algorithm("sha-256=1," + unit * 16_000) is None
 

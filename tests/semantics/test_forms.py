@@ -299,10 +299,10 @@ async def test_what_is_wrong_is_told_after_what_was_right_and_every_time() -> No
     file = await anext(aiter(fields))
     assert file.filename == "a b.png"
     for _ in range(3):
-        with pytest.raises(HTTPError, match="breaks off"):
+        with pytest.raises(HTTPError, match="malformed or incomplete"):
             await file.read()
     for _ in range(3):
-        with pytest.raises(HTTPError, match="breaks off"):
+        with pytest.raises(HTTPError, match="malformed or incomplete"):
             await anext(aiter(fields))
 
 
@@ -345,7 +345,7 @@ async def test_who_leaves_in_the_middle_has_left() -> None:
     ],
 )
 def test_what_is_no_boundary_is_refused(content_type: str) -> None:
-    with pytest.raises(HTTPError, match="without a boundary") as caught:
+    with pytest.raises(HTTPError, match="has no valid boundary") as caught:
         form(content_type, TWO)
     assert caught.value.status == 400
 

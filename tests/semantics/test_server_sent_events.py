@@ -127,14 +127,14 @@ def test_a_name_is_for_one_event_and_an_id_until_there_is_another() -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\r\n", "\n", "\0", "a\0"])
 def test_names_and_ids_are_one_line(text: str) -> None:
-    with pytest.raises(ValueError, match="not one line"):
+    with pytest.raises(ValueError, match="not a single line"):
         ServerSentEvent("", text)
-    with pytest.raises(ValueError, match="not one line"):
+    with pytest.raises(ValueError, match="not a single line"):
         ServerSentEvent("", id=text)
 
 
 def test_nobody_waits_for_less_than_no_time() -> None:
-    with pytest.raises(ValueError, match="not a time to wait"):
+    with pytest.raises(ValueError, match="retry is negative"):
         ServerSentEvent("", retry=-1)
 
 

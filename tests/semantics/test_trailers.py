@@ -80,7 +80,7 @@ def test_trailers_are_made_when_they_are_asked_for() -> None:
 
 @pytest.mark.parametrize("name", [*TOO_LATE, "transfer-encoding", "HOST"])
 def test_what_would_come_too_late_is_a_mistake(name: str) -> None:
-    with pytest.raises(ValueError, match=f"not a field for behind the body: {name}"):
+    with pytest.raises(ValueError, match=f"not a valid trailer field: {name}"):
         asked_for(Response(200, trailers=lambda: {"X-Sum": "1", name: "x"}))
 
 

@@ -1,1 +1,1 @@
-"""RFC 9110 as plain functions over plain values: no sockets, no files read, no tasks."""
+"""RFC 9110 as pure functions over values: no sockets, no file access, no tasks."""

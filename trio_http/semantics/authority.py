@@ -1,4 +1,4 @@
-"""Hosts and ports, in one grammar for every field and target that names them (RFC 3986 3.2)."""
+"""Hosts and ports, with one grammar for all header fields and targets (RFC 3986 3.2)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 # 0 to 65535, with leading zeros up to five digits.
 PORT = r"[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 
-# RFC 3986 3.2.2 and 3.2.3, without user information, which neither Host nor Origin has, and
-# without the comma, with which a list of hosts would look like one host. Brackets contain an
-# IPv6 address. The RFC provides for further kinds (IPvFuture), which a server refuses unless
-# it knows them, and none exists. Zone identifiers (RFC 6874) have a meaning on one machine
-# only.
+# RFC 3986 3.2.2 and 3.2.3, except user information, which neither Host nor Origin has, and the
+# comma, which would make a list of hosts look like one host. Brackets contain an IPv6 address:
+# the RFC also allows future kinds (IPvFuture), which a server rejects unless it knows them, and
+# none exists. Zone identifiers (RFC 6874) mean something on one machine only.
 _AUTHORITY = re.compile(
     r"(\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
     rf"(?::({PORT})?)?"
 )
 
-# A name has 255 characters at most (RFC 3986 3.2.2), and a port five.
+# A name has at most 255 characters (RFC 3986 3.2.2), and a port at most five.
 LONGEST = 300  # characters of an authority
 
-# What domain names consist of, and what people use as well.
+# Domain names, including the underscore, which is not allowed but in use.
 _NAME = re.compile(r"[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]+)*\.?")
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A host in its normal form and a port, where one is given (RFC 9110 7.2)."""
+    """A host in its normal form, with an optional port (RFC 9110 7.2)."""
 
     host: str
     port: int | None = None
@@ -40,7 +39,7 @@ class Authority:
         The authority of an absolute request target has the same grammar (RFC 9112 3.2.2).
 
         Raises:
-            ValueError: the text is empty or malformed, or longer than a name can be.
+            ValueError: the text is empty, malformed, or longer than a name can be.
         """
         match = _AUTHORITY.fullmatch(text) if len(text) <= LONGEST else None
         if match is None:
@@ -49,10 +48,10 @@ class Authority:
 
 
 def host_named(name: str) -> str:
-    """Return the normal form of a host that a person names: a domain name or an IP address.
+    """Return the normal form of a domain name or an IP address that a person has entered.
 
     Raises:
-        ValueError: it is neither, or has a port.
+        ValueError: the text is neither, or has a port.
     """
     if _NAME.fullmatch(name):
         return _normal_host(name)
@@ -66,9 +65,10 @@ def host_named(name: str) -> str:
 
 
 def _normal_host(host: str) -> str:
-    """Names are the same in any case and with or without the root's dot (RFC 4343, RFC 1034 3.1).
+    """Return the normal form of a host.
 
-    An IPv6 address can be written in many ways, and has one normal form (RFC 5952).
+    Names are equal in any case, with or without the final dot (RFC 4343, RFC 1034 3.1). An IPv6
+    address can be written in many ways, and has one normal form (RFC 5952).
     """
     if host.startswith("["):
         return f"[{IPv6Address(host[1:-1])}]"
@@ -76,10 +76,10 @@ def _normal_host(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host in its normal form is this machine for every client.
+    """Return whether a host in its normal form means this machine to every client.
 
-    These are the loopback addresses and ``localhost`` with all names below it. Nobody
-    can register such a name (RFC 6761 6.3), so none of them is a site of somebody else.
+    These are the loopback addresses, ``localhost``, and all names below it. No one can register
+    such a name (RFC 6761 6.3), so none of them can be a foreign site.
     """
     if host == "localhost" or host.endswith(".localhost"):
         return True

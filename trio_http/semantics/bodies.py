@@ -1,7 +1,7 @@
-"""Response bodies, described but not yet read, produced or sent.
+"""Response bodies as data, not yet read, produced or sent.
 
-A body is plain data: it can be measured, cut, nested and compared without touching a file
-or a socket. Only ``http1/response_body`` runs it.
+A body can be measured, cut, nested and compared without touching a file or a socket. Only
+``http1/response_body`` runs it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Send: TypeAlias = Callable[[bytes], Awaitable[None]]
 class FileSlice:
     """A range of the bytes of an open file.
 
-    The server does not close the descriptor. It has to be open until the response has been
-    sent, so a handler cannot close it before it returns: an App can respond within
+    The server does not close the descriptor. It must stay open until the response has been
+    sent, so a handler cannot close it before returning: an App can respond within
     ``with open(...)``, and ``files`` serves whole directories.
 
     Args:
         descriptor: the file descriptor.
         offset: the position of the first byte.
-        length: the number of bytes. A file that ends before that ends the connection.
+        length: the number of bytes. If the file ends earlier, the connection is closed.
         at_hand: whether the bytes are probably in memory, so that sending them does not wait
             for the disk.
     """
@@ -49,25 +49,24 @@ class FileSlice:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Bytes that a stream sends whenever it has sent nothing else for some time.
+    """Bytes that a stream sends whenever it has been silent for some time.
 
-    The bytes become part of the body, so they have to mean nothing to the client, such as a
+    The bytes become part of the body, so they must be meaningless to the client, such as a
     comment in server-sent events.
 
     Args:
-        seconds: how long the stream is silent before the bytes are sent; ``math.inf`` for
-            never.
+        seconds: the silence after which the bytes are sent; ``math.inf`` for never.
         data: the bytes.
 
     Raises:
-        ValueError: ``seconds`` is not more than 0.
+        ValueError: ``seconds`` is not positive.
     """
 
     seconds: float
     data: bytes
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:  # which NaN is not, either
+        if not self.seconds > 0:  # also rejects NaN
             raise ValueError(f"a pulse needs more than 0 seconds: {self.seconds}")
 
 
@@ -75,15 +74,15 @@ class Pulse:
 class Stream:
     """A body that is produced while it is sent.
 
-    It can be sent once: make a new one for each response. An exception of ``produce`` ends
-    the connection, because the head of the response has been sent before.
+    It can be sent once: make a new one for each response. An exception raised by ``produce``
+    closes the connection, because the head of the response has already been sent.
 
     Args:
-        produce: called with ``send``, an async function that takes bytes and returns when
-            the client has room for more. The body ends when ``produce`` returns. It is
-            cancelled, or ``send`` raises ``ClientDisconnected``, when the client has left.
-        length: the number of bytes, if it is known in advance; sending more or fewer ends
-            the connection.
+        produce: called with ``send``, an async function that takes bytes and returns when the
+            client has room for more. The body ends when ``produce`` returns. When the client
+            has left, ``produce`` is cancelled, or ``send`` raises ``ClientDisconnected``.
+        length: the number of bytes, if known in advance. Sending more or fewer closes the
+            connection.
         pulse: bytes to send in times of silence.
     """
 
@@ -94,9 +93,9 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body that is to be sent in a content coding (RFC 9110 8.4).
+    """A body to be sent in a content coding (RFC 9110 8.4).
 
-    The server makes it by itself, of what a response holds; see ``Response.compress``.
+    The server creates these itself; see ``Response.compress``.
 
     Args:
         body: the content before it is coded.
@@ -109,10 +108,10 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A body made of others, which are sent one after the other.
+    """A body made of several bodies, sent one after the other.
 
     Args:
-        parts: the bodies. If the length of each is known, so is that of the whole.
+        parts: the bodies. The length of the chain is known if that of each part is.
     """
 
     parts: tuple[Body, ...]
@@ -122,7 +121,7 @@ Body: TypeAlias = bytes | FileSlice | Stream | Encoded | Chain
 
 
 def length_of(body: Body) -> int | None:
-    """Return the length of a body in bytes, or None if only sending can tell."""
+    """Return the length of a body in bytes, or None if it is unknown until the body is sent."""
     match body:
         case bytes():
             return len(body)

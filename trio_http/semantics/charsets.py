@@ -1,12 +1,12 @@
-"""Charsets by their labels, which mean what the Encoding Standard of the WHATWG says.
+"""Charsets by label, with the meaning that the WHATWG Encoding Standard gives them.
 
-That is what browsers make of them, and so what pages and forms are written in:
-``iso-8859-1`` is windows-1252, ``shift_jis`` has the characters that Windows added.
-The library ``webencodings`` knows all labels.
+Browsers follow that standard, so pages and forms are written in its charsets: ``iso-8859-1`` is
+windows-1252, and ``shift_jis`` has the characters that Windows added. The library
+``webencodings`` knows all labels.
 
-Python's own list is never asked. It has codecs that are not charsets (base64) or
-hide scripts from filters (utf-7), some that take quadratic time (punycode), and it
-remembers each name that it has never heard of.
+Python's own registry is never asked. It has codecs that are not charsets (base64), that hide
+scripts from filters (utf-7), or that take quadratic time (punycode), and it remembers each
+unknown name that it is asked for.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import codecs
 from functools import lru_cache
 
-# The charsets of the standard by name, less ``replacement``, which is for charsets that
-# are not to be decoded, and ``x-user-defined``, which is for scripts of old.
+# The charsets of the standard by name, except ``replacement``, which marks charsets that must
+# not be decoded, and ``x-user-defined``, which is for legacy scripts.
 NAMES = frozenset(
     {"utf-8", "utf-16be", "utf-16le", "ibm866", "koi8-r", "koi8-u", "macintosh", "iso-8859-8-i"}
     | {"x-mac-cyrillic", "windows-874", "gbk", "gb18030", "big5", "euc-jp", "iso-2022-jp"}
@@ -28,10 +28,9 @@ _OF_SEVERAL_BYTES = {"utf-8", "utf-16be", "utf-16le", "gbk", "gb18030", "big5"} 
     *("euc-jp", "iso-2022-jp", "shift_jis", "euc-kr")
 }
 
-# The codec of Python's that comes nearest, where it has another name. What gbk lacks,
-# gb18030 adds. All pairs of bytes were compared with what Chromium makes of them. What
-# differs are rare characters: 463 in euc-jp, 207 in big5, 21 in gbk, and in shift_jis
-# 586 for private use.
+# The nearest Python codec, if it has another name. gb18030 adds the characters that gbk lacks.
+# All pairs of bytes were compared with Chromium's decoding. Only rare characters differ: 463 in
+# euc-jp, 207 in big5, 21 in gbk, and in shift_jis 586 for private use.
 _CODECS = {
     "big5": "big5hkscs",
     "euc-kr": "cp949",
@@ -43,18 +42,19 @@ _CODECS = {
     "x-mac-cyrillic": "mac-cyrillic",
 }
 
-# What Python's codecs of single bytes have otherwise or not at all.
+# Characters that Python's single-byte codecs map differently or not at all.
 _ODD = {"koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"}, "windows-1255": {0xCA: "\u05ba"}}
 
-# A mark at the beginning counts for more than a label (Encoding 6, "decode").
+# A byte order mark overrides the label (Encoding 6, "decode").
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le"))
 
 
 def decoded(raw: bytes, label: str) -> str:
-    """Return the text that bytes are in the charset with this label.
+    """Return bytes as text, decoded in the charset with this label.
 
-    ``LookupError`` for a label that is not known, ``ValueError`` for bytes that are
-    not valid in the charset.
+    Raises:
+        LookupError: the label is unknown.
+        ValueError: the bytes are not valid in the charset.
     """
     name = name_of(label)
     for mark, marked in _MARKS:
@@ -67,7 +67,7 @@ def decoded(raw: bytes, label: str) -> str:
 
 
 def name_of(label: str) -> str:
-    """Return the name that the standard has for a label; ``LookupError`` where it has none."""
+    """Return the standard's name for a label, or raise ``LookupError`` for an unknown label."""
     known = label.strip("\t\n\f\r ").lower()
     name = known if known in NAMES else _find(known)
     if name not in NAMES:
@@ -78,16 +78,17 @@ def name_of(label: str) -> str:
 def _find(label: str) -> str | None:
     import webencodings  # noqa: PLC0415 - not needed by most programs
 
-    # The library encodes what it is asked for, which not all text can be.
+    # The library encodes the label, which fails for lone surrogates.
     encoding = webencodings.lookup(label) if label.isascii() else None
     return encoding.name if encoding else None
 
 
-# Some bytes from 0x80 to 0x9f have no character in code pages of Windows. Python refuses
-# these; in the standard they are controls. Many texts have one, from a wrong conversion.
+# Some bytes from 0x80 to 0x9f have no character in Windows code pages. Python rejects these
+# bytes; the standard decodes them as control characters. Many texts contain one, from a wrong
+# conversion.
 @lru_cache(maxsize=len(NAMES))
 def _table_of(name: str) -> str:
-    """Return the characters of all bytes, U+FFFE where there is none."""
+    """Return the characters for all 256 bytes, with U+FFFE for bytes without a character."""
     odd, codec = _ODD.get(name, {}), _CODECS.get(name, name)
     characters = [
         odd.get(byte) or bytes([byte]).decode(codec, "ignore") or _without_character(byte)

@@ -1,4 +1,4 @@
-"""Preconditions: whether a request still applies to what is there (RFC 9110 13)."""
+"""Preconditions: whether a request applies to the current representation (RFC 9110 13)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRECONDITIONS = (
 
 
 class Outcome(Enum):
-    """What preconditions ask for."""
+    """The result of evaluating preconditions."""
 
     PROCEED = "perform the method"
     NOT_MODIFIED = "the client has it already: 304"
@@ -30,7 +30,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of a representation: its tags, where it may have several, and its date."""
+    """The validators of a representation: its tags, of which it may have several, and its date."""
 
     tags: tuple[ETag, ...] = ()
     modified: int | None = None
@@ -38,14 +38,14 @@ class State:
 
     @classmethod
     def of(cls, headers: Headers, now: float) -> State:
-        """The state that a response tells of itself."""
+        """Return the state given by the ``ETag`` and ``Last-Modified`` of a response."""
         tag = ETag.parse(headers.get("ETag") or "")
         modified = parse_date(headers.get("Last-Modified") or "", now)
         return cls(() if tag is None else (tag,), modified)
 
     @classmethod
     def stored(cls, tag: ETag, modified: int) -> State:
-        """Return the state of something stored, which clients may know in any coding."""
+        """Return the state of a stored file, whose tag clients may know in any coding."""
         return cls((tag, *map(tag.coded, (*ENCODERS, IDENTITY))), modified)
 
 
@@ -56,11 +56,11 @@ _UNCONDITIONAL = {"CONNECT", "OPTIONS", "TRACE"}
 
 
 def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome:
-    """The outcome of a request's preconditions, in the order of RFC 9110 13.2.2.
+    """Return the outcome of a request's preconditions, in the order of RFC 9110 13.2.2.
 
-    To be asked only where the request would succeed without them: a file that
-    is not there is a 404, whatever they say (RFC 9110 13.2.1). Too many tags match
-    nothing where that leads to a full response, and raise ``HTTPError`` elsewhere.
+    Call this only if the request would succeed without preconditions: a missing file is a 404,
+    whatever they say (RFC 9110 13.2.1). A field with too many tags counts as matching nothing
+    if that leads to a full response. Otherwise it raises ``HTTPError``.
     """
     if method in _UNCONDITIONAL:
         return Outcome.PROCEED
@@ -75,18 +75,21 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
 
 
 def _is_another(headers: Headers, state: State, now: float) -> bool:
-    """Whether it has changed since the client saw it, by tag or else by date."""
+    """Return whether the representation has changed since the client saw it.
+
+    Tags decide; dates count only if there are no tags.
+    """
     field = _guard(headers, "If-Match")
     if field is not None:
         return not _matches(field, state, ETag.is_identical)
-    # RFC 9110 13.1.4: without a date on either side, the field is ignored, also
-    # where there is nothing yet or any more. ``If-Match: *`` is for that.
+    # RFC 9110 13.1.4: the field is ignored if either date is missing, even if the file does not
+    # exist. ``If-Match: *`` covers that case.
     since = parse_date(headers.get("If-Unmodified-Since") or "", now)
     return since is not None and state.modified is not None and state.modified > since
 
 
 def _is_known(headers: Headers, state: State, now: float) -> bool:
-    """Whether the client has it already, by tag or else by date."""
+    """Return whether the client already has the representation, by tag or else by date."""
     field = headers.get("If-None-Match")
     if field is not None:
         return _matches(field, state, ETag.is_equivalent)
@@ -95,7 +98,7 @@ def _is_known(headers: Headers, state: State, now: float) -> bool:
 
 
 def _guard(headers: Headers, name: str) -> str | None:
-    """Return the value of a field that must not be ignored; too many tags are a 400."""
+    """Return the value of a field that must not be ignored, or raise 400 for too many tags."""
     field = headers.get(name)
     if field is not None and has_too_many_tags(field):
         raise HTTPError(400, f"too many tags in the field {name}")
@@ -105,16 +108,17 @@ def _guard(headers: Headers, name: str) -> str | None:
 def _matches(field: str, state: State, same: Callable[[ETag, ETag], bool]) -> bool:
     if field.strip(" \t") == "*":
         return state.exists
-    # Other values match nothing: RFC 9110 13.1.1 calls that false, 13.1.2 true.
+    # A malformed value matches nothing, so If-Match (RFC 9110 13.1.1) is false and
+    # If-None-Match (13.1.2) is true.
     named = parse_tags(field) or ()
     return any(same(one, other) for one in named for other in state.tags)
 
 
 def range_applies(headers: Headers, state: State, now: float) -> bool:
-    """Whether ``If-Range``, if there is one, lets a range be cut (RFC 9110 13.1.5).
+    """Return whether ``If-Range``, if present, allows a partial response (RFC 9110 13.1.5).
 
-    A date counts only when its second is over (RFC 9110 8.8.2.2): until then,
-    what has it now can change once more and keep it.
+    A date counts only after its second is over (RFC 9110 8.8.2.2): until then, the
+    representation can change again and keep the same date.
     """
     field = headers.get("If-Range")
     if field is None:

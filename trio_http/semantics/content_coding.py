@@ -1,7 +1,7 @@
-"""Content codings: which one a client gets (RFC 9110 12.5.3), and their encoders.
+"""Content codings: their encoders, and the choice between them (RFC 9110 12.5.3).
 
-gzip and deflate are always there. zstd and br, and a faster gzip, join in when
-the libraries that make them are installed (``pip install ".[codings]"``).
+gzip and deflate are always available. zstd, br and a faster gzip are available if their
+libraries are installed (``pip install ".[codings]"``).
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from trio_http.semantics.field_values import weights_of
 
 
 class Encoder(Protocol):
-    """A content coding at work; after ``finish`` it is used up."""
+    """An encoder for one body, unusable after ``finish``."""
 
     def encode(self, data: bytes, /) -> bytes:
-        """What is ready of the coded form, maybe nothing."""
+        """Encode bytes; return the encoded bytes that are ready, possibly none."""
         ...
 
     def flush(self) -> bytes:
-        """All that was encoded so far, so that the client can decode it now."""
+        """Return all pending bytes, so that the client can decode everything encoded so far."""
         ...
 
     def finish(self) -> bytes:
-        """The rest."""
+        """Return the remaining bytes, which end the encoded body."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An encoder put together from the three functions of a library's."""
+    """An encoder made of three functions of a library."""
 
     encode: Callable[[bytes], bytes]
     flush: Callable[[], bytes]
     finish: Callable[[], bytes]
 
 
-# The levels are those after which more time buys little. 128 KiB of JSON, in
-# MB/s and times smaller: zstd 1: 917, 6.1; br 3: 263, 6.1; isal 1: 1174, 4.9;
-# zlib 1: 265, 4.6; zlib 4: 161, 5.2; zlib 6: 103, 5.6; zlib 9: 27, 5.9.
+# At higher levels than these, more time buys little. For 128 KiB of JSON, MB/s and compression
+# ratio: zstd 1: 917, 6.1; br 3: 263, 6.1; isal 1: 1174, 4.9; zlib 1: 265, 4.6; zlib 4: 161,
+# 5.2; zlib 6: 103, 5.6; zlib 9: 27, 5.9.
 
 
 def _deflating(window: int, isal: ModuleType | None) -> Encoder:
@@ -60,8 +60,8 @@ def _deflating(window: int, isal: ModuleType | None) -> Encoder:
 
 
 def _brotli(library: ModuleType) -> Encoder:
-    # Half a megabyte of window, as zstd has it at level 1. Brotli's own four gain
-    # 0.3 % on a megabyte of text, and take 3 MB more for every body on its way.
+    # A window of half a megabyte, as zstd has at level 1. Brotli's default of four megabytes
+    # gains 0.3 % on a megabyte of text, and takes 3 MB more per body being sent.
     compressor = library.Compressor(quality=3, lgwin=19)
     return _Made(compressor.process, compressor.flush, compressor.finish)
 
@@ -76,7 +76,7 @@ def _zstd(library: ModuleType) -> Encoder:
 
 
 def library(*names: str) -> ModuleType | None:
-    """The first of these modules that is here, and works."""
+    """Return the first of these modules that can be imported, or None."""
     for name in names:
         with suppress(ImportError):
             return import_module(name)
@@ -84,12 +84,12 @@ def library(*names: str) -> ModuleType | None:
 
 
 def encoders_at_hand() -> dict[str, Callable[[], Encoder]]:
-    """The codings that can be made here, the best for its cost first.
+    """Return the available codings, best compression for its cost first.
 
-    "deflate" is the zlib format, whatever its name suggests (RFC 9110 8.4.1.2).
+    "deflate" is the zlib format, despite its name (RFC 9110 8.4.1.2).
     """
     encoders: dict[str, Callable[[], Encoder]] = {}
-    # The standard library has it from 3.14 on, unless it was built without.
+    # The standard library has zstd since 3.14, unless Python was built without it.
     if (zstd := library("compression.zstd", "backports.zstd")) is not None:
         encoders["zstd"] = partial(_zstd, zstd)
     if (brotli := library("brotli")) is not None:
@@ -100,11 +100,11 @@ def encoders_at_hand() -> dict[str, Callable[[], Encoder]]:
     return encoders
 
 
-# Made once: looking for a library that is not there costs more than a short body.
+# Computed once: looking for a missing library costs more than encoding a short body.
 ENCODERS = encoders_at_hand()
 
-# Bytes that an encoder takes in a tenth of a millisecond, by the figures above: about
-# as long as the way to a worker thread and back.
+# The bytes encoded in a tenth of a millisecond, by the figures above. Moving work to a worker
+# thread and back takes about as long.
 _SLOW, _FAST = 16 * 1024, 64 * 1024
 QUICK = {
     "zstd": _FAST,
@@ -117,7 +117,7 @@ IDENTITY = "identity"
 
 
 def accepts(accepted: str | None, coding: str) -> bool:
-    """Whether a client takes a coding, by ``Accept-Encoding``, even if it likes others better."""
+    """Return whether ``Accept-Encoding`` allows a coding, even if the client prefers others."""
     if accepted is None:
         return True
     weights = _weights_of(accepted)
@@ -132,10 +132,10 @@ def _weights_of(accepted: str) -> dict[str, float]:
 
 
 def choose_coding(accepted: str | None, offered: Iterable[str] | None = None) -> str | None:
-    """The coding to send in: of those a client likes best, the first that is offered.
+    """Return the coding to send: the first offered of those that the client likes best.
 
-    ``identity`` where the client names no field or nothing that we know, None
-    where it refuses ``identity`` and everything else that we could send.
+    This is ``identity`` if the client sends no ``Accept-Encoding`` or names only unknown
+    codings, and None if it rejects ``identity`` and everything offered.
     """
     if accepted is None:
         return IDENTITY
@@ -146,8 +146,8 @@ def choose_coding(accepted: str | None, offered: Iterable[str] | None = None) ->
         wanted = weights.get(coding, others)
         if wanted > weight:
             best, weight = coding, wanted
-    # Identity is acceptable unless it is excluded, by name or by "*;q=0", but
-    # preferred only by a client that says so.
+    # Identity is acceptable unless it is excluded, by name or by "*;q=0", but preferred only if
+    # the client says so.
     identity = weights.get(IDENTITY, 0.0 if weights.get("*") == 0.0 else None)
     if best is None:
         return None if identity == 0.0 else IDENTITY
@@ -155,6 +155,6 @@ def choose_coding(accepted: str | None, offered: Iterable[str] | None = None) ->
 
 
 def encoded(data: bytes, coding: str) -> bytes:
-    """A whole body in a coding."""
+    """Return a whole body in a coding."""
     encoder = ENCODERS[coding]()
     return encoder.encode(data) + encoder.finish()

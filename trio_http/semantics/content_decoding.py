@@ -1,7 +1,7 @@
-"""Content codings undone, piece by piece, with a limit to what a piece can become.
+"""Decoders for content codings, piece by piece, with bounded output per piece.
 
-gzip is always there; br and zstd join in when the libraries that undo them
-are installed (``pip install ".[codings]"``).
+gzip is always available; br and zstd are available if their libraries are installed
+(``pip install ".[codings]"``).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import TypeAlias
 
 from trio_http.semantics.content_coding import library
 
-# A kilobyte can become a megabyte and more: so many bytes are made of it at a time.
+# Bytes of output per step, because a kilobyte can expand to a megabyte and more.
 PIECE = 256 * 1024
 
-# RFC 9659: what an encoder may have a client keep in memory, as a power of two. Browsers
-# refuse what needs more, as ``zstd --ultra -22`` and ``--long`` make it.
+# RFC 9659: the largest window that an encoder may require of a client, as a power of two.
+# Browsers reject larger ones, which ``zstd --ultra -22`` and ``--long`` produce.
 _ZSTD_WINDOW = 23
 
 Decoder: TypeAlias = Callable[[Iterable[bytes]], Iterator[bytes]]
-"""Yields what coded pieces are in clear; ``ValueError`` where they are not one whole."""
+"""Yields decoded pieces; raises ``ValueError`` if the input is not one complete body."""
 
 
 def _truncated() -> ValueError:
@@ -39,7 +39,7 @@ def _gunzip(coded: Iterable[bytes]) -> Iterator[bytes]:
                 rest = decoder.unconsumed_tail
             if decoder.unused_data or (rest and decoder.eof):
                 # RFC 1952 2.2 allows several members, but not all clients read the second.
-                raise ValueError("there is something behind the first member")
+                raise ValueError("there is data after the first gzip member")
     except zlib.error as error:
         raise ValueError(str(error)) from None
     if not decoder.eof:
@@ -50,7 +50,7 @@ def _unbrotli(brotli: ModuleType, coded: Iterable[bytes]) -> Iterator[bytes]:
     decoder = brotli.Decompressor()
     try:
         for data in coded:
-            # What follows the end is an error of the library's own.
+            # The library itself rejects data after the end.
             plain = decoder.process(data, output_buffer_limit=PIECE)
             while plain:
                 yield plain
@@ -67,12 +67,12 @@ def _unzstd(zstd: ModuleType, coded: Iterable[bytes]) -> Iterator[bytes]:
     try:
         for data in coded:
             if decoder.eof:
-                raise ValueError("there is something behind the first frame")
+                raise ValueError("there is data after the first zstd frame")
             yield decoder.decompress(data, PIECE)
             while not decoder.needs_input and not decoder.eof:
                 yield decoder.decompress(b"", PIECE)
             if decoder.unused_data:
-                raise ValueError("there is something behind the first frame")
+                raise ValueError("there is data after the first zstd frame")
     except zstd.ZstdError as error:
         raise ValueError(str(error)) from None
     if not decoder.eof:
@@ -80,11 +80,11 @@ def _unzstd(zstd: ModuleType, coded: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def decoders_at_hand() -> dict[str, Decoder]:
-    """Return the codings that can be undone on this machine, the best first."""
+    """Return the available decoders, best coding first."""
     decoders: dict[str, Decoder] = {}
     if (zstd := library("compression.zstd", "backports.zstd")) is not None:
         decoders["zstd"] = partial(_unzstd, zstd)
-    # Before version 1.2 there is no limit to what a few bytes become.
+    # Before version 1.2, brotli does not limit its output.
     brotli = library("brotli")
     if brotli is not None and hasattr(brotli.Decompressor, "can_accept_more_data"):
         decoders["br"] = partial(_unbrotli, brotli)

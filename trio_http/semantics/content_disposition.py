@@ -1,7 +1,7 @@
-"""What ``Content-Disposition`` says of a part of a form (RFC 7578 4.2).
+"""The ``Content-Disposition`` of a part of a form (RFC 7578 4.2).
 
-Heads come from the parser as latin-1, in which no byte is lost. Their text is
-UTF-8 in which other bytes survive as surrogates.
+The parser returns header fields as latin-1, which loses no byte. Their text is UTF-8, in which
+other bytes become surrogates.
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ from trio_http.semantics.headers import text_of
 
 
 def unescaped(text: str) -> str:
-    """Return the text of what was read as latin-1."""
+    """Return the UTF-8 text of bytes that were read as latin-1."""
     return text_of(text.encode("latin-1"))
 
 
 def filename_of(disposition: str, filename: str | None) -> str | None:
-    """Return the name of a part's file, or None where the part is not a file.
+    """Return the name of a part's file, or None if the part is not a file.
 
-    ``filename`` is what the parser found. RFC 7578 forbids ``filename*`` in forms, so
-    it does not count beside another name. Alone it does: some clients send no other
-    for a name that is not ASCII (Python's urllib3 before 1.25), and the file would be
-    lost. One that is malformed then is a ``ValueError``.
+    RFC 7578 forbids ``filename*`` in forms, so it is ignored if there is another name. Alone it
+    counts: some clients send only this for a name that is not ASCII (Python's urllib3 before
+    1.25), and the file would be lost.
+
+    Args:
+        disposition: the value of the field.
+        filename: the ``filename`` that the parser found.
+
+    Raises:
+        ValueError: ``filename*`` counts and is malformed.
     """
     extended = parameter_of(disposition, "filename*")
     if filename or extended is None:

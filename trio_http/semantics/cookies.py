@@ -1,4 +1,4 @@
-"""Cookies, as servers set them and as browsers send them back (RFC 6265)."""
+"""Cookies, as servers set them and browsers return them (RFC 6265)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 
 
-# Cookies in a request. Chrome and Firefox keep at most 180 for a site.
+# The maximum number of cookies in a request. Chrome and Firefox keep at most 180 per site.
 MOST_COOKIES = 500
 
 
 def parse_cookies(field: str) -> dict[str, str]:
     """Return the cookies of a ``Cookie`` field.
 
-    Of a repeated name the first counts, which is that of the most specific path.
+    Of a repeated name the first counts, which has the most specific path.
 
     Raises:
-        ValueError: there are more than 500. To ignore some of them could change
-            which user it is.
+        ValueError: there are more than 500. Ignoring some of them could change the user that
+            they identify.
     """
     if field.count(";") >= MOST_COOKIES:
         raise ValueError(f"more than {MOST_COOKIES} cookies")
@@ -38,7 +38,7 @@ def parse_cookies(field: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    # RFC 6265 4.1.1: the quotes, if any, are a pair, and nothing is escaped within.
+    # RFC 6265 4.1.1: quotes come in pairs, and nothing is escaped between them.
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
@@ -46,28 +46,28 @@ def _unquoted(value: str) -> str:
 class Cookie:
     """A cookie to set by ``Response.with_cookie`` (RFC 6265 4.1).
 
-    The defaults are the safe ones: browsers send the cookie over TLS or to localhost only,
-    hide it from scripts, and leave it out of forms that other sites submit. On a site
-    without TLS, a browser therefore drops it in silence: pass ``flags`` without ``Secure``.
-    Nothing is signed or encrypted: a client can send back any value.
+    The defaults are the safe ones: browsers send the cookie over TLS or to localhost only, hide
+    it from scripts, and do not send it with forms that other sites submit. On a site without
+    TLS, browsers therefore drop it silently: pass ``flags`` without ``Secure``. Nothing is
+    signed or encrypted: a client can send back any value.
 
     Args:
         name: a token (RFC 9110 5.6.2).
         value: printable ASCII without spaces, quotes, commas, semicolons and backslashes.
-            Encode others first, as by ``urllib.parse.quote``.
+            Encode other values first, for example by ``urllib.parse.quote``.
         max_age: seconds until the browser deletes the cookie. 0 deletes it at once, if name,
-            path and domain are those with which it was set. None, the default, keeps it
-            until the browser is closed.
-        path: the cookie is sent for this path and those below.
-        domain: the cookie is sent to this domain and its subdomains. Empty, the default,
-            means only the host that has set it.
+            path and domain are those with which it was set. None, the default, keeps it until
+            the browser is closed.
+        path: the cookie is sent for this path and all paths below it.
+        domain: the cookie is sent to this domain and its subdomains. Empty, the default, means
+            only the host that set it.
         flags: which of ``Secure``, ``HttpOnly`` and ``Partitioned`` to set.
-        same_site: ``"Lax"``, the default, sends the cookie when a link of another site is
-            followed, ``"Strict"`` never from another site, ``"None"`` always.
+        same_site: ``"Lax"``, the default, sends the cookie when a user follows a link from
+            another site, ``"Strict"`` never sends it from another site, ``"None"`` always does.
 
     Raises:
         ValueError: the name, the value, the path or the domain cannot be sent, or browsers
-            would drop a cookie of this name and these attributes.
+            would drop a cookie with this name and these attributes.
     """
 
     name: str
@@ -82,18 +82,18 @@ class Cookie:
 
     def __post_init__(self) -> None:
         if not is_token(bytes_of(self.name)):
-            raise ValueError(f"not a cookie's name: {self.name!r}")
+            raise ValueError(f"not a valid cookie name: {self.name!r}")
         if not _VALUE.fullmatch(self.value):
-            raise ValueError(f"not a cookie's value: {self.value!r}")
+            raise ValueError(f"not a valid cookie value: {self.value!r}")
         for text in (self.path, self.domain):
             if not _ATTRIBUTE.fullmatch(text):
-                raise ValueError(f"not an attribute of a cookie: {text!r}")
+                raise ValueError(f"not a valid cookie attribute: {text!r}")
         if self.path and not self.path.startswith("/"):
-            raise ValueError(f"not the path of a cookie: {self.path!r}")
+            raise ValueError(f"not a valid cookie path: {self.path!r}")
         self._check_what_browsers_drop()
 
     def _check_what_browsers_drop(self) -> None:
-        # They drop it in silence (the storage model of RFC 6265bis, and CHIPS).
+        # Browsers drop such cookies silently (the storage model of RFC 6265bis, and CHIPS).
         name = self.name.lower()
         needs_tls = (
             self.same_site == "None"
@@ -101,9 +101,11 @@ class Cookie:
             or name.startswith(("__secure-", "__host-"))
         )
         if needs_tls and "Secure" not in self.flags:
-            raise ValueError(f"browsers take this cookie with Secure only: {self.name}")
+            raise ValueError(f"browsers drop this cookie without Secure: {self.name}")
         if name.startswith("__host-") and (self.path != "/" or self.domain):
-            raise ValueError(f"browsers take this cookie for all of one host only: {self.name}")
+            raise ValueError(
+                f"browsers drop this cookie unless path is / and domain is empty: {self.name}"
+            )
 
     def __str__(self) -> str:
         parts = [f"{self.name}={self.value}"]

@@ -1,4 +1,4 @@
-"""Digests of what is sent and of what is stored (RFC 9530): read, chosen, written, compared."""
+"""Digests of sent and of stored content (RFC 9530): parsed, chosen, written and compared."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from trio_http.semantics.tokens import TCHAR
 
 
 class Hasher(Protocol):
-    """A digest at work."""
+    """A digest being computed."""
 
     def update(self, data: bytes | memoryview, /) -> object:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         ...
 
     def digest(self) -> bytes:
-        """The digest of all bytes so far."""
+        """Return the digest of all bytes so far."""
         ...
 
 
-# The two that RFC 9530 7.2 calls active. All others there are deprecated: they
-# do not tell one content from another that somebody made to look like it.
+# The two algorithms that RFC 9530 7.2 calls active. All others listed there are deprecated,
+# because an attacker can make other content with the same digest.
 ALGORITHMS: dict[str, Callable[[], Hasher]] = {
     "sha-256": hashlib.sha256,
     "sha-512": hashlib.sha512,
 }
 
-# Dictionaries as RFC 9651 3.2 has them, less inner lists, which digests never are.
-# In each alternative the next character decides, so a mismatch takes linear time.
+# Dictionaries (RFC 9651 3.2) without inner lists, which digests never are. In each alternative
+# the next character decides, so a mismatch takes linear time.
 _KEY = r"[a-z*][a-z0-9_.*\-]*"
 _BYTES = r":[A-Za-z0-9+/=]*:"
 _ITEM = "|".join(
@@ -54,7 +54,7 @@ _PREFERENCE = re.compile(r"10|[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What an algorithm makes of some bytes; ``str`` gives it as a field has it."""
+    """The digest of some bytes by an algorithm; ``str`` returns it in the syntax of the field."""
 
     algorithm: str
     value: bytes
@@ -64,16 +64,18 @@ class Digest:
 
 
 def parse_digests(field: str) -> list[Digest]:
-    """The digests that a field names, of the algorithms that are known here.
+    """Return the digests in a field, of the algorithms known to this server.
 
-    ``ValueError``: it is overlong or malformed, be it in what is said of other algorithms.
+    Raises:
+        ValueError: the field is overlong or malformed, even in the members of unknown
+            algorithms.
     """
     members = _members(field)
     return [Digest(name, _bytes_in(members[name])) for name in ALGORITHMS if name in members]
 
 
 def wanted_algorithm(field: str | None) -> str | None:
-    """The algorithm that a ``Want-Repr-Digest`` asks for most, if it is known here.
+    """Return the known algorithm that ``Want-Repr-Digest`` prefers, or None.
 
     A malformed or overlong field asks for nothing, and so does a preference of 0 (RFC 9530 4).
     """
@@ -90,21 +92,22 @@ def wanted_algorithm(field: str | None) -> str | None:
 
 
 def _members(field: str) -> dict[str, str]:
-    """The members of a dictionary, less their parameters; of a repeated one the last counts.
+    """Return the members of a dictionary without their parameters; the last of each name counts.
 
-    ``ValueError``: it is malformed, or overlong.
+    Raises:
+        ValueError: the dictionary is malformed or overlong.
     """
     if is_overlong(field):
-        raise ValueError("an overlong dictionary")
+        raise ValueError("the dictionary is too long")
     text = field.strip(" ")
     members: dict[str, str] = {}
     position = 0
-    # Behind a comma there has to be one more, be it the end of the text.
+    # A comma must be followed by a member, never by the end of the text.
     while text:
         match = _MEMBER.match(text, position)
         if match is None:
             raise ValueError("a malformed dictionary")
-        members[match[1]] = match[2] or "?1"  # RFC 9651 3.2: what has no value is true
+        members[match[1]] = match[2] or "?1"  # RFC 9651 3.2: without a value it is true
         position = match.end()
         if position == len(text):
             return members
@@ -117,23 +120,23 @@ def _members(field: str) -> dict[str, str]:
 
 def _bytes_in(item: str) -> bytes:
     if not re.fullmatch(_BYTES, item):
-        raise ValueError("a digest is a sequence of bytes")
+        raise ValueError("a digest is not a byte sequence")
     encoded = item[1:-1]
     padding = "=" * (-len(encoded) % 4)  # it may be left out (RFC 9651 4.2.7)
     return b64decode(encoded + padding, validate=True)
 
 
 class Verification:
-    """A comparison, as the bytes come, with the digests that were promised of them."""
+    """A comparison of received bytes with the digests that the sender promised."""
 
     def __init__(self, promised: Iterable[Digest]) -> None:
         self._promised = [(digest, ALGORITHMS[digest.algorithm]()) for digest in promised]
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take in the next bytes; this may take a while."""
+        """Add the next bytes; this may take a while."""
         for _, hasher in self._promised:
             hasher.update(data)
 
     def holds(self) -> bool:
-        """Whether all that was promised is true of all bytes so far."""
+        """Return whether the bytes so far have all promised digests."""
         return all(digest.value == hasher.digest() for digest, hasher in self._promised)

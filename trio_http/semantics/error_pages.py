@@ -1,4 +1,4 @@
-"""How an error is told: in the words and the format that suit the client."""
+"""The responses that report errors, in the format that the client prefers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from trio_http.semantics.response import Compress, Response
 
 TEXT, HTML, PROBLEM = "text/plain", "text/html", "application/problem+json"
 
-# The first is for clients that take anything; JSON for those that say only so.
+# The first is for clients that accept anything. ``application/json`` is for those that accept
+# only that.
 _OFFERED = {TEXT: TEXT, HTML: HTML, PROBLEM: PROBLEM, "application/json": PROBLEM}
 
 _PAGE = """<!doctype html>
@@ -27,13 +28,17 @@ _PAGE = """<!doctype html>
 
 
 def error_response(error: HTTPError, accept: str | None = None) -> Response:
-    """What a client reads when something is refused or has failed.
+    """Return the response that reports an error to the client.
 
-    Plain text, a page, or problem details (RFC 9457), by the request's ``Accept``.
+    It is plain text, a page, or problem details (RFC 9457), as ``accept`` prefers.
+
+    Args:
+        error: the error.
+        accept: the value of the request's ``Accept``.
     """
     chosen = choose_media_type(accept, _OFFERED) or TEXT
     title = f"{error.status} {reason_of(error.status)}".rstrip()
-    # It may quote what a client sent, bytes that are no text included.
+    # It may quote the client's bytes, even bytes that are not text.
     detail = error.detail.encode("utf-8", "replace").decode()
     match _OFFERED[chosen]:
         case "application/problem+json":
@@ -45,7 +50,7 @@ def error_response(error: HTTPError, accept: str | None = None) -> Response:
         case _:
             media_type = "text/plain; charset=utf-8"
             text = f"{title}: {detail}\n" if detail else f"{title}\n"
-    # The text is ours, so its type is too, whatever fields the error brings.
+    # The text is generated above, so its Content-Type replaces any that the error brings.
     fields = Headers([("Content-Type", media_type)]).raw + error.headers.without("Content-Type").raw
     headers = Headers.received(fields).adding("Vary", "Accept")
     return Response(error.status, headers, text.encode(), Compress.NEVER)

@@ -1,4 +1,4 @@
-"""The errors of an exchange, as exceptions."""
+"""Exceptions for the errors of an exchange."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from trio_http.semantics.headers import Fields, Headers
 
 
 class HTTPError(Exception):
-    """An error that the client should hear of.
+    """An error that is reported to the client.
 
-    Raised in a handler or an App before the response, it becomes the response: a line of
-    text, a page or ``application/problem+json``, whichever the client prefers. It is not
-    logged. Of any other exception the client hears nothing but 500, and the log has its
-    traceback. Raised after the head of a response has left, it ends the connection.
+    Raised by a handler or an App before the response, it becomes the response: a line of text,
+    a page or ``application/problem+json``, whichever the client prefers. It is not logged. Any
+    other exception becomes a 500 without details, and its traceback is logged. Raised after the
+    head of a response has been sent, it closes the connection.
 
     Args:
         status: a status code of 400 or more.
-        detail: a short text for people, which is sent as it is: without secrets and markup.
+        detail: a short text for people. It is sent as it is, so it must not contain secrets or
+            markup.
         headers: further header fields, such as ``Retry-After``.
 
     Raises:
@@ -32,14 +33,14 @@ class HTTPError(Exception):
 
 
 class ClientDisconnected(Exception):  # noqa: N818 - an event of the network, not a fault
-    """The client has left in the middle of an exchange, so that no response can reach it.
+    """The client has left during an exchange, so no response can reach it.
 
     Reading a request body and sending a response raise it. There is no need to catch it: the
     server ends the exchange, and does not log it as a failure.
     """
 
 
-# Until 3.13, Python has the phrases of an older RFC.
+# Before 3.13, Python has the phrases of an older RFC.
 _RENAMED = {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -49,7 +50,7 @@ _RENAMED = {
 
 
 def reason_of(status: int) -> str:
-    """Return the reason phrase of a status code (RFC 9110 15), empty for an unknown one."""
+    """Return the reason phrase of a status code (RFC 9110 15), or ``""`` for an unknown code."""
     if status in _RENAMED:
         return _RENAMED[status]
     try:

@@ -1,7 +1,7 @@
-"""Field values that are more than text: lists with weights, dates, media types.
+"""Parsers for structured field values: lists with weights, dates and media types.
 
-A value type or a parser each, as RFC 9110 defines the syntax. What a client
-may send wrong is read as if it had not been sent, never an error.
+Each follows the syntax in RFC 9110. A malformed value from a client counts as absent and is
+never an error.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from math import floor
 
-# To read a member or a parameter of a list takes a microsecond, and to answer a plain
-# request a hundred. Browsers send a dozen members with a weight each, word processors
-# twice as many, and many servers take 8 KiB for all header fields together.
+# Reading one member or parameter of a list takes a microsecond; a plain request takes a
+# hundred. Browsers send a dozen members with a weight each, word processors twice as many, and
+# many servers limit all header fields together to 8 KiB.
 MOST_SEPARATORS = 200  # commas and semicolons in a list
 LONGEST_LIST = 4096  # characters in a list
 
@@ -34,16 +34,16 @@ _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))'
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The first and the last second that four digits of a year can say. Some file
-# systems keep times far beyond, and one odd file is no reason to answer 500.
+# The first and the last second that a four-digit year can express. Some file systems store
+# times far outside, and one odd file must not cause a 500.
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
 def is_overlong(value: str) -> bool:
-    """Return whether a list from a client is too long to be read.
+    """Return whether a list from a client is too long to be parsed.
 
-    An overlong list counts as absent. Where ignoring the field would be wrong, because
-    it guards a change, the request is refused instead.
+    An overlong list counts as absent. If ignoring the field would be wrong, because it guards a
+    change, the request is rejected instead.
     """
     return len(value) > MOST_SEPARATORS and (
         len(value) > LONGEST_LIST or value.count(",") + value.count(";") > MOST_SEPARATORS
@@ -51,19 +51,18 @@ def is_overlong(value: str) -> bool:
 
 
 def list_of(value: str) -> list[str]:
-    """The members of a comma-separated list of tokens, empty ones dropped (RFC 9110 5.6.1).
+    """Return the non-empty members of a comma-separated list of tokens (RFC 9110 5.6.1).
 
-    The list may have any length: callers check the fields of a client with
-    ``is_overlong`` first.
+    The length is not limited: callers check the fields of a client with ``is_overlong`` first.
     """
     return [member for part in value.split(",") if (member := part.strip(" \t"))]
 
 
 def weights_of(value: str) -> dict[str, float]:
-    """What a client wants how much: names in lower case, with their ``q`` (RFC 9110 12.4.2).
+    """Return the names in a list, in lower case, with their weights ``q`` (RFC 9110 12.4.2).
 
-    A member with a malformed weight is left out; of a repeated name the last counts.
-    An overlong list counts as an empty one.
+    A member with a malformed weight is left out; the last weight of a repeated name counts. An
+    overlong list counts as empty.
     """
     if is_overlong(value):
         return {}
@@ -71,7 +70,7 @@ def weights_of(value: str) -> dict[str, float]:
 
 
 def _weighted(value: str) -> Iterator[tuple[str, list[str], float]]:
-    """Each member of a list: its name, its parameters other than ``q``, and that."""
+    """Yield each member's name, its parameters other than ``q``, and its weight."""
     for member in list_of(value):
         name, *parameters = (part.strip(" \t") for part in member.split(";"))
         others = []
@@ -87,24 +86,24 @@ def _weighted(value: str) -> Iterator[tuple[str, list[str], float]]:
 
 
 def http_date(timestamp: float) -> str:
-    """Seconds since 1970 as an IMF-fixdate (RFC 9110 5.6.7), or the nearest that it can say."""
+    """Return seconds since 1970 as an IMF-fixdate (RFC 9110 5.6.7), or the nearest valid date."""
     return format_datetime(second_of(timestamp), usegmt=True)
 
 
 def second_of(timestamp: float) -> datetime:
-    """Return the second in UTC that a number of seconds since 1970 is in, or the nearest."""
+    """Return the second (UTC) that contains a time in seconds since 1970, or the nearest one."""
     return _EPOCH + timedelta(seconds=floor(min(max(timestamp, _FIRST), _LAST)))
 
 
 def media_type_of(value: str) -> str:
-    """``type/subtype`` in lower case, without its parameters (RFC 9110 8.3.1)."""
+    """Return ``type/subtype`` in lower case, without parameters (RFC 9110 8.3.1)."""
     return value.partition(";")[0].strip(" \t").lower()
 
 
 def parameter_of(value: str, name: str) -> str | None:
-    """A parameter of a field's value, unquoted, or None (RFC 9110 5.6.6).
+    """Return a parameter of a field value, unquoted, or None (RFC 9110 5.6.6).
 
-    A value of more than a kibibyte has none.
+    A value of more than ``LONGEST_WITH_PARAMETERS`` characters counts as having none.
     """
     if len(value) > LONGEST_WITH_PARAMETERS:
         return None
@@ -115,9 +114,9 @@ def parameter_of(value: str, name: str) -> str | None:
 
 
 def choose_media_type(accept: str | None, offered: Iterable[str]) -> str | None:
-    """Of the media types offered, the one that the client likes best (RFC 9110 12.5.1).
+    """Return the offered media type that the client prefers (RFC 9110 12.5.1).
 
-    The first where it has no preference, None where it accepts none.
+    This is the first if the client has no preference, and None if it accepts none.
     """
     if accept is None or is_overlong(accept):
         return next(iter(offered), None)
@@ -128,13 +127,13 @@ def choose_media_type(accept: str | None, offered: Iterable[str]) -> str | None:
             variants[name] = max(wanted, variants.get(name, 0.0))
         else:
             weights[name] = wanted
-    # A range with parameters is for variants of a type that we do not have. But
-    # who names only those, as in "text/html;charset=utf-8", means the type.
+    # A range with parameters asks for a variant of a type, which the server does not have. But
+    # a client that names only variants, such as "text/html;charset=utf-8", means the type.
     weights = {**variants, **weights}
     best, weight = None, 0.0
     for media_type in offered:
         kind = media_type.partition("/")[0]
-        # The most specific range counts, not the heaviest.
+        # The most specific range counts, not the one with the largest weight.
         wanted = weights.get(media_type, weights.get(f"{kind}/*", weights.get("*/*", 0.0)))
         if wanted > weight:
             best, weight = media_type, wanted

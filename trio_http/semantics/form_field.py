@@ -1,4 +1,4 @@
-"""One field of a form, while it is being received."""
+"""A field of a form while it is being received."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TypeAlias
 from trio_http.semantics.incoming_body import READ_LIMIT, read_all, text_in
 
 Pull: TypeAlias = Callable[[], Awaitable[bytes]]
-"""Returns the next bytes of a value, or none at its end."""
+"""Returns the next bytes of a value, or ``b""`` at its end."""
 
 
 class FormField:
-    """One field of a form, whose value is received piece by piece: ``async for piece in field``.
+    """A field of a form, whose value is received in pieces: ``async for piece in field``.
 
-    Read it before you go on to the next field, which skips what is left of this one.
+    Read it before continuing to the next field, which skips the rest of this one.
 
     Attributes:
         name: the name of the field.
-        filename: the name of the file, as the client says, or None if the field is not a
-            file. It may be ``../../etc/passwd``: show it, but do not open it.
-        media_type: the media type, as the client says, or None.
-        charset: the charset of the value, as the client says, or None.
+        filename: the name of the file, as sent by the client, or None if the field is not a
+            file. It may be ``../../etc/passwd``: display it, but do not open it.
+        media_type: the media type, as sent by the client, or None.
+        charset: the charset of the value, as sent by the client, or None.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class FormField:
         return piece
 
     async def read(self, limit: int = READ_LIMIT) -> bytes:
-        """Return the whole value, or what is left of it.
+        """Return the whole value, or the rest of it if some has been read.
 
         Args:
-            limit: bytes that are taken at most; 1 MiB unless given.
+            limit: maximum size in bytes; 1 MiB by default.
 
         Raises:
             HTTPError: 413 for a larger value, 400 for a malformed form.
@@ -59,10 +59,10 @@ class FormField:
         return await read_all(self, limit)
 
     async def text(self, limit: int = READ_LIMIT) -> str:
-        """Return the whole value as a text, in its charset or in UTF-8.
+        """Return the whole value as text, decoded in its charset or else UTF-8.
 
         Args:
-            limit: bytes that are taken at most; 1 MiB unless given.
+            limit: maximum size in bytes; 1 MiB by default.
 
         Raises:
             HTTPError: 400 if the value is not valid in the charset, 415 if the charset is
@@ -72,5 +72,5 @@ class FormField:
 
 
 def decoded_value(field: FormField, value: bytes) -> str:
-    """Return the value of a field as a text; a wrong or unknown charset raises HTTPError."""
+    """Return a field's value as text; raise ``HTTPError`` for a wrong or unknown charset."""
     return text_in(value, field.charset or "utf-8", f"the field {field.name}")

@@ -1,11 +1,11 @@
-"""Forms, while they are being received: one field after the other, files as streams.
+"""Forms while they are being received, field by field, with files as streams.
 
-The library ``multipart``, which neither buffers nor waits, parses ``multipart/form-data``
-(RFC 7578).
+The library ``multipart``, which neither buffers nor blocks, parses ``multipart/form-data`` (RFC
+7578).
 
-Names are UTF-8; bytes that are not valid UTF-8 become surrogates. Values are bytes. As text
-they are in the charset that their part names, or else in that of the field ``_charset_``
-(RFC 7578 4.6), or else in UTF-8.
+Names are UTF-8; bytes that are not valid UTF-8 become surrogates. Values are bytes. Their text
+is decoded in the charset that their part names, or else in that of the field ``_charset_`` (RFC
+7578 4.6), or else in UTF-8.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
-# Fields in a form, which is more than any form has.
+# The maximum number of fields in a form; no real form has as many.
 MOST_FIELDS = 1000
 
-# Other tasks run after each step of work on a form. A step takes up to a millisecond:
-# decoding an escape takes a quarter of a microsecond, making a field five, and parsing the
-# header fields of a part ten.
+# Other tasks run after each step of parsing a form. A step takes up to a millisecond: decoding
+# an escape takes a quarter of a microsecond, making a field five, and parsing the header fields
+# of a part ten.
 AT_ONCE = 8 * 1024  # bytes of an urlencoded form in a step
-BESIDE = 64  # bytes that take as long to decode as it takes to make a field
+BESIDE = 64  # bytes whose decoding takes as long as making a field
 EVENTS_AT_ONCE = 16  # events of the parser in a step: a part has at least two
 
-# The field that names the charset of the others (HTML, "constructing the entry list"), and
-# the bytes that its value may have, which is more than the longest label has.
+# The field that names the charset of the others (HTML, "constructing the entry list"), and the
+# maximum bytes of its value, which is longer than any label.
 CHARSET_FIELD, _LONGEST_LABEL = "_charset_", 100
 
-# RFC 2046 5.1.1 limits the length so, but allows fewer characters than some clients send.
+# RFC 2046 5.1.1 has this maximum length, but allows fewer characters than some clients send.
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
 
 _Event: TypeAlias = "MultipartSegment | bytes | bytearray | None"
@@ -55,7 +55,7 @@ _Event: TypeAlias = "MultipartSegment | bytes | bytearray | None"
 class Form:
     """The fields of a form, received one after the other: ``async for field in form``.
 
-    They can be read once, in the order in which the client has sent them.
+    They can be read once, in the order in which the client sent them.
     """
 
     def __init__(self, next_field: Callable[[], Awaitable[FormField | None]]) -> None:
@@ -71,16 +71,16 @@ class Form:
         return field
 
     async def values(self, limit: int = READ_LIMIT) -> Parameters:
-        """Return all fields as texts, for forms without files.
+        """Return all fields as text, for forms without files.
 
-        ``_charset_`` counts for the fields before it, too.
+        ``_charset_`` also applies to the fields before it.
 
         Args:
-            limit: bytes that all values together may have; 1 MiB unless given.
+            limit: maximum size of all values together in bytes; 1 MiB by default.
 
         Raises:
-            HTTPError: 413 for larger values or more than 1000 fields, 400 for a malformed
-                form or a value that is not valid in its charset, 415 for an unknown charset.
+            HTTPError: 413 for larger values or more than 1000 fields, 400 for a malformed form
+                or a value that is not valid in its charset, 415 for an unknown charset.
         """
         fields: list[tuple[FormField, bytes]] = []
         charset = None
@@ -97,7 +97,7 @@ class Form:
 
 
 def form_of(content_type: str, body: IncomingBody) -> Form:
-    """Return the form in a body, in either of HTML's encodings; any other body is a 415."""
+    """Return the form in a body, in either of HTML's encodings; raise 415 for any other body."""
     match media_type_of(content_type):
         case "application/x-www-form-urlencoded":
             return Form(_Urlencoded(body, parameter_of(content_type, "charset")).next_field)
@@ -112,10 +112,10 @@ class _Urlencoded:
 
     def __init__(self, body: IncomingBody, charset: str | None) -> None:
         self._body = body
-        self._charset = charset  # which the media type does not define, but some clients send
+        self._charset = charset  # not defined for this media type, but some clients send it
         self._give_way = give_way_of(body)
         self._rest: Iterator[bytes] | None = None
-        self._work = 0  # bytes decoded since other tasks ran, and ``BESIDE`` for each field
+        self._work = 0  # bytes decoded since other tasks ran, plus ``BESIDE`` per field
 
     async def next_field(self) -> FormField | None:
         if self._rest is None:
@@ -149,7 +149,7 @@ class _Urlencoded:
 
 
 def _charset_in(pairs: Iterable[bytes]) -> str | None:
-    """Return the charset that a form names for its fields, wherever it does."""
+    """Return the charset that the form's ``_charset_`` field names, or None."""
     start = f"{CHARSET_FIELD}=".encode()
     values = (pair[len(start) :] for pair in pairs if pair.startswith(start))
     label = next(filter(None, values), b"")[:_LONGEST_LABEL]
@@ -181,7 +181,7 @@ def decoded_pieces(raw: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(raw):
         end = start + AT_ONCE
-        # An escape that may not be complete is left to the next piece.
+        # An escape that may be incomplete belongs to the next piece.
         escape = raw.rfind(b"%", end - 2, end)
         end = end if escape < 0 else escape
         yield unquote_to_bytes(raw[start:end].replace(b"+", b" "))
@@ -196,19 +196,19 @@ class _Multipart:
 
         boundary = parameter_of(content_type, "boundary") or ""
         if not _BOUNDARY.fullmatch(boundary):
-            raise HTTPError(400, "a multipart form without a boundary")
+            raise HTTPError(400, "the multipart form has no valid boundary")
         self._malformed = multipart.MultipartError
-        # In latin-1 every byte is a character, so bytes that are not UTF-8 are not lost. One
-        # field too many is read, to be refused for that reason.
+        # In latin-1 every byte is a character, so bytes that are not UTF-8 are kept. The parser
+        # accepts one field too many, which ``next_field`` rejects with the right error.
         self._parser: PushMultipartParser = multipart.PushMultipartParser(
             boundary, max_segment_count=MOST_FIELDS + 1, header_charset="latin-1"
         )
         self._body = body
         self._count = 0
-        self._charset: str | None = None  # that the form names for its fields
+        self._charset: str | None = None  # named by the form's field ``_charset_``
         self._give_way = give_way_of(body)
-        # The parser's events: the beginning of a segment, some of its bytes, or None for its
-        # end. The parser finds them lazily in the piece of the body that it was given.
+        # Events of the parser: the start of a segment, some of its bytes, or None for its end.
+        # The parser finds them lazily in the current piece of the body.
         self._found: Iterator[_Event] = iter(())
         self._events: deque[_Event] = deque()
         self._current: MultipartSegment | None = None
@@ -217,7 +217,7 @@ class _Multipart:
         while await self._has_event():
             event = self._events.popleft()
             if event is None or isinstance(event, bytes | bytearray):
-                continue  # left of the last field
+                continue  # the unread rest of the last field
             if self._count == MOST_FIELDS:
                 self._events.appendleft(event)  # for the next call
                 raise _too_many()
@@ -242,7 +242,7 @@ class _Multipart:
         return field
 
     async def _piece_of(self, segment: MultipartSegment) -> bytes:
-        """Return the next bytes of a field, or none if it is not the latest one."""
+        """Return the next bytes of a field, or none if the next field has been requested."""
         if self._current is segment and await self._has_event():
             event = self._events.popleft()
             if isinstance(event, bytes | bytearray):
@@ -252,14 +252,15 @@ class _Multipart:
 
     async def _has_event(self) -> bool:
         while not self._events:
-            # An error is raised after all that came before it, and then each time.
+            # The parser raises its error after all events before it, and again on each further
+            # call.
             with suppress(self._malformed):
                 self._events.extend(islice(self._found, EVENTS_AT_ONCE))
             if len(self._events) == EVENTS_AT_ONCE:
                 await self._give_way()
             elif not self._events:
                 if self._parser.error is not None:
-                    raise HTTPError(400, "the multipart form is malformed or breaks off")
+                    raise HTTPError(400, "the multipart form is malformed or incomplete")
                 if self._parser.closed:
                     return False
                 self._found = self._parser.parse(await anext(self._body, b""))

@@ -1,7 +1,7 @@
-"""The header fields of a message, in order, as they are sent.
+"""The header fields of a message, in the order in which they are sent.
 
-Names and values stay bytes until they are asked for as text. Text is UTF-8; bytes that are
-not valid UTF-8 become surrogates, so that what was received can be sent unchanged.
+Names and values are stored as bytes and decoded on access. Text is UTF-8; bytes that are not
+valid UTF-8 become surrogates, so that received fields can be sent unchanged.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ RawFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 # RFC 9110 5.5: visible characters and obs-text, with spaces and tabs only between them.
 _VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)?")
 
-# Clients send the same header fields again and again. The parsed form of a block of up to
-# this number of bytes is kept for a while.
+# Clients send the same header fields again and again. The parsed form of blocks of up to this
+# many bytes is cached.
 KEPT = 1024
 
 
 def text_of(raw: bytes) -> str:
-    """Return a text that ``bytes_of`` turns back into exactly these bytes."""
+    """Return the text for some bytes; ``bytes_of`` returns exactly the same bytes."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def bytes_of(text: str) -> bytes:
-    """Return the bytes that a text stands for."""
+    """Return the bytes of a text; the inverse of ``text_of``."""
     return text.encode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=1024)
 def _folded_name(name: str) -> bytes:
-    return bytes_of(name).lower()  # of bytes, because lower() of text folds more than ASCII
+    return bytes_of(name).lower()  # as bytes, because str.lower() changes more than ASCII
 
 
 @lru_cache(maxsize=1024)
@@ -50,11 +50,11 @@ def _checked(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 class Headers:
-    """The header fields of a message: ordered, repeatable, found in any case, immutable.
+    """The header fields of a message: ordered, repeatable, case-insensitive, immutable.
 
-    ``headers["Name"]`` raises ``KeyError`` for a field that is not there; ``get`` returns
-    None. ``name in headers`` and iteration over pairs of texts work as for a mapping, except
-    that a name may come more than once.
+    ``headers["Name"]`` raises ``KeyError`` for an absent field; ``get`` returns None.
+    ``name in headers`` and iteration over pairs of texts work as in a mapping, except that a
+    name can occur more than once.
 
     Args:
         fields: pairs of texts, or a mapping. Values are texts, so convert numbers first.
@@ -63,9 +63,9 @@ class Headers:
         raw: the pairs as bytes.
 
     Raises:
-        ValueError: a name or a value is malformed (RFC 9110 5.1, 5.5), such as one with a
-            line break, with NUL, or with spaces at an end. So a value that a client has sent
-            cannot add fields to a response.
+        ValueError: a name or a value is malformed (RFC 9110 5.1, 5.5), for example because it
+            contains a line break or NUL, or begins or ends with a space. A value that a client
+            has sent therefore cannot add fields to a response.
     """
 
     __slots__ = ("_names", "raw")
@@ -74,47 +74,47 @@ class Headers:
     def __init__(self, fields: Fields = ()) -> None:
         pairs = fields.items() if isinstance(fields, Mapping) else fields
         self.raw = tuple([_checked(name, value) for name, value in pairs])
-        self._names: frozenset[bytes] | None = None  # in lower case, once they are needed
+        self._names: frozenset[bytes] | None = None  # in lower case, computed on first use
 
     @classmethod
     def received(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Return header fields that a parser has checked, without checking them again."""
+        """Return header fields that a parser has already checked, without checking them again."""
         headers = cls.__new__(cls)
         headers.raw = tuple(raw)
-        headers._names = None  # noqa: SLF001 - it is one of these
+        headers._names = None  # noqa: SLF001 - of this same class
         return headers
 
     @staticmethod
     def parse(block: bytes) -> Headers:
-        """Return the header fields in well-formed lines, each with its CRLF (RFC 9112 5)."""
+        """Return the header fields in well-formed lines, each ending with CRLF (RFC 9112 5)."""
         return _parsed(block) if len(block) <= KEPT else _parse(block)
 
     @property
     def names(self) -> frozenset[bytes]:
         """The names of all fields, in lower case.
 
-        They are gathered once, because most look-ups are for fields that are not there.
+        They are computed once, because most look-ups are for absent fields.
         """
         if self._names is None:
             self._names = frozenset([found.lower() for found, _ in self.raw])
         return self._names
 
     def raw_values(self, name: str) -> list[bytes]:
-        """Return the value of each line with this name, in order, as bytes."""
+        """Return the value of each field with this name, in order, as bytes."""
         wanted = _folded_name(name)
         if wanted not in self.names:
             return []
         return [value for found, value in self.raw if found.lower() == wanted]
 
     def values(self, name: str) -> list[str]:
-        """Return the value of each line with this name, in order; an empty list for none.
+        """Return the value of each field with this name, in order; an empty list if absent.
 
-        ``Set-Cookie`` and ``Cookie`` have to be read so, because commas do not separate them.
+        Use it for ``Set-Cookie`` and ``Cookie``, whose values cannot be joined with commas.
         """
         return [text_of(value) for value in self.raw_values(name)]
 
     def get(self, name: str) -> str | None:
-        """Return the value of a field, its lines joined with commas (RFC 9110 5.2), or None."""
+        """Return the values of a field joined with commas (RFC 9110 5.2), or None if absent."""
         values = self.raw_values(name)
         return text_of(b", ".join(values)) if values else None
 
@@ -134,7 +134,7 @@ class Headers:
         return len(self.raw)
 
     def adding(self, name: str, value: str) -> Headers:
-        """Return these header fields and one more, even if there are some of its name."""
+        """Return these header fields plus one more, even if the name is already present."""
         return Headers.received((*self.raw, _checked(name, value)))
 
     def without(self, name: str) -> Headers:
@@ -145,11 +145,11 @@ class Headers:
         return Headers.received(pair for pair in self.raw if pair[0].lower() != unwanted)
 
     def replacing(self, name: str, value: str) -> Headers:
-        """Return these header fields with this one in place of all of its name."""
+        """Return these header fields with this field in place of all with the same name."""
         return self.without(name).adding(name, value)
 
     def defaulting(self, name: str, value: str) -> Headers:
-        """Return these header fields, with this one added unless there is one of its name."""
+        """Return these header fields, plus this field if its name is absent."""
         return self if name in self else self.adding(name, value)
 
     def __eq__(self, other: object) -> bool:

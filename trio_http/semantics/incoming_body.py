@@ -1,4 +1,4 @@
-"""Request bodies, while they are being received."""
+"""Request bodies while they are being received."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from trio_http.semantics.charsets import decoded
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 
-# Bytes. A megabyte holds any form or JSON document that people write, and a hundred clients
-# at once do not fill a small machine. Larger bodies should be streamed.
+# Bytes. A megabyte holds any form or JSON document that people write, and a hundred concurrent
+# clients do not fill the memory of a small machine. Larger bodies should be streamed.
 READ_LIMIT = 1024 * 1024
 
 
 class BodyPipe(Protocol):
-    """A kernel pipe through which a body goes to a file without being copied through Python.
+    """A kernel pipe that moves a body to a file without copying it through Python.
 
-    Whoever opens a pipe closes it.
+    The caller that opens a pipe must close it.
     """
 
     async def fill(self) -> bool:
-        """Move the next bytes of the body into the pipe; return whether more are to come.
+        """Move the next bytes of the body into the pipe; return whether more will follow.
 
         If so, empty the pipe and fill it again. If not, the pipe may still hold bytes, and
-        iterating over the body gives whatever the kernel could not move. ``HTTPError`` as
-        with iterating.
+        iterating over the body returns the bytes that the kernel could not move. Raises
+        ``HTTPError`` as iterating does.
         """
         ...
 
     def empty_into(self, file: int) -> None:
-        """Append the bytes in the pipe to an open file; this may wait for a disk."""
+        """Append the bytes in the pipe to an open file; this may wait for the disk."""
         ...
 
     def close(self) -> None:
@@ -42,16 +42,16 @@ OpenPipe: TypeAlias = Callable[[], BodyPipe | None]
 
 
 def no_pipe() -> None:
-    """Return no pipe, for content that has no other way than through Python."""
+    """Return None, for content that must pass through Python."""
 
 
 class IncomingBody(Protocol):
-    """The body of a request, received piece by piece: ``async for piece in request.body``.
+    """The body of a request, received in pieces: ``async for piece in request.body``.
 
-    It can be read once. The pieces are never empty, and their sizes mean nothing. The first
-    look at it sends ``100 Continue`` to clients that wait for that (RFC 9110 10.1.1).
-    A body that is malformed or larger than ``Limits.body``, or that stops coming, raises
-    ``HTTPError``; one whose client has left raises ``ClientDisconnected``.
+    It can be read once. Pieces are never empty, and their sizes mean nothing. The first read
+    sends ``100 Continue`` to a client that waits for it (RFC 9110 10.1.1). A body that is
+    malformed, larger than ``Limits.body``, or stops arriving raises ``HTTPError``; if the
+    client has left, it raises ``ClientDisconnected``.
     """
 
     @property
@@ -63,7 +63,7 @@ class IncomingBody(Protocol):
     async def __anext__(self) -> bytes: ...
 
     def open_pipe(self) -> BodyPipe | None:
-        """Open a pipe for the rest of the body; None if the kernel cannot move it."""
+        """Open a pipe for the rest of the body; return None if the kernel cannot move it."""
         ...
 
 
@@ -71,12 +71,12 @@ class IncomingBody(Protocol):
 class _GivesWay(Protocol):
     """A body that can pause its reader, so that other tasks run.
 
-    Parsing a large piece takes long, and ``semantics`` cannot pause by itself. A body that is
-    in memory from the start, as in tests, needs no such method.
+    Parsing a large piece takes long, and ``semantics`` cannot pause on its own. A body that is
+    in memory from the start, as in tests, does not need this method.
     """
 
     async def give_way(self) -> None:
-        """Let other tasks run, between two steps of parsing."""
+        """Let other tasks run between two steps of parsing."""
         ...
 
 
@@ -107,15 +107,15 @@ async def read_all(body: AsyncIterator[bytes], limit: int) -> bytes:
             whole = bytearray(whole) if isinstance(whole, bytes) else whole
             whole += piece
         else:
-            whole = bytes(piece)  # usually the only one
+            whole = bytes(piece)  # usually the only piece
     return bytes(whole)
 
 
 def text_in(raw: bytes, charset: str, what: str = "the body") -> str:
-    """Return the text that bytes are in a charset; errors call the bytes ``what``.
+    """Return bytes decoded in a charset; error messages call the bytes ``what``.
 
     Raises:
-        HTTPError: 400 for bytes that are not valid in the charset, 415 for an unknown one.
+        HTTPError: 400 for bytes that are not valid in the charset, 415 for an unknown charset.
     """
     try:
         return decoded(raw, charset)

@@ -1,4 +1,4 @@
-"""Request methods: which exist, and what a client hears of those that a resource supports."""
+"""Request methods, and the responses that list those that a resource supports."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 
 
 def allow_of(supported: Iterable[str]) -> dict[str, str]:
-    """Return the header field ``Allow`` of a resource that supports these methods.
+    """Return the header field ``Allow`` for a resource that supports these methods.
 
-    Supporting GET includes HEAD (RFC 9110 9.3.2), and every resource answers OPTIONS.
+    GET implies HEAD (RFC 9110 9.3.2), and every resource supports OPTIONS.
     """
     methods = {*supported, "OPTIONS"}
     if "GET" in methods:
@@ -24,18 +24,18 @@ def allow_of(supported: Iterable[str]) -> dict[str, str]:
 
 
 def not_allowed(method: str, supported: Iterable[str]) -> HTTPError:
-    """Return the refusal of a method that the resource does not support.
+    """Return the error for a method that the resource does not support.
 
     405, with ``Allow`` (RFC 9110 15.5.6), for a method that exists; 501 for any other.
     """
     if method not in METHODS:
-        return HTTPError(501, f"{method} is not a method that is known here")
+        return HTTPError(501, f"{method} is not a method that this server knows")
     return HTTPError(405, headers=allow_of(supported))
 
 
 def options_response(request: Request, supported: Iterable[str]) -> Response:
-    """Return the response to OPTIONS; for ``*``, it is about the server as a whole.
+    """Return the response to OPTIONS.
 
-    A server as a whole supports no list of methods (RFC 9110 9.3.7).
+    The target ``*`` means the server as a whole, which has no list of methods (RFC 9110 9.3.7).
     """
     return Response(204, {} if request.path == "*" else allow_of(supported))

@@ -1,12 +1,12 @@
-"""One path, one meaning: the form in which routes, mounts and files see a path.
+"""Normal forms of paths, shared by routes, mounts and files.
 
-RFC 3986 6.2.2 and RFC 9110 4.2.3 say which spellings of a path are equivalent. A rule
-that holds for one of them and not for another is no rule, so a path is brought into its
-normal form once, before anything looks at it.
+RFC 3986 6.2.2 and RFC 9110 4.2.3 define which spellings of a path are equivalent. A rule that
+holds for only one of them is no protection, so a path is normalized once, before anything looks
+at it.
 
-Empty segments are kept: ``/a//b`` and ``/a/b`` are two paths by RFC 3986 3.3, and an
-app may give a meaning to each (``/archive/http://example.org/``). The files of a
-directory cannot be reached through an empty segment, because it is not a name.
+Empty segments are kept: ``/a//b`` and ``/a/b`` are two paths by RFC 3986 3.3, and an app may
+give a meaning to each (``/archive/http://example.org/``). An empty segment is not a name, so no
+file in a directory can be reached through one.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import re
 # RFC 3986 2.3.
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
-# RFC 3986 3.3: the reserved characters that may stand in a segment, and separate nothing there.
+# RFC 3986 3.3: the reserved characters that may occur in a segment without separating anything.
 _DATA = "!$&'()*+,;=:@"
 
-# RFC 3986 3.2: a question mark ends an authority as well as a slash does.
+# RFC 3986 3.2: an authority ends at a slash or a question mark.
 _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^/?]*(.*)")
 
 _HEX = "0123456789ABCDEFabcdef"
 
 
 def _spellings(decoded: frozenset[str]) -> dict[str, str]:
-    """Map the 484 ways to write two digits to the one way to write what they stand for."""
+    """Map the 484 spellings of two hex digits to the normal spelling of their character."""
     pairs = [high + low for high in _HEX for low in _HEX]
     return {
         digits: character
@@ -39,7 +39,7 @@ def _spellings(decoded: frozenset[str]) -> dict[str, str]:
 _NORMAL = _spellings(_UNRESERVED)
 _LITERAL = _spellings(_UNRESERVED | frozenset(_DATA))
 
-# What may be sent as it is, but is not decoded.
+# Characters that clients may send unescaped, but that the normal form escapes.
 _ESCAPED = {
     code: f"%{code:02X}"
     for code in range(0x21, 0x7F)
@@ -48,10 +48,10 @@ _ESCAPED = {
 
 
 def _respelled(path: str, spellings: dict[str, str]) -> str:
-    """Replace all escapes; what is not an escape is left as it is.
+    """Replace all escapes; malformed escapes are left unchanged.
 
-    To look up what follows each percent sign takes 80 ns, where a regular expression
-    with a function takes 120.
+    Looking up the digits after each percent sign takes 80 ns, a regular expression with a
+    function 120.
     """
     first, *others = path.split("%")
     pieces = [spellings.get(piece[:2], f"%{piece[:2]}") + piece[2:] for piece in others]
@@ -61,7 +61,7 @@ def _respelled(path: str, spellings: dict[str, str]) -> str:
 def origin_form(target: str) -> str:
     """Return an absolute-form target without its scheme and authority (RFC 9112 3.2.2).
 
-    A target in another form is returned as it is.
+    Targets in other forms are returned unchanged.
     """
     match = None if target.startswith("/") else _ABSOLUTE.fullmatch(target)
     if match is None:
@@ -77,9 +77,9 @@ def path_of(target: str) -> str:
 def normal_path(path: str) -> str:
     """Return the normal form of a path that begins with a slash (RFC 3986 6.2.2).
 
-    Escapes of unreserved characters are decoded, the hex digits of all others are
-    written in upper case, and dot segments are removed, never beyond the root. An
-    escaped slash stays escaped: it is a character of a name and separates nothing.
+    Escapes of unreserved characters are decoded, the hex digits of all others become upper
+    case, and dot segments are removed, never beyond the root. An escaped slash stays escaped:
+    it is part of a name and separates nothing.
     """
     if "%" in path:
         path = _respelled(path, _NORMAL)
@@ -87,7 +87,7 @@ def normal_path(path: str) -> str:
 
 
 def _without_dot_segments(path: str) -> str:
-    """Remove ``.`` and ``..`` (RFC 3986 5.2.4); at the end they leave the directory's slash."""
+    """Remove ``.`` and ``..`` (RFC 3986 5.2.4); at the end they leave a final slash."""
     kept: list[str] = []
     segments = path[1:].split("/")
     for segment in segments:
@@ -100,24 +100,23 @@ def _without_dot_segments(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-# RFC 3986 leaves open whether ``!`` and ``%21`` mean the same: a server may give reserved
-# characters a purpose. Characters that no URI may contain, such as a quotation mark, are
-# sent by some clients all the same. In the name of a file neither makes a difference.
+# RFC 3986 does not say whether ``!`` and ``%21`` are equivalent: a server may give reserved
+# characters a meaning. Characters that a URI must not contain, such as a quotation mark, are
+# sent by some clients anyway. In file names, neither makes a difference.
 
 _ONE_SPELLING = re.compile(r"[A-Za-z0-9\-._~/]*")
 
 
 def has_one_spelling(path: str) -> bool:
-    """Tell whether a normal path consists of slashes and unreserved characters."""
+    """Return whether a normal path consists only of slashes and unreserved characters."""
     return _ONE_SPELLING.fullmatch(path) is not None
 
 
 def literal_path(path: str) -> str:
-    """Return the one spelling of all paths that have the same segments when decoded.
+    """Return the common spelling of all paths whose decoded segments are equal.
 
-    A path that differs from another in its normal form only by the escapes of
-    characters that separate nothing, as ``/a!`` differs from ``/a%21``, leads to the
-    same file. Routes are therefore compared in this form.
+    Two normal paths that differ only in escapes of characters that separate nothing, such as
+    ``/a!`` and ``/a%21``, lead to the same file. Routes are therefore compared in this form.
     """
     if has_one_spelling(path):
         return path

@@ -1,19 +1,21 @@
-"""The parameters of queries and forms: names with values, ordered and repeatable."""
+"""The parameters of queries and forms: ordered, repeatable pairs of names and values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl
 
-# Parameters in a text. No form that people fill in has more, and each takes memory and time.
+# The maximum number of parameters. No form that people fill in has more, and each takes memory
+# and time.
 MOST = 1000
 
 
 class Parameters:
     """The parameters of a query or a form, as pairs of texts.
 
-    ``parameters["name"]`` is the first value of a name and raises ``KeyError`` if there is
-    none, which in a handler is a 500; ``get`` returns None. Values are texts, even of numbers.
+    ``parameters["name"]`` is the first value of a name. It raises ``KeyError`` if there is
+    none, which becomes a 500 in a handler; ``get`` returns None. Values are texts, even those
+    of numbers.
 
     Attributes:
         pairs: all names with their values, in order.
@@ -39,11 +41,11 @@ class Parameters:
         )
 
     def all(self, name: str) -> list[str]:
-        """Return every value of a name, in order; an empty list for none."""
+        """Return all values of a name, in order; an empty list if absent."""
         return [value for found, value in self.pairs if found == name]
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """Return the first value of a name, or the default if there is none."""
+        """Return the first value of a name, or the default if the name is absent."""
         return next((value for found, value in self.pairs if found == name), default)
 
     def __getitem__(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Byte ranges: what a client asks for, and the parts of a body it gets (RFC 9110 14)."""
+"""Byte ranges, and the parts of a body that they select (RFC 9110 14)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from trio_http.semantics.bodies import Body, Chain, FileSlice, length_of
 from trio_http.semantics.field_values import MOST_SEPARATORS, list_of
 from trio_http.semantics.headers import bytes_of
 
-# Who asks for more parts than any viewer or download manager needs wants to
-# make work (RFC 9110 14.2 lets us ignore that, and 17.15 warns of it).
+# A client that asks for more parts than any viewer or download manager needs is trying to cause
+# work. RFC 9110 14.2 allows ignoring such a request, and 17.15 warns of it.
 MOST_PARTS = 32
 
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
@@ -19,23 +19,24 @@ _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class ByteRange:
-    """Bytes from ``start`` up to, and without, ``stop``."""
+    """The bytes from ``start`` up to, but not including, ``stop``."""
 
     start: int
     stop: int
 
     def content_range(self, length: int) -> str:
-        """The value of ``Content-Range`` for this part of so many bytes (RFC 9110 14.4)."""
+        """Return ``Content-Range`` for this part of a body of ``length`` bytes (RFC 9110 14.4)."""
         return f"bytes {self.start}-{self.stop - 1}/{length}"
 
 
 def parse_ranges(value: str, length: int) -> list[ByteRange] | None:
-    """The ranges that a ``Range`` field asks for, of so many bytes.
+    """Return the ranges that a ``Range`` field requests from a body of ``length`` bytes.
 
-    None where the field is to be ignored: another unit, a malformed set, too
-    many parts, or nothing to take them from. An empty list where none of it can
-    be satisfied. Ranges that overlap or touch are joined; all are in the order
-    in which they were asked for.
+    They are in the requested order; ranges that overlap or touch are joined. The list is empty
+    if no range can be satisfied.
+
+    Returns None if the field must be ignored, because of another unit, a malformed set, too
+    many parts, or an empty body.
     """
     unit, _, specs = value.partition("=")
     if unit.strip(" \t").lower() != "bytes" or specs.count(",") > MOST_SEPARATORS:
@@ -49,7 +50,7 @@ def parse_ranges(value: str, length: int) -> list[ByteRange] | None:
         if match is None or member == "-":
             return None
         first, last = match.groups()
-        if not first:  # a suffix: the last so many bytes
+        if not first:  # a suffix: ``last`` bytes from the end
             start, stop = max(0, length - _number(last)), length
         elif not last:
             start, stop = _number(first), length
@@ -59,9 +60,9 @@ def parse_ranges(value: str, length: int) -> list[ByteRange] | None:
             start, stop = _number(first), min(_number(last) + 1, length)
         if start < stop:
             ranges.append(ByteRange(start, stop))
-    # RFC 9110 14.2 lets us ignore the field where there is no content. A suffix
-    # of nothing is all of it, which Content-Range cannot say, and a player that
-    # always asks for bytes=0- should get the empty file, not an error.
+    # RFC 9110 14.2 allows ignoring the field if the body is empty. A suffix range would select
+    # all of an empty body, which Content-Range cannot express, and a player that always asks
+    # for bytes=0- should get the empty file, not an error.
     return joined(ranges) if length else None
 
 
@@ -78,9 +79,9 @@ def _is_less(one: str, other: str) -> bool:
 
 
 def joined(ranges: list[ByteRange]) -> list[ByteRange]:
-    """The same bytes in as few ranges as there can be, in the same order (RFC 9110 15.3.7.2).
+    """Return the same bytes in the fewest possible ranges, in the same order (RFC 9110 15.3.7.2).
 
-    What has been joined stands where the first of its ranges stood.
+    A joined range takes the position of its first member.
     """
     result: list[tuple[int, ByteRange]] = []
     for place, part in sorted(enumerate(ranges), key=itemgetter(1)):
@@ -94,7 +95,7 @@ def joined(ranges: list[ByteRange]) -> list[ByteRange]:
 
 
 def can_be_cut(body: Body) -> bool:
-    """Whether parts of a body can be had without making all of it."""
+    """Return whether parts of a body are available without producing all of it."""
     match body:
         case bytes() | FileSlice():
             return True
@@ -105,7 +106,7 @@ def can_be_cut(body: Body) -> bool:
 
 
 def cut(body: Body, part: ByteRange) -> Body:
-    """A part of a body that can be cut; the part lies within it."""
+    """Return a part of a body; the part must lie within it, and ``can_be_cut`` must hold."""
     match body:
         case bytes():
             return body[part.start : part.stop]
@@ -132,10 +133,10 @@ def _cut_chain(chain: Chain, part: ByteRange) -> Body:
 def multipart(
     body: Body, parts: list[ByteRange], length: int, media_type: str, boundary: str
 ) -> Body:
-    """The parts as the body of a ``multipart/byteranges`` message (RFC 9110 14.6).
+    """Return the parts as the body of a ``multipart/byteranges`` message (RFC 9110 14.6).
 
-    The boundary, which must not occur in any part, has to be a random one.
-    Parts of a representation without a media type have none either.
+    The boundary must be random, so that it occurs in no part. If ``media_type`` is empty, the
+    parts have no ``Content-Type``.
     """
     pieces: list[Body] = []
     for part in parts:
@@ -143,6 +144,6 @@ def multipart(
         if media_type:
             head += f"Content-Type: {media_type}\r\n"
         head += f"Content-Range: {part.content_range(length)}\r\n\r\n"
-        # What precedes the first delimiter is a preamble, so that has no line break.
+        # Bytes before the first delimiter are a preamble, so that delimiter has no line break.
         pieces += [bytes_of(head if pieces else head[2:]), cut(body, part)]
     return Chain((*pieces, f"\r\n--{boundary}--\r\n".encode()))

@@ -1,4 +1,4 @@
-"""Requests as values."""
+"""HTTP requests as values."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from trio_http.semantics.query_parameters import Parameters
 
 
 class Request:
-    """A request, as a handler is given it.
+    """The request passed to a handler.
 
     This is a plain slotted class, because one is made per exchange.
 
     Attributes:
         method: the method, in the case in which it was sent (RFC 9110 9.1).
-        target: the request target as it was sent (RFC 9112 3.2). Routes, mounts and files go
-            by ``path``, and so should checks: a target has many spellings.
-        path: the path of the target in its normal form (RFC 3986 6.2.2), less ``mount``.
-            ``/%7Ebob/./a`` is ``/~bob/a``, but reserved characters stay escaped: for
+        target: the request target as it was sent (RFC 9112 3.2). A target has many spellings,
+            so routes, mounts and files use ``path``, and so should checks.
+        path: the path of the target in its normal form (RFC 3986 6.2.2), without ``mount``.
+            ``/%7Ebob/./a`` becomes ``/~bob/a``, but reserved characters stay escaped: for
             decoded segments see ``segments``.
         query_string: everything after the question mark, as it was sent; see ``query``.
-        version: ``"1.0"`` or ``"1.1"``, the version whose rules apply. A client that sends
-            ``HTTP/1.2`` has sent a request of 1.1 (RFC 9110 2.5).
-        body: the content, to be read once; see ``read``, ``text``, ``json`` and ``form``.
-        client: the address of the other end of the connection, which may be a proxy.
-        scheme: ``"https"`` if the connection is TLS, otherwise ``"http"``, even behind a
-            proxy that clients reach by TLS.
-        mount: the path at which a router has mounted the app, or an empty text.
+        version: ``"1.0"`` or ``"1.1"``, the version whose rules apply. ``HTTP/1.2`` counts as
+            1.1 (RFC 9110 2.5).
+        body: the content, which can be read once; see ``read``, ``text``, ``json`` and
+            ``form``.
+        client: the address of the peer, which may be a proxy.
+        scheme: ``"https"`` if the connection uses TLS, otherwise ``"http"``, even if clients
+            reach a proxy in front of the server by TLS.
+        mount: the path at which a router has mounted the app, or ``""``.
     """
 
     __slots__ = (
@@ -72,7 +73,7 @@ class Request:
         self.mount: str = ""
         path = target if target.startswith("/") else origin_form(target)
         self.query_string: str = ""
-        # Almost every target is a path in its normal form. These two looks take 30 ns.
+        # Almost every target is a path in its normal form. These two tests take 30 ns.
         if "?" in path:
             path, _, self.query_string = path.partition("?")
         if "%" in path or "/." in path:
@@ -81,22 +82,22 @@ class Request:
 
     @property
     def headers(self) -> Headers:
-        """The header fields; ``get`` finds a name in any case."""
+        """The header fields, found by name in any case."""
         fields = self._fields
         if isinstance(fields, bytes):
-            fields = self._fields = Headers.parse(fields)  # only now, because few handlers look
+            fields = self._fields = Headers.parse(fields)  # few handlers need them
         return fields
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The decoded segments of ``path``, in which an escaped ``%2F`` separates nothing.
+        """The decoded segments of ``path``; an escaped ``%2F`` does not separate segments.
 
-        A decoded segment may contain slashes, NUL and ``..``: do not make a file name of it.
+        A decoded segment may contain slashes, NUL and ``..``: do not use it as a file name.
         """
         return tuple([decoded(segment) for segment in self.path[1:].split("/")])
 
     def below(self, mount: str) -> Request:
-        """Return the request as an app sees it that is mounted at this path."""
+        """Return the request as seen by an app that is mounted at this path."""
         request = Request(
             self.method,
             self.target,
@@ -112,10 +113,10 @@ class Request:
 
     @property
     def query(self) -> Parameters:
-        """The parameters of the query, decoded.
+        """The decoded parameters of the query.
 
-        ``query["name"]`` raises ``KeyError``, which is a 500; ``query.get("name")`` gives
-        None if the client has left it out.
+        ``query["name"]`` raises ``KeyError`` if the client has left it out, which becomes a
+        500; ``query.get("name")`` returns None.
 
         Raises:
             HTTPError: 400 for more than 1000 parameters.
@@ -142,24 +143,24 @@ class Request:
     async def read(self, limit: int = READ_LIMIT) -> bytes:
         """Return the whole body.
 
-        A second call returns nothing, because a body can be read once. What may be large
-        should be streamed: ``async for piece in request.body``.
+        A body can be read once, so a second call returns ``b""``. Stream large bodies instead:
+        ``async for piece in request.body``.
 
         Args:
-            limit: bytes that are taken at most; 1 MiB unless given.
+            limit: maximum size in bytes; 1 MiB by default.
 
         Raises:
-            HTTPError: 413 for a larger body, 408 for one that comes too slowly, 400 for one
-                that is malformed.
+            HTTPError: 413 for a larger body, 408 for a body that arrives too slowly, 400 for a
+                malformed one.
             ClientDisconnected: the client left before the end of the body.
         """
         return await read_all(aiter(self.body), limit)
 
     async def text(self, limit: int = READ_LIMIT) -> str:
-        """Return the whole body as a text, in the charset of ``Content-Type`` or in UTF-8.
+        """Return the whole body as text, decoded in the charset of ``Content-Type`` or else UTF-8.
 
         Args:
-            limit: bytes that are taken at most; 1 MiB unless given.
+            limit: maximum size in bytes; 1 MiB by default.
 
         Raises:
             HTTPError: 400 if the body is not valid in the charset, 415 if the charset is
@@ -170,15 +171,15 @@ class Request:
         return text_in(await self.read(limit), charset)
 
     async def json(self, limit: int = READ_LIMIT) -> Any:
-        """Return the value in the body, which is JSON (RFC 8259).
+        """Return the value of a JSON body (RFC 8259).
 
-        It may be of any JSON type, so check that it is a dict before you look into it.
-        Other media types are refused: a page of another site can make a browser send forms
-        and texts to this server, but JSON only with its permission (Fetch, "CORS protocol").
+        It may be of any JSON type, so check that it is a dict before looking up keys. Other
+        media types are rejected: a page of another site can make a browser send forms and texts
+        to this server, but JSON only with the server's permission (Fetch, "CORS protocol").
 
         Args:
-            limit: bytes that are taken at most; 1 MiB unless given. A megabyte of the worst
-                kind takes 0.15 s, in which no other task runs.
+            limit: maximum size in bytes; 1 MiB by default. A megabyte of the worst kind takes
+                0.15 s, in which no other task runs.
 
         Raises:
             HTTPError: 400 for malformed JSON, 415 for a ``Content-Type`` that is neither
@@ -197,12 +198,12 @@ class Request:
     def form(self) -> Form:
         """Return the form in the body, to be read field by field.
 
-        It is not awaited: ``async for field in request.form()``, or for a form without
+        Do not await it: write ``async for field in request.form()``, or for a form without
         files, ``await request.form().values()``.
 
         Raises:
-            HTTPError: 415 if the body is not a form; while it is read, 400 for a malformed
-                one and 413 for one of more than 1000 fields.
+            HTTPError: 415 if the body is not a form. Reading the form raises 400 if it is
+                malformed and 413 if it has more than 1000 fields.
         """
         return form_of(self.headers.get("Content-Type") or "", self.body)
 
@@ -211,18 +212,18 @@ class Request:
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"no number in JSON: {name}")  # NaN and the infinities (RFC 8259 6)
+    raise ValueError(f"not a JSON number: {name}")  # NaN and the infinities (RFC 8259 6)
 
 
 def _finite(digits: str) -> float:
-    """Return the number; one that would be infinite could not be sent back as JSON."""
+    """Return the number, or raise 400 if it is infinite, which JSON cannot represent."""
     number = float(digits)
     if math.isinf(number):
         raise HTTPError(400, "a number in the JSON is too large")
     return number
 
 
-# The functions of ``json`` would make one for each text.
+# ``json.loads`` would create a decoder for each text.
 _FROM_JSON = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
 
 

@@ -1,4 +1,4 @@
-"""Responses as values."""
+"""HTTP responses as values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trio_http.semantics.cookies import Cookie
 from trio_http.semantics.headers import NO_FIELDS, Fields, Headers, bytes_of
 from trio_http.semantics.server_sent_events import KEEP_ALIVE, KEEP_ALIVE_AFTER, SendEvent
 
-# The function of ``json`` would make one for each value.
+# ``json.dumps`` would create an encoder for each value.
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -25,45 +25,46 @@ def _content_type(media_type: str) -> Headers:
 
 
 def _typed(headers: Fields, media_type: str) -> Headers:
-    """Return these header fields with a Content-Type, unless there is one among them.
+    """Return these header fields, with a Content-Type added if there is none.
 
-    Most responses have no other fields, and do without this call.
+    Most responses have no other fields and skip this call.
     """
     return Headers(headers).defaulting("Content-Type", media_type)
 
 
 class Compress(Enum):
-    """Whether a response may be sent in a content coding that the client accepts."""
+    """Controls whether a response may be sent in a content coding that the client accepts."""
 
     WORTHWHILE = "if the media type and the size promise a gain"
     ALWAYS = "whatever the media type and the size"
     NEVER = "not at all"
 
 
-# A frozen dataclass would say what is meant, but takes three times as long to make, and one
-# is made per exchange. By agreement, responses are not changed: ``with_header`` makes another.
+# A frozen dataclass would state the intent, but takes three times as long to make, and one
+# response is made per exchange. By convention, responses are not changed: ``with_header`` makes
+# a new one.
 @dataclass(slots=True, init=False)
 class Response:
-    """A status code, header fields and a body, to be returned by a handler.
+    """A status code, header fields and a body, returned by a handler.
 
-    The server adds what every response needs: ``Content-Length`` or
-    ``Transfer-Encoding`` (RFC 9112 6) and ``Date``. It also answers ``Range`` and
-    conditional requests, and chooses a content coding. For the usual kinds of content there
-    are ``text``, ``html``, ``json``, ``redirect`` and ``events``, which set ``Content-Type``;
-    ``Response(200, body=b"...")`` sends none, so a browser has to guess.
+    The server adds what every response needs: ``Content-Length`` or ``Transfer-Encoding`` (RFC
+    9112 6) and ``Date``. It also handles ``Range`` and conditional requests, and chooses a
+    content coding. For common kinds of content use ``text``, ``html``, ``json``, ``redirect``
+    and ``events``, which set ``Content-Type``; ``Response(200, body=b"...")`` sends none, so a
+    browser has to guess.
 
     Args:
         status: the status code.
-        headers: the header fields, as pairs or as a mapping. Fields of the same name are
-            possible as pairs only, such as two of ``Set-Cookie``.
-        body: the content. A text has to be encoded, or sent by ``text``.
+        headers: the header fields, as pairs or a mapping. Repeated fields, such as two
+            ``Set-Cookie``, need pairs.
+        body: the content. Text must be encoded, or sent by ``text``.
         compress: whether a content coding may be applied (RFC 9110 8.4).
-        trailers: called after the body has been sent, for the trailer fields. They reach
-            clients that send ``TE: trailers``, behind bodies whose length was not known in
-            advance (RFC 9110 6.5).
+        trailers: called after the body has been sent; returns the trailer fields. They are sent
+            only to clients that send ``TE: trailers``, and only after bodies whose length was
+            not known in advance (RFC 9110 6.5).
 
     Raises:
-        ValueError: a header field has a malformed name or value, such as a line break.
+        ValueError: a header field has a malformed name or value, such as one with a line break.
     """
 
     status: int
@@ -96,16 +97,16 @@ class Response:
         media_type: str = "text/plain; charset=utf-8",
         compress: Compress = Compress.WORTHWHILE,
     ) -> Response:
-        """Return a response with a text, in UTF-8.
+        """Return a response with a text, encoded as UTF-8.
 
-        Markup would be shown as it is written: it is for ``html``.
+        Browsers show markup in it as source text; for a page, use ``html``.
 
         Args:
             text: the content. No line break is added.
             status: the status code.
-            headers: further header fields. A ``Content-Type`` among them counts for more
-                than ``media_type``.
-            media_type: the value of ``Content-Type``. Another charset would be wrong.
+            headers: further header fields. A ``Content-Type`` among them overrides
+                ``media_type``.
+            media_type: the value of ``Content-Type``. Its charset, if any, must be UTF-8.
             compress: whether a content coding may be applied.
 
         Raises:
@@ -117,9 +118,9 @@ class Response:
 
     @classmethod
     def html(cls, markup: str, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
-        """Return a response with an HTML page, in UTF-8.
+        """Return a response with an HTML page, encoded as UTF-8.
 
-        Nothing is escaped: pass what a client has sent through ``html.escape`` first.
+        Nothing is escaped: pass text that a client has sent through ``html.escape`` first.
 
         Args:
             markup: the page.
@@ -133,24 +134,24 @@ class Response:
 
     @classmethod
     def json(cls, value: Any, status: int = 200, *, headers: Fields = NO_FIELDS) -> Response:
-        """Return a response with a value as JSON (RFC 8259), compact and in UTF-8.
+        """Return a response with a value as JSON (RFC 8259), compact and encoded as UTF-8.
 
         Dates, sets, bytes and dataclasses are not JSON values: convert them first.
 
         Args:
-            value: what ``json.dumps`` takes, except NaN and infinities.
+            value: any value that ``json.dumps`` accepts, except NaN and infinities.
             status: the status code.
             headers: further header fields. A ``Content-Type`` among them, such as
-                ``application/problem+json``, counts for more than ``application/json``.
+                ``application/problem+json``, overrides ``application/json``.
 
         Raises:
-            TypeError: JSON has no such value.
-            ValueError: JSON has no such number, the value contains itself, or a header
-                field is malformed.
+            TypeError: the value contains a type that JSON does not have.
+            ValueError: the value contains NaN, an infinity or itself, or a header field is
+                malformed.
         """
         text = _TO_JSON.encode(value)
-        # What UTF-8 cannot say is a lone surrogate, which stands inside a string,
-        # where Python's escape for it is JSON's too.
+        # UTF-8 cannot encode lone surrogates. They occur only inside strings, where Python's
+        # escape for them is also JSON's.
         body = text.encode("utf-8", "backslashreplace")
         kind = "application/json"
         fields = _content_type(kind) if headers is NO_FIELDS else _typed(headers, kind)
@@ -158,11 +159,11 @@ class Response:
 
     @classmethod
     def redirect(cls, location: str, status: int = 303, *, headers: Fields = NO_FIELDS) -> Response:
-        """Return a response that sends the client elsewhere.
+        """Return a response that redirects the client to another location.
 
-        With the default, a client that has sent a POST continues with a GET (RFC 9110
-        15.4.4). For a resource that has moved, use 308, with which clients repeat the
-        request as it was; they remember it.
+        With the default status, a client that sent a POST continues with a GET (RFC 9110
+        15.4.4). For a resource that has moved permanently, use 308: clients repeat the same
+        request, and remember the new location.
 
         Args:
             location: a URI, or a reference relative to the request's (RFC 9110 10.2.2).
@@ -187,21 +188,21 @@ class Response:
     ) -> Response:
         """Return a response that sends server-sent events as they happen (HTML 9.2).
 
-        The response ends when ``produce`` returns. A client that has left is noticed at the
-        next event or comment: ``send`` raises ``ClientDisconnected``, or ``produce`` is
-        cancelled, so it has to release in ``with`` or ``finally`` what it has acquired. A
-        browser connects again whenever the response has ended: send an event of a name of
-        its own to tell the page that there is nothing more to come.
+        The response ends when ``produce`` returns. If the client has left, the next event or
+        comment shows it: ``send`` raises ``ClientDisconnected``, or ``produce`` is cancelled.
+        Release resources in ``with`` or ``finally`` therefore. A browser reconnects whenever
+        the response ends: to tell the page that no more events will follow, send an event with
+        a special name.
 
         Args:
-            produce: called with ``send``, a function that sends a ``ServerSentEvent`` and
-                returns when the client has room for more.
-            keep_alive: seconds without an event after which a comment is sent, so that
-                proxies see a connection in use; ``math.inf`` sends none.
-            headers: further header fields. ``Cache-Control`` is ``no-cache`` unless given.
+            produce: called with ``send``, an async function that sends a ``ServerSentEvent``
+                and returns when the client has room for more.
+            keep_alive: seconds without an event after which a comment is sent, so that proxies
+                keep the connection open; ``math.inf`` sends none.
+            headers: further header fields. ``Cache-Control`` is ``no-cache`` by default.
 
         Raises:
-            ValueError: ``keep_alive`` is not more than 0, or a header field is malformed.
+            ValueError: ``keep_alive`` is not positive, or a header field is malformed.
         """
 
         async def run(send: Send) -> None:
@@ -212,17 +213,17 @@ class Response:
         return cls(200, fields, Stream(run, pulse=Pulse(keep_alive, KEEP_ALIVE)))
 
     def with_cookie(self, cookie: Cookie) -> Response:
-        """Return this response with one more ``Set-Cookie`` field (RFC 6265 4.1).
+        """Return a copy of this response with one more ``Set-Cookie`` field (RFC 6265 4.1).
 
-        The response itself does not change: return what this returns.
+        This response does not change: return the copy.
         """
         return self.replacing_headers(self.headers.adding("Set-Cookie", str(cookie)))
 
     def with_header(self, name: str, value: str) -> Response:
-        """Return this response with a header field, in place of all that have its name.
+        """Return a copy of this response with a header field, replacing all of the same name.
 
-        The response itself does not change: return what this returns. For a second field of
-        the same name, see ``with_cookie`` and ``Headers.adding``.
+        This response does not change: return the copy. To repeat a field, see ``with_cookie``
+        and ``Headers.adding``.
 
         Raises:
             ValueError: the name or the value is malformed (RFC 9110 5.1, 5.5).
@@ -230,8 +231,9 @@ class Response:
         return self.replacing_headers(self.headers.replacing(name, value))
 
     def replacing_headers(self, headers: Headers) -> Response:
-        """Return this response with these header fields in place of all that it has.
+        """Return a copy of this response with these header fields in place of all others.
 
-        ``Content-Type`` goes, too, unless it is among them: ``with_header`` keeps the others.
+        This drops even ``Content-Type`` unless it is among them: ``with_header`` keeps the
+        others.
         """
         return Response(self.status, headers, self.body, self.compress, self.trailers)

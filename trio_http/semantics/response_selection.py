@@ -1,7 +1,7 @@
-"""What a client gets of a response, as the fields of its request ask for it (RFC 9110).
+"""The representation of a response that a request's header fields select (RFC 9110).
 
-Each step is a function over values; ``select`` is their order. How the result is sent is
-decided after that, in ``http1``.
+Each step is a function over values; ``select`` defines their order. ``http1`` then decides how
+the result is sent.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from trio_http.semantics.response import Compress, Response
 from trio_http.semantics.statuses import WITHOUT_CONTENT
 from trio_http.semantics.validators import ETag
 
-# So many times what an encoder takes quickly is coded at once, before the head leaves,
-# so that the head can tell the length; others wait for half a millisecond. More is streamed.
+# Bodies of up to this many times ``QUICK`` are encoded at once, before the head is sent, so
+# that the head can state the length; other tasks wait for half a millisecond. Larger bodies are
+# encoded while they are sent.
 SETTLED = 4
 
-# A partial answer is cut from a representation that has been chosen already;
-# the others have no content.
+# A partial response is cut from a representation that has already been chosen; the other
+# statuses have no content.
 _NEVER_CODED = WITHOUT_CONTENT | {206}
 
-# What a 304 does not repeat: the client has it (RFC 9110 15.4.5).
+# Fields that a 304 does not repeat, because the client has them (RFC 9110 15.4.5).
 _NOT_IN_304 = (
     "Accept-Ranges",
     "Content-Disposition",
@@ -42,7 +43,7 @@ _NOT_IN_304 = (
     "Content-Type",
 )
 
-# The request's fields that have a say in what is selected.
+# The request fields that affect the selection.
 _SELECTING = {*PRECONDITIONS, b"accept-encoding", b"range"}
 
 _OF_OTHER_BYTES = {b"content-encoding", b"content-range"}
@@ -62,12 +63,12 @@ _WORTH_CODING = {
     "image/x-icon",
 }
 
-# To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
+# Up to Python 3.11, looking up a member of an enumeration costs as much as ten comparisons.
 _ALWAYS = Compress.ALWAYS
 
 
 def select(request: Request, response: Response, behavior: Behavior, now: float) -> Response:
-    """The response that suits the request: coded, confirmed or cut as its fields ask for."""
+    """Return the response that suits the request: encoded, conditional or partial as requested."""
     body = response.body
     if (
         isinstance(body, bytes)
@@ -75,7 +76,7 @@ def select(request: Request, response: Response, behavior: Behavior, now: float)
         and response.compress is not _ALWAYS
         and response.headers.names.isdisjoint(_VALIDATORS)
     ):
-        return response  # as mostly: nothing in it can be had in another way
+        return response  # the usual case: there is no other representation
     if request.headers.names.isdisjoint(_SELECTING):
         response = offer(request, response, behavior)
     else:
@@ -87,10 +88,10 @@ def select(request: Request, response: Response, behavior: Behavior, now: float)
 
 
 def offer(request: Request, response: Response, behavior: Behavior) -> Response:
-    """The response as it is, telling what it could be had in.
+    """Return the response unchanged except for the fields that state the alternatives.
 
-    It is what ``represent``, ``condition`` and ``partition`` leave of it for a
-    request that has nothing to say about that, in fewer looks.
+    For a request without selecting fields, this is equivalent to ``represent``, ``condition``
+    and ``partition``, with fewer checks.
     """
     headers = response.headers
     if may_be_coded(response, behavior):
@@ -101,11 +102,11 @@ def offer(request: Request, response: Response, behavior: Behavior) -> Response:
 
 
 def represent(request: Request, response: Response, behavior: Behavior, now: float) -> Response:
-    """The response in the content coding that suits the client (RFC 9110 12.5.3).
+    """Return the response in the content coding that suits the client (RFC 9110 12.5.3).
 
-    What is coded cannot be cut. So where a range is asked for that can be had
-    of the plain bytes, these are chosen: a download that broke off can then be
-    resumed by clients that accept codings all the same.
+    An encoded body cannot be cut. If the request asks for a range that the identity coding can
+    satisfy, and the client accepts it, identity is chosen: clients that accept codings can then
+    resume a broken download.
     """
     if not may_be_coded(response, behavior):
         return response
@@ -115,7 +116,7 @@ def represent(request: Request, response: Response, behavior: Behavior, now: flo
     if coding is None and request.method in {"GET", "HEAD"} and response.status < 300:
         refusal = _refusal(request, HTTPError(406, "no acceptable content coding"))
         return refusal.replacing_headers(varying(refusal.headers, "Accept-Encoding"))
-    # What tells of an error, or of something that was done, is told in any case.
+    # Errors and the results of other methods are sent even if no coding is acceptable.
     if coding is None or coding == IDENTITY:
         return response.replacing_headers(headers)
     if parts_of(request, response, now) is not None and choose_coding(accepted, ()) == IDENTITY:
@@ -128,11 +129,11 @@ def represent(request: Request, response: Response, behavior: Behavior, now: flo
 
 
 def varying(headers: Headers, name: str) -> Headers:
-    """The fields, saying that a request's field has had its part in them (RFC 9110 12.5.5)."""
+    """Return header fields whose ``Vary`` includes a request field (RFC 9110 12.5.5)."""
     return _varying(headers.raw, name)
 
 
-# The responses of a server have few fields that differ: what follows from some is kept.
+# A server's responses have few different sets of fields, so the results are cached.
 @lru_cache(maxsize=1024)
 def _varying(fields: RawFields, name: str) -> Headers:
     headers = Headers.received(fields)
@@ -141,7 +142,7 @@ def _varying(fields: RawFields, name: str) -> Headers:
 
 
 def may_be_coded(response: Response, behavior: Behavior) -> bool:
-    """Whether another client could have got the same response in another coding."""
+    """Return whether another client could have received this response in another coding."""
     length = length_of(response.body)
     too_short = 1 if response.compress is _ALWAYS else behavior.compress_min_size
     if (
@@ -156,7 +157,7 @@ def may_be_coded(response: Response, behavior: Behavior) -> bool:
 
 @lru_cache(maxsize=1024)
 def _gain_of(fields: RawFields) -> bool | None:
-    """Whether it is worth it to code what has these fields, or None where it is not allowed."""
+    """Return whether coding a body with these fields is worthwhile; None if it is not allowed."""
     headers = Headers.received(fields)
     if not headers.names.isdisjoint(_OF_OTHER_BYTES):
         return None
@@ -166,7 +167,7 @@ def _gain_of(fields: RawFields) -> bool | None:
 
 
 def worth_coding(media_type: str) -> bool:
-    """Whether content of this type usually shrinks; images and archives do not."""
+    """Return whether content of this type usually shrinks; images and archives do not."""
     return (
         media_type.startswith("text/")
         or media_type.endswith(("+json", "+xml"))
@@ -175,14 +176,14 @@ def worth_coding(media_type: str) -> bool:
 
 
 def _has_validators(response: Response) -> bool:
-    """Whether this is a representation whose states can be told apart."""
+    """Return whether this is a representation with an ``ETag`` or ``Last-Modified``."""
     return response.status == 200 and not response.headers.names.isdisjoint(_VALIDATORS)
 
 
 def condition(request: Request, response: Response, now: float) -> Response:
-    """The response, or what the request's preconditions make of it (RFC 9110 13)."""
+    """Return the response, or the 304 or 412 that preconditions turn it into (RFC 9110 13)."""
     if request.headers.names.isdisjoint(PRECONDITIONS):
-        return response  # as mostly
+        return response  # the usual case
     state = State.of(response.headers, now)
     match evaluate(request.method, request.headers, state, now):
         case Outcome.NOT_MODIFIED:
@@ -197,7 +198,7 @@ def condition(request: Request, response: Response, now: float) -> Response:
 
 
 def partition(request: Request, response: Response, now: float) -> Response:
-    """The part of the response that ``Range`` asks for, if any (RFC 9110 14.2)."""
+    """Return the part of the response that ``Range`` requests, if any (RFC 9110 14.2)."""
     length = length_of(response.body)
     headers = _with_parts(response, response.headers)
     if length is None or headers is None:
@@ -224,7 +225,7 @@ def partition(request: Request, response: Response, now: float) -> Response:
 
 
 def _with_parts(response: Response, headers: Headers) -> Headers | None:
-    """The response's fields, saying that parts of it can be had, or None where they cannot."""
+    """Return the fields with ``Accept-Ranges``, or None if parts are not available."""
     if response.status != 200 or not can_be_cut(response.body):
         return None
     return _telling_parts(headers.raw)
@@ -233,7 +234,7 @@ def _with_parts(response: Response, headers: Headers) -> Headers | None:
 @lru_cache(maxsize=1024)
 def _telling_parts(fields: RawFields) -> Headers | None:
     headers = Headers.received(fields)
-    # Without validators a client could not tell whether its parts belong together.
+    # Without validators, a client could not check that its parts belong together.
     has_none = headers.names.isdisjoint(_VALIDATORS)
     if has_none or (headers.get("Accept-Ranges") or "").lower() == "none":
         return None
@@ -241,9 +242,9 @@ def _telling_parts(fields: RawFields) -> Headers | None:
 
 
 def parts_of(request: Request, response: Response, now: float) -> list[ByteRange] | None:
-    """The ranges to be sent of this response, or None where it is all of it."""
+    """Return the ranges of this response to send, or None for all of it."""
     if b"range" not in request.headers.names:
-        return None  # as mostly
+        return None  # the usual case
     length = length_of(response.body)
     if length is None or _with_parts(response, response.headers) is None:
         return None
@@ -251,7 +252,7 @@ def parts_of(request: Request, response: Response, now: float) -> list[ByteRange
 
 
 def parts_in(request: Request, length: int, state: State, now: float) -> list[ByteRange] | None:
-    """Return the ranges to be sent of something of this length and state, or None for all of it."""
+    """Return the ranges to send of a body with this length and state, or None for all of it."""
     field = request.headers.get("Range")
     if request.method != "GET" or field is None:
         return None
@@ -265,7 +266,7 @@ def _refusal(request: Request, error: HTTPError) -> Response:
 
 
 def settle(response: Response) -> Response:
-    """The response with a short body coded now, so that its length is known."""
+    """Return the response with a short body encoded now, so that its length is known."""
     match response.body:
         case Encoded(bytes() as data, coding) if len(data) <= SETTLED * QUICK[coding]:
             return replace(response, body=encoded(data, coding))

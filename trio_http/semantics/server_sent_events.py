@@ -1,4 +1,4 @@
-"""Server-sent events, in both directions (HTML, section 9.2)."""
+"""Server-sent events, written and parsed (HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _DIGITS = re.compile("[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    r"""One event, as ``Response.events`` sends it and ``testing.Client`` receives it.
+    r"""An event sent by ``Response.events`` and received by ``testing.Client``.
 
-    ``data`` is a text, not a value: send ``json.dumps(value)`` where a page is to read JSON.
+    ``data`` is text, not a value: to send JSON, pass ``json.dumps(value)``.
 
     Args:
-        data: what the listener is given. Line ends of any kind arrive as ``\n``.
+        data: the text passed to the listener. Line ends of any kind arrive as ``\n``.
         event: the name that a page passes to ``addEventListener``. Empty, the default, means
             ``message``: the events that ``onmessage`` receives.
-        id: what the client sends in ``Last-Event-ID`` when it reconnects; empty makes it
-            send none, and None, the default, leaves the last id as it is.
+        id: the ``Last-Event-ID`` that the client sends when it reconnects. An empty text makes
+            it send none; None, the default, keeps the last id.
         retry: milliseconds that the client waits before it reconnects. None, the default,
             leaves the client's own choice, which is a few seconds.
 
@@ -38,18 +38,18 @@ class ServerSentEvent:
     def __post_init__(self) -> None:
         for text in (self.event, self.id or ""):
             if _LINE_END.search(text) or "\0" in text:
-                raise ValueError(f"not one line: {text!r}")
+                raise ValueError(f"not a single line: {text!r}")
         if self.retry is not None and self.retry < 0:
-            raise ValueError(f"not a time to wait: {self.retry}")
+            raise ValueError(f"retry is negative: {self.retry}")
 
     @classmethod
     def parse(cls, text: str) -> ServerSentEvent | None:
-        """Return the event that the lines of a text are, or None if they are not one.
+        """Return the event in some lines, or None if they are not an event.
 
         Lines without data, such as comments, are not an event (HTML 9.2.6).
 
         Args:
-            text: the lines between two blank ones.
+            text: the lines between two blank lines.
         """
         fields: dict[str, str] = {}
         data = []
@@ -79,8 +79,8 @@ class ServerSentEvent:
 SendEvent: TypeAlias = Callable[[ServerSentEvent], Awaitable[None]]
 """Sends one event; returns when the client has room for more."""
 
-# A comment, which clients skip. Proxies between the client and the server see a connection
-# that is in use.
+# A comment, which clients skip. It shows proxies between client and server that the connection
+# is in use.
 KEEP_ALIVE = b": still here\n\n"
-# Seconds. Proxies commonly give up after a minute of silence; phones' networks sooner.
+# Seconds. Proxies commonly give up after a minute of silence; mobile networks sooner.
 KEEP_ALIVE_AFTER = 15.0

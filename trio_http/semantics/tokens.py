@@ -1,10 +1,10 @@
-"""Tokens: the grammar of methods, field names, and many parts of field values (RFC 9110 5.6.2)."""
+"""Tokens: the grammar of methods, field names and parts of field values (RFC 9110 5.6.2)."""
 
 from __future__ import annotations
 
 import re
 
-# The characters of a token, as the inside of a class in a regular expression.
+# The characters of a token, for use inside a character class of a regular expression.
 TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
 
 # A token, as part of a regular expression for bytes.

@@ -1,4 +1,4 @@
-"""Fields behind a body: which are believed, which may be sent, and to whom (RFC 9110 6.5)."""
+"""Trailer fields: which are accepted, which may be sent, and to which clients (RFC 9110 6.5)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 
-# Fields that say how a message is framed, routed, or who sent it: behind the
-# body they come too late, and could only deceive (RFC 9110 6.5.1).
+# Fields for framing, routing and authentication. In trailers they come too late and could only
+# deceive (RFC 9110 6.5.1).
 _TOO_LATE = {
     b"authorization",
     b"connection",
@@ -30,14 +30,14 @@ _TOO_LATE = {
 
 
 def believed(received: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The trailers that a client has sent, less those that come too late."""
+    """Return the trailers that a client has sent, without fields that come too late."""
     return Headers.received(pair for pair in received if pair[0].lower() not in _TOO_LATE)
 
 
 def keeps_trailers(request: Request) -> bool:
-    """Return whether the client keeps trailers, as it says by ``TE: trailers``.
+    """Return whether the client keeps trailers, as stated by ``TE: trailers``.
 
-    Recipients may drop those of all other responses (RFC 9110 6.5.1 and 10.1.4).
+    Recipients may drop the trailers of all other responses (RFC 9110 6.5.1 and 10.1.4).
     """
     accepted = request.headers.get("TE") or ""
     members = [] if is_overlong(accepted) else list_of(accepted)
@@ -45,15 +45,15 @@ def keeps_trailers(request: Request) -> bool:
 
 
 def asked_for(response: Response) -> Headers:
-    """The trailers of a response whose body has been sent.
+    """Return the trailers of a response whose body has been sent.
 
-    Fields that would come too late there raise ``ValueError``: they were meant
-    for the head.
+    Raises:
+        ValueError: a field would come too late in the trailers, because it belongs in the head.
     """
     if response.trailers is None:
         return NO_FIELDS
     trailers = Headers(response.trailers())
     for name, _ in trailers.raw:
         if name.lower() in _TOO_LATE:
-            raise ValueError(f"not a field for behind the body: {name.decode()}")
+            raise ValueError(f"not a valid trailer field: {name.decode()}")
     return trailers
