@@ -167,7 +167,7 @@ def _no_plain_absent() -> str | None:
         text=True,
         check=False,
     ).stdout
-    return None if "--no-plain" in said else "trio-http has no option --no-plain"
+    return None if "--no-fast-path" in said else "trio-http has no option --no-fast-path"
 
 
 OURS = "ours"
@@ -187,9 +187,9 @@ PEERS: tuple[Peer, ...] = (
     Peer(OURS, "trio_http", ALL | {Ability.WORKERS}, _ours(), VERSION),
     Peer(
         NO_PLAIN,
-        "trio_http --no-plain",
+        "trio_http --no-fast-path",
         ALL,
-        _ours("--no-plain"),
+        _ours("--no-fast-path"),
         VERSION,
         absent=_no_plain_absent,
     ),

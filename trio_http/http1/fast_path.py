@@ -5,7 +5,7 @@ other field that touches the framing or the connection. One expression recognise
 head, in a hundredth of the time that h11 takes. This is no second authority: every head
 that is recognised is one that ``head_validation`` and h11 accept and read alike, and what
 is sent is what h11 would send. The tests prove that;
-``Limits.plain`` turns the fast path off.
+``Behavior.fast_path`` turns it off.
 """
 
 from __future__ import annotations
