@@ -1,4 +1,4 @@
-"""What becomes of a listener that cannot accept, and of the clients that wait there."""
+"""Tests of recovery after accept() fails, and of the clients that wait meanwhile."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ NoDescriptorsLeft: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class Waiting:
-    """A connection that waits, and may end when it is interrupted."""
+    """A connection that waits, and that may end when it is interrupted."""
 
     def __init__(self, end: Callable[[], None] = lambda: None) -> None:
         self.interrupted: list[float] = []
@@ -63,7 +63,7 @@ def recovery(slots: ConnectionSlots) -> Recovery:
 
 
 async def passed_until(recovery: Recovery, error: Exception = LACK, number: int = 1) -> float:
-    """Seconds until so many failures are over."""
+    """Return the seconds until ``number`` failures in a row are handled."""
     start = trio.current_time()
     for _ in range(number):
         assert isinstance(error, OSError | trio.BrokenResourceError)
@@ -80,7 +80,7 @@ async def passed_until(recovery: Recovery, error: Exception = LACK, number: int 
         trio.BrokenResourceError("TLS, or what else a listener of somebody's own may speak"),
     ],
 )
-async def test_what_is_one_clients_delays_nobody(
+async def test_error_of_one_client_causes_no_delay(
     recovery: Recovery,
     events: list[ServerEvent],
     error: OSError | trio.BrokenResourceError,
@@ -89,37 +89,37 @@ async def test_what_is_one_clients_delays_nobody(
     for _ in range(3):
         assert await passed_until(recovery, error, MANY - 1) == 0
         recovery.accepted()
-    with trio.testing.assert_checkpoints():  # a listener may fail without any
+    with trio.testing.assert_checkpoints():  # the listener may have failed without a checkpoint
         await recovery.failed(error)
     assert events == []
-    # In the end it is not the clients.
+    # This many failures in a row are not the fault of single clients.
     assert await passed_until(recovery, error, MANY + 1) == 3 * RETRY
     assert events == [NotAccepting(error)]
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP])
-async def test_what_will_never_accept_is_an_error(recovery: Recovery, number: int) -> None:
+async def test_socket_that_never_accepts_raises_its_error(recovery: Recovery, number: int) -> None:
     with pytest.raises(OSError, match="never") as caught:
         await recovery.failed(OSError(number, "never"))
     assert caught.value.errno == number
 
 
 @pytest.mark.parametrize("number", LACKS)
-async def test_a_lack_is_told_once_a_minute_and_waited_out(
+async def test_shortage_is_waited_out_and_reported_once_a_minute(
     recovery: Recovery,
     events: list[ServerEvent],
     number: int,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     error = OSError(number, "not now")
-    # Once, it looks a moment later whether somebody can be asked to give way.
+    # The first failure ends sooner, with another look for idle connections.
     assert await passed_until(recovery, error, TOLD) == (TOLD - 1) * RETRY + SETTLED
     assert events == [NotAccepting(error)]
     await passed_until(recovery, error, 2)
     assert events == [NotAccepting(error)] * 2
 
 
-async def test_a_connection_that_ends_gives_something_back(
+async def test_next_attempt_follows_the_end_of_a_connection(
     recovery: Recovery,
     slots: ConnectionSlots,
     nursery: trio.Nursery,
@@ -134,7 +134,7 @@ async def test_a_connection_that_ends_gives_something_back(
         assert await passed_until(recovery) == RETRY / 8
 
 
-async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
+async def test_connection_idle_longest_is_closed_at_once(
     recovery: Recovery, slots: ConnectionSlots, autojump_clock: trio.testing.MockClock
 ) -> None:
     idle = slots.keep_alive
@@ -142,7 +142,7 @@ async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
     for connection in connections:
         idle.join(connection, trio.current_time())
     await trio.sleep(10)
-    # It takes its time to end, but another attempt does no harm.
+    # The connection takes a while to end, but another attempt does no harm.
     assert await passed_until(recovery) == SETTLED
     recovery.accepted()
     assert [each.interrupted for each in connections] == [[10], [], []]
@@ -150,7 +150,7 @@ async def test_who_has_been_idle_for_longest_gives_something_back_at_once(
     assert [each.interrupted for each in connections] == [[10], [10 + SETTLED], []]
 
 
-async def test_not_all_who_are_idle_go_where_that_does_not_help(
+async def test_idle_connections_are_closed_once_a_second_if_that_does_not_help(
     recovery: Recovery,
     slots: ConnectionSlots,
     nursery: trio.Nursery,
@@ -171,7 +171,7 @@ async def test_not_all_who_are_idle_go_where_that_does_not_help(
     assert times == [10, 11, 12, 13, 14]
 
 
-# Those who wait too long
+# Clients that wait too long
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def is_closed(client: socket.socket) -> bool:
         return False
 
 
-async def test_who_has_waited_too_long_is_turned_away(
+async def test_client_that_waits_too_long_is_turned_away(
     slots: ConnectionSlots, queue: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
     recovery = Recovery(slots, Spare(), queue)
@@ -200,7 +200,7 @@ async def test_who_has_waited_too_long_is_turned_away(
         assert is_closed(client)
 
 
-async def test_where_some_are_served_nobody_is_turned_away(
+async def test_clients_are_not_turned_away_while_some_are_accepted(
     slots: ConnectionSlots, queue: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
     recovery = Recovery(slots, Spare(), queue)
@@ -213,7 +213,7 @@ async def test_where_some_are_served_nobody_is_turned_away(
         assert not is_closed(client)
 
 
-def test_a_spare_descriptor_is_there_when_there_are_no_others(
+def test_spare_descriptor_turns_clients_away_when_no_other_is_free(
     queue: socket.socket, no_descriptors_left: NoDescriptorsLeft
 ) -> None:
     with ExitStack() as stack:
@@ -226,14 +226,14 @@ def test_a_spare_descriptor_is_there_when_there_are_no_others(
         with no_descriptors_left():
             with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
                 queue.accept()
-            for closed in (MANY, MANY + 1, MANY + 1):  # at last, nobody is there any more
+            for closed in (MANY, MANY + 1, MANY + 1):  # in the end, no client is left
                 spare.turn_away(queue)
                 assert sum(map(is_closed, clients)) == closed
             with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-                os.open(os.devnull, os.O_RDONLY)  # the spare one has been taken again
+                os.open(os.devnull, os.O_RDONLY)  # the spare descriptor is open again
 
 
-def test_without_a_spare_descriptor_to_begin_with_nothing_is_different(
+def test_spare_without_a_free_descriptor_raises_nothing(
     no_descriptors_left: NoDescriptorsLeft,
 ) -> None:
     with no_descriptors_left(), Spare():

@@ -1,4 +1,4 @@
-"""How many connections there are at once, who gives way to whom, and what is told of it."""
+"""Tests of the limit on connections: which of them are closed for others, and the reports."""
 
 import logging
 import math
@@ -29,7 +29,7 @@ PUT = b"PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n"
 
 
 async def hello(exchange: Exchange) -> None:
-    """Answer at once, or to those with a body as soon as it is there."""
+    """Respond as soon as the request's body, if any, has arrived."""
     await exchange.request.read()
     await exchange.respond(Response.text("hello\n"))
 
@@ -44,21 +44,21 @@ def places_for(
 
 
 def enter(slots: ConnectionSlots) -> Client:
-    """Take a place; the client who sits there."""
+    """Take a slot, and return its client."""
     near, far = trio.testing.memory_stream_pair()
     slots.take(transport_of(far, Timeouts(linger=0)), "test")
     return Client(near)
 
 
 async def busy(slots: ConnectionSlots) -> Client:
-    """Take a place for a request that takes as long as its client wants."""
+    """Take a slot for a request that lasts until the client sends its body."""
     client = enter(slots)
     await client.send(PUT)
     await trio.testing.wait_all_tasks_blocked()
     return client
 
 
-async def test_who_takes_a_place_is_served_and_gives_it_back(nursery: trio.Nursery) -> None:
+async def test_connection_takes_a_slot_and_frees_it_at_its_end(nursery: trio.Nursery) -> None:
     slots = places_for(3, nursery)
     first, second = enter(slots), enter(slots)
     assert slots.free == 1
@@ -69,15 +69,15 @@ async def test_who_takes_a_place_is_served_and_gives_it_back(nursery: trio.Nurse
     assert slots.free == 2
 
 
-async def test_connection_that_is_cancelled_gives_its_place_back() -> None:
+async def test_cancelled_connection_frees_its_slot() -> None:
     async with trio.open_nursery() as nursery:
         slots = places_for(1, nursery)
-        enter(slots)  # and has not even begun
+        enter(slots)  # its task has not even begun
         nursery.cancel_scope.cancel()
     assert slots.free == 1
 
 
-async def test_with_a_place_free_there_is_nothing_to_wait_for(nursery: trio.Nursery) -> None:
+async def test_wait_with_a_free_slot_returns_without_a_checkpoint(nursery: trio.Nursery) -> None:
     events: list[ServerEvent] = []
     with trio.testing.assert_no_checkpoints():
         await places_for(1, nursery, events.append).wait()
@@ -85,7 +85,7 @@ async def test_with_a_place_free_there_is_nothing_to_wait_for(nursery: trio.Nurs
     assert events == []
 
 
-async def test_all_who_wait_for_a_place_look_again_when_there_is_one(
+async def test_free_slot_wakes_all_that_wait(
     nursery: trio.Nursery,
 ) -> None:
     slots, woken = places_for(1, nursery), []
@@ -104,7 +104,7 @@ async def test_all_who_wait_for_a_place_look_again_when_there_is_one(
     assert sorted(woken) == ["one", "other"]
 
 
-async def test_who_comes_too_late_waits_on(nursery: trio.Nursery) -> None:
+async def test_waiter_that_finds_the_slot_taken_waits_on(nursery: trio.Nursery) -> None:
     slots, clients = places_for(1, nursery), []
 
     async def wait_and_enter() -> None:
@@ -122,19 +122,19 @@ async def test_who_comes_too_late_waits_on(nursery: trio.Nursery) -> None:
 
 
 @pytest.mark.parametrize("connections", [math.inf, 1000.0])
-async def test_number_of_slots_need_not_be_whole(nursery: trio.Nursery, connections: float) -> None:
+async def test_number_of_slots_may_be_a_float(nursery: trio.Nursery, connections: float) -> None:
     slots = places_for(connections, nursery)
     assert (await enter(slots).get("/")).status == 200
 
 
-# Those who give way
+# Idle connections are closed
 
 
-async def test_who_has_been_idle_for_longest_gives_way_at_once(
+async def test_connection_idle_longest_is_closed_at_once(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     slots = places_for(3, nursery)
-    # One has been answered since it came, and one has never said anything.
+    # One has had a response since it connected, and one has sent nothing yet.
     answered, silent, working = enter(slots), enter(slots), await busy(slots)
     await trio.sleep(10)
     await answered.get("/")
@@ -149,7 +149,7 @@ async def test_who_has_been_idle_for_longest_gives_way_at_once(
     assert (await working.answer()).status == 200
 
 
-async def test_who_was_answered_a_moment_ago_gives_way_a_moment_later(
+async def test_connection_after_a_recent_response_is_closed_a_moment_later(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     slots = places_for(1, nursery)
@@ -160,7 +160,7 @@ async def test_who_was_answered_a_moment_ago_gives_way_a_moment_later(
     assert await client.rest() == b""
 
 
-async def test_where_all_are_busy_the_next_to_be_answered_gives_way(
+async def test_next_response_closes_its_connection_if_all_are_busy(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     slots, entered = places_for(2, nursery), trio.Event()
@@ -176,15 +176,15 @@ async def test_where_all_are_busy_the_next_to_be_answered_gives_way(
     answer = await client.answer()
     assert (answer.status, answer.headers["Connection"]) == (200, "close")
     assert await client.rest() == b""
-    await client.stream.aclose()  # or that is waited for
+    await client.stream.aclose()  # otherwise the server waits for it
     await entered.wait()
     assert trio.current_time() == 1
 
 
-# What is told
+# Reports
 
 
-async def test_that_there_are_too_few_is_told_once_a_minute(
+async def test_full_server_is_reported_once_a_minute(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     told: list[float] = []
@@ -201,7 +201,7 @@ async def test_that_there_are_too_few_is_told_once_a_minute(
     assert told == [10, 10 + TOLD]
 
 
-async def test_each_lack_is_told_by_itself(nursery: trio.Nursery) -> None:
+async def test_each_kind_of_shortage_is_reported(nursery: trio.Nursery) -> None:
     events: list[ServerEvent] = []
     slots = places_for(1, nursery, events.append)
     error = OSError(24, "Too many open files")
@@ -211,7 +211,7 @@ async def test_each_lack_is_told_by_itself(nursery: trio.Nursery) -> None:
     assert events == [Crowded(1), NotAccepting(error)]
 
 
-async def test_a_report_that_fails_stops_nobody(
+async def test_failing_report_is_logged(
     nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(event: ServerEvent) -> None:

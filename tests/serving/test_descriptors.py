@@ -1,4 +1,4 @@
-"""How many connections there are descriptors for, and how the limit on them is raised."""
+"""Tests of the number of connections for which descriptors suffice, and of raising the limit."""
 
 import math
 import subprocess
@@ -22,7 +22,7 @@ from trio_http.serving.descriptors import (
 
 @pytest.fixture
 def resource() -> Iterator[ModuleType]:
-    """Give the module, and the process its soft limit back."""
+    """Yield the module, and restore the soft limit of the process afterwards."""
     module = pytest.importorskip("resource")
     before = module.getrlimit(module.RLIMIT_NOFILE)
     yield module
@@ -37,7 +37,7 @@ def resource() -> Iterator[ModuleType]:
         (RESERVED + SHARING + 1, SHARING),
         (RESERVED + SHARING, SHARING - 1),
         (1024 * 1024, 873706),
-        (RESERVED, 1),  # a server without any would serve nobody
+        (RESERVED, 1),  # with 0 connections, a server would serve no client
         (16, 1),
         (math.inf, math.inf),
     ],
@@ -62,12 +62,12 @@ def test_soft_limit_is_never_lowered(resource: ModuleType) -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
 
 
-def test_connections_without_a_limit_get_one_from_the_descriptors(resource: ModuleType) -> None:
+def test_unlimited_connections_are_limited_by_descriptors(resource: ModuleType) -> None:
     fitting = fit_to_descriptors(Limits(connections=math.inf))
     assert fitting.connections == connections_within(descriptor_limit())
 
 
-# A hard limit that was lowered stays so, for all but root: that is for other processes.
+# Only root can raise a hard limit that was lowered, so subprocesses lower theirs.
 
 FIT = """
 import resource, sys
@@ -86,7 +86,7 @@ print(fitting.connections, *resource.getrlimit(resource.RLIMIT_NOFILE))
         (1024, 1024, 16384, "746 1024 1024"),
         (512, 1024, 16384, "746 1024 1024"),
         (512, 1024, 100, "100 628 1024"),
-        (512, 15000, 16384, "12393 15000 15000"),  # more than macOS has
+        (512, 15000, 16384, "12393 15000 15000"),  # more than macOS allows
         (64, 64, 16384, "1 64 64"),
     ],
 )
@@ -100,7 +100,7 @@ def test_hard_limit_limits_connections(
     assert done.stdout.strip() == expected
 
 
-def test_without_such_limits_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_are_unchanged_without_a_descriptor_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(descriptors, "resource", None)
     for connections in (1, 16384, 10**9, math.inf):
         limits = Limits(connections=connections)

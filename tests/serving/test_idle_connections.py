@@ -1,4 +1,4 @@
-"""Waiting for a next request: for how long, until when, and in whose favour no longer."""
+"""Tests of idle connections: their time-out, their end at a shutdown, and room for newcomers."""
 
 from collections.abc import Iterable
 
@@ -9,11 +9,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_http.serving.idle_connections import SETTLED, KeepAliveQueue
 
-# Seconds within which everything here happens, however slow the machine.
-
 
 class Waiting:
-    """A connection that notes when it was told to wait no longer."""
+    """A connection that records when it was interrupted."""
 
     def __init__(self) -> None:
         self.unread = False
@@ -34,7 +32,7 @@ def times(connections: Iterable[Waiting]) -> list[list[float]]:
     return [connection.interrupted for connection in connections]
 
 
-async def test_nobody_waits_longer_than_they_have_time(
+async def test_connection_idle_for_too_long_is_interrupted(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle = KeepAliveQueue(10)
@@ -49,12 +47,12 @@ async def test_nobody_waits_longer_than_they_have_time(
 
 
 class StandingClock(trio.abc.Clock):
-    """A clock that shows what it is set to, to the last digit."""
+    """A clock that shows exactly the time that it is set to."""
 
     now = 0.0
 
     def start_clock(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def current_time(self) -> float:
         return self.now
@@ -69,11 +67,11 @@ def standing_clock() -> StandingClock:
 
 
 @pytest.mark.parametrize("patience", [75, 0.1, 1 / 3])
-async def test_wait_ends_at_the_very_moment_for_which_the_watch_sleeps(
+async def test_connection_is_interrupted_at_exactly_its_deadline(
     standing_clock: StandingClock, patience: float
 ) -> None:
-    # Sums of binary fractions are rounded: half of these starts show another end
-    # to whoever subtracts than to whoever adds.
+    # Sums of binary fractions are rounded: with half of these starts, subtracting gives another
+    # deadline than adding.
     for hundredths in range(1, 1000):
         idle, (connection,) = KeepAliveQueue(patience), waiting(1)
         async with trio.open_nursery() as nursery:
@@ -88,7 +86,7 @@ async def test_wait_ends_at_the_very_moment_for_which_the_watch_sleeps(
         assert connection.interrupted == [due]
 
 
-async def test_whoever_has_left_is_left_alone(
+async def test_connection_that_has_left_is_not_interrupted(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle = KeepAliveQueue(10)
@@ -98,12 +96,12 @@ async def test_whoever_has_left_is_left_alone(
         idle.join(connection, trio.current_time())
     await trio.sleep(9)
     idle.leave(connections[0])
-    idle.leave(connections[0])  # as at the end of a connection, whether it waits or not
+    idle.leave(connections[0])  # called at the end of each connection, whether it is idle or not
     await trio.sleep(100)
     assert times(connections) == [[], [10]]
 
 
-async def test_time_begins_anew_with_each_wait(
+async def test_each_wait_has_the_whole_timeout(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle = KeepAliveQueue(10)
@@ -114,13 +112,13 @@ async def test_time_begins_anew_with_each_wait(
     for _ in range(5):
         await trio.sleep(9)
         idle.leave(busy)
-        await trio.sleep(100)  # an exchange has all the time that it needs
+        await trio.sleep(100)  # an exchange is not limited
         idle.join(busy, trio.current_time())
     await trio.sleep(100)
     assert times(connections) == [[5 * 109 + 10], [10]]
 
 
-async def test_who_comes_while_nobody_waits_is_not_forgotten(
+async def test_connection_that_joins_an_empty_queue_is_interrupted_in_time(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle = KeepAliveQueue(10)
@@ -132,7 +130,7 @@ async def test_who_comes_while_nobody_waits_is_not_forgotten(
     assert late.interrupted == [35]
 
 
-async def test_patience_may_be_without_end(
+async def test_infinite_timeout_interrupts_no_connection(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle = KeepAliveQueue(float("inf"))
@@ -143,7 +141,7 @@ async def test_patience_may_be_without_end(
     assert patient.interrupted == []
 
 
-async def test_ending_wakes_all_who_wait(autojump_clock: MockClock) -> None:
+async def test_end_interrupts_all_idle_connections(autojump_clock: MockClock) -> None:
     idle = KeepAliveQueue(10)
     first, second, gone = connections = waiting(3)
     async with trio.open_nursery() as nursery:
@@ -153,12 +151,12 @@ async def test_ending_wakes_all_who_wait(autojump_clock: MockClock) -> None:
             idle.join(connection, trio.current_time())
         idle.leave(gone)
         idle.end()
-    # The nursery has ended, so nobody watches any more.
+    # The nursery has ended, so ``watch`` no longer runs.
     assert times([first, second, gone]) == [[0], [0], []]
 
 
 @pytest.mark.parametrize("is_watched", [True, False])
-async def test_after_the_end_nobody_should_wait(
+async def test_connection_cannot_join_after_the_end(
     is_watched: bool,  # noqa: FBT001 - one of two cases
     autojump_clock: MockClock,
 ) -> None:
@@ -166,7 +164,7 @@ async def test_after_the_end_nobody_should_wait(
     before = idle.persists
     idle.end()
     if is_watched:
-        await idle.watch()  # which returns at once
+        await idle.watch()  # returns at once
     assert (before, idle.persists) == (True, False)
     assert not idle.join(Waiting(), trio.current_time())
     assert trio.current_time() == 0
@@ -176,14 +174,14 @@ async def test_after_the_end_nobody_should_wait(
 
 
 def joined(idle: KeepAliveQueue, number: int) -> list[Waiting]:
-    """Connections that begin to wait now, one after the other."""
+    """Return connections that join now, one after the other."""
     connections = waiting(number)
     for connection in connections:
         idle.join(connection, trio.current_time())
     return connections
 
 
-async def test_newcomers_take_the_places_of_those_who_have_waited_longest(
+async def test_newcomers_replace_the_connections_idle_longest(
     autojump_clock: MockClock,
 ) -> None:
     idle = KeepAliveQueue(75)
@@ -198,21 +196,21 @@ async def test_newcomers_take_the_places_of_those_who_have_waited_longest(
         assert times(connections) == [[now]] * number + [[]] * (3 - number)
 
 
-async def test_whoever_was_answered_a_moment_ago_is_left_alone_for_another(
+async def test_connection_after_a_recent_response_is_spared_for_a_moment(
     autojump_clock: MockClock,
 ) -> None:
     idle = KeepAliveQueue(75)
     (connection,) = joined(idle, 1)
     await trio.sleep(SETTLED / 4)
     start = trio.current_time()
-    await idle.make_room(start)  # it says when to call again
+    await idle.make_room(start)  # returns when it should be called again
     assert trio.current_time() == SETTLED
     assert connection.interrupted == []
     await idle.make_room(start)
     assert connection.interrupted == [SETTLED]
 
 
-async def test_whoever_has_sent_something_is_passed_over(autojump_clock: MockClock) -> None:
+async def test_connection_with_unread_bytes_is_not_interrupted(autojump_clock: MockClock) -> None:
     idle = KeepAliveQueue(75)
     connections = joined(idle, 3)
     connections[0].unread = connections[2].unread = True
@@ -223,7 +221,7 @@ async def test_whoever_has_sent_something_is_passed_over(autojump_clock: MockClo
     assert times(connections) == [[], [SETTLED], []]
 
 
-async def test_a_newcomer_is_told_when_a_connection_has_ended(
+async def test_newcomer_is_woken_when_a_connection_has_ended(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle = KeepAliveQueue(75)
@@ -235,7 +233,7 @@ async def test_a_newcomer_is_told_when_a_connection_has_ended(
         await idle.make_room(10)
         told.append(trio.current_time())
 
-    idle.room_made()  # nobody waits for that yet
+    idle.room_made()  # no newcomer is waiting yet
     nursery.start_soon(make_room)
     await wait_all_tasks_blocked()
     assert (connection.interrupted, told) == ([10], [])
@@ -244,18 +242,18 @@ async def test_a_newcomer_is_told_when_a_connection_has_ended(
     assert told == [10]
 
 
-async def test_a_newcomer_need_not_wait_for_whoever_has_begun_a_request_after_all(
+async def test_newcomer_gets_another_connection_if_the_first_does_not_end(
     autojump_clock: MockClock,
 ) -> None:
     idle = KeepAliveQueue(75)
     connections = joined(idle, 2)
     await trio.sleep(10)
-    await idle.make_room(10)  # nobody ends
+    await idle.make_room(10)  # no connection ends
     await idle.make_room(10)
     assert times(connections) == [[10], [10 + SETTLED]]
 
 
-async def test_where_nobody_is_idle_responses_are_the_last_after_a_while(
+async def test_responses_are_the_last_after_a_while_if_none_is_idle(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle, persists = KeepAliveQueue(75), []
@@ -274,7 +272,7 @@ async def test_where_nobody_is_idle_responses_are_the_last_after_a_while(
     assert persists == [True, False, False, True]
 
 
-async def test_whoever_becomes_idle_while_a_newcomer_waits_is_the_next_to_go(
+async def test_connection_that_becomes_idle_is_interrupted_for_a_waiting_newcomer(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle, (connection,) = KeepAliveQueue(75), waiting(1)
@@ -285,7 +283,7 @@ async def test_whoever_becomes_idle_while_a_newcomer_waits_is_the_next_to_go(
 
     nursery.start_soon(wait_for_room)
     await trio.sleep(100)
-    # Its last response had left before it could say that it was the last.
+    # The connection's last response had been sent before it could say that it was the last.
     assert idle.join(connection, trio.current_time())
     await trio.sleep(100)
     assert connection.interrupted == [100 + SETTLED]
@@ -313,7 +311,7 @@ async def test_responses_are_the_last_until_no_newcomer_waits(
     assert persists == [False, False, True]
 
 
-async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: MockClock) -> None:
+async def test_responses_stay_the_last_after_a_shutdown(autojump_clock: MockClock) -> None:
     idle = KeepAliveQueue(75)
     await trio.sleep(SETTLED)
     idle.retire()
@@ -323,7 +321,7 @@ async def test_after_a_shutdown_every_response_stays_the_last(autojump_clock: Mo
     assert not idle.join(Waiting(), trio.current_time())
 
 
-async def test_room_can_be_waited_for_without_ending_a_wait(
+async def test_wait_for_room_interrupts_no_connection(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     idle, made = KeepAliveQueue(75), trio.Event()

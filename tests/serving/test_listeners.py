@@ -1,4 +1,4 @@
-"""Addresses as people write them, and the sockets that listen there."""
+"""Tests of addresses as text, and of the sockets that listen on them."""
 
 import errno
 import os
@@ -22,8 +22,8 @@ from trio_http.serving.listeners import (
     take_over,
 )
 
-# An address for documentation (RFC 3849), so no machine has it: asking for it gets
-# the answer that a machine without IPv6 gives when it is asked for ::1.
+# An address for documentation (RFC 3849), so no machine has it: binding it fails with the same
+# error as binding ::1 on a machine without IPv6.
 ABSENT = (socket.AF_INET6, "2001:db8::1")
 
 
@@ -51,7 +51,7 @@ needs_ipv6 = pytest.mark.skipif(
 
 
 class Hosts(trio.abc.HostnameResolver):
-    """Knows one name, which stands for these addresses; calls ``asked`` when it is looked up."""
+    """Resolves one host name to these addresses; calls ``asked`` on each lookup."""
 
     def __init__(self, *addresses: str, asked: Callable[[], None] = lambda: None) -> None:
         self._addresses = addresses
@@ -79,7 +79,7 @@ class Hosts(trio.abc.HostnameResolver):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Give a port that nobody else will get, and that can be listened on."""
+    """Yield a port that no other socket gets, and that can be listened on."""
     with closing(socket.socket()) as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def port() -> Iterator[int]:
         ("host:00080", ("host", 80)),
     ],
 )
-def test_address_is_taken_apart(address: str, expected: tuple[str, int]) -> None:
+def test_address_is_parsed(address: str, expected: tuple[str, int]) -> None:
     assert parse_address(address) == expected
 
 
@@ -115,8 +115,8 @@ def test_address_is_taken_apart(address: str, expected: tuple[str, int]) -> None
         "localhost:+1",
         "localhost: 1",
         "localhost:65536",
-        "localhost:" + "9" * 5000,  # more digits than Python turns into an int
-        "localhost:٣",  # a digit, but not one of ASCII's
+        "localhost:" + "9" * 5000,  # more digits than int() accepts
+        "localhost:٣",  # a digit, but not an ASCII digit
         "::1",
         "::1:80",  # the port could be part of the address
         "[::1]",
@@ -127,20 +127,20 @@ def test_address_is_taken_apart(address: str, expected: tuple[str, int]) -> None
         "localhost:80/",
     ],
 )
-def test_malformed_address_is_refused_and_an_example_given(address: str) -> None:
+def test_malformed_address_raises_value_error_with_an_example(address: str) -> None:
     with pytest.raises(ValueError, match=r"not HOST:PORT, such as .*\[::1\]:8000: ") as caught:
         parse_address(address)
     assert str(caught.value).endswith(address)
 
 
-async def test_listeners_are_those_asked_for_in_order(port: int) -> None:
+async def test_listeners_have_the_requested_addresses_in_order(port: int) -> None:
     found = await open_listeners("127.0.0.1:0", f"127.0.0.1:{port}", "127.0.0.1:0")
     assert [host for host, _ in names(found)] == ["127.0.0.1"] * 3
     assert names(found)[1] == ("127.0.0.1", port)
     await close(found)
 
 
-async def test_listeners_take_connections() -> None:
+async def test_listeners_accept_connections() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     client = await trio.open_tcp_stream(*names([listener])[0])
     async with listener, client, await listener.accept() as server:
@@ -148,17 +148,17 @@ async def test_listeners_take_connections() -> None:
         assert await server.receive_some() == b"hello"
 
 
-async def test_many_may_connect_while_nobody_accepts() -> None:
+async def test_hundred_clients_connect_before_any_is_accepted() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     async with listener:
         with ExitStack() as stack:
             for _ in range(100):
-                # Where there is no room, the kernel lets the client try again in a second.
+                # If the queue is full, the kernel lets the client try again after a second.
                 client = socket.create_connection(names([listener])[0], timeout=0.5)
                 stack.enter_context(closing(client))
 
 
-async def test_none_asked_for_is_none() -> None:
+async def test_no_addresses_give_no_listeners() -> None:
     assert await open_listeners() == []
 
 
@@ -174,20 +174,20 @@ async def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
 @needs_ipv6
 async def test_ipv6_address_is_ipv6_alone(port: int) -> None:
     found = await open_listeners(f"[::]:{port}", f"0.0.0.0:{port}")
-    assert names(found) == [("::", port), ("0.0.0.0", port)]  # noqa: S104 - it is asked for
+    assert names(found) == [("::", port), ("0.0.0.0", port)]  # noqa: S104 - asked for
     await close(found)
 
 
 @needs_ipv6
-async def test_no_host_is_every_address_on_one_port() -> None:
+async def test_empty_host_is_every_address_on_one_port() -> None:
     found = await open_listeners(":0")
-    assert {host for host, _ in names(found)} == {"0.0.0.0", "::"}  # noqa: S104 - it is asked for
+    assert {host for host, _ in names(found)} == {"0.0.0.0", "::"}  # noqa: S104 - asked for
     assert len({port for _, port in names(found)}) == 1
     await close(found)
 
 
 @needs_ipv6
-async def test_name_stands_for_each_of_its_addresses_once() -> None:
+async def test_host_name_is_each_of_its_addresses_once() -> None:
     trio.socket.set_custom_hostname_resolver(Hosts("127.0.0.1", "::1", "127.0.0.1"))
     found = await open_listeners("host.example:0")
     assert [host for host, _ in names(found)] == ["127.0.0.1", "::1"]
@@ -210,21 +210,23 @@ async def test_localhost_without_ipv6_is_ipv4_alone(
     await close(found)
 
 
-async def test_localhost_that_is_nowhere_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_localhost_without_any_address_raises_os_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(listeners, "LOOPBACK", (ABSENT,))
     with pytest.raises(OSError, match=r"cannot listen on localhost:0: ") as caught:
-        # What else is open does not make up for it.
+        # Another open address does not make up for it.
         await open_listeners("127.0.0.1:0", "localhost:0")
     assert caught.value.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
-async def test_address_asked_for_by_name_has_to_be_there() -> None:
+async def test_unavailable_address_of_a_host_name_raises_os_error() -> None:
     trio.socket.set_custom_hostname_resolver(Hosts("127.0.0.1", ABSENT[1]))
     with pytest.raises(OSError, match=r"cannot listen on host\.example:0: "):
         await open_listeners("host.example:0")
 
 
-async def test_busy_port_is_an_error_that_names_it_and_leaves_nothing_open(port: int) -> None:
+async def test_busy_port_raises_os_error_and_leaves_nothing_open(port: int) -> None:
     address = f"127.0.0.1:{port}"
     with pytest.raises(OSError, match=f"cannot listen on {address}: ") as caught:
         await open_listeners(address, address)
@@ -233,7 +235,7 @@ async def test_busy_port_is_an_error_that_names_it_and_leaves_nothing_open(port:
 
 
 @needs_ipv6
-async def test_localhost_that_is_busy_on_ipv6_leaves_nothing_open(port: int) -> None:
+async def test_localhost_busy_on_ipv6_leaves_nothing_open(port: int) -> None:
     found = await open_listeners(f"[::1]:{port}")
     with pytest.raises(OSError, match=f"cannot listen on localhost:{port}: "):
         await open_listeners(f"localhost:{port}")
@@ -256,16 +258,16 @@ async def test_cancellation_leaves_nothing_open(port: int) -> None:
     await close(await open_listeners(f"127.0.0.1:{port}"))
 
 
-async def test_what_can_be_no_name_is_malformed() -> None:
+async def test_impossible_host_name_raises_value_error() -> None:
     with pytest.raises(ValueError, match=r"not a valid host name: a\.\.b:0"):
         await open_listeners("a..b:0")
 
 
-async def test_port_that_has_been_served_can_be_had_again_at_once(port: int) -> None:
+async def test_served_port_can_be_opened_again_at_once(port: int) -> None:
     address = f"127.0.0.1:{port}"
     (listener,) = await open_listeners(address)
     async with await trio.open_tcp_stream("127.0.0.1", port) as client:
-        # The side that closes first is the one whose port stays taken (RFC 9293 3.6).
+        # The port stays taken on the side that closes first (RFC 9293 3.6).
         await (await listener.accept()).aclose()
         assert await client.receive_some() == b""
     await listener.aclose()
@@ -273,7 +275,7 @@ async def test_port_that_has_been_served_can_be_had_again_at_once(port: int) -> 
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-async def test_addresses_are_shared_only_where_that_is_safe(
+async def test_reuse_address_is_set_only_if_that_is_safe(
     monkeypatch: pytest.MonkeyPatch, reuse: object
 ) -> None:
     monkeypatch.setattr(listeners, "REUSE_ADDRESS", reuse)
@@ -290,25 +292,25 @@ async def test_addresses_are_shared_only_where_that_is_safe(
         (("::1", 80, 0, 0), "[::1]:80"),
         (("fe80::1%eth0", 80, 0, 2), "[fe80::1%eth0]:80"),
         ("/run/http.socket", "/run/http.socket"),
-        ("", "local"),  # a client of a Unix socket has no name
+        ("", "local"),  # a client of a Unix socket has no address
         (b"\x00abstract", "local"),
         (None, "local"),
     ],
 )
-def test_addresses_read_as_people_write_them(address: object, text: str) -> None:
+def test_socket_address_as_text(address: object, text: str) -> None:
     assert address_text(address) == text
 
 
-# For several processes
+# Several processes
 
 needs_queues = pytest.mark.skipif(not HAS_QUEUES, reason="this system has no such queues")
 
 
 def accepted(listening: trio.SocketListener) -> int:
-    """How many clients are waiting at a listener; they are sent away."""
+    """Accept and close all waiting clients, and return their number."""
     count = 0
     with closing(socket.socket(fileno=os.dup(listening.socket.fileno()))) as ours:
-        ours.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+        ours.setblocking(False)  # noqa: FBT003 - the library's own signature
         with suppress(BlockingIOError):
             while True:
                 ours.accept()[0].close()
@@ -318,7 +320,7 @@ def accepted(listening: trio.SocketListener) -> int:
 
 @contextmanager
 def one_descriptor_left() -> Iterator[None]:
-    """Within the block, this process can open one thing."""
+    """Let this process open only one more descriptor within the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open(os.devnull, os.O_RDONLY)
     os.close(lowest)
@@ -331,7 +333,7 @@ def one_descriptor_left() -> Iterator[None]:
 
 @needs_ipv6
 @needs_queues
-async def test_each_process_has_its_share_of_the_clients_of_each_address() -> None:
+async def test_queues_share_the_clients_of_each_address() -> None:
     queues = await open_queues(3, "localhost:0", "127.0.0.1:0")
     assert names(queues[0]) == names(queues[1]) == names(queues[2])
     assert len(set(names(queues[0]))) == 3
@@ -341,11 +343,11 @@ async def test_each_process_has_its_share_of_the_clients_of_each_address() -> No
                 stack.enter_context(closing(socket.create_connection(name)))
             shares = [accepted(queue[place]) for queue in queues]
         assert sum(shares) == 100
-        assert min(shares) > 5  # the kernel's hash deals out like a die
+        assert min(shares) > 5  # the kernel's hash distributes clients at random
     close_queues(queues)
 
 
-async def test_without_such_queues_all_processes_have_one_socket(
+async def test_queues_without_reuse_port_share_one_socket(
     monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
     monkeypatch.setattr(listeners, "HAS_QUEUES", False)
@@ -355,7 +357,7 @@ async def test_without_such_queues_all_processes_have_one_socket(
     await close(await open_listeners(f"127.0.0.1:{port}"))
 
 
-async def test_no_other_server_gets_into_the_queues_by_mistake(port: int) -> None:
+async def test_other_server_cannot_join_the_queues_by_mistake(port: int) -> None:
     address = f"127.0.0.1:{port}"
     queues = await open_queues(2, address)
     with pytest.raises(OSError, match=f"cannot listen on {address}: "):
@@ -367,17 +369,17 @@ async def test_no_other_server_gets_into_the_queues_by_mistake(port: int) -> Non
 
 
 @needs_queues
-async def test_queue_that_cannot_be_had_leaves_nothing_open(port: int) -> None:
+async def test_queue_that_cannot_be_opened_leaves_nothing_open(port: int) -> None:
     address = f"127.0.0.1:{port}"
     with one_descriptor_left(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
         await open_queues(2, address)
     await close(await open_listeners(address))
 
 
-async def test_sockets_are_taken_over_and_not_passed_on() -> None:
+async def test_taken_over_sockets_are_not_inheritable() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     descriptor = os.dup(listener.socket.fileno())
-    os.set_inheritable(descriptor, True)  # noqa: FBT003 - the library's own way to say it
+    os.set_inheritable(descriptor, True)  # noqa: FBT003 - the library's own signature
     await listener.aclose()
     (taken,) = take_over([descriptor])
     assert not os.get_inheritable(descriptor)

@@ -1,6 +1,6 @@
-"""Many connections at once, how they are accepted, and how a server ends.
+"""Tests of a server with many connections: accepting, draining, retiring and stopping.
 
-What kernels do is tested with real sockets; what clocks do, over memory streams.
+Behavior of the kernel is tested with real sockets, time-outs with memory streams.
 """
 
 import errno
@@ -51,7 +51,6 @@ from trio_http.testing import Client
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
-# Seconds within which everything here happens, however slow the machine.
 
 AnyListener = trio.abc.Listener[trio.abc.Stream]
 _Accepted: TypeAlias = trio.abc.Stream | OSError | trio.BrokenResourceError
@@ -59,7 +58,7 @@ NoDescriptorsLeft: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
-    """A listener of somebody's own: what is put into it is accepted or raised."""
+    """A listener of another kind: accepts or raises each item that is put into it."""
 
     def __init__(self) -> None:
         self._queue, self._accepted = trio.open_memory_channel[_Accepted](math.inf)
@@ -105,7 +104,7 @@ async def send_endlessly(exchange: Exchange) -> None:
 
 
 class Slow:
-    """An App that answers when it is told to, and can be waited for."""
+    """An App that responds once ``go_on`` is set, and tells when it has begun."""
 
     def __init__(self) -> None:
         self.begun = trio.Event()
@@ -125,7 +124,7 @@ async def draining(
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
     report: Report = report_failures,
 ) -> AsyncIterator[Server]:
-    """Run a server, on 127.0.0.1 unless told otherwise; leaving waits until it has ended."""
+    """Run a server, by default on 127.0.0.1; leaving waits until it has ended."""
     found = listeners or await open_listeners("127.0.0.1:0")
     start = partial(serve, app, found, timeouts=timeouts, limits=limits, report=report)
     with trio.fail_after(PATIENCE):
@@ -137,7 +136,7 @@ async def draining(
 async def serving(
     app: Servable, *listeners: AnyListener, report: Report = report_failures
 ) -> AsyncIterator[Server]:
-    """Run a server, on 127.0.0.1 unless told otherwise; leaving stops it at once."""
+    """Run a server, by default on 127.0.0.1; leaving stops it at once."""
     with trio.CancelScope() as scope:
         async with draining(app, *listeners, report=report) as server:
             yield server
@@ -166,7 +165,7 @@ def is_refused(server: Server) -> bool:
 # Many connections
 
 
-async def test_whoever_connects_is_answered_again_and_again() -> None:
+async def test_connection_gets_a_response_to_each_request() -> None:
     async with serving(hello) as server, connected(server) as client:
         for _ in range(3):
             assert (await client.get("/")).body == b"hello\n"
@@ -191,14 +190,14 @@ async def test_every_listener_is_served() -> None:
         assert (await memory.connect().get("/")).status == 200
 
 
-async def test_connections_opened_first_are_answered_in_any_order() -> None:
+async def test_connections_get_responses_in_any_order() -> None:
     async with serving(hello) as server, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(server)) for _ in range(5)]
         for place in (3, 0, 4, 2, 1, 3):
             assert (await clients[place].get("/")).body == b"hello\n"
 
 
-async def test_no_connection_waits_for_another() -> None:
+async def test_request_does_not_wait_for_another_connection() -> None:
     met = trio.Event()
 
     async def meet(exchange: Exchange) -> None:
@@ -213,12 +212,12 @@ async def test_no_connection_waits_for_another() -> None:
         assert (await first.answer()).status == 200
 
 
-async def test_three_hundred_connections_wait_and_are_all_answered() -> None:
+async def test_three_hundred_waiting_connections_all_get_responses() -> None:
     number = 300
     assert number > 2 * ACCEPT_AT_ONCE
     async with serving(hello) as server, AsyncExitStack() as stack:
-        # Connecting without Trio, nobody else has a turn: all of them are waiting
-        # when the server looks.
+        # Connecting without Trio gives other tasks no turn: all clients are waiting when the
+        # server looks.
         sockets = [socket.create_connection(place_of(server)) for _ in range(number)]
         clients = []
         for each in sockets:
@@ -230,7 +229,7 @@ async def test_three_hundred_connections_wait_and_are_all_answered() -> None:
             assert (await client.answer()).body == b"hello\n"
 
 
-async def test_default_timeout_of_sockets_has_nobody_wait() -> None:
+async def test_default_socket_timeout_does_not_block_accepting() -> None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(60)
     try:
@@ -241,15 +240,15 @@ async def test_default_timeout_of_sockets_has_nobody_wait() -> None:
         socket.setdefaulttimeout(before)
 
 
-async def test_answers_are_not_held_back_for_more_to_come() -> None:
+async def test_listener_has_nodelay_so_responses_are_sent_at_once() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     async with serving(hello, listener) as server, connected(server) as client:
         assert (await client.get("/")).status == 200
-        # Linux and the BSDs have what is accepted inherit it.
+        # On Linux and the BSDs, accepted sockets inherit the option.
         assert listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-async def test_failing_app_ends_its_exchange_and_nothing_else() -> None:
+async def test_failing_app_ends_only_its_exchange() -> None:
     events: list[ServerEvent] = []
 
     async def fail(exchange: Exchange) -> None:
@@ -269,7 +268,7 @@ async def test_failing_app_ends_its_exchange_and_nothing_else() -> None:
     assert str(failure.error) == "a mistake"
 
 
-async def test_connections_are_reported_with_their_clients_address() -> None:
+async def test_events_contain_the_address_of_the_client() -> None:
     events: list[ServerEvent] = []
     async with serving(name_client, report=events.append) as server:
         async with connected(server) as client:
@@ -284,7 +283,7 @@ async def test_connections_are_reported_with_their_clients_address() -> None:
     assert record.ending is Ending.COMPLETE
 
 
-async def test_limits_are_those_that_are_given() -> None:
+async def test_given_limits_apply() -> None:
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:
 
@@ -297,7 +296,7 @@ async def test_limits_are_those_that_are_given() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_timeouts_are_those_that_are_given(autojump_clock: trio.testing.MockClock) -> None:
+async def test_given_timeouts_apply(autojump_clock: trio.testing.MockClock) -> None:
     listener = MemoryListener()
     async with draining(hello, listener, timeouts=Timeouts(idle=3)) as server:
         async with listener.connect().stream as stream:
@@ -309,13 +308,13 @@ async def test_timeouts_are_those_that_are_given(autojump_clock: trio.testing.Mo
 # Kinds of listeners
 
 
-async def test_listeners_of_trios_own() -> None:
+async def test_listeners_opened_by_trio_are_served() -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with serving(hello, *listeners) as server, connected(server) as client:
         assert (await client.get("/")).status == 200
 
 
-async def test_unix_sockets(tmp_path: Path) -> None:
+async def test_unix_socket_is_served(tmp_path: Path) -> None:
     path = str(tmp_path / "http")
     listening = trio.socket.socket(socket.AF_UNIX)
     await listening.bind(path)
@@ -326,7 +325,7 @@ async def test_unix_sockets(tmp_path: Path) -> None:
             assert (await Client(stream).get("/")).body == b"local"
 
 
-async def test_tls() -> None:
+async def test_tls_listener_is_served() -> None:
     ours, theirs = tls_contexts("test.example")
     (listener,) = await open_listeners("127.0.0.1:0")
     async with serving(name_client, trio.SSLListener(listener, ours)) as server:
@@ -339,7 +338,7 @@ async def test_tls() -> None:
             assert body.decode() == f"{host}:{port}"
 
 
-async def test_listener_of_somebodys_own() -> None:
+async def test_custom_listener_is_served() -> None:
     listener = MemoryListener()
     async with serving(name_client, listener) as server:
         assert server.addresses == ("local",)
@@ -348,7 +347,7 @@ async def test_listener_of_somebodys_own() -> None:
         assert (await first.get("/")).body == b"local"
 
 
-async def test_listener_of_somebodys_own_that_gives_sockets() -> None:
+async def test_custom_listener_of_sockets_is_served() -> None:
     (tcp,) = await open_listeners("127.0.0.1:0")
     listener = MemoryListener()
     async with (
@@ -362,7 +361,7 @@ async def test_listener_of_somebodys_own_that_gives_sockets() -> None:
 
 
 class Polite(trio.abc.Stream):
-    """A stream on which nothing comes, and that takes a second to say goodbye."""
+    """A stream without input that takes a second to close."""
 
     has_said_goodbye = False
 
@@ -380,7 +379,7 @@ class Polite(trio.abc.Stream):
         self.has_said_goodbye = True
 
 
-async def test_stream_of_somebodys_own_may_take_its_time_to_close(
+async def test_custom_stream_has_time_to_close(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     listener, stream = MemoryListener(), Polite()
@@ -391,7 +390,7 @@ async def test_stream_of_somebodys_own_may_take_its_time_to_close(
     assert stream.has_said_goodbye
 
 
-async def test_address_of_ipv6_is_in_brackets() -> None:
+async def test_ipv6_address_has_brackets() -> None:
     listening = trio.socket.socket(socket.AF_INET6)
     try:
         await listening.bind(("::1", 0))
@@ -404,7 +403,7 @@ async def test_address_of_ipv6_is_in_brackets() -> None:
         assert address_of(listener) == f"[::1]:{port}"
 
 
-async def test_client_that_is_gone_already_has_no_name() -> None:
+async def test_client_that_has_left_is_unknown() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     async with listener:
         with closing(socket.create_connection(listener.socket.getsockname())) as client:
@@ -414,10 +413,10 @@ async def test_client_that_is_gone_already_has_no_name() -> None:
             assert client_of(stream) == "unknown"
 
 
-# No more than so many
+# The limit on connections
 
 
-async def test_who_is_beyond_the_limit_waits_until_a_connection_ends() -> None:
+async def test_client_beyond_the_limit_waits_until_a_connection_ends() -> None:
     events: list[ServerEvent] = []
     limits = Limits(connections=2)
     async with draining(hello, limits=limits, report=events.append) as server:
@@ -430,16 +429,16 @@ async def test_who_is_beyond_the_limit_waits_until_a_connection_ends() -> None:
         server.shutdown()
 
 
-async def test_all_who_wait_for_a_place_are_served_one_after_the_other() -> None:
+async def test_waiting_clients_are_all_served() -> None:
     async with draining(hello, limits=Limits(connections=3)) as server, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(server)) for _ in range(20)]
         for client in clients:
             assert (await client.get("/", {"Connection": "close"})).status == 200
-            await client.stream.aclose()  # or the server waits for that
+            await client.stream.aclose()  # otherwise the server waits for it
         server.shutdown()
 
 
-async def test_limit_is_that_of_all_listeners_together() -> None:
+async def test_limit_applies_to_all_listeners_together() -> None:
     found = await open_listeners("127.0.0.1:0", "127.0.0.1:0")
     events: list[ServerEvent] = []
     limits = Limits(connections=3)
@@ -447,7 +446,7 @@ async def test_limit_is_that_of_all_listeners_together() -> None:
         draining(hello, *found, limits=limits, report=events.append) as server,
         AsyncExitStack() as stack,
     ):
-        # All are waiting when the server looks, at either place.
+        # All clients are waiting at both listeners when the server looks.
         clients = [
             trio.SocketStream(
                 trio.socket.from_stdlib_socket(
@@ -466,14 +465,14 @@ async def test_limit_is_that_of_all_listeners_together() -> None:
         await stack.aclose()
 
 
-async def test_listener_that_gives_streams_waits_for_a_place_as_well() -> None:
+async def test_listener_without_a_socket_waits_for_a_slot() -> None:
     slow, listener = Slow(), MemoryListener()
     async with draining(slow, listener, limits=Limits(connections=1)) as server:
         clients = [listener.connect() for _ in range(3)]
         for client in clients:
             await client.send(GET)
         await trio.testing.wait_all_tasks_blocked()
-        assert listener.waiting == 1  # only by accepting it can tell that there is one
+        assert listener.waiting == 1  # only accepting tells whether a client is waiting
         slow.go_on.set()
         for client in clients:
             assert (await client.answer()).status == 200
@@ -481,7 +480,7 @@ async def test_listener_that_gives_streams_waits_for_a_place_as_well() -> None:
         server.shutdown()
 
 
-async def test_client_that_waits_for_a_place_at_a_shutdown_is_let_go() -> None:
+async def test_shutdown_closes_clients_that_wait_for_a_slot() -> None:
     slow, listener = Slow(), MemoryListener()
     async with draining(slow, listener, limits=Limits(connections=1)) as server:
         served, waiting = listener.connect(), listener.connect()
@@ -495,7 +494,7 @@ async def test_client_that_waits_for_a_place_at_a_shutdown_is_let_go() -> None:
         await served.stream.aclose()
 
 
-async def test_client_that_waits_for_a_place_is_answered_when_the_server_retires() -> None:
+async def test_retire_serves_clients_that_wait_for_a_slot() -> None:
     slow, listener = Slow(), MemoryListener()
     async with draining(slow, listener, limits=Limits(connections=1)) as server:
         served, waiting = listener.connect(), listener.connect()
@@ -511,7 +510,7 @@ async def test_client_that_waits_for_a_place_is_answered_when_the_server_retires
             await client.stream.aclose()
 
 
-async def test_listener_without_clients_takes_no_place_from_another() -> None:
+async def test_listener_without_clients_takes_no_slot() -> None:
     silent, busy = MemoryListener(), MemoryListener()
     async with draining(hello, silent, busy, limits=Limits(connections=1)) as server:
         for _ in range(3):
@@ -521,7 +520,7 @@ async def test_listener_without_clients_takes_no_place_from_another() -> None:
         server.shutdown()
 
 
-async def test_shutdown_at_the_limit_serves_who_is_there_and_nobody_else() -> None:
+async def test_shutdown_at_the_limit_serves_only_accepted_clients() -> None:
     slow, memory = Slow(), MemoryListener()
     tcp = await open_listeners("127.0.0.1:0")
     async with (
@@ -537,14 +536,14 @@ async def test_shutdown_at_the_limit_serves_who_is_there_and_nobody_else() -> No
         slow.go_on.set()
         assert (await client.answer()).headers["Connection"] == "close"
         assert await client.rest() == b""
-        with suppress(trio.BrokenResourceError):  # a reset: nobody has looked at it
+        with suppress(trio.BrokenResourceError):  # a reset: it was never accepted
             assert await waiting.rest() == b""
 
 
-# Those who are idle give way
+# Idle connections make room
 
 
-async def test_newcomer_need_not_wait_for_whoever_is_idle(
+async def test_newcomer_replaces_the_connection_idle_longest(
     mock_clock: trio.testing.MockClock,
 ) -> None:
     number, events = 50, list[ServerEvent]()
@@ -559,14 +558,14 @@ async def test_newcomer_need_not_wait_for_whoever_is_idle(
         mock_clock.jump(SETTLED)
         newcomer = await stack.enter_async_context(connected(server))
         assert (await newcomer.get("/")).status == 200
-        assert await clients.pop().rest() == b""  # which was the first to have its answer
+        assert await clients.pop().rest() == b""  # the first that became idle
         for client in clients:
             assert (await client.get("/")).status == 200
         assert [event for event in events if isinstance(event, Crowded)] == [Crowded(number)]
         server.shutdown()
 
 
-async def test_request_that_has_just_come_is_answered_before_its_client_gives_way(
+async def test_request_that_has_just_arrived_gets_a_response_before_a_newcomer(
     mock_clock: trio.testing.MockClock,
 ) -> None:
     async with (
@@ -577,7 +576,7 @@ async def test_request_that_has_just_come_is_answered_before_its_client_gives_wa
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(SETTLED)
         assert isinstance(client.stream, trio.SocketStream)
-        # Without Trio, nobody else has a turn: the server hears of both at once.
+        # Sending without Trio gives other tasks no turn: the server sees both at once.
         with (
             closing(socket.socket(fileno=os.dup(client.stream.socket.fileno()))) as same,
             closing(socket.create_connection(place_of(server))),
@@ -587,7 +586,7 @@ async def test_request_that_has_just_come_is_answered_before_its_client_gives_wa
         server.shutdown()
 
 
-async def test_client_in_the_middle_of_a_request_never_gives_way(
+async def test_connection_in_the_middle_of_a_request_is_not_closed_for_a_newcomer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     slow, listener = Slow(), MemoryListener()
@@ -596,7 +595,7 @@ async def test_client_in_the_middle_of_a_request_never_gives_way(
         await sending.send(GET[:-2])
         await answered.send(GET)
         await newcomer.send(GET)
-        await trio.sleep(9)  # a head may take ten
+        await trio.sleep(9)  # a head may take ten seconds
         slow.go_on.set()
         assert (await answered.answer()).headers["Connection"] == "close"
         await answered.stream.aclose()
@@ -606,7 +605,7 @@ async def test_client_in_the_middle_of_a_request_never_gives_way(
         server.shutdown()
 
 
-async def test_idle_clients_give_way_on_every_kind_of_listener(
+async def test_idle_connections_make_room_on_every_kind_of_listener(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ours, theirs = tls_contexts("test.example")
@@ -633,10 +632,10 @@ async def test_idle_clients_give_way_on_every_kind_of_listener(
         server.shutdown()
 
 
-# Accepting goes wrong
+# Errors of accept()
 
 
-async def test_server_without_descriptors_goes_on_when_a_connection_ends(
+async def test_server_without_descriptors_accepts_when_a_connection_ends(
     no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
 ) -> None:
     events: list[ServerEvent] = []
@@ -649,13 +648,13 @@ async def test_server_without_descriptors_goes_on_when_a_connection_ends(
             (event,) = [event for event in events if isinstance(event, NotAccepting)]
             assert isinstance(event.error, OSError)
             assert event.error.errno == errno.EMFILE
-            await client.stream.aclose()  # which gives two back, as the other end is ours, too
+            await client.stream.aclose()  # this frees two, because this process has both ends
             async with trio.SocketStream(trio.socket.from_stdlib_socket(waiting)) as stream:
                 assert (await Client(stream).get("/")).status == 200
     assert sum(isinstance(event, NotAccepting) for event in events) == 1
 
 
-async def test_server_without_descriptors_takes_that_of_an_idle_connection(
+async def test_server_without_descriptors_closes_an_idle_connection(
     no_descriptors_left: NoDescriptorsLeft, mock_clock: trio.testing.MockClock
 ) -> None:
     async with serving(hello) as server, connected(server) as client:
@@ -670,7 +669,7 @@ async def test_server_without_descriptors_takes_that_of_an_idle_connection(
 
 
 class Failing(trio.abc.Listener[trio.abc.Stream]):
-    """A listener whose clients fail, one after the other, at once."""
+    """A listener on which every accept() fails at once."""
 
     async def accept(self) -> NoReturn:
         raise OSError("not this one, either")
@@ -679,7 +678,7 @@ class Failing(trio.abc.Listener[trio.abc.Stream]):
         await trio.lowlevel.checkpoint()
 
 
-async def test_listener_on_which_all_fail_holds_up_no_other(
+async def test_failing_listener_does_not_block_another(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     listener = MemoryListener()
@@ -694,10 +693,10 @@ async def test_listener_on_which_all_fail_holds_up_no_other(
     [
         (OSError(errno.EMFILE, "not now"), True),
         (OSError(errno.ECONNABORTED, "not this one"), False),
-        (trio.BrokenResourceError(), False),  # by a listener that begins to talk
+        (trio.BrokenResourceError(), False),  # from a handshake before accepting
     ],
 )
-async def test_clients_that_come_after_a_failure_are_served(
+async def test_client_after_a_failure_is_served(
     autojump_clock: trio.testing.MockClock,
     error: OSError | trio.BrokenResourceError,
     is_told: object,
@@ -709,7 +708,7 @@ async def test_clients_that_come_after_a_failure_are_served(
     assert (NotAccepting(error) in events) is is_told
 
 
-async def test_listener_that_will_never_accept_ends_the_server() -> None:
+async def test_listener_that_never_accepts_ends_the_server() -> None:
     broken, other = MemoryListener(), MemoryListener()
     broken.put(OSError(errno.EBADF, "not a listener"))
     with pytest.raises(ExceptionGroup) as caught, trio.fail_after(PATIENCE):
@@ -719,7 +718,7 @@ async def test_listener_that_will_never_accept_ends_the_server() -> None:
     assert other.closed
 
 
-async def test_socket_that_listens_no_more_ends_the_server() -> None:
+async def test_socket_that_no_longer_listens_ends_the_server() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     listener.socket.shutdown(socket.SHUT_RDWR)
     with pytest.raises(ExceptionGroup) as caught, trio.fail_after(PATIENCE):
@@ -730,7 +729,7 @@ async def test_socket_that_listens_no_more_ends_the_server() -> None:
 # Draining
 
 
-async def test_shutdown_finishes_what_is_running_and_nothing_else() -> None:
+async def test_shutdown_finishes_only_running_requests() -> None:
     slow = Slow()
 
     async def app(exchange: Exchange) -> None:
@@ -754,10 +753,10 @@ async def test_shutdown_finishes_what_is_running_and_nothing_else() -> None:
         answer = await busy.answer()
         assert answer.body == b"hello\n"
         assert answer.headers["Connection"] == "close"
-        assert await busy.rest() == b""  # the other request should be sent to somebody else
+        assert await busy.rest() == b""  # the second request is for another server
 
 
-async def test_listeners_are_closed_before_the_drain_is_over() -> None:
+async def test_listeners_are_closed_before_the_drain_ends() -> None:
     listener, slow = MemoryListener(), Slow()
     async with draining(slow, listener) as server:
         client = listener.connect()
@@ -778,11 +777,11 @@ async def test_shutdown_of_an_idle_server_takes_no_time(
     async with draining(hello, listener) as server, listener.connect().stream:
         await trio.testing.wait_all_tasks_blocked()
         server.shutdown()
-        server.shutdown()  # in case the first was not heard
+        server.shutdown()  # a second call does no harm
     assert trio.current_time() == 0
 
 
-async def test_after_the_grace_the_rest_is_cancelled(
+async def test_requests_are_cancelled_after_the_grace(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     listener, slow, events = MemoryListener(), Slow(), list[ServerEvent]()
@@ -797,19 +796,19 @@ async def test_after_the_grace_the_rest_is_cancelled(
     assert [event.ending for event in events if isinstance(event, Record)] == [Ending.CANCELLED]
 
 
-async def test_client_that_does_not_read_delays_a_shutdown_by_the_grace_at_most() -> None:
+async def test_client_that_does_not_read_delays_shutdown_only_by_the_grace() -> None:
     timeouts = Timeouts(send=math.inf, linger=math.inf, grace=0.1)
     async with AsyncExitStack() as stack, draining(send_endlessly, timeouts=timeouts) as server:
         client = await stack.enter_async_context(connected(server))
         await client.send(GET)
-        await trio.testing.wait_all_tasks_blocked()  # until nothing goes into the socket
+        await trio.testing.wait_all_tasks_blocked()  # until the socket takes no more
         server.shutdown()
 
 
 # Retiring
 
 
-async def test_retiring_server_answers_all_its_clients_once_more() -> None:
+async def test_retiring_server_sends_each_client_one_last_response() -> None:
     async with (
         draining(hello) as server,
         connected(server) as kept,
@@ -824,17 +823,17 @@ async def test_retiring_server_answers_all_its_clients_once_more() -> None:
             assert (answer.status, answer.headers["Connection"]) == (200, "close")
             assert await client.rest() == b""
             await client.stream.aclose()
-    # It has ended, as its clients have.
+    # The server has ended, because its clients have left.
 
 
-async def test_whoever_is_accepted_while_a_server_retires_is_answered() -> None:
+async def test_client_accepted_during_retire_gets_a_response() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     retired, met = trio.Event(), []
 
     def report(event: ServerEvent) -> None:
         met.append(event)
         if isinstance(event, Connected) and not retired.is_set():
-            server.retire()  # before any of those accepted with it has had a turn
+            server.retire()  # before any connection accepted with it has had a turn
             retired.set()
 
     async with draining(hello, listener, report=report) as server, AsyncExitStack() as stack:
@@ -851,7 +850,7 @@ async def test_whoever_is_accepted_while_a_server_retires_is_answered() -> None:
     assert sum(isinstance(event, Connected) for event in met) == 10
 
 
-async def test_shutdown_ends_those_a_retiring_server_waits_for() -> None:
+async def test_shutdown_closes_connections_that_a_retiring_server_waits_for() -> None:
     async with draining(hello) as server, connected(server) as idle:
         server.retire()
         await trio.testing.wait_all_tasks_blocked()
@@ -862,7 +861,7 @@ async def test_shutdown_ends_those_a_retiring_server_waits_for() -> None:
 # Stopping
 
 
-async def test_cancelled_server_stops_at_once_whatever_its_clients_do() -> None:
+async def test_cancelled_server_stops_at_once() -> None:
     (listener,) = await open_listeners("127.0.0.1:0")
     timeouts = Timeouts(send=math.inf, linger=math.inf, grace=math.inf)
     async with AsyncExitStack() as stack:
@@ -878,7 +877,7 @@ async def test_cancelled_server_stops_at_once_whatever_its_clients_do() -> None:
         assert listener.socket.fileno() == -1
 
 
-async def test_cancelling_during_a_drain_stops_it() -> None:
+async def test_cancelling_a_drain_stops_the_server_at_once() -> None:
     listener, slow = MemoryListener(), Slow()
     timeouts = Timeouts(grace=math.inf)
     with trio.CancelScope() as scope:
@@ -893,12 +892,12 @@ async def test_cancelling_during_a_drain_stops_it() -> None:
 
 
 @pytest.mark.parametrize("end", [Server.shutdown, None])
-async def test_port_can_be_listened_on_again_at_once(
+async def test_port_can_be_reused_at_once(
     end: Callable[[Server], None] | None,
 ) -> None:
     with trio.CancelScope() as scope:
         async with draining(hello) as server, connected(server) as client:
-            # We close first, so it is our side on which the kernel remembers the connection.
+            # The server closes first, so the kernel remembers the connection on its side.
             assert (await client.get("/", {"Connection": "close"})).status == 200
             assert await client.rest() == b""
             end(server) if end else scope.cancel()
@@ -910,7 +909,7 @@ async def test_port_can_be_listened_on_again_at_once(
 
 
 class Lifetime:
-    """An app with a frame around it, which tells what has happened and can be made to fail."""
+    """An app with a lifetime that records its events and can be made to fail."""
 
     def __init__(self, app: App = hello) -> None:
         self.steps: list[str] = []
@@ -965,7 +964,7 @@ async def test_lifetime_ends_after_the_drain(autojump_clock: trio.testing.MockCl
     assert lifetime.steps == ["begun", "over"]
 
 
-async def test_lifetime_that_fails_while_served_ends_the_server_with_its_error() -> None:
+async def test_lifetime_that_fails_while_served_ends_the_server() -> None:
     lifetime, listener = Lifetime(), MemoryListener()
     client = listener.connect()
 
@@ -982,7 +981,7 @@ async def test_lifetime_that_fails_while_served_ends_the_server_with_its_error()
     assert lifetime.steps == ["begun", "over"]
 
 
-async def test_lifetime_that_fails_to_begin_ends_the_server_with_its_error() -> None:
+async def test_lifetime_that_fails_to_begin_ends_the_server() -> None:
     listener = MemoryListener()
     client = listener.connect()
 
@@ -998,7 +997,7 @@ async def test_lifetime_that_fails_to_begin_ends_the_server_with_its_error() -> 
     await client.stream.aclose()
 
 
-async def test_lifetime_that_fails_at_its_end_ends_the_server_with_its_error() -> None:
+async def test_lifetime_that_fails_at_its_end_ends_the_server() -> None:
     @asynccontextmanager
     async def failing() -> AsyncIterator[App]:
         yield hello

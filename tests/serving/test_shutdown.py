@@ -1,4 +1,4 @@
-"""What the beginning of a shutdown does, to whom, and until when."""
+"""Tests of the beginning of a shutdown: its effect on each connection, and its deadline."""
 
 import trio
 import trio.testing
@@ -8,7 +8,7 @@ from trio_http.serving.shutdown import Shutdown
 
 
 class Waiting:
-    """A connection that notes how often it was told to wait no longer."""
+    """A connection that counts how often it was interrupted."""
 
     interrupted = 0
 
@@ -19,7 +19,7 @@ class Waiting:
         raise AssertionError
 
 
-async def test_nobody_new_is_let_in_at_once(autojump_clock: trio.testing.MockClock) -> None:
+async def test_listeners_are_cancelled_at_once(autojump_clock: trio.testing.MockClock) -> None:
     with trio.CancelScope() as listening:
         Shutdown(listening, KeepAliveQueue(75), trio.CancelScope(), 10).begin()
         await trio.sleep(1000)
@@ -27,15 +27,15 @@ async def test_nobody_new_is_let_in_at_once(autojump_clock: trio.testing.MockClo
     assert trio.current_time() == 0
 
 
-async def test_who_waits_for_a_request_waits_no_longer() -> None:
+async def test_idle_connections_are_interrupted() -> None:
     idle, waiting = KeepAliveQueue(75), Waiting()
     assert idle.join(waiting, 0)
     Shutdown(trio.CancelScope(), idle, trio.CancelScope(), 10).begin()
     assert waiting.interrupted == 1
-    assert not idle.join(waiting, 0)  # nor does anybody begin to
+    assert not idle.join(waiting, 0)  # no connection can become idle
 
 
-async def test_what_is_running_has_its_grace_and_not_more(
+async def test_running_connections_are_cancelled_after_the_grace(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     await trio.sleep(100)
@@ -46,7 +46,9 @@ async def test_what_is_running_has_its_grace_and_not_more(
     assert trio.current_time() == 110
 
 
-async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_second_shutdown_does_not_extend_the_grace(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     with trio.CancelScope() as connections:
         shutdown = Shutdown(trio.CancelScope(), KeepAliveQueue(75), connections, 10)
         shutdown.begin()
@@ -56,7 +58,7 @@ async def test_beginning_again_prolongs_nothing(autojump_clock: trio.testing.Moc
     assert trio.current_time() == 10
 
 
-async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
+async def test_retire_cancels_listeners_and_interrupts_no_connection(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     idle, waiting = KeepAliveQueue(75), Waiting()
@@ -66,13 +68,15 @@ async def test_to_retire_lets_nobody_new_in_and_ends_no_wait(
         shutdown.retire()
         await trio.sleep(1000)
     assert listening.cancelled_caught
-    before = idle.persists  # who was accepted a moment ago begins to wait now
+    before = idle.persists  # a client accepted a moment ago begins its wait now
     shutdown.listeners_are_closed()
     assert (before, idle.persists) == (True, False)
     assert waiting.interrupted == 0
 
 
-async def test_who_has_retired_can_be_shut_down(autojump_clock: trio.testing.MockClock) -> None:
+async def test_shutdown_after_retire_cancels_connections_after_the_grace(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     with trio.CancelScope() as connections:
         shutdown = Shutdown(trio.CancelScope(), KeepAliveQueue(75), connections, 10)
         shutdown.retire()

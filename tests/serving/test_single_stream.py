@@ -1,4 +1,4 @@
-"""A server of one connection: the lifetime of its app, its choices, and its end."""
+"""Tests of a server for one connection: the app's lifetime, its parameters, and its end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ async def hello(exchange: Exchange) -> None:
     await exchange.respond(Response(200, (), b"hello"))
 
 
-async def test_lifetime_of_the_app_is_around_the_connection() -> None:
+async def test_lifetime_encloses_the_connection() -> None:
     steps = []
 
     @asynccontextmanager
@@ -37,7 +37,7 @@ async def test_lifetime_of_the_app_is_around_the_connection() -> None:
     assert steps == ["begun", "over"]
 
 
-async def test_lifetime_that_does_not_begin_leaves_its_error_and_no_connection(
+async def test_lifetime_that_fails_to_begin_closes_the_stream(
     autojump_clock: MockClock,
 ) -> None:
     @asynccontextmanager
@@ -52,7 +52,7 @@ async def test_lifetime_that_does_not_begin_leaves_its_error_and_no_connection(
     assert await near.receive_some() == b""
 
 
-async def test_connection_is_closed_when_it_has_ended() -> None:
+async def test_stream_is_closed_when_the_connection_has_ended() -> None:
     near, far = memory_stream_pair()
     await near.send_all(LAST)
     await serve_stream(hello, far, behavior=Behavior(date=False))
@@ -62,7 +62,7 @@ async def test_connection_is_closed_when_it_has_ended() -> None:
     assert await near.receive_some() == b""
 
 
-async def test_idle_connection_ends_when_its_time_is_up(autojump_clock: MockClock) -> None:
+async def test_idle_connection_is_closed_after_its_timeout(autojump_clock: MockClock) -> None:
     near, far = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_alone_for_5_seconds, far)
@@ -75,7 +75,7 @@ async def serve_alone_for_5_seconds(stream: trio.abc.Stream) -> None:
     await serve_stream(hello, stream, timeouts=Timeouts(idle=5))
 
 
-async def test_events_name_the_client() -> None:
+async def test_events_contain_the_given_client() -> None:
     events: list[ServerEvent] = []
     near, far = memory_stream_pair()
     await near.send_eof()

@@ -1,4 +1,4 @@
-"""What a worker and its parent tell each other, and what they hear when the other has ended."""
+"""Tests of the messages between a worker and its parent, and of the end of either."""
 
 import os
 
@@ -9,7 +9,7 @@ import trio.testing
 from trio_http.serving.worker_channel import DRAIN, READY, STOP, Channel
 
 
-async def test_each_hears_what_the_other_tells_in_its_order() -> None:
+async def test_messages_arrive_in_order() -> None:
     one, other = Channel.pair()
     with one, other:
         other.tell(READY)
@@ -19,7 +19,7 @@ async def test_each_hears_what_the_other_tells_in_its_order() -> None:
         assert [await other.hear(), await other.hear()] == [DRAIN, STOP]
 
 
-async def test_whoever_hears_waits_until_something_is_told(nursery: trio.Nursery) -> None:
+async def test_hear_waits_for_a_message(nursery: trio.Nursery) -> None:
     one, other = Channel.pair()
     heard = []
 
@@ -35,7 +35,7 @@ async def test_whoever_hears_waits_until_something_is_told(nursery: trio.Nursery
     assert heard == [READY]
 
 
-async def test_end_of_the_other_is_heard_after_what_it_has_told() -> None:
+async def test_end_is_heard_after_all_messages() -> None:
     one, other = Channel.pair()
     with one:
         with other:
@@ -44,16 +44,16 @@ async def test_end_of_the_other_is_heard_after_what_it_has_told() -> None:
         assert await one.hear() == b""
 
 
-async def test_end_of_one_who_has_not_heard_all_is_an_end_like_any() -> None:
+async def test_end_with_unread_messages_is_heard() -> None:
     one, other = Channel.pair()
     with one:
         with other:
             one.tell(DRAIN)
-        # The kernel says so by a reset.
+        # The kernel reports this as a reset.
         assert await one.hear() == b""
 
 
-async def test_whoever_has_ended_can_be_told_anything() -> None:
+async def test_tell_after_the_other_has_ended_does_nothing() -> None:
     one, other = Channel.pair()
     with one:
         with other:
@@ -62,12 +62,12 @@ async def test_whoever_has_ended_can_be_told_anything() -> None:
         one.tell(STOP)
 
 
-async def test_end_that_is_taken_over_is_not_passed_on() -> None:
+async def test_taken_over_end_is_not_inheritable() -> None:
     one, other = Channel.pair()
     with one:
         with other:
             descriptor = os.dup(other.descriptor)
-        os.set_inheritable(descriptor, True)  # noqa: FBT003 - the library's own way to say it
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - the library's own signature
         with Channel.take_over(descriptor) as taken:
             assert taken.descriptor == descriptor
             assert not os.get_inheritable(descriptor)

@@ -1,7 +1,7 @@
-"""Processes that serve together: how they start, end, follow each other and are told to.
+"""Tests of worker processes: how they start, end, are replaced and are signalled.
 
-First with small programs that only keep to the rules of workers, then with the
-command itself: real processes either way, as it is all about those.
+The first tests run small programs that only follow the protocol of workers, the later ones the
+command itself. Both use real processes.
 """
 
 import errno
@@ -38,29 +38,29 @@ from trio_http.serving.workers import (
 )
 from trio_http.testing import Client
 
-# Seconds within which everything here happens, however slow the machine.
+# Seconds within which everything in these tests happens, on a machine however slow.
 PATIENCE = 180
 
 pytestmark = [
     pytest.mark.skipif(not CAN_HAVE_WORKERS, reason="this system has no workers"),
-    pytest.mark.timeout(PATIENCE + 60),  # after what the test itself would say
+    pytest.mark.timeout(PATIENCE + 60),  # later than the test's own message
 ]
 
 ACCESS = r"INFO    .(CONNECTED|DISCONNECTED|RECEIVED)"
 
 
-# How long to wait before another attempt
+# Pauses between attempts
 
 
 @pytest.mark.parametrize(
     ("failures", "seconds"),
     [(0, 0), (1, 0), (2, 1), (3, 2), (4, 4), (7, 32), (8, LONGEST_PAUSE), (10**9, LONGEST_PAUSE)],
 )
-def test_pauses_grow_up_to_a_limit(failures: int, seconds: float) -> None:
+def test_pause_doubles_up_to_a_maximum(failures: int, seconds: float) -> None:
     assert pause_after(failures) == seconds
 
 
-# Workers that serve nobody
+# Workers without clients
 
 PROGRAM = """
 import os, signal, socket, sys
@@ -86,7 +86,7 @@ while channel.recv(1) not in {b"r", b"d", b"s", b""}:
 
 
 class Staff:
-    """Starts small programs as workers, each in the next of these manners, and hears of them."""
+    """Starts small programs as workers, one for each manner, and records their events."""
 
     def __init__(self, *manners: str) -> None:
         self.manners = list(manners)
@@ -116,7 +116,7 @@ class Staff:
         return self._receive.statistics().current_buffer_used == 0
 
     async def listens(self, number: int) -> int:
-        """The process that begins to listen next, as this worker."""
+        """Return the process that begins to listen next, as this worker."""
         event = await self.says()
         assert isinstance(event, Listening)
         assert event.worker == number
@@ -138,7 +138,7 @@ class Staff:
 async def employed(
     staff: Staff, number: int = 2, grace: float = 10
 ) -> AsyncIterator[tuple[Workers, trio.CancelScope]]:
-    """Give workers that have not begun; leaving waits until they have ended."""
+    """Yield workers that have not begun; leaving waits until they have ended."""
     queues = await open_queues(number, "127.0.0.1:0")
     try:
         with trio.fail_after(PATIENCE):
@@ -150,7 +150,7 @@ async def employed(
         staff.close()
 
 
-async def test_all_posts_are_filled_and_left_when_there_is_an_end() -> None:
+async def test_drain_ends_all_workers() -> None:
     staff = Staff()
     async with employed(staff, 3) as (workers, _):
         assert await workers.begin() is None
@@ -167,7 +167,7 @@ async def test_all_posts_are_filled_and_left_when_there_is_an_end() -> None:
 
 
 @pytest.mark.parametrize("manner", ["broken", "none"])
-async def test_where_the_first_cannot_serve_no_other_is_started(manner: str) -> None:
+async def test_first_worker_that_fails_prevents_the_others(manner: str) -> None:
     staff = Staff(manner)
     async with employed(staff) as (workers, _):
         failure = await workers.begin()
@@ -179,7 +179,7 @@ async def test_where_the_first_cannot_serve_no_other_is_started(manner: str) -> 
             assert (failure.worker, failure.error.errno, failure.pause) == (1, errno.EAGAIN, None)
 
 
-async def test_worker_that_ends_by_itself_has_a_successor_at_once() -> None:
+async def test_worker_that_ends_by_itself_is_replaced_at_once() -> None:
     staff = Staff()
     async with employed(staff, 1) as (workers, _):
         await workers.begin()
@@ -192,7 +192,7 @@ async def test_worker_that_ends_by_itself_has_a_successor_at_once() -> None:
         assert await staff.says() == Ended(1, successor, 0)
 
 
-async def test_worker_that_ends_again_and_again_waits_longer_each_time(
+async def test_pause_grows_when_workers_end_repeatedly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rooms, "LONGEST_PAUSE", 0.01)
@@ -210,7 +210,7 @@ async def test_worker_that_ends_again_and_again_waits_longer_each_time(
     assert pauses == [0, 0.01, 0.01]
 
 
-async def test_what_ended_a_worker_that_did_well_counts_no_more(
+async def test_pause_is_reset_after_a_worker_did_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rooms, "DID_WELL", 0)
@@ -225,7 +225,7 @@ async def test_what_ended_a_worker_that_did_well_counts_no_more(
         workers.drain()
 
 
-async def test_worker_that_ends_as_soon_as_it_listens_has_one_successor(
+async def test_worker_that_ends_as_soon_as_it_listens_gets_one_successor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rooms, "DID_WELL", 0)
@@ -247,7 +247,7 @@ async def test_worker_that_ends_as_soon_as_it_listens_has_one_successor(
     assert kinds == [Listening, Ended] * (len(events) // 2)
 
 
-async def test_start_that_fails_later_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_later_start_that_fails_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "LONGEST_PAUSE", 0.01)
     staff = Staff("good", "broken", "none", "broken")
     async with employed(staff) as (workers, _):
@@ -264,7 +264,7 @@ async def test_start_that_fails_later_is_tried_again(monkeypatch: pytest.MonkeyP
     assert (broken.status, broken.pause, none.pause, again.pause) == (2, 0, 0.01, 0.01)
 
 
-async def test_all_workers_can_be_replaced_and_none_is_told_to_go_before() -> None:
+async def test_renew_replaces_all_workers_after_their_successors_listen() -> None:
     staff = Staff()
     async with employed(staff) as (workers, _):
         await workers.begin()
@@ -282,7 +282,7 @@ async def test_all_workers_can_be_replaced_and_none_is_told_to_go_before() -> No
 
 
 @pytest.mark.parametrize("manner", ["broken", "none"])
-async def test_workers_without_a_successor_stay(manner: str) -> None:
+async def test_worker_that_cannot_be_replaced_stays(manner: str) -> None:
     staff = Staff("good", "good", manner)
     async with employed(staff) as (workers, _):
         await workers.begin()
@@ -297,7 +297,7 @@ async def test_workers_without_a_successor_stay(manner: str) -> None:
     assert {event.pid for event in ended if isinstance(event, Ended)} == set(old)
 
 
-async def test_orders_to_renew_that_come_meanwhile_are_one_more_round() -> None:
+async def test_renewals_during_a_renewal_add_one_round() -> None:
     staff = Staff("good", "good", "good", "late")
     async with employed(staff, 3) as (workers, _):
         await workers.begin()
@@ -311,14 +311,15 @@ async def test_orders_to_renew_that_come_meanwhile_are_one_more_round() -> None:
         events = [await staff.says()]
         while Renewed() not in events:
             events.append(await staff.says())
-        # The others are new enough in the first round. The first is not, perhaps.
+        # In the first round, the other posts get new enough workers. The first may have old
+        # code.
         listening = [event.worker for event in events if isinstance(event, Listening)]
         assert listening == [1, 2, 3, 1]
         assert len(staff.started) == 7
         workers.drain()
 
 
-async def test_order_to_renew_ends_a_start_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_second_renewal_ends_a_start_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "LONG_START", 0)
     staff = Staff("good", "late")
     async with employed(staff, 1) as (workers, _):
@@ -334,7 +335,7 @@ async def test_order_to_renew_ends_a_start_that_hangs(monkeypatch: pytest.Monkey
         assert await staff.says() == Ended(1, new, 0)
 
 
-async def test_start_that_fails_is_tried_again_where_its_code_is_newer_by_now() -> None:
+async def test_failed_start_is_retried_after_another_renewal() -> None:
     staff = Staff("good", "late", "broken")
     async with employed(staff, 1) as (workers, _):
         await workers.begin()
@@ -347,7 +348,7 @@ async def test_start_that_fails_is_tried_again_where_its_code_is_newer_by_now() 
         broken = await staff.says()
         assert isinstance(broken, Ended)
         assert broken.status == 2
-        assert await staff.says() == Renewed(failed=1)  # and not once more
+        assert await staff.says() == Renewed(failed=1)  # there was no other attempt
         workers.renew()
         new = await staff.listens(1)
         events = [await staff.says(), await staff.says()]
@@ -356,7 +357,7 @@ async def test_start_that_fails_is_tried_again_where_its_code_is_newer_by_now() 
         assert await staff.says() == Ended(1, new, 0)
 
 
-async def test_post_that_is_being_filled_goes_to_the_younger() -> None:
+async def test_vacant_post_goes_to_the_younger_worker() -> None:
     staff = Staff("good", "late")
     async with employed(staff, 1) as (workers, _):
         await workers.begin()
@@ -374,7 +375,7 @@ async def test_post_that_is_being_filled_goes_to_the_younger() -> None:
         assert await staff.says() == Ended(1, younger, 0)
 
 
-async def test_whoever_fills_a_post_finds_that_a_renewal_has(
+async def test_vacant_post_is_not_filled_again_after_a_renewal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rooms, "LONGEST_PAUSE", 0.3)
@@ -394,7 +395,7 @@ async def test_whoever_fills_a_post_finds_that_a_renewal_has(
         assert await staff.says() == Ended(1, only, 0)
 
 
-async def test_end_does_not_wait_for_a_pause_and_nobody_follows() -> None:
+async def test_drain_interrupts_a_pause_and_starts_no_successor() -> None:
     staff = Staff("good", "broken", "broken", "broken", "broken", "broken")
     async with employed(staff, 1) as (workers, _):
         await workers.begin()
@@ -413,10 +414,10 @@ async def test_end_does_not_wait_for_a_pause_and_nobody_follows() -> None:
     ("manner", "status"),
     [
         ("late", -signal.SIGTERM),  # at once
-        ("late and stubborn", 0),  # it hears of it as soon as it hears anything
+        ("late and stubborn", 0),  # it reads the order as soon as it reads anything
     ],
 )
-async def test_end_is_told_to_who_is_starting_as_well(manner: str, status: int) -> None:
+async def test_drain_ends_a_worker_that_is_starting(manner: str, status: int) -> None:
     staff = Staff(manner)
     async with employed(staff, 1) as (workers, _):
         failures = []
@@ -435,7 +436,7 @@ async def test_end_is_told_to_who_is_starting_as_well(manner: str, status: int) 
 
 
 @pytest.mark.parametrize("start", [Workers.begin, Workers.renew])
-async def test_who_is_ended_while_starting_has_not_failed(start: object) -> None:
+async def test_worker_drained_while_starting_is_not_a_failure(start: object) -> None:
     staff = Staff("good", "late") if start is Workers.begin else Staff("good", "good", "late")
     async with employed(staff) as (workers, _):
         await workers.begin()
@@ -451,7 +452,7 @@ async def test_who_is_ended_while_starting_has_not_failed(start: object) -> None
     assert staff.started[-1].returncode == -signal.SIGTERM
 
 
-async def test_workers_end_when_those_who_started_them_are_cancelled(
+async def test_cancellation_ends_all_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rooms, "OVERTIME", 0.1)
@@ -465,7 +466,7 @@ async def test_workers_end_when_those_who_started_them_are_cancelled(
             os.kill(pid, 0)
 
 
-async def test_no_signal_breaks_into_the_end_of_a_worker_that_listens(
+async def test_worker_that_listens_is_not_interrupted_by_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rooms, "OVERTIME", 0.1)
@@ -478,7 +479,7 @@ async def test_no_signal_breaks_into_the_end_of_a_worker_that_listens(
 
 
 @pytest.mark.parametrize("end", [Workers.drain, Workers.renew])
-async def test_worker_that_does_not_end_is_ended(
+async def test_worker_that_does_not_end_in_time_is_killed(
     monkeypatch: pytest.MonkeyPatch, end: object
 ) -> None:
     monkeypatch.setattr(rooms, "OVERTIME", 0.1)
@@ -518,14 +519,14 @@ def started(
 
 
 async def begin_upload(client: Client, name: str = "new") -> None:
-    """Begin a request of ten bytes, and wait until it is being answered."""
+    """Begin a request of ten bytes, and wait until the app handles it."""
     head = f"POST /files/{name} HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n"
     await client.send(f"{head}Expect: 100-continue\r\n\r\n".encode())
     assert (await client.answer("HEAD")).status == 100
 
 
 def app(text: str) -> str:
-    """A module with an app that answers with what this expression gives."""
+    """Return the source of a module whose app responds with the value of this expression."""
     return (
         "import os, sys\n"
         "from trio_http import Request, Response\n"
@@ -533,7 +534,7 @@ def app(text: str) -> str:
     )
 
 
-async def test_log_tells_of_the_server_once_and_of_each_worker() -> None:
+async def test_log_reports_the_server_once_and_each_worker() -> None:
     async with started("challenge", "--log-level", "info") as program:
         port = await program.port()
         first, second = await program.pids()
@@ -558,7 +559,7 @@ async def test_log_tells_of_the_server_once_and_of_each_worker() -> None:
     assert lines[-1] == "INFO    [SERVER STOPPED]"
 
 
-async def test_workers_serve_the_same_address_with_the_interpreters_options(folder: Path) -> None:
+async def test_workers_share_the_address_and_the_interpreters_options(folder: Path) -> None:
     text = f"(os.getpid(), sys.flags.safe_path, {WORKER!r} in os.environ)"
     (folder / "module.py").write_text(app(text))
     async with started("app", "module:app") as program:
@@ -572,7 +573,7 @@ async def test_workers_serve_the_same_address_with_the_interpreters_options(fold
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_all_workers_drain_and_stop_at_once_when_told_twice(
+async def test_workers_drain_on_the_first_signal_and_stop_on_the_second(
     folder: Path, number: signal.Signals
 ) -> None:
     async with (
@@ -593,10 +594,10 @@ async def test_all_workers_drain_and_stop_at_once_when_told_twice(
             assert await program.process.wait() == 0
             await program.all_ended.wait()
         assert "Traceback" not in program.errors
-    assert os.listdir(folder) == ["first"]  # noqa: PTH208 - nothing waits for it
+    assert os.listdir(folder) == ["first"]  # noqa: PTH208 - no other task waits for it
 
 
-async def test_workers_that_drain_are_not_replaced(folder: Path) -> None:
+async def test_draining_workers_are_not_replaced(folder: Path) -> None:
     async with (
         started("challenge", "--directory", ".") as program,
         connected(await program.port()) as client,
@@ -605,7 +606,7 @@ async def test_workers_that_drain_are_not_replaced(folder: Path) -> None:
         await begin_upload(client)
         program.signal(signal.SIGTERM)
         await program.says(r"\[SERVER STOPPING\]")
-        program.signal(signal.SIGHUP)  # nor is this to tell it again
+        program.signal(signal.SIGHUP)  # SIGHUP starts no worker now
         await client.send(b"0123456789")
         assert (await client.answer()).status == 201
         await client.stream.aclose()
@@ -614,14 +615,14 @@ async def test_workers_that_drain_are_not_replaced(folder: Path) -> None:
         assert "RENEW" not in program.errors
 
 
-async def test_signals_of_a_terminal_reach_the_parent_alone() -> None:
+async def test_terminal_signals_reach_only_the_parent() -> None:
     async with started("challenge") as program:
         pids = await program.pids()
         assert [os.getpgid(pid) for pid in pids] == pids
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_to_signal_every_process_of_a_service_is_to_drain_it(
+async def test_signal_to_every_process_drains_the_service(
     folder: Path, number: signal.Signals
 ) -> None:
     async with (
@@ -672,7 +673,7 @@ async def test_workers_finish_and_end_when_their_parent_is_killed(folder: Path) 
         await program.all_ended.wait()
 
 
-async def test_all_can_be_replaced_under_load_and_not_a_request_is_lost(folder: Path) -> None:
+async def test_renewal_under_load_loses_no_request(folder: Path) -> None:
     (folder / "module.py").write_text(app("1"))
     versions: Counter[bytes] = Counter()
     over = trio.Event()
@@ -705,7 +706,7 @@ async def test_all_can_be_replaced_under_load_and_not_a_request_is_lost(folder: 
             program.signal(signal.SIGHUP)
             await program.says(r"\[SERVER RENEWING\] SIGHUP", times)
             await program.says(r"\[SERVER RENEWED\]", times)
-            # An old worker lets somebody in, perhaps, until it has heard that it retires.
+            # An old worker may accept a client until it has received its order to retire.
             await program.says(r"pid \d+ has ended", 2 * times)
             for _ in range(10):
                 async with connected(port) as client:
@@ -718,7 +719,7 @@ async def test_all_can_be_replaced_under_load_and_not_a_request_is_lost(folder: 
     assert versions[b"22"] > 0
 
 
-async def test_module_that_is_broken_meanwhile_leaves_everything_as_it_is(folder: Path) -> None:
+async def test_broken_module_leaves_all_workers_running(folder: Path) -> None:
     (folder / "module.py").write_text(app("1"))
     async with started("app", "module:app") as program:
         port = await program.port()
@@ -742,7 +743,7 @@ async def test_module_that_is_broken_meanwhile_leaves_everything_as_it_is(folder
         ("challenge", "a..b:0", "not a valid host name"),
     ],
 )
-async def test_wrong_use_is_one_line_as_without_workers(
+async def test_wrong_option_is_one_line_as_without_workers(
     folder: Path, arguments: str, bind: str, expected: str
 ) -> None:
     (folder / "broken.py").write_text("1 / 0")
@@ -753,7 +754,7 @@ async def test_wrong_use_is_one_line_as_without_workers(
         assert program.errors.count("\n") == 1
 
 
-async def test_more_workers_than_there_are_descriptors_for_is_one_line() -> None:
+async def test_too_many_workers_for_the_descriptors_are_one_line() -> None:
     few = ["sh", "-c", 'ulimit -n 50; exec "$@"', "sh"]
     async with started("challenge", before=few, workers="60") as program:
         assert await program.process.wait() == 2
@@ -762,7 +763,7 @@ async def test_more_workers_than_there_are_descriptors_for_is_one_line() -> None
     assert re.fullmatch(told, program.errors)
 
 
-async def test_first_worker_that_dies_is_the_end(folder: Path) -> None:
+async def test_first_worker_that_dies_ends_the_command(folder: Path) -> None:
     (folder / "module.py").write_text("import os; os._exit(3)")
     async with started("app", "module:app") as program:
         assert await program.process.wait() == 1
@@ -770,7 +771,7 @@ async def test_first_worker_that_dies_is_the_end(folder: Path) -> None:
         assert re.search(r"ERROR   \[WORKER 1\] pid \d+ exited with status 3\n$", program.errors)
 
 
-async def test_workers_need_no_standard_streams(folder: Path) -> None:
+async def test_workers_run_without_standard_streams(folder: Path) -> None:
     os.mkfifo("told")
     told = os.open("told", os.O_RDWR)
     (folder / "module.py").write_text(
@@ -782,14 +783,14 @@ async def test_workers_need_no_standard_streams(folder: Path) -> None:
     redirected = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
     with os.fdopen(told, "rb", 0) as worker:
         async with started("app", "module:app", before=redirected) as program:
-            for _ in range(2):  # the second one is started when the first listens
+            for _ in range(2):  # the second is started when the first is listening
                 await trio.lowlevel.wait_readable(worker)
                 assert worker.read(1) == b"."
             program.signal(signal.SIGTERM)
             assert await program.process.wait() == 0
 
 
-async def test_terminal_that_goes_away_ends_the_server() -> None:
+async def test_closed_terminal_ends_the_server() -> None:
     ours, theirs = os.openpty()
     async with started("challenge", stderr=theirs) as program:
         os.close(theirs)
