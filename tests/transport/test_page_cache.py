@@ -1,4 +1,4 @@
-"""What of a file is in memory, and how the rest is read."""
+"""Tests of reading cached parts of a file at once, and the rest in threads."""
 
 import os
 from pathlib import Path
@@ -12,23 +12,23 @@ from trio_http.transport.page_cache import PIECE, is_cached, read_cached, read_s
 
 
 @pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
-def test_what_was_just_written_is_in_memory(tmp_path: Path) -> None:
+def test_newly_written_file_is_cached(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789" * PIECE)
     with path.open("rb") as file:
         assert read_cached(FileSlice(file.fileno(), 3, 4)) == b"3456"
         assert read_cached(FileSlice(file.fileno(), 0, 0)) == b""
         assert is_cached(FileSlice(file.fileno(), 0, 10 * PIECE))
-        # Longer than a piece: not to be read in the loop.
+        # Longer than a piece, so it is not read in the event loop.
         assert read_cached(FileSlice(file.fileno(), 0, PIECE + 1)) is None
-        # It need not be read in order to be sent.
+        # Known to be cached, so it is sent without being read.
         assert read_cached(FileSlice(file.fileno(), 3, 4, at_hand=True)) is None
-        # Beyond the end: whoever sends it finds out, and says so.
+        # Beyond the end: sending raises the error.
         assert read_cached(FileSlice(file.fileno(), 10 * PIECE - 1, 2)) is None
         assert not is_cached(FileSlice(file.fileno(), 0, 11 * PIECE))
 
 
-def test_a_system_that_cannot_tell_is_asked_nothing(
+def test_nothing_is_cached_on_a_system_that_cannot_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
@@ -39,7 +39,7 @@ def test_a_system_that_cannot_tell_is_asked_nothing(
         assert not is_cached(FileSlice(file.fileno(), 0, 5))
 
 
-def test_a_file_that_cannot_be_read_so_is_not_in_memory() -> None:
+def test_unsupported_descriptor_is_not_cached() -> None:
     reading, writing = os.pipe()
     try:
         assert read_cached(FileSlice(reading, 0, 1)) is None
@@ -50,7 +50,7 @@ def test_a_file_that_cannot_be_read_so_is_not_in_memory() -> None:
 
 
 @pytest.mark.parametrize("pread", ["here", "missing"])
-async def test_pieces_of_a_file_are_no_larger_than_needed(
+async def test_pieces_are_no_larger_than_needed(
     pread: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(1024) * 256
@@ -73,7 +73,7 @@ async def test_pieces_of_a_file_are_no_larger_than_needed(
         assert read_slice(file, len(content), 5) == b""
 
 
-async def test_a_file_that_becomes_shorter_is_an_error(tmp_path: Path) -> None:
+async def test_file_that_becomes_shorter_raises_eof_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"hello")
 

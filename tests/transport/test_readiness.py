@@ -1,4 +1,4 @@
-"""Who is told that there is something to read, and when."""
+"""Tests of waking tasks when there is something to read."""
 
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -38,7 +38,7 @@ async def watching(*sockets: socket.socket) -> AsyncIterator[list[Arrivals]]:
             all_arrivals = [ready.arrivals(connected) for connected in sockets]
             for arrivals in all_arrivals:
                 with trio.move_on_after(0):
-                    await arrivals.wait()  # the first may be a false alarm
+                    await arrivals.wait()  # the first arrival may be a false alarm
             yield all_arrivals
             nursery.cancel_scope.cancel()
 
@@ -52,7 +52,7 @@ def rest_of(connected: socket.socket) -> bytes:
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_a_wait_ends_when_something_comes(
+async def test_wait_ends_when_bytes_arrive(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -72,7 +72,7 @@ async def test_a_wait_ends_when_something_comes(
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_what_came_before_the_wait_is_told(
+async def test_bytes_that_arrived_before_the_wait_end_it(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -86,7 +86,7 @@ async def test_what_came_before_the_wait_is_told(
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_what_is_left_is_told_again_to_who_says_so(
+async def test_leave_some_makes_the_next_wait_return(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -102,7 +102,7 @@ async def test_what_is_left_is_told_again_to_who_says_so(
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("is_waited_for", [True, False])
-async def test_an_end_that_comes_with_the_last_bytes_is_told_behind_them(
+async def test_end_that_arrives_with_the_last_bytes_is_read_after_them(
     is_waited_for: bool,  # noqa: FBT001 - one of two cases
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
@@ -110,7 +110,7 @@ async def test_an_end_that_comes_with_the_last_bytes_is_told_behind_them(
     received = []
 
     async def read(arrivals: Arrivals) -> None:
-        for _ in range(3):  # an end stays an end
+        for _ in range(3):  # the end is reported again and again
             await arrivals.wait()
             received.append(ours.recv(10))
 
@@ -127,7 +127,7 @@ async def test_an_end_that_comes_with_the_last_bytes_is_told_behind_them(
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_an_interrupted_wait_finds_the_end_of_input(
+async def test_interrupted_wait_reads_the_end_of_input(
     tcp_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = tcp_pair
@@ -148,7 +148,7 @@ async def test_an_interrupted_wait_finds_the_end_of_input(
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_to_interrupt_a_broken_connection_is_no_error(
+async def test_interrupting_a_broken_connection_does_nothing(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, _ = socket_pair
@@ -159,7 +159,7 @@ async def test_to_interrupt_a_broken_connection_is_no_error(
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_a_wait_can_be_cancelled_and_begun_anew(
+async def test_cancelled_wait_can_begin_anew(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -174,7 +174,7 @@ async def test_a_wait_can_be_cancelled_and_begun_anew(
 
 
 @pytest.mark.usefixtures("either_way")
-async def test_each_socket_has_arrivals_of_its_own() -> None:
+async def test_each_socket_has_its_own_arrivals() -> None:
     pairs = [socket.socketpair() for _ in range(300)]
     told = []
     async with watching(*[ours for ours, _ in pairs]) as all_arrivals:
@@ -197,7 +197,7 @@ async def test_each_socket_has_arrivals_of_its_own() -> None:
 
 
 @only_with_edges
-async def test_whoever_connects_is_listened_to_before_the_kernel_is_asked_to_watch(
+async def test_first_wait_returns_before_the_kernel_watches_the_socket(
     socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 0)
@@ -217,7 +217,7 @@ async def test_whoever_connects_is_listened_to_before_the_kernel_is_asked_to_wat
 
 
 @only_with_edges
-async def test_a_connection_that_has_ended_is_told_nothing(
+async def test_closed_arrivals_are_not_woken(
     socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 0)
@@ -225,14 +225,14 @@ async def test_a_connection_that_has_ended_is_told_nothing(
     async with watching(ours) as (arrivals,):
         with trio.move_on_after(0):
             await arrivals.wait()
-        arrivals.close()  # but its socket is still open, and so in the poll set
+        arrivals.close()  # the socket is still open, and so in the poll set
         arrivals.close()
         theirs.send(b"too late")
         await wait_all_tasks_blocked()
     assert rest_of(ours) == b"too late"
 
 
-def test_where_there_are_no_edges_everyone_waits_for_themselves(
+def test_system_without_edges_uses_trio_levels(
     monkeypatch: pytest.MonkeyPatch, socket_pair: tuple[socket.socket, socket.socket]
 ) -> None:
     monkeypatch.setattr(readiness, "CAN_WATCH_EDGES", False)
@@ -242,7 +242,7 @@ def test_where_there_are_no_edges_everyone_waits_for_themselves(
 
 
 @only_with_edges
-async def test_what_a_woken_task_is_handed_can_be_handed_to_all(
+async def test_woken_result_can_be_shared_by_all_tasks(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     def generator() -> Iterator[int]:
@@ -252,7 +252,7 @@ async def test_what_a_woken_task_is_handed_can_be_handed_to_all(
         yield 2
 
     handed = readiness.WOKEN
-    for kind in (handed, Value(None)):  # it does what Trio's own does
+    for kind in (handed, Value(None)):  # it behaves like Trio's own
         assert isinstance(kind, Outcome)
         assert kind.send(generator()) == 1  # type: ignore[arg-type]
     for _ in range(2):
@@ -262,7 +262,7 @@ async def test_what_a_woken_task_is_handed_can_be_handed_to_all(
 
 
 @only_with_edges
-async def test_the_first_few_wait_for_themselves() -> None:
+async def test_first_few_connections_use_levels() -> None:
     pairs = [socket.socketpair() for _ in range(4)]
     async with watching(*[ours for ours, _ in pairs]) as all_arrivals:
         kinds = [isinstance(arrivals, Levels) for arrivals in all_arrivals]

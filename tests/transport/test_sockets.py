@@ -1,4 +1,4 @@
-"""How bytes get to a client and from it over a socket."""
+"""Tests of receiving and sending bytes and files over a socket."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ from trio_http.transport.page_cache import PIECE
 from trio_http.transport.readiness import Levels
 from trio_http.transport.sockets import JOINED, NEAR_UNSENT, SENDFILE_PIECE, SocketTransport
 
-# More than a socket and its peer hold between them.
+# More than both sockets buffer.
 MUCH = os.urandom(1024) * 2048
 
 Pair = tuple[SocketTransport, socket.socket]
@@ -34,7 +34,7 @@ Pair = tuple[SocketTransport, socket.socket]
 
 @pytest.fixture
 def pair(socket_pair: tuple[socket.socket, socket.socket]) -> Pair:
-    """Our end and the client's, with as little room between them as there can be."""
+    """The server's end and the client's, with the smallest possible buffers between them."""
     ours, theirs = socket_pair
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     return SocketTransport(ours, Levels(ours)), theirs
@@ -56,7 +56,7 @@ def opened(path: Path) -> Iterator[int]:
 
 
 async def read_all(theirs: socket.socket) -> bytes:
-    """What the client receives until the other end closes."""
+    """Return what the client receives until the other end closes."""
     pieces: list[bytes] = []
     while True:
         await trio.lowlevel.wait_readable(theirs)
@@ -69,7 +69,7 @@ async def read_all(theirs: socket.socket) -> bytes:
 async def received_by(
     theirs: socket.socket, transport: SocketTransport, send: Callable[[], Awaitable[None]]
 ) -> bytes:
-    """What a client receives that reads while we send, and then close."""
+    """Return what a client receives while the server sends and then closes."""
     received = b""
 
     async def read() -> None:
@@ -84,7 +84,7 @@ async def received_by(
 
 
 def read_now(theirs: socket.socket) -> bytes:
-    """What has arrived at the client."""
+    """Return the bytes that have arrived at the client."""
     pieces: list[bytes] = []
     with suppress(BlockingIOError):
         while True:
@@ -93,7 +93,7 @@ def read_now(theirs: socket.socket) -> bytes:
 
 
 def reset(end: socket.socket) -> None:
-    """Close a socket as an application does that crashes."""
+    """Close a socket with a reset, as the system does when an application crashes."""
     SocketTransport(end, Levels(end)).abort()
     end.close()
 
@@ -101,7 +101,7 @@ def reset(end: socket.socket) -> None:
 # Receiving from a socket
 
 
-async def test_receiving_waits_for_bytes_and_ends_with_the_input(
+async def test_receive_waits_for_bytes_and_ends_with_the_input(
     pair: Pair,
 ) -> None:
     transport, theirs = pair
@@ -123,7 +123,7 @@ async def test_receiving_waits_for_bytes_and_ends_with_the_input(
         assert await transport.receive(10) == b""
 
 
-async def test_readiness_may_be_a_false_alarm(
+async def test_receive_waits_again_after_a_false_alarm(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -132,7 +132,7 @@ async def test_readiness_may_be_a_false_alarm(
     async def receive(transport: SocketTransport) -> None:
         received.append(await transport.receive(10))
 
-    # Both are told of the one byte, and one of them comes too late for it.
+    # Both are woken for one byte, and one of them finds nothing to read.
     rival = ours.dup()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(receive, SocketTransport(ours, Levels(ours)))
@@ -146,7 +146,7 @@ async def test_readiness_may_be_a_false_alarm(
     rival.close()
 
 
-async def test_a_client_that_resets_is_gone(
+async def test_reset_raises_client_disconnected(
     tcp: Pair,
 ) -> None:
     transport, theirs = tcp
@@ -154,18 +154,18 @@ async def test_a_client_that_resets_is_gone(
     with pytest.raises(ClientDisconnected) as gone:
         await transport.receive(10)
     assert isinstance(gone.value.__cause__, ConnectionResetError)
-    # It stays gone, whatever else is tried.
+    # All later calls fail, too.
     with pytest.raises(ClientDisconnected):
         await transport.send(b"hello", PATIENCE)
     with pytest.raises(ClientDisconnected):
         await transport.send_eof()
 
 
-# What can be moved without being received
+# Moving bytes into a pipe
 
 
 @pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
-async def test_a_socket_can_be_moved_into_a_pipe(
+async def test_open_pipe_is_filled_from_the_socket(
     pair: Pair,
 ) -> None:
     transport, theirs = pair
@@ -180,7 +180,7 @@ async def test_a_socket_can_be_moved_into_a_pipe(
 # Sending to a socket
 
 
-async def test_what_there_is_room_for_leaves_without_a_checkpoint(
+async def test_send_with_room_has_no_checkpoint(
     tcp: Pair,
 ) -> None:
     transport, theirs = tcp
@@ -192,7 +192,7 @@ async def test_what_there_is_room_for_leaves_without_a_checkpoint(
 
 @pytest.mark.parametrize("length", [0, 1, JOINED - 1, JOINED, 10 * JOINED])
 @pytest.mark.parametrize("joined", [JOINED, sys.maxsize])
-async def test_a_head_and_what_is_behind_it_leave_in_this_order(
+async def test_head_and_body_are_sent_in_order(
     pair: Pair,
     length: int,
     joined: int,
@@ -210,7 +210,7 @@ async def test_a_head_and_what_is_behind_it_leave_in_this_order(
     assert received == b"head" + behind
 
 
-async def test_what_there_is_no_room_for_leaves_as_the_client_reads(
+async def test_send_beyond_the_buffer_continues_as_the_client_reads(
     pair: Pair,
 ) -> None:
     transport, theirs = pair
@@ -218,7 +218,7 @@ async def test_what_there_is_no_room_for_leaves_as_the_client_reads(
     assert received == MUCH
 
 
-async def test_what_there_is_no_room_for_at_all_waits_for_it(
+async def test_send_with_a_full_buffer_waits_for_room(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -232,7 +232,7 @@ async def test_what_there_is_no_room_for_at_all_waits_for_it(
     assert received.endswith(b"hello")
 
 
-async def test_a_client_that_does_not_read_is_given_up(
+async def test_client_that_stops_reading_is_disconnected(
     pair: Pair, autojump_clock: MockClock
 ) -> None:
     transport, theirs = pair
@@ -242,7 +242,7 @@ async def test_a_client_that_does_not_read_is_given_up(
     assert 0 < transport.passed == len(read_now(theirs)) < len(MUCH)
 
 
-async def test_a_client_that_reads_slowly_is_not_given_up(
+async def test_client_that_reads_slowly_is_not_disconnected(
     pair: Pair, autojump_clock: MockClock
 ) -> None:
     transport, theirs = pair
@@ -260,7 +260,7 @@ async def test_a_client_that_reads_slowly_is_not_given_up(
     assert trio.current_time() > 2 * PATIENCE
 
 
-async def test_sending_to_a_client_that_has_left(
+async def test_send_to_a_client_that_has_left_raises_client_disconnected(
     pair: Pair,
 ) -> None:
     transport, theirs = pair
@@ -269,12 +269,12 @@ async def test_sending_to_a_client_that_has_left(
         await transport.send(b"hello", PATIENCE)
 
 
-# Files to a socket
+# Sending files
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[int]:
-    """A file of which one sendfile cannot take all."""
+    """A file that is too large for one call of sendfile."""
     assert len(MUCH) > SENDFILE_PIECE
     path = tmp_path / "file"
     path.write_bytes(MUCH)
@@ -284,7 +284,7 @@ def file(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture
 def sendfile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's way to send files, which not every system has."""
+    """Select sending with sendfile, which not every system has, or without it."""
     if request.param == "missing":
         monkeypatch.delattr(os, "sendfile")
 
@@ -297,7 +297,7 @@ both_ways = pytest.mark.parametrize("sendfile", ["here", "missing"], indirect=Tr
     ("offset", "length"),
     [(0, len(MUCH)), (1000, len(MUCH) - 2000), (5, 1), (5, 0)],
 )
-async def test_a_part_of_a_file_arrives(
+async def test_part_of_a_file_arrives(
     offset: int,
     length: int,
     file: int,
@@ -311,13 +311,13 @@ async def test_a_part_of_a_file_arrives(
 
 
 @both_ways
-async def test_a_file_for_a_client_that_does_not_read(
+async def test_file_for_a_client_that_stops_reading_raises_client_disconnected(
     file: int,
     sendfile: None,
     pair: Pair,
     autojump_clock: MockClock,
 ) -> None:
-    # While a file is read, no deadline is set that the clock could jump to.
+    # While a file is read, no deadline is set to which the clock could jump.
     transport, theirs = pair
     with pytest.raises(ClientDisconnected, match="stopped reading"):
         await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
@@ -326,7 +326,9 @@ async def test_a_file_for_a_client_that_does_not_read(
 
 
 @both_ways
-async def test_a_file_for_a_client_that_has_left(file: int, sendfile: None, pair: Pair) -> None:
+async def test_file_for_a_client_that_has_left_raises_client_disconnected(
+    file: int, sendfile: None, pair: Pair
+) -> None:
     transport, theirs = pair
     theirs.close()
     with pytest.raises(ClientDisconnected):
@@ -334,7 +336,9 @@ async def test_a_file_for_a_client_that_has_left(file: int, sendfile: None, pair
 
 
 @both_ways
-async def test_a_file_for_a_client_that_has_reset(file: int, sendfile: None, tcp: Pair) -> None:
+async def test_file_for_a_client_that_has_reset_raises_client_disconnected(
+    file: int, sendfile: None, tcp: Pair
+) -> None:
     transport, theirs = tcp
     reset(theirs)
     with pytest.raises(ClientDisconnected):
@@ -342,7 +346,7 @@ async def test_a_file_for_a_client_that_has_reset(file: int, sendfile: None, tcp
 
 
 @both_ways
-async def test_a_file_that_becomes_shorter_is_an_error(
+async def test_file_that_becomes_shorter_raises_eof_error(
     sendfile: None, tmp_path: Path, tcp: Pair
 ) -> None:
     transport, theirs = tcp
@@ -354,9 +358,7 @@ async def test_a_file_that_becomes_shorter_is_an_error(
 
 
 @both_ways
-async def test_a_file_that_cannot_be_read_is_no_fault_of_the_client(
-    sendfile: None, tmp_path: Path, pair: Pair
-) -> None:
+async def test_unreadable_file_raises_os_error(sendfile: None, tmp_path: Path, pair: Pair) -> None:
     transport, _ = pair
     write_only = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
     try:
@@ -366,19 +368,19 @@ async def test_a_file_that_cannot_be_read_is_no_fault_of_the_client(
         os.close(write_only)
 
 
-UNREADABLE = Path("/proc/self/mem")  # its first page is none
+UNREADABLE = Path("/proc/self/mem")  # its first page cannot be read
 
 
 @both_ways
 @pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux's own")
-async def test_a_disk_that_is_broken_is_no_fault_of_the_client(sendfile: None, pair: Pair) -> None:
+async def test_broken_disk_raises_os_error(sendfile: None, pair: Pair) -> None:
     transport, _ = pair
     with opened(UNREADABLE) as descriptor, pytest.raises(OSError, match=os.strerror(errno.EIO)):
         await transport.send_file(FileSlice(descriptor, 0, 10), PATIENCE)
 
 
 @pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no such call")
-async def test_a_thread_that_hangs_keeps_no_client(
+async def test_hanging_thread_does_not_keep_the_connection_open(
     tcp: Pair, file: int, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transport, theirs = tcp
@@ -404,14 +406,14 @@ async def test_a_thread_that_hangs_keeps_no_client(
         go_on.set()
     while page_cache.READS.limiter.borrowed_tokens:
         await wait_all_tasks_blocked(0.001)
-    assert await read_all(theirs) == b""  # it is too late for the thread to send anything
+    assert await read_all(theirs) == b""  # the thread can send nothing any more
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a file of Linux's own")
-async def test_a_file_that_the_kernel_cannot_send_is_read(
+async def test_file_that_sendfile_cannot_send_is_read(
     tcp: Pair,
 ) -> None:
-    # Its contents are made when they are read, so sendfile says EINVAL.
+    # The contents are generated when they are read, so sendfile fails with EINVAL.
     transport, theirs = tcp
     with opened(Path("/proc/self/status")) as descriptor:
         piece = FileSlice(descriptor, 0, 5)
@@ -426,14 +428,14 @@ async def test_a_file_that_the_kernel_cannot_send_is_read(
     reason="this system has no such option, or fewer addresses",
 )
 @pytest.mark.parametrize(("client", "unsent"), [("127.0.0.1", NEAR_UNSENT), ("127.0.0.2", None)])
-async def test_little_of_a_file_waits_in_the_kernel_for_a_client_on_this_machine(
+async def test_unsent_bytes_are_limited_only_for_a_client_on_this_machine(
     client: str, unsent: int | None, file: int
 ) -> None:
     def limit_of(connected: socket.socket) -> int:
         return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)  # not for all of it
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)  # less than the whole file
         address = listening.getsockname()
         with socket.create_connection(address, source_address=(client, 0)) as theirs:
             ours, _ = listening.accept()
@@ -445,7 +447,7 @@ async def test_little_of_a_file_waits_in_the_kernel_for_a_client_on_this_machine
             limits = []
 
             async def read() -> None:
-                await wait_all_tasks_blocked()  # so now it is being sent
+                await wait_all_tasks_blocked()  # the file is being sent now
                 limits.append(limit_of(ours))
                 assert await read_all(theirs) == MUCH
 
@@ -457,7 +459,7 @@ async def test_little_of_a_file_waits_in_the_kernel_for_a_client_on_this_machine
     assert limits == [before if unsent is None else unsent, before]
 
 
-async def test_where_nothing_limits_it_files_arrive_all_the_same(
+async def test_file_arrives_without_the_option_to_limit_unsent_bytes(
     tcp: Pair, file: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(socket, "TCP_NOTSENT_LOWAT", raising=False)
@@ -468,10 +470,10 @@ async def test_where_nothing_limits_it_files_arrive_all_the_same(
     )
 
 
-# A head and a file, without waiting
+# A head and a file at once
 
 
-async def test_a_head_and_a_file_leave_together(tcp: Pair, file: int) -> None:
+async def test_head_and_file_are_sent_together(tcp: Pair, file: int) -> None:
     transport, theirs = tcp
     piece = FileSlice(file, 10, 100_000)
 
@@ -488,15 +490,15 @@ async def test_a_head_and_a_file_leave_together(tcp: Pair, file: int) -> None:
     assert received == b"head" + MUCH[10:100_010]
 
 
-async def test_a_file_goes_as_far_as_there_is_room(pair: Pair, file: int) -> None:
+async def test_file_is_sent_as_far_as_there_is_room(pair: Pair, file: int) -> None:
     transport, _ = pair
     piece = FileSlice(file, 0, len(MUCH))
     sent = transport.send_file_at_once(b"head", piece)
     assert sent < len(MUCH)
-    assert transport.send_file_at_once(MUCH, piece) < len(MUCH)  # not even the head
+    assert transport.send_file_at_once(MUCH, piece) < len(MUCH)  # not even the whole head
 
 
-async def test_what_is_not_in_memory_does_not_leave_at_once(
+async def test_file_not_known_to_be_cached_is_not_sent_at_once(
     pair: Pair, file: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transport, _ = pair
@@ -509,7 +511,7 @@ async def test_what_is_not_in_memory_does_not_leave_at_once(
 
 
 @pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no such call")
-async def test_what_is_said_to_be_in_memory_leaves_at_once(
+async def test_file_said_to_be_cached_is_sent_at_once(
     pair: Pair, file: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transport, theirs = pair
@@ -519,10 +521,10 @@ async def test_what_is_said_to_be_in_memory_leaves_at_once(
     assert theirs.recv(20) == b"head" + MUCH[5:15]
 
 
-# Waiting no longer
+# Interrupting
 
 
-async def test_an_interrupted_socket_seems_to_end(
+async def test_interrupted_receive_returns_the_end_of_input(
     tcp: Pair,
 ) -> None:
     transport, theirs = tcp
@@ -540,7 +542,7 @@ async def test_an_interrupted_socket_seems_to_end(
     assert await received_by(theirs, transport, transport.aclose) == b"hello"
 
 
-async def test_what_has_come_and_was_not_received_can_be_told(tcp: Pair) -> None:
+async def test_has_unread_until_the_bytes_are_received(tcp: Pair) -> None:
     transport, theirs = tcp
     told = [transport.has_unread()]
     theirs.send(b"hello")
@@ -553,17 +555,17 @@ async def test_what_has_come_and_was_not_received_can_be_told(tcp: Pair) -> None
     assert [*told, transport.has_unread()] == [False, True, False, False]
 
 
-async def test_nothing_is_unread_on_a_broken_connection(tcp: Pair) -> None:
+async def test_broken_connection_has_nothing_unread(tcp: Pair) -> None:
     transport, theirs = tcp
     reset(theirs)
     await transport.readable()
     assert not transport.has_unread()
 
 
-# The end of a socket
+# Closing
 
 
-async def test_after_our_end_the_client_may_go_on(
+async def test_client_can_send_after_send_eof(
     pair: Pair,
 ) -> None:
     transport, theirs = pair
@@ -573,14 +575,14 @@ async def test_after_our_end_the_client_may_go_on(
     assert await transport.receive(10) == b"still here"
 
 
-async def test_closing_is_no_reset(tcp: Pair) -> None:
+async def test_close_sends_all_bytes_without_a_reset(tcp: Pair) -> None:
     transport, theirs = tcp
     await transport.send(b"hello", PATIENCE)
     await transport.aclose()
     assert await read_all(theirs) == b"hello"
 
 
-async def test_aborting_is_a_reset(tcp: Pair) -> None:
+async def test_abort_sends_a_reset(tcp: Pair) -> None:
     transport, theirs = tcp
     transport.abort()
     await transport.aclose()
@@ -588,7 +590,7 @@ async def test_aborting_is_a_reset(tcp: Pair) -> None:
         await read_all(theirs)
 
 
-async def test_aborting_what_is_closed_changes_nothing(
+async def test_abort_after_close_changes_nothing(
     tcp: Pair,
 ) -> None:
     transport, theirs = tcp

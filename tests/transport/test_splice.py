@@ -1,4 +1,4 @@
-"""Bytes on their way through a pipe, from a socket to a file."""
+"""Tests of moving bytes through a pipe from a socket to a file."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ DATA = os.urandom(1000)
 
 @contextmanager
 def opened(source: socket.socket | int) -> Iterator[Pipe]:
-    """A pipe from a socket, or from any other descriptor."""
+    """Open a pipe from a socket, or from any other descriptor."""
     connected = source if isinstance(source, socket.socket) else socket.socket()
     descriptor = source if isinstance(source, int) else source.fileno()
     pipe = open_pipe(descriptor, Levels(connected))
@@ -42,7 +42,7 @@ def opened(source: socket.socket | int) -> Iterator[Pipe]:
 
 @contextmanager
 def written(path: Path, flags: int = 0) -> Iterator[int]:
-    """A file that is being written."""
+    """Open a file for writing."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags)
     try:
         yield descriptor
@@ -50,11 +50,11 @@ def written(path: Path, flags: int = 0) -> Iterator[int]:
         os.close(descriptor)
 
 
-# In
+# Into the pipe
 
 
 @only_with_pipes
-def test_what_has_come_is_moved_in_and_no_more(
+def test_fill_moves_the_bytes_that_have_arrived(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -67,7 +67,7 @@ def test_what_has_come_is_moved_in_and_no_more(
 
 
 @only_with_pipes
-def test_the_end_is_told_as_often_as_it_is_asked_for(
+def test_fill_returns_zero_at_the_end_of_input(
     tcp_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = tcp_pair
@@ -79,7 +79,7 @@ def test_the_end_is_told_as_often_as_it_is_asked_for(
 
 
 @only_with_pipes
-def test_a_client_that_resets_is_gone(tcp_pair: tuple[socket.socket, socket.socket]) -> None:
+def test_reset_raises_client_disconnected(tcp_pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = tcp_pair
     SocketTransport(theirs, Levels(theirs)).abort()
     theirs.close()
@@ -94,7 +94,8 @@ def test_small_packets_fill_a_pipe_early(
 ) -> None:
     ours, theirs = socket_pair
     places = ROOM // os.sysconf("SC_PAGESIZE")
-    # Each is sent once the one before has been taken, or the kernel might join them.
+    # Each packet is sent once the previous one has been taken: otherwise the kernel might join
+    # them.
     with opened(ours) as pipe, written(tmp_path / "file") as file:
         for number in range(places):
             theirs.send(bytes([number % 256]))
@@ -110,13 +111,13 @@ def test_small_packets_fill_a_pipe_early(
 
 
 @only_with_pipes
-def test_what_cannot_be_moved_is_left_where_it_is() -> None:
+def test_fill_from_an_unsupported_descriptor_returns_none() -> None:
     with closing(select.epoll()) as unable, opened(unable.fileno()) as pipe:
         assert (pipe.fill(10), pipe.held, pipe.has_room) == (None, 0, False)
 
 
 @only_with_pipes
-def test_what_has_been_received_is_put_in_as_far_as_there_is_room(
+def test_put_copies_as_much_as_there_is_room_for(
     socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     ours, theirs = socket_pair
@@ -125,18 +126,18 @@ def test_what_has_been_received_is_put_in_as_far_as_there_is_room(
         assert (pipe.put(b"before"), pipe.fill(ROOM), pipe.held) == (6, 7, 13)
         pipe.empty_into(file)
         assert pipe.put(bytes(ROOM + 1)) == ROOM
-        assert pipe.has_room  # as far as is known
+        assert pipe.has_room  # as far as the pipe knows
         assert (pipe.put(b"more"), pipe.has_room, pipe.held) == (None, False, ROOM)
         pipe.empty_into(file)
     assert (tmp_path / "file").read_bytes() == b"before behind" + bytes(ROOM)
 
 
-# Who waits for more
+# Arrivals
 
 
 @asynccontextmanager
 async def watched(connected: socket.socket) -> AsyncIterator[readiness.Arrivals]:
-    """Arrivals on a socket of which each is told once."""
+    """Yield arrivals on a socket, each of which wakes once."""
     with closing(readiness.Edges()) as edges:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(edges.run)
@@ -146,7 +147,7 @@ async def watched(connected: socket.socket) -> AsyncIterator[readiness.Arrivals]
 
 @only_with_pipes
 @pytest.mark.parametrize("reason", ["not asked for", "no room"])
-async def test_what_may_be_left_is_told_once_more(
+async def test_fill_that_may_have_left_bytes_makes_the_next_wait_return(
     tcp_pair: tuple[socket.socket, socket.socket],
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,7 +169,7 @@ async def test_what_may_be_left_is_told_once_more(
 
 
 @only_with_pipes
-async def test_what_is_all_is_not_told_again(
+async def test_fill_that_took_everything_leaves_the_next_wait_waiting(
     tcp_pair: tuple[socket.socket, socket.socket],
     monkeypatch: pytest.MonkeyPatch,
     autojump_clock: MockClock,
@@ -187,12 +188,12 @@ async def test_what_is_all_is_not_told_again(
             assert waiting.cancelled_caught
 
 
-# Out
+# Out of the pipe
 
 
 @only_with_pipes
 @pytest.mark.parametrize("flags", [0, os.O_APPEND], ids=["moved", "bytes only"])
-def test_a_file_gets_all_that_is_held_behind_what_it_has(
+def test_pipe_is_appended_to_the_file(
     socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path, flags: int
 ) -> None:
     ours, theirs = socket_pair
@@ -208,11 +209,11 @@ def test_a_file_gets_all_that_is_held_behind_what_it_has(
 
 
 @only_with_pipes
-def test_nobody_waits_for_what_is_not_in_a_pipe(
+def test_emptying_more_than_the_pipe_holds_raises_instead_of_blocking(
     socket_pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     with opened(socket_pair[0]) as pipe, written(tmp_path / "file") as file:
-        pipe.held = 1  # which is not so
+        pipe.held = 1  # wrong: it is empty
         with pytest.raises(BlockingIOError):
             pipe.empty_into(file)
 
@@ -222,7 +223,7 @@ def test_nobody_waits_for_what_is_not_in_a_pipe(
     ("path", "flags", "error"),
     [(os.devnull, os.O_RDONLY, errno.EBADF), ("/dev/full", os.O_WRONLY, errno.ENOSPC)],
 )
-def test_a_file_that_takes_nothing_is_an_error(
+def test_file_that_cannot_be_written_raises_os_error(
     socket_pair: tuple[socket.socket, socket.socket], path: str, flags: int, error: int
 ) -> None:
     ours, theirs = socket_pair
@@ -237,11 +238,11 @@ def test_a_file_that_takes_nothing_is_an_error(
         os.close(target)
 
 
-# Where there is none
+# Closing, and pipes that cannot be opened
 
 
 @only_with_pipes
-def test_nothing_stays_open(socket_pair: tuple[socket.socket, socket.socket]) -> None:
+def test_close_closes_both_ends(socket_pair: tuple[socket.socket, socket.socket]) -> None:
     before = open_descriptors()
     with opened(socket_pair[0]) as pipe:
         pipe.put(b"never to be read")
@@ -249,7 +250,7 @@ def test_nothing_stays_open(socket_pair: tuple[socket.socket, socket.socket]) ->
     assert open_descriptors() == before
 
 
-def test_a_system_may_have_no_way_to(
+def test_system_without_splice_has_no_pipe(
     socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(splice, "CAN_SPLICE", False)
@@ -257,17 +258,17 @@ def test_a_system_may_have_no_way_to(
 
 
 @only_with_pipes
-def test_a_pipe_may_be_refused_its_room(
+def test_pipe_that_cannot_be_enlarged_is_closed(
     socket_pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = open_descriptors()
-    monkeypatch.setattr(splice, "ROOM", 2**32 - 1)  # more than any may have
+    monkeypatch.setattr(splice, "ROOM", 2**32 - 1)  # more than any process may have
     assert open_pipe(socket_pair[0].fileno(), Levels(socket_pair[0])) is None
     assert open_descriptors() == before
 
 
 @only_with_pipes
-def test_there_may_be_too_many_descriptors(
+def test_pipe_without_free_descriptors_is_none(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

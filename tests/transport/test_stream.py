@@ -1,4 +1,4 @@
-"""How bytes get to a client and from it over TLS, memory and whatever else there is."""
+"""Tests of receiving and sending over TLS, memory and other streams."""
 
 import os
 import ssl
@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Iterator[int]:
 # Trio's streams
 
 
-async def test_a_stream_is_read_until_its_end(
+async def test_receive_returns_bytes_until_the_end(
     memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
     transport, theirs = memory_pair
@@ -58,7 +58,7 @@ async def test_a_stream_is_read_until_its_end(
     assert await transport.receive(3) == b""
 
 
-async def test_what_is_sent_over_a_stream_arrives(
+async def test_sent_bytes_arrive(
     memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
     transport, theirs = memory_pair
@@ -68,15 +68,13 @@ async def test_what_is_sent_over_a_stream_arrives(
     assert await theirs.receive_some() == MUCH
 
 
-async def test_a_file_over_a_stream_arrives(
-    file: int, memory_pair: tuple[StreamTransport, MemoryStream]
-) -> None:
+async def test_file_arrives(file: int, memory_pair: tuple[StreamTransport, MemoryStream]) -> None:
     transport, theirs = memory_pair
     await transport.send_file(FileSlice(file, 1, len(MUCH) - 2), PATIENCE)
     assert await theirs.receive_some() == MUCH[1:-1]
 
 
-async def test_a_stream_whose_client_does_not_read_is_given_up(autojump_clock: MockClock) -> None:
+async def test_client_that_stops_reading_is_disconnected(autojump_clock: MockClock) -> None:
     ours, _ = memory_stream_pair()
     transport = StreamTransport(ours, 2)
     ours.send_stream.send_all_hook = trio.sleep_forever
@@ -86,7 +84,7 @@ async def test_a_stream_whose_client_does_not_read_is_given_up(autojump_clock: M
     assert transport.passed == 0
 
 
-async def test_nothing_follows_a_piece_of_which_nobody_knows_how_much_has_left(
+async def test_nothing_is_sent_after_a_piece_of_unknown_progress(
     autojump_clock: MockClock,
 ) -> None:
     ours, _ = memory_stream_pair()
@@ -105,7 +103,7 @@ async def test_nothing_follows_a_piece_of_which_nobody_knows_how_much_has_left(
     assert len(ours.send_stream.get_data_nowait()) == 2 * PIECE
 
 
-async def test_each_piece_over_a_stream_has_its_own_time(autojump_clock: MockClock) -> None:
+async def test_each_piece_has_the_whole_timeout(autojump_clock: MockClock) -> None:
     ours, _ = memory_stream_pair()
     transport = StreamTransport(ours, 2)
 
@@ -117,7 +115,7 @@ async def test_each_piece_over_a_stream_has_its_own_time(autojump_clock: MockClo
     assert trio.current_time() == 3 * (PATIENCE - 1)
 
 
-async def test_a_broken_stream_has_no_client() -> None:
+async def test_broken_stream_raises_client_disconnected() -> None:
     def break_down() -> None:
         raise trio.BrokenResourceError
 
@@ -139,7 +137,7 @@ async def test_a_broken_stream_has_no_client() -> None:
     await transport.aclose()
 
 
-async def test_the_end_of_a_stream_is_told_where_there_is_a_way(
+async def test_send_eof_ends_the_input_of_the_client(
     memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
     transport, theirs = memory_pair
@@ -148,7 +146,7 @@ async def test_the_end_of_a_stream_is_told_where_there_is_a_way(
 
 
 class Polite(trio.abc.Stream):
-    """A stream that waits for its peer's goodbye, as TLS may, and notes how it ended."""
+    """A stream that waits for its peer when it closes, as TLS may, and records how it ended."""
 
     def __init__(self) -> None:
         self.ended = ""
@@ -172,18 +170,18 @@ class Polite(trio.abc.Stream):
             raise
 
 
-async def test_not_every_stream_can_tell_its_end() -> None:
+async def test_send_eof_on_a_stream_without_it_returns_false() -> None:
     assert not await StreamTransport(Polite(), 2).send_eof()
 
 
-async def test_a_goodbye_has_its_time_and_no_more(autojump_clock: MockClock) -> None:
+async def test_close_has_a_time_limit(autojump_clock: MockClock) -> None:
     stream = Polite()
     await StreamTransport(stream, 2).aclose()
     assert stream.ended == "politely"
     assert trio.current_time() == 2
 
 
-async def test_a_goodbye_is_said_also_while_cancelled(autojump_clock: MockClock) -> None:
+async def test_close_while_cancelled_has_the_same_time(autojump_clock: MockClock) -> None:
     stream = Polite()
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -192,37 +190,37 @@ async def test_a_goodbye_is_said_also_while_cancelled(autojump_clock: MockClock)
     assert trio.current_time() == 2
 
 
-async def test_an_aborted_stream_says_no_goodbye(autojump_clock: MockClock) -> None:
+async def test_aborted_stream_closes_at_once(autojump_clock: MockClock) -> None:
     stream = Polite()
     transport = StreamTransport(stream, 2)
     transport.abort()
     with trio.CancelScope() as scope:
         scope.cancel()
-        await transport.aclose()  # and lets its caller finish
+        await transport.aclose()  # the caller is not cancelled
     assert not scope.cancelled_caught
     assert stream.ended == "abruptly"
     assert trio.current_time() == 0
 
 
-async def test_other_streams_are_not_moved_into_a_pipe(
+async def test_stream_has_no_pipe(
     memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
     transport, _ = memory_pair
     assert transport.open_pipe() is None
 
 
-async def test_streams_have_no_way_to_send_a_file_at_once(
+async def test_stream_sends_no_file_at_once(
     memory_pair: tuple[StreamTransport, MemoryStream], file: int
 ) -> None:
     transport, _ = memory_pair
     assert transport.send_file_at_once(b"head", FileSlice(file, 0, 10)) == 0
 
 
-async def test_an_interrupted_stream_seems_to_end(
+async def test_interrupted_receive_returns_the_end_of_input(
     memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
     transport, theirs = memory_pair
-    transport.interrupt()  # nobody waits, so nobody is told
+    transport.interrupt()  # has no effect, because no task is waiting
     await theirs.send_all(b"hello")
     await transport.readable()
     assert transport.receive_now(3) == b"hel"
@@ -237,12 +235,12 @@ async def test_an_interrupted_stream_seems_to_end(
         await wait_all_tasks_blocked()
         transport.interrupt()
     assert received == [b""]
-    assert transport.send_at_once(b"hello") == 0  # streams have no way to
-    await transport.send(b"hello", PATIENCE)  # what we say is another matter
+    assert transport.send_at_once(b"hello") == 0  # streams cannot do that
+    await transport.send(b"hello", PATIENCE)  # sending is not affected
     assert await theirs.receive_some() == b"hello"
 
 
-async def test_of_a_stream_in_memory_nobody_can_tell_what_has_come(
+async def test_has_unread_is_false_for_a_memory_stream(
     memory_pair: tuple[StreamTransport, MemoryStream],
 ) -> None:
     transport, theirs = memory_pair
@@ -257,7 +255,7 @@ async def test_of_a_stream_in_memory_nobody_can_tell_what_has_come(
 def tls_pair() -> tuple[StreamTransport, "trio.SSLStream[MemoryStream]"]:
     ours, theirs = memory_stream_pair()
     server, client = tls_contexts("localhost")
-    # Python 3.11.2 takes a cut for a clean end unless it is told otherwise.
+    # Python 3.11.2 treats truncation as a clean end unless the option is cleared.
     client.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     return (
         StreamTransport(trio.SSLStream(ours, server, server_side=True), 2),
@@ -266,13 +264,13 @@ def tls_pair() -> tuple[StreamTransport, "trio.SSLStream[MemoryStream]"]:
 
 
 async def handshake(transport: StreamTransport, theirs: "trio.SSLStream[MemoryStream]") -> None:
-    """Let both ends say something, after which they know each other."""
+    """Send a few bytes from the client, which completes the handshake."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.send_all, b"hello")
         assert await transport.receive(10) == b"hello"
 
 
-async def test_bytes_arrive_over_tls(
+async def test_bytes_and_a_file_arrive_over_tls(
     tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"], file: int
 ) -> None:
     transport, theirs = tls_pair
@@ -287,12 +285,12 @@ async def test_bytes_arrive_over_tls(
 
         await transport.send(b"a file: ", PATIENCE)
         await transport.send_file(FileSlice(file, 0, len(MUCH)), PATIENCE)
-        assert not await transport.send_eof()  # only closing says that
+        assert not await transport.send_eof()  # TLS ends only with closing
         await transport.aclose()
     assert received == b"a file: " + MUCH
 
 
-async def test_what_was_cut_off_is_seen_to_be_over_tls(
+async def test_aborted_tls_stream_is_seen_as_truncated(
     tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"],
 ) -> None:
     transport, theirs = tls_pair
@@ -303,7 +301,7 @@ async def test_what_was_cut_off_is_seen_to_be_over_tls(
         await theirs.receive_some()
 
 
-async def test_a_client_that_does_not_speak_tls_is_none(
+async def test_client_without_tls_is_disconnected(
     tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"],
 ) -> None:
     transport, theirs = tls_pair
@@ -313,16 +311,16 @@ async def test_a_client_that_does_not_speak_tls_is_none(
     await transport.aclose()
 
 
-async def test_a_goodbye_to_nobody_is_no_error(
+async def test_close_after_the_client_has_left_raises_nothing(
     tls_pair: tuple[StreamTransport, "trio.SSLStream[MemoryStream]"],
 ) -> None:
-    # Saying it takes a handshake here, and that fails.
+    # ``close_notify`` needs a handshake in this case, which fails.
     transport, theirs = tls_pair
     await theirs.transport_stream.aclose()
     await transport.aclose()
 
 
-async def test_what_has_come_over_tls_can_be_told() -> None:
+async def test_has_unread_tells_arrived_bytes_over_tls() -> None:
     server, _ = tls_contexts("localhost")
     ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
     stream = trio.SSLStream(ours, server, server_side=True)
@@ -331,11 +329,11 @@ async def test_what_has_come_over_tls_can_be_told() -> None:
         told = [transport.has_unread()]
         await theirs.send_all(b"a record, or the beginning of one")
         told.append(transport.has_unread())
-        await ours.aclose()  # whoever has made the stream may do that
+        await ours.aclose()  # the caller that made the stream may close it
         assert [*told, transport.has_unread()] == [False, True, False]
 
 
-async def test_a_handshake_that_the_client_has_begun_counts_as_unread() -> None:
+async def test_handshake_that_the_client_has_begun_counts_as_unread() -> None:
     server, _ = tls_contexts("localhost")
     words = ssl.MemoryBIO()
     client = ssl.create_default_context().wrap_bio(
@@ -345,7 +343,7 @@ async def test_a_handshake_that_the_client_has_begun_counts_as_unread() -> None:
         client.do_handshake()
     ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
     transport = transport_of(trio.SSLStream(ours, server, server_side=True), Timeouts())
-    # The server waits for the client's next word.
+    # The server waits for the client's next message.
     async with theirs, trio.open_nursery() as nursery:
         nursery.start_soon(transport.readable)
         await theirs.send_all(words.read())
@@ -355,17 +353,17 @@ async def test_a_handshake_that_the_client_has_begun_counts_as_unread() -> None:
     await transport.aclose()
 
 
-# Which way it goes
+# Choosing the transport
 
 
-async def test_a_socket_is_driven_directly() -> None:
+async def test_socket_stream_gets_a_socket_transport() -> None:
     ours, theirs = trio.socket.socketpair()
     stream = trio.SocketStream(ours)
     descriptor = stream.socket.fileno()
     transport = transport_of(stream, Timeouts())
     assert isinstance(transport, SocketTransport)
     assert transport.scheme == "http"
-    assert stream.socket.fileno() == -1  # it has changed hands
+    assert stream.socket.fileno() == -1  # the transport has taken the socket over
     assert not os.get_blocking(descriptor)
     with theirs:
         await theirs.send(b"hello")
@@ -374,7 +372,7 @@ async def test_a_socket_is_driven_directly() -> None:
         assert await theirs.recv(10) == b""
 
 
-async def test_every_other_stream_goes_through_its_own_methods() -> None:
+async def test_other_stream_gets_a_stream_transport() -> None:
     ours, theirs = memory_stream_pair()
     transport = transport_of(ours, Timeouts())
     assert isinstance(transport, StreamTransport)
@@ -383,7 +381,7 @@ async def test_every_other_stream_goes_through_its_own_methods() -> None:
     assert await theirs.receive_some() == b""
 
 
-async def test_requests_over_tls_have_a_scheme_of_their_own() -> None:
+async def test_scheme_over_tls_is_https() -> None:
     ours, theirs = memory_stream_pair()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     transport = transport_of(trio.SSLStream(ours, context, server_side=True), Timeouts())

@@ -1,4 +1,4 @@
-"""Threads that never come back: nobody waits for them, and nothing is closed under them."""
+"""Tests of threads that hang: tasks do not wait for them, and their descriptors stay open."""
 
 import os
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.transport import threads
 from trio_http.transport.threads import PATIENCE, Custody, Threads, close_in_thread
 
-# A clock that jumps does so while a thread is at work, too. So does no moment take any time.
+# An autojump clock jumps even while a thread is working, so ``MOMENT`` takes no time.
 
 
 class Hanging:
-    """A call that comes back when it is let go, and not before."""
+    """A call that returns once it is let go."""
 
     def __init__(self) -> None:
         self.begun = trio.Event()
@@ -46,7 +46,7 @@ def hanging() -> Iterator[Hanging]:
 
 
 async def until_free(used: Threads) -> None:
-    """Wait until the thread has ended, too, of which nobody hears any more."""
+    """Wait until abandoned threads have ended as well."""
     while used.limiter.borrowed_tokens:
         await wait_all_tasks_blocked(0.001)
 
@@ -70,7 +70,7 @@ def file(tmp_path: Path) -> Iterator[int]:
             os.close(descriptor)
 
 
-async def test_a_thread_returns_what_its_work_does() -> None:
+async def test_run_returns_the_result_of_the_thread() -> None:
     used = Threads("test", 1)
     assert await used.run(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
@@ -78,7 +78,7 @@ async def test_a_thread_returns_what_its_work_does() -> None:
     assert used.limiter.borrowed_tokens == 0
 
 
-async def test_a_thread_that_ends_in_a_moment_is_waited_for() -> None:
+async def test_cancelled_task_waits_for_a_thread_that_ends_soon() -> None:
     used = Threads("test", 1)
     with hanging() as call:
         async with trio.open_nursery() as nursery:
@@ -89,19 +89,19 @@ async def test_a_thread_that_ends_in_a_moment_is_waited_for() -> None:
         assert used.limiter.borrowed_tokens == 0
 
 
-async def test_a_thread_that_hangs_is_not(autojump_clock: MockClock) -> None:
+async def test_cancelled_task_abandons_a_thread_that_hangs(autojump_clock: MockClock) -> None:
     used = Threads("test", 1)
     with hanging() as call:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(used.run, call)
             await call.begun.wait()
             nursery.cancel_scope.cancel()
-        assert used.limiter.borrowed_tokens == 1  # it is there still
+        assert used.limiter.borrowed_tokens == 1  # the thread is still running
         call.let_go()
         await until_free(used)
 
 
-async def test_who_waits_for_a_thread_is_told_when_none_comes_back(
+async def test_waiting_for_a_thread_too_long_gives_503(
     autojump_clock: MockClock,
 ) -> None:
     used = Threads("test", 1)
@@ -114,13 +114,13 @@ async def test_who_waits_for_a_thread_is_told_when_none_comes_back(
             assert refusal.value.status == 503
             assert "Retry-After" in refusal.value.headers
             assert trio.current_time() == PATIENCE
-            # Nobody else's threads are taken.
+            # Threads for other purposes are free.
             assert await Threads("test", 1).run(divmod, 7, 2) == (3, 1)
             call.let_go()
         assert await used.run(divmod, 7, 2) == (3, 1)
 
 
-async def test_who_waits_for_a_thread_may_go(autojump_clock: MockClock) -> None:
+async def test_waiting_for_a_thread_can_be_cancelled(autojump_clock: MockClock) -> None:
     used = Threads("test", 1, patience=1000)
     with hanging() as call:
         async with trio.open_nursery() as nursery:
@@ -133,7 +133,7 @@ async def test_who_waits_for_a_thread_may_go(autojump_clock: MockClock) -> None:
             call.let_go()
 
 
-def test_each_run_has_threads_of_its_own() -> None:
+def test_each_run_has_its_own_threads() -> None:
     used = Threads("test", 1)
 
     async def abandon() -> None:
@@ -154,7 +154,7 @@ def test_each_run_has_threads_of_its_own() -> None:
 # Descriptors
 
 
-async def test_a_thread_has_descriptors_of_its_own_and_closes_them(file: int) -> None:
+async def test_thread_gets_duplicates_and_closes_them(file: int) -> None:
     seen = []
 
     def read(own: int) -> bytes:
@@ -168,7 +168,7 @@ async def test_a_thread_has_descriptors_of_its_own_and_closes_them(file: int) ->
     assert is_open(file)
 
 
-async def test_what_a_thread_uses_is_open_until_it_ends(
+async def test_duplicate_is_open_until_the_thread_ends(
     file: int, autojump_clock: MockClock
 ) -> None:
     seen: list[tuple[int, bytes]] = []
@@ -191,7 +191,9 @@ async def test_what_a_thread_uses_is_open_until_it_ends(
     assert not is_open(own)
 
 
-async def test_what_no_thread_comes_to_use_is_closed(file: int, autojump_clock: MockClock) -> None:
+async def test_duplicate_that_no_thread_uses_is_closed(
+    file: int, autojump_clock: MockClock
+) -> None:
     before = open_descriptors()
     used = Threads("test", 1)
     with hanging() as call:
@@ -204,7 +206,7 @@ async def test_what_no_thread_comes_to_use_is_closed(file: int, autojump_clock: 
     assert open_descriptors() == before
 
 
-async def test_without_descriptors_to_spare_the_threads_end_is_waited_for(
+async def test_cancelled_task_waits_for_the_thread_without_duplicates(
     file: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: int) -> int:
@@ -231,7 +233,7 @@ async def test_without_descriptors_to_spare_the_threads_end_is_waited_for(
 # Custody
 
 
-async def test_what_is_held_is_closed_when_the_block_is_left(file: int) -> None:
+async def test_held_descriptor_is_closed_at_the_end_of_the_block(file: int) -> None:
     with Custody() as custody:
         own = custody.duplicate(file)
         assert await custody.run(Threads("test", 1), os.pread, own, 100, 0) == b"content"
@@ -239,7 +241,7 @@ async def test_what_is_held_is_closed_when_the_block_is_left(file: int) -> None:
     assert not is_open(own)
 
 
-async def test_what_a_thread_has_is_closed_by_the_thread(
+async def test_descriptor_in_use_is_closed_by_its_thread(
     file: int, autojump_clock: MockClock
 ) -> None:
     used = Threads("test", 1)
@@ -261,7 +263,9 @@ async def test_what_a_thread_has_is_closed_by_the_thread(
         assert not is_open(held[0])
 
 
-async def test_what_a_thread_opens_too_late_is_closed(file: int, autojump_clock: MockClock) -> None:
+async def test_descriptor_duplicated_too_late_is_closed(
+    file: int, autojump_clock: MockClock
+) -> None:
     used = Threads("test", 1)
     held: list[int] = []
 
@@ -284,18 +288,16 @@ async def test_what_a_thread_opens_too_late_is_closed(file: int, autojump_clock:
     assert not is_open(held[0])
 
 
-async def test_what_takes_time_to_close_is_closed_in_a_thread(
-    file: int, autojump_clock: MockClock
-) -> None:
+async def test_aclose_does_not_wait_for_slow_closing(file: int, autojump_clock: MockClock) -> None:
     with hanging() as call:
         custody = Custody()
         own = custody.duplicate(file)
         custody.held.callback(call)
         with trio.CancelScope() as scope:
             scope.cancel()
-            await custody.aclose()  # it is tried all the same
+            await custody.aclose()  # tries even while cancelled
         await call.begun.wait()
-        assert is_open(own)  # and not waited for
+        assert is_open(own)  # closing is not waited for
         call.let_go()
         await trio.to_thread.run_sync(lambda: None)
     custody = Custody()
@@ -303,7 +305,7 @@ async def test_what_takes_time_to_close_is_closed_in_a_thread(
     await custody.aclose()
 
 
-async def test_a_descriptor_is_closed_elsewhere(file: int) -> None:
+async def test_close_in_thread_closes_the_descriptor(file: int) -> None:
     reading, writing = os.pipe()
     try:
         close_in_thread(writing)
@@ -313,5 +315,5 @@ async def test_a_descriptor_is_closed_elsewhere(file: int) -> None:
         os.close(reading)
 
 
-async def test_a_moment_has_a_length() -> None:
+async def test_moment_is_positive_and_shorter_than_patience() -> None:
     assert 0 < threads.MOMENT < PATIENCE

@@ -1,4 +1,4 @@
-"""What is added to Trio's TLS: a deadline for the handshake, and cuts that are seen as such."""
+"""Tests of additions to Trio's TLS: a deadline for the handshake, and detected truncation."""
 
 import ssl
 from collections.abc import Awaitable, Callable
@@ -22,13 +22,13 @@ Client: TypeAlias = "trio.SSLStream[MemoryStream]"
 
 PATIENCE = 10
 
-# With it, a context says nothing of a cut. Python 3.11.2 sets it by itself.
+# With this option, a context does not report truncation. Python 3.11.2 sets it by default.
 IGNORE = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
 
 @pytest.fixture(params=[0, IGNORE], ids=["strict", "lenient"])
 def pair(request: pytest.FixtureRequest) -> tuple[Encrypted, Client]:
-    """Our end and the client's of a connection that is not encrypted yet."""
+    """The server's end and the client's of a connection before its handshake."""
     ours, theirs = memory_stream_pair()
     server, client = tls_contexts("localhost")
     server.options = server.options & ~IGNORE | request.param
@@ -38,7 +38,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Encrypted, Client]:
     )
 
 
-async def test_bytes_go_both_ways_until_the_client_signs_the_end(
+async def test_bytes_arrive_both_ways_until_the_client_closes(
     pair: tuple[Encrypted, Client],
 ) -> None:
     ours, theirs = pair
@@ -60,7 +60,9 @@ async def test_bytes_go_both_ways_until_the_client_signs_the_end(
     await ours.aclose()
 
 
-async def test_a_client_that_is_cut_off_is_no_end(pair: tuple[Encrypted, Client]) -> None:
+async def test_connection_cut_off_raises_broken_resource_error(
+    pair: tuple[Encrypted, Client],
+) -> None:
     ours, theirs = pair
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.send_all, b"half a messa")
@@ -72,19 +74,19 @@ async def test_a_client_that_is_cut_off_is_no_end(pair: tuple[Encrypted, Client]
     await ours.aclose()
 
 
-async def test_a_cut_in_the_middle_of_a_record_is_no_end(pair: tuple[Encrypted, Client]) -> None:
+async def test_record_cut_off_raises_broken_resource_error(pair: tuple[Encrypted, Client]) -> None:
     ours, theirs = pair
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.send_all, b"hello")
         assert await ours.receive_some() == b"hello"
-    await theirs.transport_stream.send_all(b"\x17\x03\x03\x00")  # what a record begins with
+    await theirs.transport_stream.send_all(b"\x17\x03\x03\x00")  # the beginning of a record
     await theirs.transport_stream.send_eof()
     with pytest.raises(trio.BrokenResourceError):
         await ours.receive_some()
 
 
 def greeting() -> bytes:
-    """What a TLS client says first."""
+    """Return the first message of a TLS client."""
     outgoing = ssl.MemoryBIO()
     context = ssl.create_default_context()
     client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
@@ -103,7 +105,7 @@ async def send(stream: Encrypted) -> None:
 
 @pytest.mark.parametrize("attempt", [receive, send])
 @pytest.mark.parametrize("share", [0, 0.5, 1])
-async def test_a_handshake_has_its_time_and_no_more(
+async def test_handshake_that_takes_too_long_raises_broken_resource_error(
     attempt: Callable[[Encrypted], Awaitable[object]],
     share: float,
     pair: tuple[Encrypted, Client],
@@ -116,12 +118,12 @@ async def test_a_handshake_has_its_time_and_no_more(
     with pytest.raises(trio.BrokenResourceError, match="took too long"):
         await attempt(ours)
     assert trio.current_time() == PATIENCE
-    await ours.aclose()  # to which nobody has to agree
+    await ours.aclose()  # does not wait for the client
     assert trio.current_time() == PATIENCE
 
 
 @pytest.mark.parametrize("share", [0.5, 1])
-async def test_a_handshake_begins_with_the_first_bytes_from_the_client(
+async def test_handshake_begins_with_the_first_bytes_from_the_client(
     share: float, pair: tuple[Encrypted, Client]
 ) -> None:
     ours, theirs = pair
@@ -137,7 +139,7 @@ async def test_a_handshake_begins_with_the_first_bytes_from_the_client(
     assert told == [False, True]
 
 
-async def test_who_has_shaken_hands_may_be_silent_for_longer(
+async def test_client_may_be_silent_for_longer_after_the_handshake(
     pair: tuple[Encrypted, Client], autojump_clock: MockClock
 ) -> None:
     ours, theirs = pair
@@ -149,7 +151,9 @@ async def test_who_has_shaken_hands_may_be_silent_for_longer(
         await theirs.send_all(b"hello")
 
 
-async def test_who_does_not_speak_tls_is_no_client(pair: tuple[Encrypted, Client]) -> None:
+async def test_client_without_tls_raises_broken_resource_error(
+    pair: tuple[Encrypted, Client],
+) -> None:
     ours, theirs = pair
     await theirs.transport_stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
     with pytest.raises(trio.BrokenResourceError):
