@@ -1,4 +1,4 @@
-"""How what happens on a server reads, and what becomes of the lines."""
+"""Tests of the lines of the access log, and of their output."""
 
 import errno
 import io
@@ -49,7 +49,7 @@ def record(
 
 
 def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
-    """A failure as it is reported, its error having been raised somewhere."""
+    """Return a failure as it is reported, with an error that has been raised."""
 
     def fail() -> None:
         raise RuntimeError(text)
@@ -74,12 +74,12 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
             Level.INFO,
             f"[RECEIVED from {CLIENT}] \\x16\\x03 -> 400, 0 bytes, 12000.0 ms",
         ),
-        (  # gone before there was a head to send
+        (  # the client left before any head was sent
             record(line=b"GET /", status=0, ending=Ending.DISCONNECTED),
             Level.INFO,
             f"[RECEIVED from {CLIENT}] GET / -> no response, 0 bytes, 0.0 ms, the client went away",
         ),
-        (  # this was our doing, and so is the next
+        (  # the server broke this off, and the next as well
             record(line=b"GET /", sent=10, ending=Ending.ABORTED),
             Level.WARNING,
             f"[RECEIVED from {CLIENT}] GET / -> 200, 10 bytes, 0.0 ms, {Ending.ABORTED.value}",
@@ -101,11 +101,11 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
         ),
     ],
 )
-def test_events_read(event: ServerEvent, level: Level, text: str) -> None:
+def test_event_as_text_with_its_level(event: ServerEvent, level: Level, text: str) -> None:
     assert (level_of(event), text_of(event)) == (level, text)
 
 
-def test_failure_reads_with_its_traceback() -> None:
+def test_failure_is_written_with_its_traceback() -> None:
     level, text = level_of(failure("a mistake")), text_of(failure("a mistake"))
     first, begin, *frames, last = text.split("\n")
     assert level is Level.ERROR
@@ -115,7 +115,7 @@ def test_failure_reads_with_its_traceback() -> None:
     assert last == "  RuntimeError: a mistake"
 
 
-def test_failure_outside_of_any_request_has_no_request_line() -> None:
+def test_failure_outside_of_a_request_has_no_request_line() -> None:
     text = text_of(failure("a mistake", b""))
     assert text.startswith(f"[ERROR for {CLIENT}]\n")
 
@@ -123,14 +123,14 @@ def test_failure_outside_of_any_request_has_no_request_line() -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        # Error texts may quote what a client has sent, escapes decoded.
+        # The text of an error may quote a client's bytes, with escapes decoded.
         ("a\n2026-01-01 00:00:00.000 INFO    [SERVER STOPPED]", "[SERVER STOPPED]"),
         ("\x1b[2J", "RuntimeError: \\x1b[2J"),
         ("a\rb", "RuntimeError: a\\rb"),
         ("caf\xe9", "RuntimeError: caf\xe9"),  # printable, so left as it is
     ],
 )
-def test_text_of_an_error_can_forge_no_line(text: str, last: str) -> None:
+def test_text_of_an_error_cannot_forge_a_line(text: str, last: str) -> None:
     _, *lines = text_of(failure(text)).split("\n")
     assert lines[-1].endswith(last)
     assert all(line.startswith("  ") and line.isprintable() for line in lines)
@@ -141,19 +141,19 @@ def test_text_of_an_error_can_forge_no_line(text: str, last: str) -> None:
     [
         (b"GET /a?b=c HTTP/1.1", "GET /a?b=c HTTP/1.1"),
         (b"", ""),
-        (b"\x16\x03\x01\x02", "\\x16\\x03\\x01\\x02"),  # TLS, spoken to a port without it
+        (b"\x16\x03\x01\x02", "\\x16\\x03\\x01\\x02"),  # TLS sent to a port without TLS
         (b"GET /\xc3\xa9", "GET /\\xc3\\xa9"),
         (b"GET /\x1b[31m", "GET /\\x1b[31m"),
         (b"GET /\x7f", "GET /\\x7f"),
         (b"GET\t/", "GET\\t/"),
     ],
 )
-def test_bytes_are_made_printable(raw: bytes, expected: str) -> None:
+def test_bytes_are_escaped(raw: bytes, expected: str) -> None:
     assert printable(raw) == expected
 
 
 @given(st.binary())
-def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
+def test_any_bytes_become_one_line_of_ascii(raw: bytes) -> None:
     text = printable(raw)
     assert text.isprintable()
     assert text.isascii()
@@ -196,11 +196,11 @@ def test_any_bytes_are_one_line_of_ascii(raw: bytes) -> None:
         ),
     ],
 )
-def test_what_happens_to_workers_reads(event: WorkerEvent, level: Level, text: str) -> None:
+def test_worker_event_as_text_with_its_level(event: WorkerEvent, level: Level, text: str) -> None:
     assert line_of_worker(event) == (level, text)
 
 
-def test_failure_of_the_server_is_told_in_one_line_and_a_traceback() -> None:
+def test_failure_of_the_server_is_one_line_and_an_indented_traceback() -> None:
     level, text = line_of_failure(failure("the pool\x1b[31m\nis empty").error)
     line, *trace = text.split("\n")
     assert level == Level.ERROR
@@ -226,7 +226,7 @@ def test_line_begins_with_local_time_and_level() -> None:
     )
 
 
-def test_time_is_that_of_the_clock_on_the_wall() -> None:
+def test_default_clock_is_the_wall_clock() -> None:
     stream = io.StringIO()
     before = time.time()
     Log(stream, Level.INFO).write(Level.INFO, "hello")
@@ -242,7 +242,7 @@ def test_time_is_that_of_the_clock_on_the_wall() -> None:
         (Level.ERROR, ["ERROR"]),
     ],
 )
-def test_each_level_says_what_those_after_it_do(level: Level, written: list[str]) -> None:
+def test_each_level_includes_those_after_it(level: Level, written: list[str]) -> None:
     stream = io.StringIO()
     report = log_to(Log(stream, level))
     report(record())
@@ -252,14 +252,14 @@ def test_each_level_says_what_those_after_it_do(level: Level, written: list[str]
     assert [line.split()[2] for line in lines] == written
 
 
-def test_lines_that_were_lost_have_a_line_like_any() -> None:
+def test_lost_lines_are_reported_as_a_warning() -> None:
     line, lines = line_of_loss(1), line_of_loss(23)
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
     assert re.fullmatch(rf"{stamp} WARNING 1 log line was lost\n", line)
     assert re.fullmatch(rf"{stamp} WARNING 23 log lines were lost\n", lines)
 
 
-async def test_ordinary_lines_leave_together_before_the_next_wait() -> None:
+async def test_ordinary_lines_are_written_together_before_the_next_wait() -> None:
     stream = io.StringIO()
     log = Log(stream, Level.INFO, lambda: 0)
     with log.gathering():
@@ -276,7 +276,7 @@ async def test_ordinary_lines_leave_together_before_the_next_wait() -> None:
     assert stream.getvalue().endswith("four\n")
 
 
-async def test_what_matters_leaves_at_once_behind_what_came_before() -> None:
+async def test_warning_is_written_at_once_after_the_lines_before_it() -> None:
     stream = io.StringIO()
     log = Log(stream, Level.INFO)
     with log.gathering():
@@ -286,7 +286,7 @@ async def test_what_matters_leaves_at_once_behind_what_came_before() -> None:
     assert [line.split()[-1] for line in lines] == ["ordinary", "off"]
 
 
-async def test_where_nothing_is_ordinary_nothing_is_gathered() -> None:
+async def test_nothing_is_gathered_if_ordinary_lines_are_disabled() -> None:
     stream = io.StringIO()
     log = Log(stream, Level.WARNING)
     with log.gathering():
@@ -295,7 +295,7 @@ async def test_where_nothing_is_ordinary_nothing_is_gathered() -> None:
         assert stream.getvalue().count("\n") == 1
 
 
-async def test_lines_are_gathered_until_an_error_ends_it_all() -> None:
+async def test_gathered_lines_are_written_when_an_error_ends_the_block() -> None:
     stream = io.StringIO()
     log = Log(stream, Level.INFO)
 

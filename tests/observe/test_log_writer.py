@@ -1,4 +1,4 @@
-"""Text for streams that take it, take it late, take a part of it, or never take it."""
+"""Tests of writing to streams that take text at once, late, partly, or never."""
 
 import errno
 import io
@@ -19,12 +19,12 @@ from support import PATIENCE, environment
 from trio_http.observe import log_writer as room
 from trio_http.observe.log_writer import Spool
 
-# Seconds within which everything here happens, however slow the machine.
+# Seconds within which everything in these tests happens, on a machine however slow.
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested by its result shall not be cut off on a busy machine."""
+    """Extend the time-out, so that a busy machine does not cut off tests of the result."""
     monkeypatch.setattr(room, "PATIENCE", PATIENCE)
 
 
@@ -38,14 +38,14 @@ def numbered(count: int) -> list[str]:
 
 @contextmanager
 def pipe() -> Iterator[tuple[int, TextIO]]:
-    """Give both ends of a pipe, the writing one as Python has its standard error."""
+    """Yield both ends of a pipe, the writing one as Python opens its standard error."""
     reading, writing = os.pipe()
     with closing(os.fdopen(reading, "rb", 0)), os.fdopen(writing, "w") as stream:
         yield reading, stream
 
 
 def read_all(descriptor: int) -> str:
-    """Everything that is still to come from a pipe."""
+    """Return everything that is still in a pipe."""
     data = b""
     while piece := os.read(descriptor, 65536):
         data += piece
@@ -60,7 +60,7 @@ def in_thread(descriptor: int) -> tuple[threading.Thread, list[str]]:
     return reader, found
 
 
-def test_text_arrives_whole_and_in_its_order() -> None:
+def test_text_arrives_completely_and_in_order() -> None:
     lines = numbered(1000)
     with pipe() as (reading, stream):
         with Spool(stream, notice) as spool:
@@ -70,8 +70,8 @@ def test_text_arrives_whole_and_in_its_order() -> None:
         assert read_all(reading) == "".join(lines)
 
 
-def test_socket_has_it_too(socket_pair: tuple[socket.socket, socket.socket]) -> None:
-    # Such is the standard error under systemd. It cannot be opened anew.
+def test_text_arrives_at_a_socket(socket_pair: tuple[socket.socket, socket.socket]) -> None:
+    # Under systemd, the standard error is a socket. It cannot be reopened.
     ours, theirs = socket_pair
     with ours.makefile("w") as stream, Spool(stream, notice) as spool:
         spool.write("hello\n")
@@ -79,7 +79,7 @@ def test_socket_has_it_too(socket_pair: tuple[socket.socket, socket.socket]) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pipes cannot be opened anew")
-def test_pipe_has_it_at_once() -> None:
+def test_pipe_gets_text_at_once() -> None:
     with pipe() as (reading, stream), Spool(stream, notice) as spool:
         os.set_blocking(reading, False)
         for line in numbered(3):
@@ -88,7 +88,7 @@ def test_pipe_has_it_at_once() -> None:
         assert os.get_blocking(stream.fileno())
 
 
-def test_pipe_without_a_reader_is_no_error() -> None:
+def test_pipe_without_a_reader_raises_nothing() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, Spool(stream, notice) as spool:
         os.close(reading)
@@ -96,7 +96,7 @@ def test_pipe_without_a_reader_is_no_error() -> None:
         spool.write("hello\n")
 
 
-def test_regular_file_has_it_at_once(tmp_path: Path) -> None:
+def test_regular_file_gets_text_at_once(tmp_path: Path) -> None:
     before = threading.active_count()
     with (tmp_path / "log").open("w") as stream, Spool(stream, notice) as spool:
         for line in numbered(3):
@@ -105,8 +105,8 @@ def test_regular_file_has_it_at_once(tmp_path: Path) -> None:
         assert threading.active_count() == before
 
 
-def test_regular_file_that_has_grown_too_long_loses_lines_and_says_so(tmp_path: Path) -> None:
-    # The limit is the process's, so another process has it.
+def test_regular_file_over_its_limit_reports_lost_lines(tmp_path: Path) -> None:
+    # The limit applies to a process, so a subprocess sets it.
     source = (
         "import resource, signal, sys\n"
         f"from {room.__name__} import Spool\n"
@@ -129,9 +129,9 @@ def test_regular_file_that_has_grown_too_long_loses_lines_and_says_so(tmp_path: 
 
 
 @pytest.mark.parametrize("unbuffered", [False, True])
-def test_text_is_there_before_the_end(unbuffered: object) -> None:
+def test_text_is_written_before_the_end_of_the_program(unbuffered: object) -> None:
     reading, writing = os.pipe()
-    # As Python has the standard error with and without the option -u.
+    # As Python opens the standard error with and without the option -u.
     buffer = os.fdopen(writing, "wb", 0) if unbuffered else os.fdopen(writing, "wb")
     with (
         closing(os.fdopen(reading, "rb", 0)) as reader,
@@ -142,12 +142,12 @@ def test_text_is_there_before_the_end(unbuffered: object) -> None:
         assert reader.read(100) == b"hello\n"
 
 
-def test_lines_that_nobody_reads_are_lost_and_counted_where_they_are_missing() -> None:
-    total, lines = 20_000, numbered(20_000)  # more than a pipe takes
+def test_unread_lines_are_lost_and_counted_in_their_place() -> None:
+    total, lines = 20_000, numbered(20_000)  # more than a pipe holds
     with pipe() as (reading, stream):
         with Spool(stream, notice, capacity=10_000) as spool:
             for line in lines:
-                spool.write(line)  # and returns, with nobody who reads
+                spool.write(line)  # returns although the pipe is not read
             reader, found = in_thread(reading)
         stream.close()
         reader.join(PATIENCE)
@@ -163,21 +163,21 @@ def test_lines_that_nobody_reads_are_lost_and_counted_where_they_are_missing() -
     assert losses > 0
 
 
-def test_end_does_not_wait_for_somebody_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_end_does_not_wait_for_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PATIENCE", 0.01)
     before = threading.active_count()
     with pipe() as (_, stream):
         with Spool(stream, notice) as spool:
             for line in numbered(20_000):
                 spool.write(line)
-        assert threading.active_count() == before + 1  # it still waits
+        assert threading.active_count() == before + 1  # the thread is still waiting
         (waiting,) = (each for each in threading.enumerate() if each.name == "log")
-    waiting.join(PATIENCE)  # it has heard that there is no reader any more
+    waiting.join(PATIENCE)  # the write has failed because the reader has closed the pipe
     assert threading.active_count() == before
 
 
 class Disk(io.RawIOBase):
-    """A file system on which there is room for so many bytes at each attempt, or for none."""
+    """A file with room for this many bytes at each attempt, or for none."""
 
     def __init__(self, *room: int | None) -> None:
         self.room = list(room)
@@ -188,7 +188,7 @@ class Disk(io.RawIOBase):
 
     def write(self, data: Any, /) -> int | None:
         room = self.room.pop(0) if self.room else len(data)
-        if room is None:  # a pipe that was full
+        if room is None:  # the pipe was full
             return None
         if room == 0:
             raise OSError(errno.ENOSPC, "no space left on device")
@@ -204,17 +204,15 @@ class Disk(io.RawIOBase):
         ([0], ["a\n", "b\n"], "lost 1\nb\n"),
         ([0], ["a\n  x\n", "b\n"], "lost 2\nb\n"),
         ([0, 0, 0], ["a\n", "b\n", "c\n"], "lost 2\nc\n"),  # the notice was refused once
-        ([0, 0, 9], ["a\n", "b\n"], "b\nlost 1\n"),  # told in the end
-        # What was begun is ended before something else begins, and is lost.
+        ([0, 0, 9], ["a\n", "b\n"], "b\nlost 1\n"),  # reported at the end
+        # A line that was begun is ended before another one begins, and counts as lost.
         ([1, 0], ["abc\n", "b\n"], "a\nlost 1\nb\n"),
         ([2, 0], ["a\nb\n", "c\n"], "a\nlost 1\nc\n"),
         ([3, 0], ["a\nbc\n", "d\n"], "a\nb\nlost 1\nd\n"),
-        ([1, 0, 0, 0], ["abc\n", "b\n"], "a\nlost 2\n"),  # nor is the end of it to be had
+        ([1, 0, 0, 0], ["abc\n", "b\n"], "a\nlost 2\n"),  # its end cannot be written either
     ],
 )
-def test_lines_that_a_stream_refuses_are_counted(
-    room: list[int | None], texts: list[str], expected: str
-) -> None:
+def test_refused_lines_are_counted(room: list[int | None], texts: list[str], expected: str) -> None:
     disk = Disk(*room)
     stream = io.TextIOWrapper(io.BufferedWriter(disk))
     with Spool(stream, notice) as spool:
@@ -223,7 +221,7 @@ def test_lines_that_a_stream_refuses_are_counted(
     assert disk.content.decode() == expected
 
 
-def test_stream_that_another_process_made_non_blocking_is_waited_for(
+def test_stream_made_non_blocking_by_another_process_is_waited_for(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     writable, _ = socket_pair
@@ -239,33 +237,33 @@ def test_stream_that_another_process_made_non_blocking_is_waited_for(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_device_that_is_full_is_no_error() -> None:
+def test_full_device_raises_nothing() -> None:
     with open("/dev/full", "w") as stream, Spool(stream, notice) as spool:  # noqa: PTH123
         spool.write("hello\n")
 
 
-def test_stream_that_is_closed_is_no_error(tmp_path: Path) -> None:
+def test_closed_stream_raises_nothing(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as stream:
         pass
     with Spool(stream, notice) as spool:
         spool.write("hello\n")
 
 
-def test_no_stream_takes_everything_to_nowhere() -> None:
-    # Python has none for the standard error where that was closed when it started.
+def test_missing_stream_discards_text() -> None:
+    # Python has no standard error if it was closed when Python started.
     with Spool(None, notice) as spool:
         spool.write("hello\n")
 
 
-def test_stream_may_be_of_text_alone() -> None:
+def test_text_stream_without_bytes_gets_text() -> None:
     stream = io.StringIO()
     with Spool(stream, notice) as spool:
         spool.write("caf\xe9\n")
     assert stream.getvalue() == "caf\xe9\n"
 
 
-def test_text_that_has_no_encoding_is_written_escaped() -> None:
+def test_text_that_cannot_be_encoded_is_escaped() -> None:
     disk = Disk()
     with Spool(io.TextIOWrapper(io.BufferedWriter(disk)), notice) as spool:
-        spool.write("caf\xe9 \udc80\n")  # as names of files may have it
+        spool.write("caf\xe9 \udc80\n")  # as in file names
     assert disk.content == "caf\xe9 \\udc80\n".encode()
