@@ -1,6 +1,6 @@
-"""What holds for all tests: ``--no-plain``, skips on a build machine, and pairs of sockets.
+"""Configuration of all tests: ``--no-plain``, skips on a build machine, and shared fixtures.
 
-``pytest --no-plain`` runs the tests without the short way past h11.
+``pytest --no-plain`` runs the tests without the fast path past h11.
 """
 
 import os
@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-plain"):
-        # Whatever behavior a test asks for is made from these defaults.
+        # Every ``Behavior`` of a test is made from these defaults.
         arguments = Behavior.__init__.__defaults__
         assert arguments is not None
         *others, fast_path = arguments
@@ -30,13 +30,13 @@ def pytest_configure(config: pytest.Config) -> None:
         Behavior.__init__.__defaults__ = (*others, False)
 
 
-# How the reason of a test that is skipped for want of a program ends.
+# The end of the reason for which a test is skipped if a program is missing.
 MISSING = " is not installed"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail tests that lack a program on a build machine, which has to have it."""
+    """Fail tests that lack a program on a build machine, which must have it."""
     report = yield
     if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
@@ -48,7 +48,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture
 def socket_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Our end and the client's, neither of which ever blocks."""
+    """The server's end and the client's of a local connection, both non-blocking."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(0)
@@ -58,7 +58,7 @@ def socket_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def no_descriptors_left() -> Callable[[], AbstractContextManager[None]]:
-    """Give a block within which nobody in this process can open anything."""
+    """Return a context manager within which this process cannot open anything."""
     resource = pytest.importorskip("resource")
 
     @contextmanager
@@ -81,7 +81,7 @@ def no_descriptors_left() -> Callable[[], AbstractContextManager[None]]:
 
 @pytest.fixture
 def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """The same with a network between them, which alone knows of resets."""
+    """The same as ``socket_pair`` over TCP, because only TCP has resets."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
         socket.create_connection(listening.getsockname()) as theirs,
@@ -95,7 +95,7 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """An empty folder that everybody can reach."""
+    """An empty directory that every user can access."""
     with TemporaryDirectory() as name:
         Path(name).chmod(0o777)
         yield Path(name)
@@ -103,6 +103,6 @@ def public() -> Iterator[Path]:
 
 @pytest.fixture(params=["descriptors", "paths"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Open the entries of directories in both ways, whatever this system offers."""
+    """Open the entries of directories in either way, whatever this system supports."""
     monkeypatch.setattr(root, "RELATIVE", request.param == "descriptors")
     return str(request.param)

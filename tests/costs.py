@@ -1,7 +1,7 @@
-"""Requests with the worst that each parser may be given, and the instructions that they take.
+"""Requests with the most expensive input of each parser, and the instructions that they take.
 
-Run below valgrind's callgrind, as ``test_bounds`` does, it counts some of them: what is
-between two calls of ``getppid``.
+Run under valgrind's callgrind, as ``test_bounds`` does, this counts some of them: the
+instructions between two calls of ``getppid``.
 """
 
 import os
@@ -21,7 +21,7 @@ from trio_http.semantics.response import Response
 from trio_http.semantics.validators import ETag
 from trio_http.testing import open_client
 
-# What a head and a target may hold, less what every request has.
+# The maximum sizes of a head and a target, less the part that every request has.
 SIZE = 31 * 1024
 TARGET = 8000
 
@@ -32,7 +32,7 @@ CONTENT = Response(
 
 
 async def app(exchange: Exchange) -> None:
-    """Looks at what the beginning of the path says."""
+    """Parse the part of the request that the first segment of the path names."""
     request = exchange.request
     response = CONTENT
     match request.path[1:].partition("/")[0]:
@@ -58,42 +58,42 @@ async def app(exchange: Exchange) -> None:
 
 
 def filled(start: str, unit: str, end: str = "", size: int = SIZE) -> str:
-    """A text of nearly this size, made of many units."""
+    """Return a text of nearly ``size`` bytes, made of many units."""
     return start + unit * ((size - len((start + unit + end).encode())) // len(unit.encode())) + end
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A field that may cost no more than one that is unknown, and who is to read it."""
+    """A field that may cost no more than an unknown one, and the request that parses it."""
 
     reader: str
     name: str
     value: str
-    lines: int = 1  # that have this value
+    lines: int = 1  # with this value
 
     def __str__(self) -> str:
         return f"{self.reader} {self.name}: {self.value[:12]}… in {self.lines}"
 
     def sent(self, name: str) -> bytes:
-        """The request, with this field or with another of the same bytes."""
+        """Return the request with this field, or with another name and the same value."""
         method, _, target = self.reader.partition(" ")
         lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {self.value}"] * self.lines]
         if name != "Host":
             lines.append("Host: here")
         if name not in PLAIN:
-            lines.append("TE: a")  # which is why h11 reads this head, whatever the field is
+            lines.append("TE: a")  # makes h11 read this head, whatever the field
         if method == "POST" and name != "Content-Length":
             lines.append("Content-Length: 1")
         return "\r\n".join([*lines, "", "x" if method == "POST" else ""]).encode()
 
     @property
     def pair(self) -> tuple[bytes, bytes]:
-        """The request, and the same bytes in an unknown field."""
+        """The request, and the same request with an unknown field."""
         unknown = "X-Unknown" if self.name in PLAIN else "X-Special"
         return self.sent(self.name), self.sent(unknown)
 
 
-# Of these, the quick way past h11 makes nothing.
+# Fields that do not prevent the fast path past h11.
 PLAIN = {
     "Accept",
     "Accept-Encoding",
@@ -161,7 +161,7 @@ PARSERS: dict[tuple[str, str], list[str]] = {
     ("GET /", "Host"): [filled("", unit) for unit in ("%41", "a.", "[::", ":1")],
 }
 CASES = [Case(*parser, value) for parser, values in PARSERS.items() for value in values]
-# As many lines as there may be, less those of every request.
+# The maximum number of lines, less those of every request.
 CASES += [
     Case(reader, name, filled("a", unit, "a", SIZE // 90 - 20), 90)
     for reader, name, unit in (
@@ -172,8 +172,8 @@ CASES += [
         ("GET /", "Connection", ",a"),
     )
 ]
-# To count the processor's instructions takes long, so only the first value is counted,
-# and of parsers that are much alike only one.
+# Counting the processor's instructions takes long, so only the first value is counted, and only
+# one of several similar parsers.
 COUNTED = [
     Case(*parser, PARSERS[parser][0])
     for parser in (
@@ -205,29 +205,29 @@ TARGETS = [
 
 
 def report(event: object) -> None:
-    """Escapes what a log says of a request."""
+    """Escape the request line as the log does."""
     printable(getattr(event, "line", b""))
 
 
 async def answer_to(sent: bytes) -> int:
-    """The status of the answer to a request that is alone on its connection."""
+    """Return the status of the response to a request on its own connection."""
     async with open_client(app, report=report) as client:
         await client.send(sent)
         return (await client.answer()).status
 
 
 def start_counting(*options: str) -> None:
-    """Have callgrind count from now on; everything before runs several times as fast."""
+    """Start callgrind's counting; everything before runs several times as fast."""
     command = ["vgdb", f"--pid={os.getpid()}", *options, "instrumentation", "on"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as switch:
-        while switch.poll() is None:  # valgrind only listens where something runs
+        while switch.poll() is None:  # valgrind only listens while the program runs
             pass
 
 
 async def main() -> None:
     pairs = [case.pair for case in COUNTED]
     for field, _ in pairs:
-        await answer_to(field)  # what is done once only is not counted
+        await answer_to(field)  # one-time work is not counted
     start_counting(*sys.argv[1:])
     for pair in pairs:
         for sent in pair:

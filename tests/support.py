@@ -1,4 +1,4 @@
-"""What several test files need: plain functions and constants. Fixtures are in ``conftest.py``."""
+"""Functions and constants for several test files. Fixtures are in ``conftest.py``."""
 
 import os
 import re

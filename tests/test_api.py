@@ -1,4 +1,4 @@
-"""What others build on: the public names, how they are called, and what the README shows."""
+"""Tests of the public API: its names, its signatures, and the examples of the README."""
 
 import ast
 import contextlib
@@ -51,18 +51,18 @@ README = CHECKOUT / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def test_public_names_are_there_and_nothing_else_is() -> None:
+def test_public_names_exist_and_no_others() -> None:
     assert all(hasattr(trio_http, name) for name in dir(trio_http))
     assert {"Router", "__version__", "serve"} < set(dir(trio_http))
     everything: dict[str, object] = {}
-    exec("from trio_http import *", everything)  # noqa: S102 - as others write it
+    exec("from trio_http import *", everything)  # noqa: S102 - as users write it
     assert sorted(everything.keys() - {"__builtins__"}) == PUBLIC
     with pytest.raises(AttributeError, match="'trio_http' has no attribute 'surve'"):
-        getattr(trio_http, "surve")  # noqa: B009 - mypy knows that it is not there
+        getattr(trio_http, "surve")  # noqa: B009 - mypy knows that it does not exist
 
 
-def test_public_names_are_those_that_type_checkers_see() -> None:
-    # Without "as" or with another name, a name of a stub is private to them.
+def test_public_names_equal_those_of_the_stub() -> None:
+    # Type checkers treat a name of a stub as private unless it is imported "as" itself.
     stub = ast.parse(Path(trio_http.__file__).with_suffix(".pyi").read_text())
     imported = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     names = [alias for node in imported for alias in node.names]
@@ -70,7 +70,7 @@ def test_public_names_are_those_that_type_checkers_see() -> None:
     assert sorted(alias.name for alias in names) == PUBLIC
 
 
-def test_public_names_are_found_in_a_zip_file(tmp_path: Path) -> None:
+def test_public_names_can_be_imported_from_a_zip_file(tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "all"), "zip", CHECKOUT, "trio_http")
     code = "import trio_http; print(trio_http.__file__, trio_http.HTTPError(404).status)"
     printed = subprocess.run(
@@ -84,7 +84,7 @@ def test_public_names_are_found_in_a_zip_file(tmp_path: Path) -> None:
     assert printed == f"{tmp_path}/all.zip/trio_http/__init__.py 404\n"
 
 
-def test_no_room_has_the_name_of_something_public() -> None:
+def test_modules_do_not_shadow_public_names() -> None:
     # Loading a module sets it as an attribute of its package.
     rooms = {room.name for room in pkgutil.iter_modules(trio_http.__path__)}
     assert "testing" in rooms
@@ -100,7 +100,7 @@ def test_no_room_has_the_name_of_something_public() -> None:
         ("from trio_http import *; Router, Timeouts", ["h11", "trio"]),
     ],
 )
-def test_what_is_not_asked_for_is_not_loaded(program: str, loaded: list[str]) -> None:
+def test_unused_libraries_are_not_loaded(program: str, loaded: list[str]) -> None:
     program = f"{program}; import sys; print(*sorted({{'h11', 'trio'}} & set(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", program],
@@ -114,19 +114,19 @@ def test_what_is_not_asked_for_is_not_loaded(program: str, loaded: list[str]) ->
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_what_can_be_called_says_what_one_gets(name: str) -> None:
+def test_public_names_have_docstrings(name: str) -> None:
     value = getattr(trio_http, name)
     if inspect.isclass(value) or inspect.isfunction(value):
         assert inspect.getdoc(value)
         assert value.__module__.startswith("trio_http.")
 
 
-def test_version_is_one() -> None:
+def test_version_has_three_numbers() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", trio_http.__version__)
 
 
 def shape(function: Callable[..., Any]) -> str:
-    """A signature with neither types nor defaults, only where there are some."""
+    """Return a signature without types and defaults."""
     signature = inspect.signature(function)
     parameters = [
         parameter.replace(
@@ -197,7 +197,7 @@ def shape(function: Callable[..., Any]) -> str:
         (Router.mount, "(self, prefix, app, *, methods=...)"),
     ],
 )
-def test_signatures_are_these(function: Callable[..., Any], expected: str) -> None:
+def test_signature_is_unchanged(function: Callable[..., Any], expected: str) -> None:
     assert shape(function) == expected
 
 
@@ -212,7 +212,7 @@ def test_signatures_are_these(function: Callable[..., Any], expected: str) -> No
         (Response.redirect("/there"), 303, None, b""),
     ],
 )
-def test_responses_are_made_in_one_call(
+def test_response_is_made_in_one_call(
     response: Response, status: int, content_type: str | None, body: bytes
 ) -> None:
     assert response.status == status
@@ -220,8 +220,8 @@ def test_responses_are_made_in_one_call(
     assert response.body == body
 
 
-async def test_types_are_those_that_a_user_writes(autojump_clock: trio.testing.MockClock) -> None:
-    # This is checked by mypy as much as by running it.
+async def test_documented_types_accept_a_users_code(autojump_clock: trio.testing.MockClock) -> None:
+    # mypy checks this as much as running it does.
     typed = Router()
 
     async def handler(request: Request) -> Response:
@@ -255,31 +255,31 @@ async def test_types_are_those_that_a_user_writes(autojump_clock: trio.testing.M
 # The README
 
 
-def test_readme_shows_programs() -> None:
+def test_readme_contains_programs() -> None:
     assert sum("async def main" in block for block in BLOCKS) == 1
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_readme_uses_public_names_only(block: str) -> None:
+def test_readme_uses_only_public_names(block: str) -> None:
     imported = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
     ours = [node for node in imported if (node.module or "").split(".")[0] == "trio_http"]
     assert ours
     for node in ours:
         assert node.module in {"trio_http", "trio_http.testing"}
-        exec(compile(ast.Module([node], []), "README.md", "exec"), {})  # noqa: S102 - ours
+        exec(compile(ast.Module([node], []), "README.md", "exec"), {})  # noqa: S102 - our code
         if node.module == "trio_http":
             assert {name.name for name in node.names} <= set(PUBLIC)
 
 
 def defined_by(text: str) -> dict[str, Any]:
-    """What the block of the README defines in which this stands."""
+    """Return the names that the block of the README with this text defines."""
     (block,) = [block for block in BLOCKS if text in block]
     names: dict[str, Any] = {}
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - it is ours
+    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our code
     return names
 
 
-async def test_readme_handlers_answer(autojump_clock: trio.testing.MockClock) -> None:
+async def test_readme_handlers_respond(autojump_clock: trio.testing.MockClock) -> None:
     async with open_client(defined_by("{id:int}")["app"]) as client:
         answer = await client.get("/articles/7?page=2", {"Cookie": "seen=yes"})
         assert answer.body == b'{"id":7,"page":"2","seen":"yes"}'
@@ -298,7 +298,7 @@ async def test_readme_handlers_answer(autojump_clock: trio.testing.MockClock) ->
 
 
 class Pool:
-    """What a database driver has, with prices that rise at each look."""
+    """Stands in for a database pool; its prices rise with each query."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -317,7 +317,7 @@ class Pool:
         return [("tea", self.looks)]
 
 
-async def test_readme_app_has_a_pool_and_a_refresher(
+async def test_readme_app_has_a_pool_and_a_background_task(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     names, pool = defined_by("open_pool"), Pool()
@@ -339,14 +339,14 @@ async def test_readme_tests_pass(autojump_clock: trio.testing.MockClock) -> None
         await test(*clock)
 
 
-async def test_readme_app_hints_and_sums_up() -> None:
+async def test_readme_app_sends_early_hints_and_a_digest() -> None:
     async with open_client(defined_by("trailers=")["report"]) as client:
         assert (await client.get("/", {"TE": "trailers"})).status == 103
         answer = await client.answer()
     assert answer.trailers["X-Sum"] == hashlib.sha256(answer.body).hexdigest()
 
 
-async def test_readme_program_greets(
+async def test_readme_program_serves(
     capsys: pytest.CaptureFixture[str], nursery: trio.Nursery
 ) -> None:
     (program,) = [block for block in BLOCKS if "async def main" in block]
@@ -361,7 +361,7 @@ async def test_readme_program_greets(
         return opened
 
     names: dict[str, Any] = {}
-    exec(compile(definitions, "README.md", "exec"), names)  # noqa: S102 - it is ours
+    exec(compile(definitions, "README.md", "exec"), names)  # noqa: S102 - our code
     assert names["open_listeners"] is open_listeners
     names["open_listeners"] = open_anywhere
     nursery.start_soon(names["main"])

@@ -1,4 +1,4 @@
-"""The pure parts of the benchmark: what it reads, works out and writes; and that it ends things."""
+"""Tests of the benchmark without load: parsing, arithmetic, tables, and ending of processes."""
 
 import gzip
 import json
@@ -65,31 +65,31 @@ time for request:       23us      8.33ms       225us       476us    97.35%
         (WRK.replace("%  ", "  "), Sample(39356.54)),
     ],
 )
-def test_output_of_wrk_is_read(output: str, expected: Sample) -> None:
+def test_output_of_wrk_is_parsed(output: str, expected: Sample) -> None:
     assert parse_wrk(output) == (39517, expected)
 
 
-def test_output_of_h2load_is_read() -> None:
+def test_output_of_h2load_is_parsed() -> None:
     assert parse_h2load(H2LOAD) == (35389, Sample(35389.0, errors=6))
 
 
-def test_output_of_our_own_client_is_read() -> None:
+def test_output_of_own_client_is_parsed() -> None:
     output = '{"answers": 100, "wrong": 1, "seconds": 2.0, "middle": 0.5, "late": null}'
     assert parse_own(output) == (100, Sample(50, 0.5, None, errors=1))
 
 
 @pytest.mark.parametrize("parse", [parse_wrk, parse_h2load, parse_own])
-def test_other_output_is_an_error(parse: object) -> None:
+def test_unknown_output_raises_an_error(parse: object) -> None:
     assert callable(parse)
     with pytest.raises(ValueError, match=r"unable|Expecting"):
         parse("unable to connect to 127.0.0.1:1 Connection refused")
 
 
-def test_tool_that_is_asked_for_is_taken() -> None:
+def test_requested_tool_is_chosen() -> None:
     assert choose_tool("h2load").name == "h2load"
 
 
-def test_h2load_leaves_new_connections_to_our_own_client() -> None:
+def test_own_client_replaces_h2load_for_new_connections() -> None:
     h2load, wrk = choose_tool("h2load"), choose_tool("wrk")
     assert [able(h2load, load).name for load in (PLAIN, CLOSE)] == ["h2load", "own"]
     assert [able(wrk, load).name for load in (PLAIN, CLOSE)] == ["wrk", "wrk"]
@@ -107,7 +107,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * 3, (3, 0, False)),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx", (1, 1, False)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", (1, 0, True)),
-        # An informational answer is not the answer (RFC 9110 15.2).
+        # An informational response is not the final one (RFC 9110 15.2).
         (b"HTTP/1.1 100 Continue\r\n\r\n", (0, 0, False)),
         # Chunks, one with an extension, and a trailer (RFC 9112 7.1).
         (CHUNKED + b"3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nX: y\r\n\r\n", (1, 0, False)),
@@ -115,7 +115,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 @given(cuts=st.lists(st.integers(0, 120)))
-def test_answers_are_counted_however_they_arrive(
+def test_responses_are_counted_however_they_are_cut(
     cuts: list[int], data: bytes, expected: tuple[int, int, bool]
 ) -> None:
     answers = Answers()
@@ -131,14 +131,14 @@ def test_tally_counts_requests_and_orders_latencies() -> None:
     assert tally([], 1, 0, 5.0) == Tally(0, 0, 5.0, None, None)
 
 
-def test_summary_is_of_medians_and_extremes() -> None:
+def test_summary_has_medians_and_extremes() -> None:
     samples = [Sample(100, 1, None, 4), Sample(120, 3, None), Sample(90, 2, None, 2, errors=7)]
     summary = Summary.of(samples)
     assert summary == Summary(100, 90, 120, 2, None, 3, 7)
     assert summary.spread == 0.15
 
 
-def test_ratio_is_unknown_where_either_is() -> None:
+def test_ratio_without_both_sides_is_none() -> None:
     known = {"a": Summary.of([Sample(3)]), "b": Summary.of([Sample(2)])}
     known["nothing"] = Summary.of([Sample(0)])
     assert [ratio(known, "a", other) for other in ("b", "c", "nothing")] == [1.5, None, None]
@@ -160,7 +160,7 @@ RESULTS = [
 ]
 
 
-def test_table_has_the_best_first_and_says_what_went_wrong() -> None:
+def test_table_has_the_best_first_and_reports_problems() -> None:
     assert (
         table(PLAIN, RESULTS).splitlines()
         == """\
@@ -172,7 +172,7 @@ plain: GET, 13 bytes of text (higher is better)
     )
 
 
-def test_table_has_the_least_first_where_less_is_better_and_no_empty_columns() -> None:
+def test_table_has_the_least_first_if_less_is_better_and_no_empty_columns() -> None:
     results = [Result(Idle(), "aiohttp", [Sample(8)]), Result(Idle(), "ours", [Sample(4)])]
     assert table(Idle(), results).splitlines()[1:] == [
         "  server              KiB  ours ÷ it",
@@ -181,11 +181,11 @@ def test_table_has_the_least_first_where_less_is_better_and_no_empty_columns() -
     ]
 
 
-def test_table_of_failures_alone_says_why() -> None:
+def test_table_of_failures_reports_problems() -> None:
     assert table(PLAIN, RESULTS[2:]).splitlines()[1:] == ["  server", "  nginx: answered 500"]
 
 
-def test_document_holds_every_round() -> None:
+def test_document_contains_every_round() -> None:
     found = json.loads(json.dumps(document({"tool": "wrk"}, [RESULTS, []])))
     assert found["tool"] == "wrk"
     (case,) = found["cases"]
@@ -205,11 +205,11 @@ def test_document_holds_every_round() -> None:
         ("'--enable-shared'", None, "3.11.2 (built without --enable-optimizations)"),
     ],
 )
-def test_the_build_of_python_is_described(options: str, system: str | None, described: str) -> None:
+def test_build_of_python_is_described(options: str, system: str | None, described: str) -> None:
     assert peers.described_build("3.11.2", options, system) == described
 
 
-def test_versions_tell_the_build_of_the_running_python() -> None:
+def test_versions_contain_the_build_of_the_running_python() -> None:
     assert peers.versions()["python"].startswith(f"{platform.python_version()} (")
 
 
@@ -224,7 +224,7 @@ ABOUT = {
 }
 
 
-def test_readme_has_figures_of_ours_and_multiples_of_them() -> None:
+def test_readme_shows_own_figures_and_ratios_of_others() -> None:
     files = next(case for case in CASES if case.name == "file-1k")
     stored = [
         Result(files, "ours", [Sample(2_000)]),
@@ -251,9 +251,7 @@ def test_readme_has_figures_of_ours_and_multiples_of_them() -> None:
     )
 
 
-def test_readme_tells_of_no_errors_where_there_were_none_and_leaves_out_what_we_did_not_do() -> (
-    None
-):
+def test_readme_omits_errors_and_cases_that_did_not_occur() -> None:
     ours, *others = RESULTS
     written = readme.section({**ABOUT, "cores": {"server": 1, "load": 1}}, [[ours], others, []])
     assert "†" not in written
@@ -261,30 +259,30 @@ def test_readme_tells_of_no_errors_where_there_were_none_and_leaves_out_what_we_
     assert "2 cores, shared by all (wrk)" in written
 
 
-def test_chart_of_the_readme_shows_who_is_in_its_table() -> None:
+def test_chart_of_the_readme_shows_the_servers_of_its_table() -> None:
     idle = [Result(Idle(), "ours", [Sample(4)])]
-    starlette = Result(PLAIN, "starlette", [Sample(4)])  # is there for what Uvicorn cannot do
+    starlette = Result(PLAIN, "starlette", [Sample(4)])  # only for cases that Uvicorn cannot serve
     (panel,) = readme.drawn([[*RESULTS, starlette], idle, []])
     assert [result.peer for result in panel] == ["ours", "uvicorn"]
     assert set(readme.DRAWN) | readme.LEFT_OUT <= {case.name for case in CASES}
     assert {column.peer for column in readme.COLUMNS} <= set(readme.TITLES)
 
 
-def test_part_of_the_readme_is_replaced() -> None:
+def test_section_of_the_readme_is_replaced() -> None:
     text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
     once = readme.replaced(text, "new")
     assert once == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
     assert readme.replaced(once, "new") == once
-    readme.replaced(readme.README.read_text("utf-8"), "new")  # it has a place for it
+    readme.replaced(readme.README.read_text("utf-8"), "new")  # it contains the markers
 
 
 @pytest.mark.parametrize("text", ["", readme.BEGIN, readme.END, f"{readme.END}{readme.BEGIN}"])
-def test_readme_without_a_place_for_the_run_is_left_alone(text: str) -> None:
+def test_readme_without_markers_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="there is no <!--"):
         readme.replaced(text, "new")
 
 
-def test_goals_are_judged_where_both_sides_are_known() -> None:
+def test_goals_are_judged_if_both_sides_are_known() -> None:
     def of(value: float, late: float, cpu: float | None = None) -> Summary:
         return Summary.of([Sample(value, late=late, cpu=cpu)])
 
@@ -300,13 +298,13 @@ def test_goals_are_judged_where_both_sides_are_known() -> None:
         Against("plain", "uvicorn", at_most=1.3),
         Against("plain", "uvicorn"),
         Against("plain", "trio", 0.5),
-        Against("plain", "granian", 1),  # was not there
+        Against("plain", "granian", 1),  # did not take part
         Beside("log", 0.75),
         Beside("connections-1000", 0.8),
         Alone("start", 400),
         Late("plain", "uvicorn"),
         Late("log", "uvicorn"),
-        Against("gzip", "nginx", 2),  # we were not there
+        Against("gzip", "nginx", 2),  # trio_http did not take part
     )
     assert judged(known, goals) == [
         "  reached  plain, to uvicorn: 2.00 (≥ 1.5), by CPU time 2.50",
@@ -319,7 +317,7 @@ def test_goals_are_judged_where_both_sides_are_known() -> None:
     ]
 
 
-def test_names_in_goals_and_in_the_quick_run_are_names_of_cases_and_servers() -> None:
+def test_goals_and_quick_run_name_existing_cases_and_servers() -> None:
     cases = [case.name for case in CASES]
     peers = [peer.name for peer in PEERS]
     assert len(set(cases)) == len(cases)
@@ -339,7 +337,7 @@ def test_names_in_goals_and_in_the_quick_run_are_names_of_cases_and_servers() ->
     assert compared == {case.name for case in CASES if isinstance(case, Load) and case.beside}
 
 
-def test_request_is_written_as_wrk_sends_it() -> None:
+def test_request_equals_that_of_wrk() -> None:
     assert Ask("PUT", "/a", (("X", "y"),), 3).head("h:1") == (
         b"PUT /a HTTP/1.1\r\nHost: h:1\r\nX: y\r\nContent-Length: 3\r\n\r\n"
     )
@@ -366,11 +364,11 @@ GREETING = Expected(media_type="text/plain", body=b"hi")
             Expected(fields=(("Connection", "close"),)),
             "sent no Connection: close",
         ),
-        # Of an upload nobody minds what is said, as long as it is stored.
+        # The response to an upload may be anything, as long as the file is stored.
         (Answer(204, {}, b""), Expected(statuses=(201, 204)), None),
     ],
 )
-def test_answers_are_checked(
+def test_response_is_checked(
     answer: Answer, expected: Expected, wrong: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "files").mkdir()
@@ -378,7 +376,7 @@ def test_answers_are_checked(
     assert complaint(answer, expected, tmp_path) == wrong
 
 
-def test_configuration_of_nginx_is_for_one_port_and_its_log_for_one_case(tmp_path: Path) -> None:
+def test_configuration_of_nginx_has_one_port_and_the_log_of_its_case(tmp_path: Path) -> None:
     quiet = nginx.configuration(1234, USUALLY, tmp_path, 5000)
     assert "listen 127.0.0.1:1234 " in quiet
     assert "access_log off;" in quiet
@@ -389,28 +387,28 @@ def test_configuration_of_nginx_is_for_one_port_and_its_log_for_one_case(tmp_pat
     assert "worker_processes 2;" in other
 
 
-def test_document_to_be_compressed_is_128_kib_of_json() -> None:
+def test_sample_document_is_128_kib_of_compressible_json() -> None:
     text = sample_document.text()
     assert len(text) == 128 * 1024
     assert len(json.loads(text)) > 100
-    # Neither noise nor all the same: as compressible as what services send.
+    # Neither noise nor repetition: as compressible as the responses of real services.
     assert 3 < len(text) / len(gzip.compress(text)) < 10
 
 
-def test_process_is_read_whatever_its_name() -> None:
+def test_process_with_any_name_is_parsed() -> None:
     text = "12 (a) (b c) S 1 77 76 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 1 0\n"
     found = parse_stat(text)
     assert (found.number, found.state, found.ticks) == (12, "S", 110)
     assert (found.group, found.session) == (77, 76)
 
 
-def test_memory_is_read_in_bytes_and_none_of_what_is_ending() -> None:
+def test_memory_is_in_bytes_and_zero_for_an_ending_process() -> None:
     assert parse_memory("Name:\tx\nVmHWM:\t  20 kB\nVmRSS:\t  10 kB\n", "VmRSS") == 10 * 1024
     assert parse_memory("Name:\tx\n", "VmRSS") == 0
 
 
-# One process in the group of who starts it, and one in its own, as workers are. All are
-# deaf to the polite way, and the last has so much to give back that its end takes a while.
+# One process in the group of its parent, and one in its own group, like workers. All ignore
+# SIGTERM, and the last has so much memory to release that its end takes a while.
 STARTING = """\
 import signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -420,7 +418,7 @@ subprocess.Popen([sys.executable, "-c", large], process_group=0).wait()
 """
 
 
-def test_leaving_ends_a_process_with_all_that_it_has_started(
+def test_leaving_ends_a_process_and_all_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "ENDING", 0.1)
@@ -437,12 +435,12 @@ def test_leaving_ends_a_process_with_all_that_it_has_started(
             assert (memory(process.pid) or 0) > 100_000_000
         assert process.returncode < 0
         os.set_blocking(said, False)
-        assert os.read(said, 10) == b""  # there is nobody left who could say something
+        assert os.read(said, 10) == b""  # no process is left that could write
     finally:
         os.close(said)
 
 
-def test_benchmark_is_a_command() -> None:
+def test_benchmark_lists_servers_and_cases() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "--list"],
         cwd=CHECKOUT,

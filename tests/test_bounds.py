@@ -1,8 +1,8 @@
-"""No field costs more than an unknown one of the same length, however it is filled.
+"""No field costs more than an unknown one of the same length, whatever its content.
 
-It is not measured by a clock but counted: instructions of Python's, which every
-interpreter can count, and those of the processor, where there is valgrind. Only the
-latter see what happens in a regular expression.
+Costs are counted, not timed: Python's instructions, which every interpreter can count, and
+those of the processor if valgrind is installed. Only the latter include the work of a regular
+expression.
 """
 
 import inspect
@@ -20,15 +20,15 @@ import pytest
 from costs import CASES, COUNTED, PLAIN, TARGETS, answer_to
 from support import CHECKOUT
 
-# To be refused costs a little more than to be answered.
+# Refusing a request costs a little more than serving it.
 AT_MOST = 1.6
 
-# What can be said in 8 KiB of a target are 8000 things.
+# A target of 8 KiB can contain 8000 parts.
 AT_MOST_FOR_TARGETS = 25
 
 
 class Count:
-    """Counts Python's instructions, in whichever frame, as long as it is entered."""
+    """Counts Python's instructions in all frames while it is entered."""
 
     def __init__(self) -> None:
         self.instructions = 0
@@ -36,7 +36,7 @@ class Count:
 
     def __enter__(self) -> Self:
         self._before = sys.gettrace()
-        # Python 3.12 counts instructions only if a frame asked for that before ``settrace``.
+        # Python 3.12 counts instructions only if a frame requested that before ``settrace``.
         frame = inspect.currentframe()
         assert frame is not None
         frame.f_trace_opcodes = True
@@ -53,7 +53,7 @@ class Count:
 
 
 async def cost_of(sent: bytes) -> int:
-    await answer_to(sent)  # what is done once only is not counted
+    await answer_to(sent)  # one-time work is not counted
     with Count() as count:
         await answer_to(sent)
     return count.instructions
@@ -65,9 +65,9 @@ def too_much(costs: dict[str, tuple[int, int]], at_most: float) -> dict[str, flo
     return {name: ratio for name, ratio in ratios.items() if ratio > at_most}
 
 
-async def test_no_field_takes_more_of_python_than_an_unknown_one() -> None:
+async def test_field_takes_no_more_python_instructions_than_an_unknown_one() -> None:
     costs = {}
-    of_unknown: dict[tuple[object, ...], int] = {}  # whatever its value is
+    of_unknown: dict[tuple[object, ...], int] = {}  # the same for each value
     for case in CASES:
         field, unknown = case.pair
         kind = case.reader, case.name in PLAIN, case.lines
@@ -77,7 +77,7 @@ async def test_no_field_takes_more_of_python_than_an_unknown_one() -> None:
     assert too_much(costs, AT_MOST) == {}
 
 
-async def test_a_target_takes_little_more_of_python_than_a_field() -> None:
+async def test_target_takes_little_more_python_instructions_than_a_field() -> None:
     costs = {}
     for target in TARGETS:
         lines = f"GET {target} HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -87,7 +87,7 @@ async def test_a_target_takes_little_more_of_python_than_a_field() -> None:
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
-def test_no_field_takes_more_of_the_processor_than_an_unknown_one(tmp_path: Path) -> None:
+def test_field_takes_no_more_processor_instructions_than_an_unknown_one(tmp_path: Path) -> None:
     prefix = f"--vgdb-prefix={tmp_path / 'vgdb'}"
     subprocess.run(
         [
@@ -97,9 +97,9 @@ def test_no_field_takes_more_of_the_processor_than_an_unknown_one(tmp_path: Path
         ],
         check=True,
         cwd=CHECKOUT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)},  # and no coverage
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)},  # without coverage
     )
-    # The first of them is what came before the first request.
+    # The first file counts everything before the first request.
     counts = [counted(tmp_path / f"counts.{2 + number}") for number in range(2 * len(COUNTED))]
     pairs = zip(counts[::2], counts[1::2], strict=True)
     costs = dict(zip(map(str, COUNTED), pairs, strict=True))

@@ -1,7 +1,7 @@
-"""A folder's page in a real browser: what it shows, and what its buttons do to the files.
+"""The page of a directory in a real browser: its appearance, and the effect of its buttons.
 
-The browser is Chromium without a window, told what to do over its debugging
-protocol. Where none is installed, nothing is tested here.
+The browser is headless Chromium, controlled over its debugging protocol. The tests are skipped
+if it is not installed.
 """
 
 import json
@@ -24,10 +24,10 @@ from trio_http.file_server.permissions import Permissions
 from trio_http.serving.listeners import open_listeners
 from trio_http.serving.server import Server, serve
 
-# Seconds within which everything here happens, however slow the machine.
+# Seconds within which everything in these tests happens, on a machine however slow.
 PATIENCE = 60
 
-# Most of what is no letter in it is escaped in an address, and some of it in HTML.
+# Most of its characters that are not letters are escaped in URLs, and some in HTML.
 NAME = "größer & 100 %.txt"
 FIRST, SECOND, THERE = b"first\r\n\0\xff", b"second", b"there\n"
 
@@ -36,10 +36,10 @@ BROWSER = (
 )
 FLAGS = [
     "--headless",
-    "--no-sandbox",  # which root cannot have; the only pages here are ours
+    "--no-sandbox",  # root cannot use the sandbox; this loads only the pages under test
     "--disable-gpu",
     "--disable-quic",
-    "--disable-dev-shm-usage",  # containers have little of it
+    "--disable-dev-shm-usage",  # containers have little shared memory
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -47,7 +47,8 @@ FLAGS = [
     "--remote-debugging-port=0",
 ]
 
-# What the policy forbids is an event of the page's; as an error on its console it is ours, too.
+# Violations of the page's security policy are events; logged to its console, the test sees
+# them.
 TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
   console.error(event.violatedDirective, event.blockedURI);
@@ -76,7 +77,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="Chromium is not install
 
 
 class Tab:
-    """A page in the browser; ``complaints`` is what went wrong in it, as the browser tells it."""
+    """A page in the browser; ``complaints`` lists the errors that the browser reports."""
 
     def __init__(self, socket: WebSocketConnection) -> None:
         self._socket = socket
@@ -105,12 +106,12 @@ class Tab:
 
     async def visit(self, address: str) -> None:
         loader = (await self.command("Page.navigate", url=address))["loaderId"]
-        while loader not in self._loaded:  # the empty page may be just now
+        while loader not in self._loaded:  # the empty page may still be loading
             await self._receive()
         self._loaded.clear()
 
     async def followed(self) -> None:
-        """Wait for the page that follows the visited one."""
+        """Wait for the page that follows the current one."""
         while not self._loaded:
             await self._receive()
 
@@ -125,7 +126,7 @@ class Tab:
         await self.evaluate(UNTIL % condition)
 
     async def press(self, selector: str) -> None:
-        """Press a button by key, which takes one that is shown and can be reached.
+        """Press a button by key, which requires that it is visible and reachable.
 
         Clicks of a mouse were tried first: under load, one in a hundred had no effect.
         """
@@ -160,16 +161,16 @@ class Tab:
 
 @asynccontextmanager
 async def opened_tab(profile: Path) -> AsyncIterator[Tab]:
-    """A tab of a browser of its own, which ends with it."""
+    """Yield a tab of a new browser; leaving the block ends the browser."""
     assert BROWSER is not None
     run = partial(
         trio.run_process,
         [BROWSER, *FLAGS, f"--user-data-dir={profile}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        check=False,  # it is ended by a signal
+        check=False,  # a signal ends it
     )
-    # Next to the test run the browser, and the task that keeps its pipe from filling up.
+    # The nursery runs the browser, and the task that keeps its pipe from filling up.
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(run)
         assert process.stderr is not None
@@ -198,7 +199,7 @@ async def read_away(output: trio.abc.ReceiveStream) -> None:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[str]:
-    """The address at which a folder is served and can be changed."""
+    """Yield the URL of a writable directory."""
     app = files(folder, allow=Permissions.LISTING | Permissions.WRITING)
     listeners = await open_listeners("127.0.0.1:0")
     async with trio.open_nursery() as nursery:
@@ -209,7 +210,7 @@ async def served(folder: Path) -> AsyncIterator[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a file and another folder in it."""
+    """A directory with a file and a subdirectory."""
     folder = tmp_path / "served"
     (folder / "within").mkdir(parents=True)
     (folder / "there.txt").write_bytes(THERE)
@@ -217,7 +218,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, content: bytes) -> Path:
-    """A file to be uploaded."""
+    """Create a file to upload, and return its path."""
     file = folder / NAME
     file.write_bytes(content)
     return file
@@ -240,7 +241,7 @@ async def test_files_are_uploaded_replaced_and_deleted_from_the_page(
             assert await tab.evaluate(ROWS) == ["within", NAME, "there.txt"]
             assert contents(folder) == {NAME: FIRST, "there.txt": THERE}
 
-            # The page asks first: until it is answered, nothing is replaced.
+            # The page asks first: until the dialog is accepted, nothing is replaced.
             await tab.choose(make(tmp_path, SECOND))
             await tab.until("document.querySelector('#transfers .asking')")
             assert contents(folder) == {NAME: FIRST, "there.txt": THERE}
@@ -249,7 +250,7 @@ async def test_files_are_uploaded_replaced_and_deleted_from_the_page(
             assert await tab.evaluate(ROWS) == ["within", NAME, "there.txt"]
             assert contents(folder) == {NAME: SECOND, "there.txt": THERE}
 
-            # It does so, too, before it deletes.
+            # The page also asks before it deletes.
             await tab.press(f"#entries button[aria-label='Delete {NAME}']")
             await tab.until("document.getElementById('question').open")
             assert contents(folder) == {NAME: SECOND, "there.txt": THERE}
@@ -260,7 +261,7 @@ async def test_files_are_uploaded_replaced_and_deleted_from_the_page(
             assert tab.complaints == []
 
 
-# A name that no disk takes is none that a file can be chosen by: only a script has it.
+# A name that the file system refuses cannot be that of a chosen file: only a script can use it.
 CHOOSE_LONG = """(() => {
   const given = new DataTransfer();
   given.items.add(new File(["content"], "n".repeat(300)));
@@ -271,7 +272,7 @@ CHOOSE_LONG = """(() => {
 EMPTY = "Promise.all(['', undefined].map((body) => fetch('./empty', { method: 'PUT', body })))"
 
 
-async def test_what_cannot_be_stored_is_explained_and_what_is_empty_can(
+async def test_refused_upload_is_explained_and_empty_file_is_stored(
     tmp_path: Path, folder: Path
 ) -> None:
     with trio.fail_after(PATIENCE):
@@ -281,7 +282,7 @@ async def test_what_cannot_be_stored_is_explained_and_what_is_empty_can(
             await tab.until("document.querySelector('#transfers .failed')")
             note = "document.querySelector('#transfers .failed .note').textContent"
             assert "longer than the file system allows" in await tab.evaluate(note)
-            # Fetch, "HTTP-network-or-cache fetch": a PUT says its length also where that is 0.
+            # Fetch, "HTTP-network-or-cache fetch": a PUT has a Content-Length even if it is 0.
             statuses = await tab.evaluate(
                 f"{EMPTY}.then((all) => all.map(({{ status }}) => status))"
             )
@@ -289,7 +290,7 @@ async def test_what_cannot_be_stored_is_explained_and_what_is_empty_can(
             assert contents(folder) == {"empty": b"", "there.txt": THERE}
 
 
-async def test_without_scripts_the_form_uploads(tmp_path: Path, folder: Path) -> None:
+async def test_form_uploads_without_scripts(tmp_path: Path, folder: Path) -> None:
     with trio.fail_after(PATIENCE):
         async with served(folder) as address, opened_tab(tmp_path / "profile") as tab:
             await tab.command("Emulation.setScriptExecutionDisabled", value=True)

@@ -1,4 +1,4 @@
-"""What ``conftest`` makes of skipped tests, on a build machine and elsewhere."""
+"""Tests of skipped tests, on a build machine and elsewhere."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_that_passes():
         ("true", {"skipped": 1, "failed": 1, "errors": 1}),  # a mark fails before its test
     ],
 )
-def test_a_missing_program_fails_a_build_machine_only(
+def test_missing_program_fails_only_on_a_build_machine(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcomes: dict[str, int]
 ) -> None:
     monkeypatch.setenv("CI", ci)
@@ -47,4 +47,4 @@ def test_a_missing_program_fails_a_build_machine_only(
     assert result.parseoutcomes() == {"passed": 1, "xfailed": 1, **outcomes}
     told = result.stdout.str()
     assert ("curl is not installed, and this is a build machine" in told) == bool(ci)
-    assert "this system has no such call" in told  # in the last lines, as every skip
+    assert "this system has no such call" in told  # in the summary, like every skip

@@ -1,7 +1,7 @@
-"""The laws of the house: folders are floors, and imports point down or sideways, never up.
+"""Tests of the architecture: packages are layers, and imports point down or sideways, never up.
 
-The laws are functions from modules to complaints. They are tried on small
-sources that break them first, and then on the house as it stands.
+Each rule (a law) is a function from modules to complaints. The laws are first tried on small
+sources that break them, and then applied to the package itself.
 """
 
 import ast
@@ -19,7 +19,7 @@ import pytest
 HOUSE = "trio_http"
 ROOT = Path(__file__).parent.parent / HOUSE
 
-# By folder; what lies in none is at the top.
+# The layer of each package; modules outside of packages are at the top.
 FLOORS = {
     "semantics": 1,
     "transport": 2,
@@ -37,16 +37,16 @@ FLOORS = {
 }
 TOP = 8
 
-# Where bytes, files, tasks and threads come from. RFC 9110 is about values.
+# The origins of bytes, files, tasks and threads. RFC 9110 is about values.
 DOES_IO = {"asyncio", "io", "os", "pathlib", "select", "selectors", "shutil", "socket", "ssl"}
 DOES_IO |= {"subprocess", "tempfile", "threading"}
 
-# How a program is started, told what to do, and stopped.
+# Names with which a program is started, configured and stopped.
 STARTS_PROGRAMS = {"argparse", "click", "getopt", "optparse", "signal"}
 READS_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "argv"}
 GETS_SIGNALS = {"open_signal_receiver"}
 
-# Public in spite of their names: the standard library documents them.
+# Public although its name has an underscore: the standard library documents it.
 DOCUMENTED = {"os._exit"}
 
 NO_ROOMS = {"utils", "util", "base", "helpers", "helper", "common", "config", "manager"}
@@ -77,20 +77,20 @@ class Module:
 
     @property
     def is_example(self) -> bool:
-        """Whether newcomers read it to learn how the package is used."""
+        """Return whether newcomers read the module to learn how the package is used."""
         return self.folder == "examples" or self.name == f"{HOUSE}.apps.challenge"
 
     @property
     def floor(self) -> int:
         if self.is_example:
-            return TOP  # it imports what everybody does
-        return FLOORS.get(self.folder, 0)  # a folder that is no floor is below all
+            return TOP  # it imports what users import
+        return FLOORS.get(self.folder, 0)  # a package without a layer is below all others
 
     def nodes(self) -> Sequence[ast.AST]:
         return nodes_of(self.source)
 
     def imports(self) -> Iterator[tuple[str, str]]:
-        """What is imported from where: a module and a name in it, empty for the module itself."""
+        """Yield the origin and the name of each import; the name is empty for a whole module."""
         for node in self.nodes():
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -101,7 +101,7 @@ class Module:
                     yield origin, alias.name
 
     def imported_names(self) -> set[str]:
-        """What imports are called in this module."""
+        """Return the local names of all imports."""
         return {
             (alias.asname or alias.name).partition(".")[0]
             for node in self.nodes()
@@ -119,7 +119,7 @@ def house_of(*modules: Module) -> House:
 
 
 def needed(module: Module, house: House) -> set[str]:
-    """The modules that a module imports, of this house or another."""
+    """Return the modules that a module imports, inside and outside of the package."""
     found = set()
     for origin, name in module.imports():
         inner = f"{origin}.{name}"
@@ -131,10 +131,10 @@ def is_in(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def every_folder_is_a_floor(house: House) -> Iterator[str]:
+def every_package_is_a_layer(house: House) -> Iterator[str]:
     for module in house.values():
         if module.floor == 0:
-            yield f"{module.name} is on no floor"
+            yield f"{module.name} is in no layer"
 
 
 def imports_never_point_up(house: House) -> Iterator[str]:
@@ -143,7 +143,7 @@ def imports_never_point_up(house: House) -> Iterator[str]:
             if not is_in(name, HOUSE):
                 continue
             if name not in house:
-                yield f"{module.name} imports {name}, which there is not"
+                yield f"{module.name} imports {name}, which does not exist"
             elif house[name].floor > module.floor:
                 yield f"{module.name} imports {name}, which is above it"
 
@@ -155,8 +155,8 @@ def apps_know_no_server(house: House) -> Iterator[str]:
                 yield f"{module.name} imports {name}"
 
 
-# What apps may know of a connection: their exchange, their lifetime, what handlers must
-# return, the connection as a whole, and the events that it reports.
+# The modules of http1 for apps: their exchange, their lifetime, errors of handlers, the
+# connection as a whole, and the events that it reports.
 SEEN_BY_APPS = {"exchange", "app_lifetime", "handler_errors", "connection", "server_events"}
 
 
@@ -169,7 +169,7 @@ def apps_import_only_the_public_modules_of_http1(house: House) -> Iterator[str]:
                 yield f"{module.name} imports {name}"
 
 
-# Names that ``from trio_http import …`` gives, and its module for tests.
+# The names that ``from trio_http import …`` provides, and the module for tests.
 PUBLIC = {
     alias.name
     for node in ast.parse((ROOT / "__init__.pyi").read_text("utf-8")).body
@@ -223,7 +223,7 @@ def only_the_top_starts_programs(house: House) -> Iterator[str]:
                 yield f"{module.name} uses {node.attr}"
 
 
-def imports_make_no_circle(house: House) -> Iterator[str]:
+def imports_have_no_cycles(house: House) -> Iterator[str]:
     try:
         TopologicalSorter({name: needed(house[name], house) for name in house}).prepare()
     except CycleError as error:
@@ -234,7 +234,7 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
-def nobody_reaches_into_another_module(house: House) -> Iterator[str]:
+def private_names_stay_in_their_module(house: House) -> Iterator[str]:
     for module in house.values():
         for origin, name in module.imports():
             if any(map(is_private, [*origin.split("."), name])):
@@ -250,22 +250,22 @@ def nobody_reaches_into_another_module(house: House) -> Iterator[str]:
                     yield f"{module.name} uses {ast.unparse(node)}"
 
 
-def rooms_are_named_after_ideas(house: House) -> Iterator[str]:
+def modules_are_named_after_ideas(house: House) -> Iterator[str]:
     for name in house:
         if NO_ROOMS.intersection(name.split(".")):
             yield f"{name} could hold anything"
 
 
-def no_room_is_too_long(house: House) -> Iterator[str]:
+def modules_are_short(house: House) -> Iterator[str]:
     for module in house.values():
         lines = len(module.source.splitlines())
         if lines > LONGEST:
             yield f"{module.name} has {lines} lines"
 
 
-# CPython matches these wrongly: possessive groups up to 3.11.4 (gh-106052), and with
-# captures in them up to 3.13.0 and later (gh-101955). A possessive class is sound,
-# and ``()*+`` is a list of characters (RFC 3986 2.2).
+# CPython matches these wrongly: possessive groups up to 3.11.4 (gh-106052), and possessive
+# groups with captures in them up to 3.13.0 and later (gh-101955). A possessive class is
+# correct, and ``()*+`` is a list of characters (RFC 3986 2.2).
 UNSOUND = re.compile(r"(?<![\\(])(?:\)(?:[*+?]|\{[0-9,]+\})\+|\(\?>)")
 
 
@@ -284,7 +284,7 @@ FREELY_NAMED = ("trio_http.examples", "trio_http.__main__")
 
 @cache
 def words_of(source: str) -> frozenset[str]:
-    """Return the names that a module mentions, also in texts such as those for setattr."""
+    """Return the names that a module mentions, also in strings such as those for setattr."""
     words = set()
     for node in nodes_of(source):
         match node:
@@ -297,13 +297,13 @@ def words_of(source: str) -> frozenset[str]:
 
 @cache
 def words_outside() -> frozenset[str]:
-    """Return what the tests and the list of the public names mention."""
+    """Return the names that the tests and the stub of the package mention."""
     files = [*Path(__file__).parent.rglob("*.py"), *ROOT.glob("*.pyi")]
     return frozenset().union(*[words_of(file.read_text("utf-8")) for file in files])
 
 
 def defined_names(module: Module) -> Iterator[str]:
-    """Yield the names that a module defines at its top, except for types of its signatures."""
+    """Yield the names that a module defines at its top level, except types of its signatures."""
     annotations = [
         annotation
         for node in module.nodes()
@@ -325,7 +325,7 @@ def defined_names(module: Module) -> Iterator[str]:
         yield from names - types
 
 
-def what_is_private_looks_private(house: House) -> Iterator[str]:
+def unused_names_are_private(house: House) -> Iterator[str]:
     for module in house.values():
         if any(is_in(module.name, name) for name in FREELY_NAMED):
             continue
@@ -337,7 +337,7 @@ def what_is_private_looks_private(house: House) -> Iterator[str]:
 
 
 def public_attributes_have_types(house: House) -> Iterator[str]:
-    """Complain of what ``pyright --verifytypes`` would: it could be inferred differently."""
+    """Yield attributes without types, as ``pyright --verifytypes`` reports: inference may vary."""
     for module in house.values():
         for node in module.nodes():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -367,7 +367,7 @@ def untyped_attributes(node: ast.ClassDef) -> Iterator[str]:
 
 
 LAWS: list[Law] = [
-    every_folder_is_a_floor,
+    every_package_is_a_layer,
     imports_never_point_up,
     apps_know_no_server,
     apps_import_only_the_public_modules_of_http1,
@@ -375,19 +375,19 @@ LAWS: list[Law] = [
     semantics_is_pure,
     only_http1_speaks_h11,
     only_the_top_starts_programs,
-    imports_make_no_circle,
-    nobody_reaches_into_another_module,
-    rooms_are_named_after_ideas,
-    no_room_is_too_long,
+    imports_have_no_cycles,
+    private_names_stay_in_their_module,
+    modules_are_named_after_ideas,
+    modules_are_short,
     no_expression_repeats_groups_possessively,
-    what_is_private_looks_private,
+    unused_names_are_private,
     public_attributes_have_types,
 ]
 
 
 # The laws themselves
 
-# One room on each floor, for others to import.
+# A module on each layer, which others can import.
 SMALL_HOUSE = [
     Module("trio_http", "from trio_http.serving.server import serve", is_package=True),
     Module("trio_http.command.cli", "from trio_http import serve"),
@@ -410,15 +410,15 @@ def room(folder: str, source: str) -> Module:
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_a_good_house_keeps_every_law(law: Law) -> None:
+def test_correct_package_keeps_every_law(law: Law) -> None:
     assert list(law(house_of(*SMALL_HOUSE))) == []
 
 
 @pytest.mark.parametrize(
     ("law", "module"),
     [
-        (every_folder_is_a_floor, room("cellar", "")),
-        (every_folder_is_a_floor, Module("trio_http.cellar", "", is_package=True)),
+        (every_package_is_a_layer, room("cellar", "")),
+        (every_package_is_a_layer, Module("trio_http.cellar", "", is_package=True)),
         (imports_never_point_up, room("semantics", "import trio_http.http1.message_io")),
         (imports_never_point_up, room("semantics", "import re, trio_http.http1.codec as codec")),
         (imports_never_point_up, room("semantics", "from trio_http.http1 import message_io")),
@@ -429,7 +429,7 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (imports_never_point_up, room("apps", "from trio_http import serve")),
         (imports_never_point_up, room("apps", "import trio_http")),
         (imports_never_point_up, room("apps", "from ..command import cli")),
-        # Wherever it is written.
+        # Wherever the import is.
         (imports_never_point_up, room("apps", "def f():\n    import trio_http.command.cli")),
         (imports_never_point_up, room("apps", "if TYPE_CHECKING:\n    from ..command import cli")),
         (imports_never_point_up, room("apps", "from trio_http.apps.nowhere import x")),
@@ -468,37 +468,37 @@ def test_a_good_house_keeps_every_law(law: Law) -> None:
         (only_the_top_starts_programs, room("serving", "from os import environ as e")),
         (only_the_top_starts_programs, room("http1", "import sys\nprint(sys.argv)")),
         (only_the_top_starts_programs, room("serving", "trio.open_signal_receiver()")),
-        (imports_make_no_circle, room("apps", "import trio_http.apps.room")),
-        (imports_make_no_circle, Module("trio_http.serving.server", "from ..command import cli")),
-        (imports_make_no_circle, Module("trio_http.serving.server", "from trio_http import x")),
-        (nobody_reaches_into_another_module, room("apps", "from x import _y")),
-        (nobody_reaches_into_another_module, room("apps", "from x import _y as y")),
-        (nobody_reaches_into_another_module, room("apps", "import trio._core")),
-        (nobody_reaches_into_another_module, room("apps", "from trio import _core")),
-        (nobody_reaches_into_another_module, room("apps", "from trio._core import run")),
-        (nobody_reaches_into_another_module, room("apps", "import h11\nh11._state.DONE")),
-        (nobody_reaches_into_another_module, room("apps", "import x.y\nx.y._z()")),
-        (nobody_reaches_into_another_module, room("apps", "from x import Y as Z\nZ._make()")),
-        (rooms_are_named_after_ideas, Module("trio_http.http1.utils", "")),
-        (rooms_are_named_after_ideas, Module("trio_http.config", "")),
-        (rooms_are_named_after_ideas, Module("trio_http.common.fields", "")),
-        (no_room_is_too_long, room("apps", "x = 1\n" * (LONGEST + 1))),
+        (imports_have_no_cycles, room("apps", "import trio_http.apps.room")),
+        (imports_have_no_cycles, Module("trio_http.serving.server", "from ..command import cli")),
+        (imports_have_no_cycles, Module("trio_http.serving.server", "from trio_http import x")),
+        (private_names_stay_in_their_module, room("apps", "from x import _y")),
+        (private_names_stay_in_their_module, room("apps", "from x import _y as y")),
+        (private_names_stay_in_their_module, room("apps", "import trio._core")),
+        (private_names_stay_in_their_module, room("apps", "from trio import _core")),
+        (private_names_stay_in_their_module, room("apps", "from trio._core import run")),
+        (private_names_stay_in_their_module, room("apps", "import h11\nh11._state.DONE")),
+        (private_names_stay_in_their_module, room("apps", "import x.y\nx.y._z()")),
+        (private_names_stay_in_their_module, room("apps", "from x import Y as Z\nZ._make()")),
+        (modules_are_named_after_ideas, Module("trio_http.http1.utils", "")),
+        (modules_are_named_after_ideas, Module("trio_http.config", "")),
+        (modules_are_named_after_ideas, Module("trio_http.common.fields", "")),
+        (modules_are_short, room("apps", "x = 1\n" * (LONGEST + 1))),
         (no_expression_repeats_groups_possessively, room("http1", "X = rb'(?:ab?c)*+'")),
         (no_expression_repeats_groups_possessively, room("http1", "X = r'(a|(b))++'")),
         (no_expression_repeats_groups_possessively, room("http1", "X = 'a(b)?+'")),
         (no_expression_repeats_groups_possessively, room("http1", "X = b'(a)(b){2,3}+'")),
         (no_expression_repeats_groups_possessively, room("http1", "X = f'(?>(?:{Y})*)'")),
-        (what_is_private_looks_private, room("apps", "def count_the_sheep(): pass")),
-        (what_is_private_looks_private, room("apps", "class FlockOfSheep: pass")),
-        (what_is_private_looks_private, room("apps", "A_SHEEP, _TWO = 1, 2\nprint(A_SHEEP)")),
-        (what_is_private_looks_private, room("apps", "A_SHEEP: int = 1")),
+        (unused_names_are_private, room("apps", "def count_the_sheep(): pass")),
+        (unused_names_are_private, room("apps", "class FlockOfSheep: pass")),
+        (unused_names_are_private, room("apps", "A_SHEEP, _TWO = 1, 2\nprint(A_SHEEP)")),
+        (unused_names_are_private, room("apps", "A_SHEEP: int = 1")),
         (
             public_attributes_have_types,
             room("apps", "class Router:\n  def __init__(self):\n    self._a = self.b = 1"),
         ),
     ],
 )
-def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
+def test_law_reports_a_module_that_breaks_it(law: Law, module: Module) -> None:
     complaints = list(law(house_of(*SMALL_HOUSE, module)))
     assert any(module.name in complaint for complaint in complaints)
 
@@ -521,9 +521,9 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         room("apps", "import os\nos._exit(1)"),
         room("apps", "x = 1\n" * LONGEST),
         room("http1", "X = rb'[a-z]*+[0-9]{2}+x++[()*+,]\\)++(?:ab?c)+(a)?'"),
-        Module("trio_http.apps.database", ""),  # it is the whole name that counts
+        Module("trio_http.apps.database", ""),  # only whole names count
         room("apps", "def _count_the_sheep(sheep: FlockOfSheep): pass\nclass FlockOfSheep: pass"),
-        room("apps", "def serve(): pass\nCHECKOUT = 1"),  # of which a test knows
+        room("apps", "def serve(): pass\nCHECKOUT = 1"),  # a test mentions both
         room("examples", "def count_the_sheep(): pass"),
         room("apps", "class _A:\n  def __init__(self):\n    self.b = 1"),
         room(
@@ -538,12 +538,12 @@ def test_each_law_sees_what_breaks_it(law: Law, module: Module) -> None:
         ),
     ],
 )
-def test_what_is_allowed_is_no_complaint(module: Module) -> None:
+def test_allowed_module_is_not_reported(module: Module) -> None:
     house = house_of(*SMALL_HOUSE, module)
     assert [complaint for law in LAWS for complaint in law(house)] == []
 
 
-# The house
+# The package itself
 
 
 def house_as_it_stands() -> House:
@@ -556,7 +556,7 @@ def house_as_it_stands() -> House:
     return house_of(*modules)
 
 
-def test_the_whole_house_is_looked_at() -> None:
+def test_whole_package_is_checked() -> None:
     house = house_as_it_stands()
     assert {module.folder for module in house.values()} >= {
         "",
@@ -575,5 +575,5 @@ def test_the_whole_house_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_the_house_keeps_every_law(law: Law) -> None:
+def test_package_keeps_every_law(law: Law) -> None:
     assert list(law(house_as_it_stands())) == []

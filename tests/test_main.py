@@ -52,7 +52,7 @@ def test_package_run_as_a_module_is_the_command(
         ("<&- 2>&-", "--version", 0, f"trio-http {trio_http.__version__}\n"),
     ],
 )
-def test_streams_that_are_closed_or_full_are_no_traceback(
+def test_closed_or_full_streams_cause_no_traceback(
     redirection: str, arguments: str, status: int, said: str
 ) -> None:
     command = [sys.executable, "-m", "trio_http", *arguments.split()]
@@ -70,13 +70,13 @@ def test_streams_that_are_closed_or_full_are_no_traceback(
     assert output.count("\n") == (1 if said else 0)
 
 
-def test_command_that_is_installed_is_the_same() -> None:
+def test_installed_script_is_the_same_command() -> None:
     scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["scripts"]
     module, _, name = scripts["trio-http"].partition(":")
     assert getattr(import_module(module), name) is main
 
 
-def test_version_is_told_before_anything_is_loaded() -> None:
+def test_version_is_printed_before_anything_is_loaded() -> None:
     ended = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "trio_http", "--version"],
         cwd=CHECKOUT,
@@ -98,7 +98,7 @@ def test_version_is_told_before_anything_is_loaded() -> None:
         (["--help"], "Usage: trio-http "),
     ],
 )
-def test_other_arguments_are_the_command_lines(
+def test_other_arguments_reach_the_command_line(
     arguments: list[str],
     said: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,7 +109,7 @@ def test_other_arguments_are_the_command_lines(
     assert capsys.readouterr().out.startswith(said)
 
 
-def test_exit_status_is_the_command_lines(
+def test_exit_status_is_that_of_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["trio-http", "--version=2"])
@@ -117,7 +117,7 @@ def test_exit_status_is_the_command_lines(
     assert capsys.readouterr().err.startswith("trio-http: ")
 
 
-# Signals before there is a server
+# Signals before the server runs
 
 PAUSE = "import os, signal\nos.write(os.open('told', os.O_WRONLY), b'.')\nsignal.pause()\n"
 
@@ -126,7 +126,7 @@ PAUSE = "import os, signal\nos.write(os.open('told', os.O_WRONLY), b'.')\nsignal
 def loading(
     folder: Path, *options: str, before: Sequence[str] = (), app: str = PAUSE
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start the command with an app that, while it is loaded, tells us and waits for signals."""
+    """Start the command with an app that reports when it is loaded and then waits for signals."""
     os.mkfifo(folder / "told")
     (folder / "module.py").write_text(app)
     command = [sys.executable, "-m", "trio_http", "app", "module:app", "--bind", "127.0.0.1:0"]
@@ -163,7 +163,7 @@ def test_signal_while_an_app_is_loaded_ends_the_command(
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
-    tasks = Path(f"/proc/{process.pid}/task")  # whichever has started them
+    tasks = Path(f"/proc/{process.pid}/task")  # of each of its threads
     return [int(pid) for file in tasks.glob("*/children") for pid in file.read_text().split()]
 
 
@@ -188,8 +188,8 @@ def test_signal_ends_the_first_process_of_a_container(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_that_comes_before_the_server_listens_is_not_lost(number: signal.Signals) -> None:
-    # At the last moment before the server waits for signals itself.
+def test_signal_just_before_the_server_listens_ends_the_command(number: signal.Signals) -> None:
+    # The last moment before the server handles signals itself.
     source = (
         "import signal, sys\n"
         "from trio_http import __main__\n"
@@ -216,13 +216,13 @@ def test_signal_while_workers_load_an_app_ends_all_of_them(
 ) -> None:
     with loading(tmp_path, "--workers", "2") as process:
         process.send_signal(number)
-        output, _ = process.communicate(timeout=10)  # of all who could write to it
+        output, _ = process.communicate(timeout=10)  # until every process has closed it
     assert process.returncode == 0
     assert "ERROR" not in output
     assert output.endswith("[SERVER STOPPED]\n")
 
 
-def test_hangup_while_workers_load_an_app_ends_none_of_them(tmp_path: Path) -> None:
+def test_hangup_while_workers_load_an_app_ends_no_worker(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     gate = os.open(tmp_path / "gate", os.O_RDWR)
     tell = PAUSE.removesuffix("signal.pause()\n")
@@ -232,4 +232,4 @@ def test_hangup_while_workers_load_an_app_ends_none_of_them(tmp_path: Path) -> N
         os.kill(worker, signal.SIGHUP)
         with os.fdopen(os.open(tmp_path / "told", os.O_RDWR), "rb", 0) as told:
             os.write(gate, b".")
-            assert told.read(1) == b"."  # it has gone on
+            assert told.read(1) == b"."  # the app was loaded further

@@ -1,7 +1,7 @@
-"""The package on systems that have less than Linux: it is imported, and it serves.
+"""Tests on systems with less than Linux: the package can be imported, and it serves.
 
-What only some systems have is taken from an interpreter before the package is loaded.
-That is no other system, but shows what is used without having been asked for.
+Modules and functions that only some systems have are removed from an interpreter before the
+package is loaded. That does not emulate another system, but finds unconditional uses.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import environment
 
-# What Windows has not got, and what macOS has not got.
+# Missing on Windows, and missing on macOS.
 WINDOWS = {
     "modules": "fcntl grp pwd resource termios",
     "signal": "SIGHUP SIGKILL SIGQUIT pthread_sigmask",
@@ -19,7 +19,7 @@ WINDOWS = {
     "getpgid getuid geteuid getxattr listxattr setxattr pipe2 posix_fadvise posix_fallocate "
     "preadv pwritev sched_getaffinity sendfile splice statvfs fstatvfs",
     "select": "poll",
-    "socket": "MSG_DONTWAIT SO_REUSEPORT",  # AF_UNIX is what Trio needs on this system
+    "socket": "MSG_DONTWAIT SO_REUSEPORT",  # Trio needs AF_UNIX on this system
 }
 MACOS = {
     "os": "O_PATH O_TMPFILE getxattr listxattr setxattr pipe2 posix_fadvise posix_fallocate "
@@ -27,7 +27,7 @@ MACOS = {
     "socket": "SOCK_CLOEXEC SOCK_NONBLOCK",
 }
 
-# The libraries come first: they know where they are.
+# The libraries are imported first: they adapt to the real system.
 PROGRAM = """
 import os, pkgutil, select, signal, socket, ssl, subprocess, sys, tempfile
 import click, h11, trio, trio.testing
@@ -77,7 +77,7 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(("platform", "lacks"), [("win32", WINDOWS), ("darwin", MACOS)])
-def test_files_are_served_where_there_is_less(
+def test_files_are_served_on_a_system_with_less(
     tmp_path: Path, platform: str, lacks: dict[str, str]
 ) -> None:
     ended = subprocess.run(

@@ -1,9 +1,8 @@
-"""The program as people start it, ``your_program.sh``, spoken to from outside.
+"""Tests of ``your_program.sh`` as people start it, from outside.
 
-What it has to do is a table of stages, and each stage is played here twice: on a
-connection of its own, and then all of them at once on hundreds of connections.
-How the program sets itself up is another test's matter: here its environment is
-ready, and its interpreter is the one that runs the tests.
+Its requirements are a table of stages. Each stage is run twice: on its own connection, and
+together with all others on hundreds of connections. Other tests cover the set-up: these use a
+ready environment, with the interpreter that runs the tests.
 """
 
 import errno
@@ -29,15 +28,15 @@ from support import CHECKOUT, PATIENCE
 
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
 
-# Seconds within which everything here happens, however slow the machine.
+# Seconds within which everything in these tests happens, on a machine however slow.
 
-# Gzip's own magic number (RFC 1952 2.3.1), zeros, bytes that are no text.
+# Gzip's own magic number (RFC 1952 2.3.1), zeros, and bytes that are not text.
 CONTENT = b"\x1f\x8b\0\0" + bytes(range(256)) * 8 + b"\r\n\r\n\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response as it arrived; names of fields are in small letters."""
+    """A response as it was received; field names are in lower case."""
 
     line: str
     fields: dict[str, str]
@@ -45,11 +44,11 @@ class Answer:
 
 
 Play: TypeAlias = Generator[bytes, Answer, None]
-"""Yields requests, is given their answers, and looks at them."""
+"""Yields requests, is sent their responses, and checks them."""
 
 
 class Connection:
-    """A client that does as it is told."""
+    """A client that sends and receives as a test tells it to."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
@@ -71,13 +70,13 @@ class Connection:
         return self.answer()
 
     def is_closed(self) -> bool:
-        """Whether the server closes the connection, having sent nothing more."""
+        """Return whether the server closes the connection without sending more."""
         return self.input.read() == b""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The running program, where it listens, and what it has said so far."""
+    """The running program, its port, and the lines of its log so far."""
 
     process: subprocess.Popen[str]
     directory: Path
@@ -97,19 +96,19 @@ class Program:
         return f"http://localhost:{self.port}"
 
     def wait_for(self, text: str) -> None:
-        """Wait until the program has said so."""
+        """Wait for a line of the log that contains this text."""
         while text not in (line := self.unheard.get(timeout=PATIENCE)):
             assert line != "[ENDED]"
 
     def end(self) -> int:
-        """End the program; its exit status."""
+        """End the program, and return its exit status."""
         self.process.terminate()
         return self.process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a checkout that has been set up already: the script to start."""
+    """Copy the files of a checkout that is set up already, and return its script."""
     root = tmp_path_factory.mktemp("checkout").resolve()
     for name in ("your_program.sh", ".setup", "pyproject.toml"):
         shutil.copy(CHECKOUT / name, root / name)
@@ -127,7 +126,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(
     script: Path, directory: Path, *options: str, bind: str | None = "localhost:0"
 ) -> Iterator[Program]:
-    """Start the program; leaving ends it."""
+    """Start the program; leaving the block ends it."""
     command = [str(script), *options]
     if bind is not None:
         command += ["--bind", bind]
@@ -138,7 +137,7 @@ def started(
         errors, log, said = process.stderr, list[str](), queue.SimpleQueue[str]()
 
         def read() -> None:
-            # Somebody has to: a full pipe would stop the program.
+            # The pipe must be read: a full pipe would stop the program.
             for line in errors:
                 log.append(line.rstrip())
                 said.put(line.rstrip())
@@ -157,7 +156,7 @@ def started(
 
 @pytest.fixture(scope="module")
 def program(script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """Give a program that serves a directory, in which there is one file."""
+    """A program that serves a directory with one file."""
     directory = tmp_path_factory.mktemp("files")
     (directory / "foo").write_bytes(CONTENT)
     with started(script, directory, "--directory", str(directory)) as program:
@@ -177,14 +176,14 @@ def post(target: str, body: bytes) -> bytes:
 
 
 def check_text(answer: Answer, text: str) -> None:
-    """See that an answer is this text, as the stages have it."""
+    """Check that a response contains this text, as the stages require."""
     assert answer.line == "HTTP/1.1 200 OK"
     assert answer.fields["content-type"] == "text/plain"
     assert answer.fields["content-length"] == str(len(text))
     assert answer.body == text.encode()
 
 
-# The stages. Each is given the directory, and a number of its own.
+# The stages. Each gets the directory, and its own number.
 
 
 def stage_2_respond_with_200(directory: Path, number: int) -> Play:
@@ -289,14 +288,14 @@ STAGES = [
 
 
 def play(plays: list[tuple[Connection, Play]]) -> None:
-    """Go through all of them at once: send one request each, then read answers, last first."""
+    """Run all plays at once: send a request of each, then read the responses in reverse order."""
     for connection, each in plays:
         connection.send(next(each))
     while plays:
         going_on = []
         for connection, each in reversed(plays):
             answer = connection.answer()
-            # The stages' own checker takes either for a sign of somebody else's server.
+            # The challenge's tester would take either field for a sign of a foreign server.
             assert not {"date", "server"} & set(answer.fields)
             try:
                 connection.send(each.send(answer))
@@ -345,10 +344,10 @@ def test_all_stages_at_once_on_many_connections(program: Program) -> None:
         play(plays)
 
 
-# What goes with the stages
+# Beyond the stages
 
 
-def test_localhost_is_ipv6_as_well(program: Program) -> None:
+def test_localhost_is_reachable_over_ipv6(program: Program) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
@@ -357,7 +356,7 @@ def test_localhost_is_ipv6_as_well(program: Program) -> None:
         check_text(connection.ask(get("/echo/abc")), "abc")
 
 
-def test_client_that_has_said_all_it_will_say_is_answered(program: Program) -> None:
+def test_half_closed_client_gets_its_response(program: Program) -> None:
     with program.connected() as connection:
         connection.send(get("/echo/abc"))
         connection.socket.shutdown(socket.SHUT_WR)
@@ -365,7 +364,7 @@ def test_client_that_has_said_all_it_will_say_is_answered(program: Program) -> N
         assert connection.is_closed()
 
 
-def test_requests_sent_at_once_are_answered_in_order(program: Program) -> None:
+def test_pipelined_requests_get_responses_in_order(program: Program) -> None:
     with program.connected() as connection:
         connection.send(b"".join(get(f"/echo/{number}") for number in range(10)))
         for number in range(10):
@@ -386,14 +385,14 @@ def test_default_port_is_4221(script: Path, tmp_path: Path) -> None:
             check_text(connection.ask(get("/echo/abc")), "abc")
 
 
-def test_without_a_directory_there_are_no_files(script: Path, tmp_path: Path) -> None:
+def test_files_without_a_directory_get_404(script: Path, tmp_path: Path) -> None:
     with started(script, tmp_path) as program, program.connected() as connection:
         assert connection.ask(get("/files/foo")).line == "HTTP/1.1 404 Not Found"
         assert connection.ask(post("/files/foo", b"")).line == "HTTP/1.1 404 Not Found"
         assert connection.ask(get("/echo/abc")).line == "HTTP/1.1 200 OK"
 
 
-def test_log_tells_what_happens(script: Path, tmp_path: Path) -> None:
+def test_log_contains_all_events(script: Path, tmp_path: Path) -> None:
     with started(script, tmp_path) as program:
         with program.connected() as connection:
             host, port = connection.socket.getsockname()
@@ -416,7 +415,7 @@ def test_log_tells_what_happens(script: Path, tmp_path: Path) -> None:
         assert said in line
 
 
-def test_wrong_use_is_one_line_and_status_2(script: Path) -> None:
+def test_wrong_option_is_one_line_and_status_2(script: Path) -> None:
     ended = subprocess.run(
         [script, "--directory", "/nowhere/at/all"],
         capture_output=True,
@@ -430,7 +429,7 @@ def test_wrong_use_is_one_line_and_status_2(script: Path) -> None:
     assert "cannot serve /nowhere/at/all: " in line
 
 
-def test_killed_in_the_middle_of_an_upload_it_leaves_nothing(script: Path, tmp_path: Path) -> None:
+def test_killed_during_an_upload_leaves_no_part_of_it(script: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_bytes(b"old")
     options = ("--directory", str(tmp_path))
@@ -440,24 +439,24 @@ def test_killed_in_the_middle_of_an_upload_it_leaves_nothing(script: Path, tmp_p
             b"Expect: 100-continue\r\n\r\n"
         )
         assert connection.answer().line == "HTTP/1.1 100 Continue"
-        connection.send(bytes(20_000_000))  # more than sockets hold: most of it has been read
+        connection.send(bytes(20_000_000))  # more than sockets buffer, so most of it has been read
         program.process.kill()
         assert program.process.wait(PATIENCE) == -signal.SIGKILL
         assert [path.name for path in tmp_path.glob("[!.]*")] == ["there"]
         assert there.read_bytes() == b"old"
-    # Where a file system has no unnamed files, this is what a kill leaves.
+    # On a file system without unnamed files, a kill leaves this file.
     (tmp_path / f"{PART_PREFIX}0123456789abcdef{PART_SUFFIX}").touch()
     with started(script, tmp_path, *options) as program, program.connected() as connection:
         assert connection.ask(get("/files/there")).body == b"old"
         assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
-# Clients that are not ours
+# Other clients
 
 
 @pytest.fixture(scope="module")
 def curl() -> Callable[..., bytes]:
-    """Give a function that runs curl and gives its output."""
+    """Return a function that runs curl and returns its output."""
     path = shutil.which("curl")
     if path is None:
         pytest.skip("curl is not installed")
@@ -471,7 +470,9 @@ def curl() -> Callable[..., bytes]:
     return run
 
 
-def test_curl_fetches_what_it_has_stored(program: Program, curl: Callable[..., bytes]) -> None:
+def test_curl_fetches_the_file_that_it_has_stored(
+    program: Program, curl: Callable[..., bytes]
+) -> None:
     url = f"{program.url}/files/from-curl"
     head = curl("--include", "--data-binary", "@-", url, stdin=CONTENT)
     assert head.startswith(b"HTTP/1.1 201 Created\r\n")
@@ -484,13 +485,13 @@ def test_curl_uploads_a_large_file(
 ) -> None:
     large = tmp_path / "large"
     large.write_bytes(os.urandom(5_000_000))
-    # For so much, curl waits to be told to continue (RFC 9110 10.1.1).
+    # For a body of this size, curl waits for 100 Continue (RFC 9110 10.1.1).
     text = curl("-T", str(large), "-X", "POST", "--include", f"{program.url}/files/large")
     assert text.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\n")
     assert (program.directory / "large").read_bytes() == large.read_bytes()
 
 
-def test_curl_uploads_what_has_no_length(program: Program, curl: Callable[..., bytes]) -> None:
+def test_curl_uploads_a_chunked_body(program: Program, curl: Callable[..., bytes]) -> None:
     url = f"{program.url}/files/chunked"
     text = curl("-T", "-", "-X", "POST", "--include", url, stdin=CONTENT)
     assert b"HTTP/1.1 201 Created\r\n" in text
@@ -500,7 +501,7 @@ def test_curl_uploads_what_has_no_length(program: Program, curl: Callable[..., b
 @pytest.mark.parametrize(
     ("target", "body"), [("/echo/" + "a" * 100, b"a" * 100), ("/files/foo", CONTENT)]
 )
-def test_curl_is_sent_compressed_what_it_asks_for_compressed(
+def test_curl_gets_a_compressed_response_if_requested(
     program: Program, curl: Callable[..., bytes], target: str, body: bytes
 ) -> None:
     url = program.url + target
@@ -509,13 +510,13 @@ def test_curl_is_sent_compressed_what_it_asks_for_compressed(
     assert curl("--compressed", url) == body
 
 
-def test_curl_needs_one_connection(program: Program, curl: Callable[..., bytes]) -> None:
+def test_curl_reuses_its_connection(program: Program, curl: Callable[..., bytes]) -> None:
     url = f"{program.url}/echo/x"
     connects = curl("--write-out", ",%{num_connects},", url, url, url)
     assert connects == b"x,1,x,0,x,0,"
 
 
-def test_httpx_is_at_home(program: Program) -> None:
+def test_httpx_gets_and_stores_files(program: Program) -> None:
     with httpx.Client(base_url=program.url, trust_env=False) as client:
         answer = client.get("/echo/abc")
         assert (answer.status_code, answer.reason_phrase) == (200, "OK")

@@ -1,7 +1,7 @@
-"""Starting from a bare checkout: what gets set up, when, and what is said when it fails.
+"""Tests of the first start from a bare checkout: its set-up, and messages about failures.
 
-Nothing is installed here. The interpreters on the path are shell scripts that note
-what they are asked for, and each test gets a path with little else on it.
+Nothing is installed. The interpreters on the path are shell scripts that record their
+arguments, and each test has its own path with little else on it.
 """
 
 import os
@@ -20,16 +20,16 @@ from support import CHECKOUT
 
 from trio_http.command.parsing import COMMANDS
 
-# What the scripts call, and what our stand-ins call (the last two).
+# Programs that the scripts call, and that the fake interpreters call (the last two).
 TOOLS = (
     *("cat", "dirname", "grep", "readlink", "rm", "sed", "tail"),
     *("awk", "cut", "getconf", "id", "mktemp", "sh", "sort", "tr", "xargs"),  # .ci/run
     *("ln", "mkdir"),
 )
 
-# Code is run by a real interpreter that takes itself for this one. Modules are only
-# noted, in place of being run. As the server, it tells who and where it is, and its
-# arguments, then repeats its input.
+# A real interpreter runs code, and takes itself for this one. Modules are only recorded instead
+# of being run. The server prints its process and directory and its arguments, then repeats its
+# input.
 PYTHON = """#!/bin/sh
 if [ "$2" = -c ]; then
     exec "{real}" -I -c "import sys
@@ -54,7 +54,7 @@ case $1 in
 esac
 """
 
-# Stands in for ruff, mypy and coverage, which pip puts next to the interpreter.
+# Stands in for ruff, mypy and coverage, which pip installs next to the interpreter.
 CHECKER = """#!/bin/sh
 echo "${{0##*/}} $*" >>"{calls}"
 {check}
@@ -76,7 +76,7 @@ WITHOUT_LOCKS = "sys.modules['fcntl'] = None"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A checkout under a name that needs quoting, and all that is on the path."""
+    """A checkout whose name needs quoting, and the programs on the path."""
 
     home: Path
 
@@ -92,9 +92,9 @@ class Machine:
         return (self.home / "calls").read_text().splitlines()
 
     def put(self, name: str, script: str, **blanks: str) -> Path:
-        """Put a script on the path, its blanks filled in."""
+        """Write a script to the path, with its blanks filled in."""
         file = self.path / name
-        file.unlink(missing_ok=True)  # It may be a link to the real one.
+        file.unlink(missing_ok=True)  # it may be a link to the real program
         file.write_text(script.format(calls=self.home / "calls", **blanks))
         file.chmod(0o755)
         return file
@@ -105,7 +105,7 @@ class Machine:
 
     @property
     def pip_of_checkers(self) -> str:
-        """What pip does where checkers have been put."""
+        """The script of pip if checkers are installed."""
         return INSTALL_CHECKERS.format(checker=self.path / "checker")
 
     def put_checkers(self, check: str) -> None:
@@ -140,7 +140,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is left of a program that has ended."""
+    """The exit status and the output of a program that has ended."""
 
     status: int
     stdout: list[str]
@@ -149,7 +149,7 @@ class Outcome:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Machine:
-    """Give a machine without any Python."""
+    """A machine without any Python."""
     machine = Machine(tmp_path)
     for name in ("your_program.sh", ".setup", "pyproject.toml", "tests/run", ".ci/run"):
         copy = machine.checkout / name
@@ -167,7 +167,7 @@ def bare(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def machine(bare: Machine) -> Machine:
-    """Give a machine on which `python3` is all it should be."""
+    """A machine with a complete `python3`."""
     bare.put_python()
     return bare
 
@@ -175,7 +175,7 @@ def machine(bare: Machine) -> Machine:
 # The first start
 
 
-def test_first_start_sets_up_says_so_in_one_line_and_serves(machine: Machine) -> None:
+def test_first_start_sets_up_with_one_line_and_serves(machine: Machine) -> None:
     outcome = machine.start()
     assert machine.calls() == ["venv", "pip", "trio_http"]
     assert outcome.status == 0
@@ -183,7 +183,7 @@ def test_first_start_sets_up_says_so_in_one_line_and_serves(machine: Machine) ->
     assert line.startswith("your_program.sh: setting up .venv with ")
 
 
-def test_the_checkout_itself_is_installed_editable(machine: Machine) -> None:
+def test_checkout_is_installed_as_editable(machine: Machine) -> None:
     asked = machine.home / "asked"
     machine.put_python(pip=f'{{ pwd; echo "$*"; }} >"{asked}"')
     machine.start()
@@ -196,7 +196,7 @@ def test_the_checkout_itself_is_installed_editable(machine: Machine) -> None:
         assert f" --only-binary {coding.replace('.', '-')} " in arguments
 
 
-def test_codings_without_wheels_are_left_out_without_a_word(machine: Machine) -> None:
+def test_codings_without_wheels_are_omitted_silently(machine: Machine) -> None:
     asked = machine.home / "asked"
     machine.put_python(pip=f'echo "$*" >>"{asked}"; case $* in *only-binary*) exit 1 ;; esac')
     outcome = machine.start()
@@ -209,37 +209,39 @@ def test_codings_without_wheels_are_left_out_without_a_word(machine: Machine) ->
     assert line.startswith("your_program.sh: setting up .venv with ")
 
 
-def test_commands_are_handed_to_trio_http(machine: Machine) -> None:
+def test_commands_are_passed_to_trio_http(machine: Machine) -> None:
     for command in set(COMMANDS) - {"challenge"}:
         outcome = machine.start(command, "a  b", "--no-date")
         assert outcome.stdout[2:] == ["-P", "-m", "trio_http", command, "a  b", "--no-date"]
 
 
 @pytest.mark.parametrize("arguments", [["file"], ["--directory", "files"], [""], ["challenge"]])
-def test_all_other_arguments_are_the_challenges(machine: Machine, arguments: list[str]) -> None:
+def test_other_arguments_are_passed_to_the_challenge(
+    machine: Machine, arguments: list[str]
+) -> None:
     assert machine.start(*arguments).stdout[2:] == [*SERVER, *arguments]
 
 
-def test_server_gets_the_arguments_and_the_current_folder_unchanged(machine: Machine) -> None:
+def test_server_gets_the_arguments_and_the_current_directory_unchanged(machine: Machine) -> None:
     outcome = machine.start("--directory", "a  b", "", "*", "$HOME")
     _, folder, *arguments = outcome.stdout
     assert folder == str(machine.home)
     assert arguments == [*SERVER, "--directory", "a  b", "", "*", "$HOME"]
 
 
-def test_server_gets_all_the_input_even_when_pip_would_read_it(machine: Machine) -> None:
+def test_server_gets_its_whole_input_even_if_pip_would_read_it(machine: Machine) -> None:
     machine.put_python(pip="cat")
     outcome = machine.run(machine.checkout / "your_program.sh", stdin="for the server\n")
     assert outcome.stdout[-1] == "for the server"
 
 
-def test_server_takes_the_place_of_the_script(machine: Machine) -> None:
+def test_server_replaces_the_process_of_the_script(machine: Machine) -> None:
     with machine.running(machine.checkout / "your_program.sh") as process:
         stdout, _ = process.communicate(timeout=60)
         assert int(stdout.splitlines()[0]) == process.pid
 
 
-def test_links_to_the_script_lead_to_its_checkout(machine: Machine) -> None:
+def test_links_to_the_script_use_its_checkout(machine: Machine) -> None:
     links = machine.home / "links"
     links.mkdir()
     (links / "absolute").symlink_to(machine.checkout / "your_program.sh")
@@ -248,7 +250,7 @@ def test_links_to_the_script_lead_to_its_checkout(machine: Machine) -> None:
     (machine.home / "folder").symlink_to(machine.checkout)
     for command in ("links/relative", "serve", "folder/your_program.sh"):
         assert machine.run("/bin/sh", "-c", command).stdout[2:] == SERVER
-    # All three were one and the same checkout.
+    # All three were the same checkout.
     assert machine.calls().count("pip") == 1
 
 
@@ -279,7 +281,7 @@ def test_moved_checkout_is_set_up_again(machine: Machine) -> None:
     assert machine.calls() == ["venv", "pip", "trio_http"] * 2
 
 
-def test_environment_whose_interpreter_is_gone_is_set_up_again(machine: Machine) -> None:
+def test_environment_without_its_interpreter_is_set_up_again(machine: Machine) -> None:
     machine.start()
     (machine.path / "python3").unlink()
     machine.put_python("python3.13")
@@ -287,11 +289,11 @@ def test_environment_whose_interpreter_is_gone_is_set_up_again(machine: Machine)
     assert machine.calls() == ["venv", "pip", "trio_http"] * 2
 
 
-# Which interpreter
+# Choice of the interpreter
 
 
 @pytest.mark.parametrize("name", ["python3.14", "python3.13", "python3.12", "python3.11", "python"])
-def test_interpreter_is_found_behind_ones_that_fail(bare: Machine, name: str) -> None:
+def test_interpreter_is_found_after_ones_that_fail(bare: Machine, name: str) -> None:
     bare.put_python("python3", prelude=TOO_OLD)
     bare.put("python3.14", "#!/bin/sh\necho 'shim: command not found' >&2; exit 127")
     python = bare.put_python(name)
@@ -300,7 +302,7 @@ def test_interpreter_is_found_behind_ones_that_fail(bare: Machine, name: str) ->
 
 
 @pytest.mark.parametrize("prelude", [None, TOO_OLD])
-def test_without_a_recent_python_one_line_says_so(bare: Machine, prelude: str | None) -> None:
+def test_missing_recent_python_is_reported_in_one_line(bare: Machine, prelude: str | None) -> None:
     if prelude:
         bare.put_python(prelude=prelude)
     outcome = bare.start()
@@ -322,13 +324,13 @@ def test_uv_is_preferred_to_pip(machine: Machine) -> None:
     assert machine.calls()[1:] == ["uv venv", "uv pip", "trio_http"]
 
 
-def test_where_uv_fails_pip_does_the_work(machine: Machine) -> None:
+def test_pip_is_used_if_uv_fails(machine: Machine) -> None:
     machine.put("uv", UV, find="exit 2", pip="exit 2")
     assert machine.start().status == 0
     assert machine.calls()[1:] == ["uv venv", "uv pip", "uv pip", "venv", "pip", "trio_http"]
 
 
-# When it fails
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -381,8 +383,8 @@ def test_nothing_is_set_up_without_the_lock(bare: Machine) -> None:
     assert bare.calls() == []
 
 
-def test_checkout_that_cannot_be_written_is_one_line(machine: Machine) -> None:
-    # Permissions do not stop root, whom many containers test as. This stops everyone.
+def test_checkout_that_cannot_be_written_is_reported_in_one_line(machine: Machine) -> None:
+    # Permissions do not stop root, the user of many containers. This stops every user.
     (machine.checkout / ".venv.lock").mkdir()
     outcome = machine.start()
     assert outcome.status != 0
@@ -393,14 +395,14 @@ def test_checkout_that_cannot_be_written_is_one_line(machine: Machine) -> None:
 # Several starts
 
 
-def test_of_two_first_starts_one_sets_up_and_both_serve(machine: Machine) -> None:
-    # While we hold both ends, opening never waits, and pip waits for what we write.
+def test_two_first_starts_set_up_once_and_both_serve(machine: Machine) -> None:
+    # While this process holds both ends, opening never waits, and pip waits for input.
     os.mkfifo(machine.home / "gate")
     gate = os.open(machine.home / "gate", os.O_RDWR)
     machine.put_python(pip=f'read line <"{machine.home / "gate"}"')
     program = machine.checkout / "your_program.sh"
     with machine.running(program) as first, machine.running(program) as second:
-        # Once both have announced a set-up, neither can still find one finished.
+        # Once both have announced a set-up, neither can still find a finished one.
         for process in (first, second):
             assert process.stderr
             assert "setting up" in process.stderr.readline()
@@ -413,7 +415,7 @@ def test_of_two_first_starts_one_sets_up_and_both_serve(machine: Machine) -> Non
     assert machine.calls() == ["venv", "pip", "trio_http", "trio_http"]
 
 
-def test_killed_set_up_leaves_nothing_that_blocks_or_counts(machine: Machine) -> None:
+def test_killed_set_up_does_not_block_or_count(machine: Machine) -> None:
     machine.put_python(pip='echo >"${0%/*}/half"; kill -9 0')
     assert machine.start().status == -9
     assert (machine.checkout / ".venv/bin/half").exists()
@@ -423,7 +425,7 @@ def test_killed_set_up_leaves_nothing_that_blocks_or_counts(machine: Machine) ->
     assert not (machine.checkout / ".venv/bin/half").exists()
 
 
-def test_environment_that_was_being_removed_does_not_count(machine: Machine) -> None:
+def test_partly_removed_environment_is_set_up_again(machine: Machine) -> None:
     machine.start()
     project = machine.checkout / "pyproject.toml"
     original = project.read_text()
@@ -438,10 +440,10 @@ def test_environment_that_was_being_removed_does_not_count(machine: Machine) -> 
     assert machine.calls() == ["venv", "pip", "trio_http"] * 2
 
 
-def test_running_server_does_not_keep_others_from_setting_up(machine: Machine) -> None:
+def test_running_server_does_not_prevent_another_set_up(machine: Machine) -> None:
     with machine.running(machine.checkout / "your_program.sh") as process:
         assert process.stdout
-        assert int(process.stdout.readline()) == process.pid  # It now waits for input.
+        assert int(process.stdout.readline()) == process.pid  # it waits for input now
         (machine.checkout / "pyproject.toml").write_text("# changed\n")
         assert machine.start().stdout[2:] == SERVER
         assert process.poll() is None
@@ -450,7 +452,7 @@ def test_running_server_does_not_keep_others_from_setting_up(machine: Machine) -
 # Running the tests
 
 
-def test_tests_and_server_do_not_undo_each_others_set_up(machine: Machine) -> None:
+def test_tests_and_server_keep_each_others_set_up(machine: Machine) -> None:
     machine.put_checkers(":")
     for _ in range(2):
         assert machine.run(machine.checkout / "tests/run").status == 0
@@ -458,13 +460,13 @@ def test_tests_and_server_do_not_undo_each_others_set_up(machine: Machine) -> No
     assert machine.calls().count("pip") == 2
 
 
-def test_tests_are_installed_with_what_they_need(machine: Machine) -> None:
+def test_tests_install_their_dependencies(machine: Machine) -> None:
     machine.put_python(pip=f'echo "$*" >"{machine.home}/asked"')
     machine.run(machine.checkout / "tests/run")
     assert (machine.home / "asked").read_text().endswith(" --editable .[test]\n")
 
 
-# The protocol's tests run once more, without the short way past h11.
+# The protocol's tests run once more, without the fast path past h11.
 THE_OTHER_WAY = (
     "coverage run -m pytest -n auto -q --no-plain tests/http1/test_connection.py "
     "tests/http1/test_exchange.py tests/apps/test_challenge.py "
@@ -473,7 +475,7 @@ THE_OTHER_WAY = (
 
 
 @pytest.mark.parametrize("script", ["tests/run", ".ci/run"])
-def test_everything_is_checked_and_coverage_required(machine: Machine, script: str) -> None:
+def test_all_checks_run_and_coverage_is_required(machine: Machine, script: str) -> None:
     machine.put_checkers(":")
     outcome = machine.run(machine.checkout / script)
     assert outcome.status == 0
@@ -500,7 +502,7 @@ def test_everything_is_checked_and_coverage_required(machine: Machine, script: s
     ]
 
 
-def test_with_options_for_pytest_coverage_is_not_required(machine: Machine) -> None:
+def test_coverage_is_not_required_with_options_for_pytest(machine: Machine) -> None:
     machine.put_checkers(":")
     outcome = machine.run(machine.checkout / "tests/run", "-k", "a or b")
     assert "coverage run -m pytest -k a or b" in machine.calls()
@@ -508,7 +510,7 @@ def test_with_options_for_pytest_coverage_is_not_required(machine: Machine) -> N
     assert "not required" in outcome.stdout[-1]
 
 
-def test_tests_run_with_the_interpreter_they_are_given(machine: Machine) -> None:
+def test_tests_run_with_the_given_interpreter(machine: Machine) -> None:
     machine.put_checkers(":")
     chosen = machine.put_python("chosen", prelude=OTHER_VERSION, pip=machine.pip_of_checkers)
     for option in (["--python", str(chosen)], [f"--python={chosen}"]):
@@ -522,7 +524,7 @@ def test_tests_run_with_the_interpreter_they_are_given(machine: Machine) -> None
 
 
 @pytest.mark.parametrize("arguments", [["--python"], ["--python", "no/such"], ["--python=old"]])
-def test_an_interpreter_that_will_not_do_is_refused_in_one_line(
+def test_unsuitable_interpreter_is_refused_in_one_line(
     machine: Machine, arguments: list[str]
 ) -> None:
     machine.put_python("old", prelude=TOO_OLD)
@@ -533,7 +535,7 @@ def test_an_interpreter_that_will_not_do_is_refused_in_one_line(
     assert machine.calls() == []
 
 
-# What a build machine does more
+# Additional work of a build machine
 
 
 @pytest.mark.parametrize(("check", "status"), [(":", 0), ('[ "$*" != "run -m pytest -n 1" ]', 123)])
@@ -543,7 +545,7 @@ def test_build_machine_runs_the_tests_on_every_other_python(
     machine.put_checkers(check)
     machine.put_python("python3.12", prelude=OTHER_VERSION, pip=machine.pip_of_checkers)
     machine.put_python("python3.13", prelude=TOO_OLD)
-    machine.put_python("python3.14")  # the first one once more
+    machine.put_python("python3.14")  # the first one again
     outcome = machine.run(machine.checkout / ".ci/run")
     assert outcome.status == status
     assert outcome.stdout.count("== coverage run -m pytest -n auto") == 1
@@ -552,14 +554,14 @@ def test_build_machine_runs_the_tests_on_every_other_python(
     assert machine.calls().count("pip") == 2
 
 
-def test_build_machine_runs_nothing_more_after_a_failure(machine: Machine) -> None:
+def test_build_machine_stops_after_a_failure(machine: Machine) -> None:
     machine.put_checkers('[ "${0##*/}" != mypy ]')
     machine.put_python("python3.12", prelude=OTHER_VERSION)
     assert machine.run(machine.checkout / ".ci/run").status == 1
     assert machine.calls()[-1] == "mypy "
 
 
-def test_build_machine_installs_the_programs_that_are_missing(machine: Machine) -> None:
+def test_build_machine_installs_missing_programs(machine: Machine) -> None:
     machine.put_checkers(":")
     machine.put("id", "#!/bin/sh\necho 0")
     machine.put("apt-get", '#!/bin/sh\necho "apt-get $*" >>"{calls}"')
