@@ -6,7 +6,6 @@ A setting has one name, that of its option (``timeout-idle``). In the environmen
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +123,8 @@ def read_file(path: str, known: Iterable[str]) -> dict[str, Any]:
     Raises:
         WrongUseError: the file cannot be read, is not TOML, or has an unknown setting.
     """
+    import tomllib  # noqa: PLC0415 - most starts have no file
+
     try:
         found = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
