@@ -129,9 +129,9 @@ async def test_an_exchange_and_the_one_below_have_one_response() -> None:
         seen.append((exchange.request.path, exchange.response))
         assert below.response is exchange.response
         for each in (exchange, below):
-            with pytest.raises(RuntimeError, match="has its response already"):
+            with pytest.raises(RuntimeError, match="already has a response"):
                 await each.respond(Response(200))
-            with pytest.raises(RuntimeError, match="has its response already"):
+            with pytest.raises(RuntimeError, match="already has a response"):
                 await each.inform(103)
 
     events: list[ServerEvent] = []
@@ -188,7 +188,7 @@ async def test_there_is_one_response_to_a_request() -> None:
     async with open_client(app) as client:
         for _ in range(2):  # and the connection is none the worse for it
             assert (await client.get("/")).body == b"first"
-    assert errors == ["this exchange has its response already"] * 4
+    assert errors == ["this exchange already has a response"] * 4
 
 
 # Trailers

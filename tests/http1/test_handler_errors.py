@@ -31,7 +31,7 @@ class Awaited:
 @pytest.mark.parametrize(
     ("returned", "expected"),
     [
-        (None, "None instead of a Response: return Response(204) if there is nothing to say"),
+        (None, "None instead of a Response: return Response(204) for an empty response"),
         ("", "a value of type str instead of a Response: return Response.text(…) or "),
         (b"", "a value of type bytes instead of a Response: return Response(200, {"),
         (bytearray(), "a value of type bytearray instead of a Response: return Response(200, {"),

@@ -32,10 +32,10 @@ def test_a_failure_goes_to_the_log_with_its_exception(caplog: pytest.LogCaptureF
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (Crowded(50), "all 50 connections are taken"),
+        (Crowded(50), "all 50 connections are in use"),
         (
             NotAccepting(OSError(24, "Too many open files")),
-            "clients cannot be accepted: [Errno 24] Too many open files",
+            "cannot accept connections: [Errno 24] Too many open files",
         ),
     ],
 )

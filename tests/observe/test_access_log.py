@@ -87,7 +87,7 @@ def failure(text: str, line: bytes = b"GET / HTTP/1.1") -> Failure:
         (
             record(line=b"GET /", sent=10, ending=Ending.CANCELLED),
             Level.WARNING,
-            f"[RECEIVED from {CLIENT}] GET / -> 200, 10 bytes, 0.0 ms, it was cancelled",
+            f"[RECEIVED from {CLIENT}] GET / -> 200, 10 bytes, 0.0 ms, cancelled",
         ),
         (
             Crowded(50),

@@ -1,1 +1,1 @@
-"""RFC 9112 on one connection: from bytes to a request, and from a response back to bytes."""
+"""RFC 9112 on one connection: reads requests from bytes and writes responses to bytes."""

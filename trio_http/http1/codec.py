@@ -1,7 +1,7 @@
-"""What both codecs have in common: each reads heads of requests and writes responses.
+"""The interface of the two codecs, which parse request heads and frame responses.
 
-There are two. ``fast_path`` reads what almost every client sends, in a hundredth of the
-time; ``h11_codec`` has h11 read everything else. A connection picks one for each exchange.
+``fast_path`` parses the requests that almost every client sends, in a hundredth of h11's
+time; ``h11_codec`` passes all others to h11. A connection picks a codec for each exchange.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from trio_http.semantics.headers import Headers, RawFields
 
 
 class RequestHead:
-    """The head of a request, as far as a connection needs to know it.
+    """A parsed request head.
 
     Attributes:
-        size: its length in bytes.
+        size: the length of the head in bytes.
         line: the request line.
-        version: ``"1.0"`` or ``"1.1"``, by whose rules it is read.
-        fields: the lines of its header fields, or these parsed.
-        length: of its body, in bytes; 0 for a chunked one, too.
-        closes: whether the client says that this is its last request (RFC 9112 9.6).
+        version: ``"1.0"`` or ``"1.1"``, whichever rules apply to the request.
+        fields: the header fields, as unparsed lines or parsed.
+        length: the value of ``Content-Length``; 0 for a chunked body.
+        closes: whether the client sent ``Connection: close`` (RFC 9112 9.6).
         expects: whether the client waits for ``100 Continue`` (RFC 9110 10.1.1).
     """
 
-    # Made for each request, so no dataclass, whose ``__init__`` would cost twice as much.
+    # One is made per request. The ``__init__`` of a frozen dataclass would cost twice as much.
     __slots__ = (
         "closes",
         "expects",
@@ -39,7 +39,7 @@ class RequestHead:
         "version",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - that is what there is to know
+    def __init__(  # noqa: PLR0913, PLR0917 - a plain value with that many parts
         self,
         size: int,
         line: bytes,
@@ -48,8 +48,8 @@ class RequestHead:
         version: str,
         fields: bytes | Headers,
         length: int,
-        closes: bool,  # noqa: FBT001 - a value, not a way to do it
-        expects: bool,  # noqa: FBT001 - the same
+        closes: bool,  # noqa: FBT001 - a value, not an option
+        expects: bool,  # noqa: FBT001 - as above
     ) -> None:
         self.size: int = size
         self.line: bytes = line
@@ -63,28 +63,28 @@ class RequestHead:
 
 
 class Codec(Protocol):
-    """Reads the head of a request and writes the responses to it."""
+    """Parses the head of a request and frames the responses to it."""
 
     def read(self, received: bytes | bytearray) -> RequestHead | None:
-        """Return the head that ``received`` begins with, or None if this codec cannot read it."""
+        """Return the head at the start of ``received``, or None if this codec cannot parse it."""
         ...
 
     def interim(self, status: int, head: bytes) -> None:
-        """Take note of an interim response with this head (RFC 9110 15.2)."""
+        """Record that an interim response with this head is sent (RFC 9110 15.2)."""
         ...
 
     def begin(self, message: FramedResponse, head: bytes) -> None:
-        """Take note of a final response with this head.
+        """Record that a final response with this head is sent.
 
-        A body that is not streamed is sent after it as it is, and ends the response. For
-        one that is, ``data`` and ``end`` return what is sent.
+        If the body is streamed, ``data`` and ``end`` return the bytes that follow the head.
+        Any other body is sent unchanged and ends the response.
         """
         ...
 
     def data(self, piece: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
-        """Return a piece of the body, which is not empty, with its framing."""
+        """Return a non-empty piece of the body with its framing."""
         ...
 
     def end(self, trailers: RawFields) -> bytes:
-        """Return what comes after the body."""
+        """Return the bytes that follow the body."""
         ...

@@ -1,7 +1,8 @@
-"""One connection, from its first byte to its last: one request after the other.
+"""One connection, from its first byte to its last.
 
-This is the trunk. A task runs ``serve_connection``; everything that happens on
-the connection happens in that task, in the order in which it is written here.
+This is the trunk of the server: read it first. One task runs ``serve_connection``, and
+everything that happens on the connection happens in that task: it waits for a request, reads
+its head, calls the app, reports the exchange, and starts again.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.stream import Transport
 
-# To look a member of an enumeration up costs as much as ten comparisons, up to Python 3.11.
+# Up to Python 3.11, looking up a member of an enumeration costs as much as ten comparisons.
 _COMPLETE = Ending.COMPLETE
 
 
 class Service:
-    """What all connections of one server have in common."""
+    """The app and the settings that all connections of one server share."""
 
     __slots__ = ("app", "behavior", "keep_alive", "limits", "report", "timeouts")
 
@@ -57,32 +58,33 @@ class Service:
 
 
 async def serve_connection(service: Service, transport: Transport, client: str) -> None:
-    """Serve one connection, close it and tell of both its ends."""
+    """Serve one connection, close it, and report its beginning and its end."""
     connection = _Connection(service, transport, client)
-    # The firewall: whatever goes wrong in there is told, and goes no further. Of a group
-    # with cancellations in it only the rest is ours; ``except*`` lets those go on to the
-    # scope that they belong to.
+    # The firewall: every error is reported and goes no further. A group can contain
+    # cancellations as well; ``except*`` lets these go on to their cancel scope.
     try:
         try:
             await connection.exchanges()
-        except* Exception as group:  # noqa: BLE001 - everything, as it says
+        except* Exception as group:  # noqa: BLE001 - the firewall stops every error
             connection.note(_leaf_of(group))
             transport.abort()
         finally:
             await connection.close()
-    except* Exception as group:  # noqa: BLE001 - what ``report`` itself raises
-        # That can be told to nobody: it is for the log.
+    except* Exception as group:  # noqa: BLE001 - as above
+        # ``service.report`` itself has failed, or closing has: the log is all that is left.
         report_failures(Failure(client, b"", _leaf_of(group)))
 
 
 def _leaf_of(error: Exception) -> Exception:
-    """The one exception in a nest of groups, or the group where there are several."""
+    """Return the only exception in nested groups, or the innermost group if it has several."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 class _Connection:
+    """The state of one connection and of its current exchange."""
+
     __slots__ = (
         "_began",
         "_client",
@@ -102,14 +104,14 @@ class _Connection:
         self._clock = trio.lowlevel.current_clock()
         self._wire = Wire(transport, service.timeouts, service.limits, service.behavior)
         self._exchange: Exchange | None = None
-        self._began: float | None = None  # when the exchange at hand did, if there is one
+        self._began: float | None = None  # the time the current exchange began, if there is one
 
     async def exchanges(self) -> None:
-        """Answer one request after the other, until either side wants no more."""
+        """Serve one request after the other until either side ends the connection."""
         service, wire, transport = self._service, self._wire, self._transport
         service.report(Connected(self._client))
         now = self._clock.current_time()
-        # At a shutdown nobody waits for a client that has had its answers.
+        # During a shutdown ``join`` returns False, so the connection does not become idle again.
         while service.keep_alive.join(transport, now):
             begins = await wire.input.wait_for_request()
             service.keep_alive.leave(transport)
@@ -118,6 +120,7 @@ class _Connection:
             error = self._exchange = None
             self._began = self._clock.current_time()
             try:
+                # The fast path reads most heads; h11 reads all others, and those still arriving.
                 head = wire.read_plain() or await self._read_any()
                 request = request_of(head, wire.body, self._client, self._scheme)
                 exchange = Exchange(request, wire, service.behavior, service.keep_alive)
@@ -138,42 +141,42 @@ class _Connection:
 
     async def _read_any(self) -> RequestHead:
         head = await self._wire.read_any()
-        self._began = self._clock.current_time()  # however long the head took to arrive
+        self._began = self._clock.current_time()  # the time that the head took is not counted
         return head
 
     async def _mend(self, error: Exception | None) -> Ending:
-        """Make the best of what went wrong: if no response has been begun, one can tell of it."""
+        """Send an error response if none has been begun; return how the exchange ended."""
         if not self._wire.head_has_left:
             if error is None:
-                self.note(error := RuntimeError("the app has returned without a response"))
+                self.note(error := RuntimeError("the app returned without a response"))
             try:
                 await self._refuse(error)
             except* Exception as group:  # noqa: BLE001 - as above
                 self.note(error := _leaf_of(group))
         if isinstance(error, ClientDisconnected):
             return Ending.DISCONNECTED
-        # What an app does wrong after its response is no fault of the response.
+        # An error of the app after its whole response does not spoil the response.
         return _COMPLETE if self._wire.response_has_left else Ending.ABORTED
 
     async def _refuse(self, error: Exception) -> None:
-        """Tell the client as much of an error as it should hear."""
+        """Send a response for an error: an ``HTTPError`` as it is, a plain 500 for all others."""
         if isinstance(error, ClientDisconnected):
-            raise error  # nobody is left to tell
+            raise error  # no response can reach the client
         told = error if isinstance(error, HTTPError) else HTTPError(500)
         if self._exchange is not None:
             await self._exchange.refuse(told)
             return
-        # Nobody knows what this client would like to read.
+        # The head was refused, so the format that the client prefers is unknown.
         date = date_line(int(time.time())) if self._service.behavior.date else b""
         await self._wire.respond(frame(error_response(told), date=date))
 
     def note(self, error: Exception) -> None:
-        """Tell us of an error if it is one of ours."""
+        """Report an error, unless it was meant for the client or the client has left."""
         if not isinstance(error, HTTPError | ClientDisconnected):
             self._service.report(Failure(self._client, self._wire.input.line, error))
 
     async def close(self) -> None:
-        """Let go of the connection, in whatever state it is."""
+        """Close the connection in any state, and report an exchange that was cancelled."""
         try:
             if self._began is not None:
                 self._end(Ending.CANCELLED)
@@ -183,12 +186,12 @@ class _Connection:
             self._service.report(Disconnected(self._client))
 
     def _end(self, ending: Ending) -> float:
-        """Tell of the exchange that has ended, and return when that was."""
+        """Report the exchange that has ended, and return the current time."""
         now, began = self._clock.current_time(), self._began
         self._began = None
         if ending is not _COMPLETE:
-            # There is no way to take a response back. Cutting the connection
-            # off lets the client see that this one is not whole.
+            # A response cannot be taken back. Aborting the connection lets the client see
+            # that this one is incomplete.
             self._transport.abort()
             self._wire.settle()
         wire, exchange = self._wire, self._exchange

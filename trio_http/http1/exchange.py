@@ -20,29 +20,29 @@ from trio_http.transport.stream import Transport
 
 
 class KeepAlive(Protocol):
-    """Where the connections of a server wait for their next requests."""
+    """Tracks the connections of a server that wait for their next requests."""
 
     persists: bool
     """Whether a connection may persist after its response (RFC 9112 9.3)."""
 
     def join(self, connection: Transport, now: float) -> bool:
-        """Begin to wait at the time ``now``; false where no connection should wait."""
+        """Add a connection that is idle since ``now``; return False if it should close instead."""
         ...
 
     def leave(self, connection: Transport) -> None:
-        """End the wait, if there is one."""
+        """Remove a connection, if it is idle."""
         ...
 
 
 class Exchange:
-    """A request, and the one gate through which its response leaves.
+    """A request and the gate through which its response is sent.
 
     An ``App`` calls ``respond`` once and returns after the response has been sent, so files,
-    nurseries and cancel scopes can surround it in ``with`` blocks. An App that returns
-    without a response is a 500 for the client.
+    nurseries and cancel scopes can surround it in ``with`` blocks. If an App returns without
+    a response, the client gets a 500.
 
     Attributes:
-        request: the request, as this app sees it.
+        request: the request. In a mounted app its path begins below the mount.
     """
 
     __slots__ = ("_behavior", "_gate", "_keep_alive", "_response", "_wire", "request")
@@ -55,12 +55,13 @@ class Exchange:
         self._wire = wire
         self._behavior = behavior
         self._keep_alive = keep_alive
-        self._gate: Exchange | None = None  # through which the response leaves, if not this one
+        self._gate: Exchange | None = None  # the exchange that sends the response, if not this
 
     def below(self, mount: str) -> Exchange:
-        """Return this exchange as an app sees it that is mounted at a path.
+        """Return this exchange for an app that is mounted at a path; both share one response.
 
-        Its request has the path below ``mount`` (``Request.below``). Both have one response.
+        Args:
+            mount: the path, which is removed from the request's (``Request.below``).
         """
         exchange = Exchange(self.request.below(mount), self._wire, self._behavior, self._keep_alive)
         exchange._gate = self._gate or self
@@ -70,33 +71,34 @@ class Exchange:
     def response(self) -> Response | None:
         """The response that has been sent or is being sent, or None before.
 
-        It is the one that was selected for the client, without ``Date`` and framing.
+        It is the response selected for the client, without ``Date`` and framing.
         """
         return self._response if self._gate is None else self._gate.response
 
     async def respond(self, response: Response) -> None:
-        """Send the response; return when the client's side has taken all of it.
+        """Send the response; return when the client's stream has taken all of it.
 
         Args:
-            response: the response. Whatever its body needs, such as an open file, can be
-                closed after this has returned.
+            response: the response. Resources that its body needs, such as an open file, can
+                be closed after this has returned.
 
         Raises:
-            RuntimeError: the exchange has its response already.
-            ValueError: the response has a status or a ``Content-Length`` that it cannot have.
-            ClientDisconnected: the client is gone, or has stopped reading.
+            RuntimeError: the exchange already has a response.
+            ValueError: the status is not that of a final response, or ``Content-Length`` is
+                not the length of the body.
+            ClientDisconnected: the client has left or has stopped reading.
         """
         if self._gate is not None:
             await self._gate.respond(response)
             return
         if self._response is not None:
-            raise RuntimeError("this exchange has its response already")
+            raise RuntimeError("this exchange already has a response")
         message = finish(self.request, response, self._behavior, time.time())
         self._response = message.response
         await self._wire.respond(message, is_last=not self._keep_alive.persists)
 
     async def refuse(self, error: HTTPError) -> None:
-        """Send an error, in place of a response of which nothing has been sent."""
+        """Send an error response, in place of any response of which no byte has been sent."""
         if self._gate is not None:
             await self._gate.refuse(error)
             return
@@ -106,36 +108,36 @@ class Exchange:
     async def inform(self, status: int, headers: Fields = ()) -> None:
         """Send an interim response, such as 103 with ``Link`` fields (RFC 8297).
 
-        Clients of HTTP/1.0 do not understand it, so it is not sent to them (RFC 9110 15.2).
+        HTTP/1.0 does not know interim responses, so its clients get none (RFC 9110 15.2).
 
         Args:
             status: 100, or 102 to 199.
             headers: the header fields.
 
         Raises:
-            RuntimeError: the exchange has its response already.
+            RuntimeError: the exchange already has a response.
             ValueError: ``status`` is not between 100 and 199, or is 101, which would change
                 the protocol.
-            ClientDisconnected: the client is gone, or has stopped reading.
+            ClientDisconnected: the client has left or has stopped reading.
         """
         if self.response is not None:
-            raise RuntimeError("this exchange has its response already")
+            raise RuntimeError("this exchange already has a response")
         if not 100 <= status <= 199 or status == 101:
             raise ValueError(f"{status} is not the status of an interim response")
-        # RFC 9110 8.6, RFC 9112 6.1: there is no body whose end they could tell.
+        # An interim response has no body to frame (RFC 9110 8.6, RFC 9112 6.1).
         fields = Headers(headers).without("Content-Length").without("Transfer-Encoding")
         if self.request.version != "1.0":
             await self._wire.inform(status, fields.raw)
 
 
 App: TypeAlias = Callable[[Exchange], Awaitable[None]]
-"""An async function that is given an ``Exchange`` and responds by ``exchange.respond``."""
+"""An async function that takes an ``Exchange`` and calls its ``respond``."""
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""An async function that is given a ``Request`` and returns a ``Response``; see ``answering``."""
+"""An async function that takes a ``Request`` and returns a ``Response``; see ``answering``."""
 
 
 def request_of(head: RequestHead, body: RequestBody, client: str, scheme: str) -> Request:
-    """Return the request that begins with a head, as an app sees it."""
+    """Return the request for the app, made of a parsed head and the body that follows it."""
     method, target = head.method.decode("ascii"), head.target.decode("ascii")
     return Request(method, target, head.version, head.fields, body, client, scheme)

@@ -1,4 +1,4 @@
-"""Header fields as lines, parsed and written."""
+"""Header fields as lines: parsing and writing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import RawFields
 from trio_http.semantics.tokens import TOKEN
 
-# No blank before the colon, none before the name: those who skip it there read
-# another name than those who do not (RFC 9112 5.1, 5.2).
+# White space is refused before the name and before the colon: recipients that skip it read
+# another name than those that do not (RFC 9112 5.1, 5.2).
 _FIELD = re.compile(rb"(%b):[ \t]*([\x21-\x7e\x80-\xff \t]*)" % TOKEN)
 
 
 def parse_field(line: bytes) -> tuple[bytes, bytes]:
-    """A field line's name, in lower case, and its value (RFC 9112 5)."""
+    """Return the lower-case name and the value of a field line (RFC 9112 5)."""
     match = _FIELD.fullmatch(line)
     if match is None:
         raise HTTPError(400, "malformed field line")
@@ -22,5 +22,5 @@ def parse_field(line: bytes) -> tuple[bytes, bytes]:
 
 
 def lines_of(fields: RawFields) -> bytes:
-    """Return header fields or trailers as lines (RFC 9112 5)."""
+    """Return header fields or trailers as lines, each with its line ending (RFC 9112 5)."""
     return b"".join([b"%b: %b\r\n" % field for field in fields])

@@ -1,4 +1,4 @@
-"""Errors that tell the author of a handler what to write instead."""
+"""Errors that tell the author of a handler how to correct it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def wrong_return(handler: Any, returned: object) -> TypeError:
-    """Return the error of a handler that has returned something other than a Response."""
+    """Return the error for a handler that returned something other than a Response."""
     name = getattr(handler, "__qualname__", None)
     named = repr(handler) if name is None else f"{handler.__module__}.{name}"
     kind = "None" if returned is None else f"a value of type {type(returned).__name__}"
@@ -17,7 +17,7 @@ def wrong_return(handler: Any, returned: object) -> TypeError:
 def _way(returned: object) -> str:
     match returned:
         case None:
-            return "return Response(204) if there is nothing to say"
+            return "return Response(204) for an empty response"
         case str():
             return "return Response.text(…) or Response.html(…)"
         case bytes() | bytearray() | memoryview():
@@ -25,6 +25,6 @@ def _way(returned: object) -> str:
         case tuple():
             return "return Response(status, headers, body)"
         case Awaitable():
-            return "await it and return what that gives"
+            return "await it and return the result"
         case _:
             return "return Response.json(…)"

@@ -1,4 +1,4 @@
-"""The events of a server: plain values, which it passes to one function."""
+"""The events of a server: plain values that it passes to its ``report`` function."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Ending(Enum):
 
     COMPLETE = "complete"
     DISCONNECTED = "the client went away"
-    ABORTED = "it failed after its head had left"
-    CANCELLED = "it was cancelled"
+    ABORTED = "failed after the head of the response was sent"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Connected:
     """A client has connected.
 
     Attributes:
-        client: the address of the other end, such as ``127.0.0.1:47920``, which may be a
-            proxy; ``local`` for a connection without addresses.
+        client: the address of the peer, such as ``127.0.0.1:47920``; the peer may be a
+            proxy. ``local`` for a connection without addresses.
     """
 
     client: str
@@ -34,28 +34,28 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A connection has ended, by either side.
+    """A connection was closed by either side.
 
     Attributes:
-        client: the address of the other end, as in ``Connected``.
+        client: the address of the peer, as in ``Connected``.
     """
 
     client: str
 
 
-# Not frozen, as Response is not, because one is made per exchange.
+# One is made per exchange. It is not frozen, because freezing makes ``__init__`` slower.
 @dataclass(slots=True)
 class Record:
     """An exchange has ended.
 
     Attributes:
-        client: the address of the other end, as in ``Connected``.
-        line: the request line as it was received, or the part of it that was. A client has
-            written it: escape it before it goes to a terminal or a log.
+        client: the address of the peer, as in ``Connected``.
+        line: the request line, or the part of it that was received. It is the client's
+            text: escape it before writing it to a terminal or a log.
         request: the request, or None if its head was refused.
         status: the status code of the response, or 0 if no head was sent.
-        sent: bytes of the response body that were passed to the client's stream, without
-            framing. Of a download that breaks off, those that were passed before.
+        sent: the number of bytes of the response body that were passed to the client's
+            stream, without framing. A download that breaks off counts up to there.
         seconds: the time from the complete head of the request to the end of the exchange.
         ending: how the exchange ended.
     """
@@ -73,11 +73,11 @@ class Record:
 class Failure:
     """An app has raised an exception other than ``HTTPError``.
 
-    The client has received a 500 without details, or, if the head of the response had been
-    sent before, the end of the connection.
+    The client gets a 500 without details. If the head of the response was already sent, the
+    connection is closed instead.
 
     Attributes:
-        client: the address of the other end, as in ``Connected``.
+        client: the address of the peer, as in ``Connected``.
         line: the request line, as in ``Record``.
         error: the exception, with its traceback.
     """
@@ -89,9 +89,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Crowded:
-    """A client has to wait, because there are as many connections as there may be.
+    """A client has to wait, because the server has reached its limit of connections.
 
-    Idle connections are closed for it. The event comes once a minute while clients wait.
+    Idle connections are closed to make room. The event repeats every minute while clients wait.
 
     Attributes:
         connections: the limit, ``Limits.connections``.
@@ -102,9 +102,10 @@ class Crowded:
 
 @dataclass(frozen=True, slots=True)
 class NotAccepting:
-    """Clients have to wait, because accepting them fails, as without descriptors or memory.
+    """Clients have to wait, because accepting connections fails.
 
-    Idle connections are closed for them. The event comes once a minute while that lasts.
+    The usual cause is a lack of descriptors or memory. Idle connections are closed to make
+    room. The event repeats every minute while accepting fails.
 
     Attributes:
         error: the exception of the operating system.
@@ -114,18 +115,18 @@ class NotAccepting:
 
 
 ServerEvent: TypeAlias = Connected | Disconnected | Record | Failure | Crowded | NotAccepting
-"""Whatever a server reports. New kinds may join, so a ``match`` needs a ``case _``."""
+"""Any event of a server. Kinds may be added, so a ``match`` needs a ``case _``."""
 
 Report: TypeAlias = Callable[[ServerEvent], None]
-"""Receives each event, in the task of a connection or a listener: it must not block or raise."""
+"""Takes each event, in the task of a connection or a listener: it must not block or raise."""
 
 
-# Almost all events. They are reported only to a function that the user has passed.
+# Almost all events are of these kinds, and the default report ignores them.
 _ORDINARY = (Record, Connected, Disconnected)
 
 
 def report_failures(event: ServerEvent) -> None:
-    """Log failures and shortages with the logger ``trio_http``, as ``serve`` does by default."""
+    """Log failures and shortages to the logger ``trio_http``; the default report of ``serve``."""
     if isinstance(event, _ORDINARY):
         return
     log = logging.getLogger("trio_http")
@@ -134,6 +135,6 @@ def report_failures(event: ServerEvent) -> None:
             line = event.line.decode("latin-1")
             log.error("%s %r failed", event.client, line, exc_info=event.error)
         case Crowded():
-            log.warning("all %s connections are taken", event.connections)
+            log.warning("all %s connections are in use", event.connections)
         case _:
-            log.warning("clients cannot be accepted: %s", event.error)
+            log.warning("cannot accept connections: %s", event.error)
