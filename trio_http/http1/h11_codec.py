@@ -1,8 +1,8 @@
-"""The codec for every exchange that is not plain: h11 reads requests and frames responses.
+"""The codec for exchanges that are not plain: h11 parses requests and frames responses.
 
-h11 is the authority on the states of a connection: it hears of each event in its order,
-and refuses one that the request or the state does not allow. Heads of responses come
-written, the same for both codecs.
+h11 is the authority on the states of a connection: it gets each event in order and refuses
+those that the request or the state does not allow. Response heads are already written,
+identical for both codecs.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _END = h11.EndOfMessage()
 
 
 class H11Codec:
-    """Reads and writes the messages of one connection by h11."""
+    """Parses and frames the messages of one connection with h11."""
 
     __slots__ = ("_request", "_state")
 
     def __init__(self, limits: Limits) -> None:
-        # Heads come whole, and no larger than they may be. What h11 can be waiting for is
-        # the end of the trailers.
+        # Heads are passed to h11 complete and within the limit. Trailers are the only event
+        # that h11 can have in part.
         self._state = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
         self._request: h11.Request | None = None
 
     def read(self, received: bytes | bytearray) -> RequestHead:
-        """Return a head, of which ``received`` is the whole; ``head_validation`` has checked it.
+        """Parse ``received``, a complete head that ``head_validation`` has checked.
 
-        Where the target names an authority, that is the host, whatever ``Host`` says
+        If the target contains an authority, it replaces the value of ``Host``
         (RFC 9112 3.2.2).
         """
         request = self._request = self._parsed(bytes(received))
@@ -63,28 +63,28 @@ class H11Codec:
         self._state.receive_data(received)
         try:
             request = self._state.next_event()
-            # Of a request without a body this is the end, without which h11 would not
-            # go on to a next one; else it only asks for data.
+            # For a request without a body this is the EndOfMessage that h11 must give out
+            # before its next cycle; otherwise it is NEED_DATA.
             self._state.next_event()
-        except h11.RemoteProtocolError as error:  # pragma: no cover - strict refuses more
+        except h11.RemoteProtocolError as error:  # pragma: no cover - head_validation refuses more
             raise HTTPError(error.error_status_hint, str(error)) from error
-        assert isinstance(request, h11.Request)  # noqa: S101 - all that a complete head can be
+        assert isinstance(request, h11.Request)  # noqa: S101 - a complete head is nothing else
         return request
 
     def begin_body(self, body: RequestBody, go_on: GoOn) -> None:
-        """Make a body ready for the request that was read last."""
-        assert self._request is not None  # noqa: S101 - see above
+        """Prepare ``body`` for the request that was read last."""
+        assert self._request is not None  # noqa: S101 - ``read`` comes first
         body.begin(self._state, self._request, go_on)
 
     def interim(self, status: int, head: bytes) -> None:
-        """Let h11 check an interim response."""
+        """Pass an interim response to h11, which checks it."""
         fields, reason = _parts_of(head)
         self._state.send(
             h11.InformationalResponse(status_code=status, headers=fields, reason=reason)
         )
 
     def begin(self, message: FramedResponse, head: bytes) -> None:
-        """Let h11 check the head of a final response, and a body that is not streamed."""
+        """Pass a final response to h11, which checks its head and a body that is not streamed."""
         self._state.send(_final(message.response.status, head))
         if not isinstance(message.body, Streamed):
             if len(message.body):
@@ -94,20 +94,20 @@ class H11Codec:
     def data(self, piece: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
         """Return a piece of the body with its framing.
 
-        h11 passes on, untouched, whatever has a length. So a part of a file can go from the
-        disk to the socket without being read.
+        h11 passes through unchanged any data with a length. So the kernel can send a part of
+        a file without Python reading it.
         """
         event = h11.Data(data=piece)  # type: ignore[arg-type]
         return tuple(self._state.send_with_data_passthrough(event) or ())
 
     def end(self, trailers: RawFields) -> bytes:
-        """Return what comes after the body (RFC 9112 7.1.2)."""
+        """Return the bytes that follow the body (RFC 9112 7.1.2)."""
         return (
             self._state.send(h11.EndOfMessage(headers=list(trailers)) if trailers else _END) or b""
         )
 
 
-# Events never change, so equal ones are used again: to make one takes as long as to send it.
+# Events are immutable, so they are cached: making one takes as long as sending it.
 @lru_cache(maxsize=256)
 def _final(status: int, head: bytes) -> h11.Response:
     fields, reason = _parts_of(head)

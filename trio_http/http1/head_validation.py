@@ -1,8 +1,8 @@
-"""What h11 would let through and we do not, decided on the bytes of a head.
+"""Checks on the bytes of a request head that are stricter than h11's.
 
-h11 is trusted for framing. These rules refuse, before it sees them, heads that
-two readers could understand differently: that is what request smuggling is
-made of. All of it is pure: bytes in, an ``HTTPError`` or nothing out.
+h11 is trusted for framing. These rules refuse, before h11 sees them, heads that two
+recipients could understand differently, because request smuggling relies on such heads.
+Everything in this module is pure: bytes in, an ``HTTPError`` or nothing out.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from trio_http.semantics.tokens import TOKEN
 
 BLANK_LINE = b"\r\n\r\n"
 
-# Whatever comes after, no head that has one of these is a head: control
-# characters, a bare LF, a CR that no LF follows (RFC 9112 2.2, RFC 9110 5.5).
+# Bytes that make a head malformed, no matter what follows: control characters, a bare LF,
+# and a CR without an LF after it (RFC 9112 2.2, RFC 9110 5.5).
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
 _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])" % TOKEN)
@@ -28,29 +28,29 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-# Clients send two or three options. h11 splits these lists, some of them several times,
-# so their length is checked before h11 sees them.
-MOST_OPTIONS = 100  # commas in all lines of one of these fields
+# Clients send two or three members in these lists. h11 splits the lists, some of them several
+# times, so their length is checked before h11 sees them.
+MOST_OPTIONS = 100  # commas in all lines of one field
 _TAKEN_APART = (b"connection", b"expect", b"transfer-encoding", b"upgrade")
 
-# All bytes that a head may contain, except for its line endings (RFC 9110 5.5).
+# All bytes that a head may contain apart from its line endings (RFC 9110 5.5).
 _TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
 def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | None:
-    """Where the head ends that these bytes begin with, or None while it is not complete.
+    """Return the length of the head at the start of ``received``, or None if it is incomplete.
 
-    ``start`` says how many bytes have been looked at before. Sizes are judged
-    by what is sent, however it is cut: 414 where the request line alone is too
-    long, 431 where the fields are (RFC 9110 15.5.15, RFC 6585 5).
+    The first ``start`` bytes were searched before. The limits hold for the whole head, in
+    however many pieces it arrives: a request line that is too long gets 414, too many bytes
+    of fields get 431 (RFC 9110 15.5.15, RFC 6585 5).
     """
     end = received.find(BLANK_LINE, max(0, start - 3), limits.head)
     if end >= 0:
         return end + len(BLANK_LINE)
-    # There may never be a blank line: somebody who does not speak HTTP, or
-    # ends lines with LF alone, should hear of it before the time is up.
+    # A client that does not speak HTTP, or ends lines with a bare LF, may never send a blank
+    # line. It is refused now rather than when its time is up.
     if _NEVER.search(received, max(0, start - 1), limits.head):
-        raise _bad("a control character or a bare line ending in the head")
+        raise _bad("the head has a control character or a bare CR or LF")
     if len(received) >= limits.head:
         line = received.find(b"\r\n", 0, limits.head)
         check_sizes(limits.head + 1, line if line >= 0 else limits.target + 1, 0, limits)
@@ -58,16 +58,16 @@ def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | 
 
 
 def check_sizes(head: int, target: int, fields: int, limits: Limits) -> None:
-    """Refuse a head that is larger than the limits, with the status for what is too large.
+    """Refuse a head that is larger than the limits.
 
     Args:
         head: the length of the whole head, in bytes.
         target: the length of the request target, in bytes.
-        fields: the number of lines of header fields.
+        fields: the number of field lines.
 
     Raises:
-        HTTPError: 414 where the request target is too long (RFC 9110 15.5.15), 431 where the
-            fields are, or where there are too many (RFC 6585 5).
+        HTTPError: 414 if the request target is too long (RFC 9110 15.5.15), 431 if the head
+            is too long or has too many fields (RFC 6585 5).
     """
     if target > limits.target:
         raise HTTPError(414, "the request target is too long")
@@ -78,10 +78,10 @@ def check_sizes(head: int, target: int, fields: int, limits: Limits) -> None:
 
 
 def check_head(head: bytes, limits: Limits) -> None:
-    """Refuse a complete head that breaks a rule which h11 does not keep."""
-    # The same rule as ``_NEVER``, but twenty times as fast.
+    """Refuse a complete head that h11 might accept although it is malformed or ambiguous."""
+    # The same rule as ``_NEVER``, twenty times as fast.
     if head.translate(None, _TEXT) != b"\r\n" * head.count(b"\r\n"):
-        raise _bad("a control character or a bare line ending in the head")
+        raise _bad("the head has a control character or a bare CR or LF")
     line, *lines = head[: -len(BLANK_LINE)].split(b"\r\n")
     check_sizes(len(head), 0, len(lines), limits)
     method, target, version = parse_request_line(line, limits)
@@ -96,10 +96,10 @@ def check_head(head: bytes, limits: Limits) -> None:
 
 
 def parse_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    """Return method, target and version: three parts with a space between each (RFC 9112 3).
+    """Return the method, the target and the version of a request line (RFC 9112 3).
 
-    The version is 1.0 or 1.1. Requests of HTTP/1.2 and further are read as those of
-    1.1, the highest minor version that there is (RFC 9110 2.5).
+    The version is 1.0 or 1.1. A higher minor version is treated as 1.1, the highest that is
+    defined (RFC 9110 2.5).
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
@@ -110,20 +110,20 @@ def parse_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes
 
 
 def effective_version(version: bytes) -> bytes:
-    """Return the version by whose rules a message is read; 505 where there is none."""
+    """Return the version whose rules apply to a message; raise 505 for other major versions."""
     if not version.startswith(b"1."):
         raise HTTPError(505, "only HTTP/1.1 and HTTP/1.0 are supported")
     return b"1.0" if version == b"1.0" else b"1.1"
 
 
 def _check_target(method: bytes, target: bytes) -> None:
-    """One of the four forms, each where it belongs (RFC 9112 3.2)."""
+    """Refuse a target that has none of the four forms, or not the method's (RFC 9112 3.2)."""
     if method == b"CONNECT":
-        # Its target is an authority, and nothing here is a proxy (RFC 9110 9.3.6).
-        raise HTTPError(501, "there are no tunnels here")
+        # CONNECT asks a proxy for a tunnel, and this server is no proxy (RFC 9110 9.3.6).
+        raise HTTPError(501, "CONNECT is not supported")
     if target == b"*":
         if method != b"OPTIONS":
-            raise _bad("only OPTIONS can ask for the server as a whole")
+            raise _bad("the request target * is allowed with OPTIONS only")
         return
     path = target
     if not target.startswith(b"/"):
@@ -132,25 +132,25 @@ def _check_target(method: bytes, target: bytes) -> None:
             raise _bad("malformed request target")
         path = match[2] or b"/"
     if b"#" in path:
-        raise _bad("a fragment in the request target")
+        raise _bad("the request target has a fragment")
     if _BAD_ESCAPE.search(path.partition(b"?")[0]):
-        raise _bad("a malformed escape in the request target")
+        raise _bad("the request target has a malformed percent escape")
 
 
 def authority_of(target: bytes) -> bytes:
-    """The authority in a target of absolute form, or none in any other."""
+    """Return the authority of a target in absolute form; empty for the other forms."""
     match = _ABSOLUTE.fullmatch(target)
     return match[1] if match else b""
 
 
 def check_host(values: list[bytes], version: bytes) -> None:
-    """Require exactly one ``Host``, which is an authority or empty (RFC 9112 3.2).
+    """Refuse a request unless it has exactly one ``Host``, a valid authority or empty.
 
-    That holds beside a target of absolute form, too, whose authority counts instead
-    (RFC 9112 3.2.2); HTTP/1.0 does not know the field.
+    A target in absolute form replaces the value of ``Host``, but the field is required all the
+    same (RFC 9112 3.2, 3.2.2). HTTP/1.0 does not require it.
     """
     if len(values) > 1 or (not values and version == b"1.1"):
-        raise _bad("exactly one Host is needed")
+        raise _bad("a request must have exactly one Host field")
     if any(value and not _is_authority(value) for value in values):
         raise _bad("malformed Host")
 
@@ -164,21 +164,21 @@ def _is_authority(value: bytes) -> bool:
 
 
 def _check_lengths(fields: list[tuple[bytes, bytes]]) -> None:
-    """Refuse overlong lists in fields that cannot be ignored."""
+    """Refuse overlong lists in fields that h11 splits."""
     for name in _TAKEN_APART:
         if sum(value.count(b",") for value in _values(fields, name)) > MOST_OPTIONS:
-            raise _bad(f"too many members in the field {name.decode().title()}")
+            raise _bad(f"{name.decode().title()} has too many members")
 
 
 def _check_expectations(values: list[bytes], version: bytes) -> None:
     """Refuse an expectation other than ``100-continue`` (RFC 9110 10.1.1).
 
-    The field is a list, and an empty one expects nothing (RFC 9110 5.6.1.2). HTTP/1.0
-    does not know the field.
+    The field is a list, and an empty list expects nothing (RFC 9110 5.6.1.2). HTTP/1.0
+    ignores the field.
     """
     expected = {member.strip(b" \t").lower() for member in b",".join(values).split(b",")}
     if version == b"1.1" and expected - {b"", b"100-continue"}:
-        raise HTTPError(417, "only 100-continue can be expected")
+        raise HTTPError(417, "Expect supports 100-continue only")
 
 
 def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -1,9 +1,9 @@
-"""Where the body of a request ends, followed byte by byte ahead of h11.
+"""The framing of a request body: which fields and which bytes tell where it ends.
 
-h11 reads a chunked body, but more than RFC 9112 7.1 lets it, and takes 25 us for
-each chunk. So chunks are read here. h11 is told of the last one and given what
-belongs to the trailers, well-formed and in whole lines: it has the say on these,
-and on what may follow. What comes after the body stays for the next request.
+h11 accepts more chunked bodies than RFC 9112 7.1 allows, and takes 25 us per chunk. So this
+module parses the chunks. h11 gets only the last chunk and the trailers, in well-formed whole
+lines; it parses these and knows what may follow. Bytes after the body are left for the next
+request.
 """
 
 from __future__ import annotations
@@ -19,80 +19,81 @@ from trio_http.semantics.tokens import TOKEN
 
 _LENGTH = re.compile(LENGTH.encode())
 
-# A chunk's size and its extensions, which nobody uses; many small chunks with
-# long extensions would be work for nothing.
+# Bytes of a chunk's size and extensions. No client uses extensions; many small chunks with
+# long ones would only cost time.
 _CHUNK_LINE = 256
 
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-# RFC 9112 7.1 and 7.1.1, with blanks around ``;`` and ``=`` and nowhere else.
-# Fifteen digits are more than any disk holds.
+# RFC 9112 7.1 and 7.1.1: white space is allowed around ``;`` and ``=`` only. Fifteen digits
+# are more bytes than any disk holds.
 _EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
 
-# The first line of almost every chunk.
+# Almost every chunk begins like this.
 _PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 
-# The framing of a chunk is five bytes or more. So chunks of three bytes and more, such as
-# lines and records, are always in proportion to their data. A client that sends single
-# bytes, such as pressed keys or measured values, may do so for ever at 200 a second.
-_FRAMING_PER_BYTE = 2  # bytes of framing for each byte of data
-_FRAMING_PER_SECOND = 1024  # bytes of framing
+# A chunk has at least five bytes of framing. So chunks of three or more bytes, such as lines
+# and records, are never refused. A client that sends single bytes, such as key presses or
+# measured values, may send 200 per second for ever.
+_FRAMING_PER_BYTE = 2  # bytes of framing allowed per byte of data
+_FRAMING_PER_SECOND = 1024  # bytes of framing allowed per second
 
-# A chunk takes about two microseconds, so other tasks wait for a millisecond at most.
+# A chunk takes about two microseconds, so other tasks wait for at most a millisecond.
 CHUNKS_AT_ONCE = 500
 
 
 def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
-    """One way to tell where the body ends, and no other (RFC 9112 6)."""
+    """Refuse a request unless exactly one rule tells where its body ends (RFC 9112 6)."""
     if codings and lengths:
-        raise HTTPError(400, "both Transfer-Encoding and Content-Length")
+        raise HTTPError(400, "Transfer-Encoding and Content-Length exclude each other")
     if len(lengths) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
         raise HTTPError(400, "malformed Content-Length")
     if codings:
         if version == b"1.0":
-            raise HTTPError(400, "Transfer-Encoding is unknown to HTTP/1.0")
+            raise HTTPError(400, "HTTP/1.0 does not allow Transfer-Encoding")
         *others, last = [coding.strip(b" \t").lower() for coding in b",".join(codings).split(b",")]
         if last != b"chunked" or b"chunked" in others:
-            raise HTTPError(400, "the last transfer coding, and only that, has to be chunked")
+            raise HTTPError(400, "chunked must be the last transfer coding, and occur once")
         if others:
-            raise HTTPError(501, "no transfer coding but chunked is known")
+            raise HTTPError(501, "chunked is the only supported transfer coding")
 
 
 class Counted:
-    """A body of so many bytes."""
+    """A body of ``length`` bytes."""
 
     def __init__(self, length: int) -> None:
         self._rest = length
 
     def take(self, received: bytes | bytearray) -> int:
-        """How many of the bytes at hand belong to the body and may go on to h11."""
+        """Return the number of received bytes that belong to the body, for h11 to read."""
         size = min(self._rest, len(received))
         self._rest -= size
         return size
 
 
 class Chunked:
-    """A chunked body; raises ``HTTPError`` where its framing is not as it should be.
+    """The parser of a chunked body; raises ``HTTPError`` if the framing is malformed.
 
-    ``read`` returns its data until the last chunk has been read, and ``take`` then counts
-    the trailers for h11. ``framing`` is the number of bytes so far that were not data.
+    ``read`` returns data until the last chunk has been read; after that, ``take`` counts the
+    trailers for h11.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.framing: int = 0
+        """The number of bytes read so far that were not data."""
         self.is_at_trailers: bool = False
         """Whether the last chunk has been read."""
         self._limits = limits
-        self._rest = 0  # bytes of the current chunk
-        self._is_within = False  # whether the line ending of the current chunk has not come yet
-        self._trailers = 0  # lines of trailers so far
+        self._rest = 0  # unread bytes of the current chunk
+        self._is_within = False  # whether the line ending of the current chunk is still unread
+        self._trailers = 0  # trailer lines read so far
         self._is_over = False
 
     def read(self, received: bytes | bytearray) -> tuple[int, list[bytes | bytearray]]:
-        """Return the number of bytes that are read, and the pieces of data among them.
+        """Return the number of bytes read, and the pieces of data among them.
 
-        At most ``CHUNKS_AT_ONCE`` chunks are read. An incomplete line stays until it is
-        complete, and what is well-formed is read before what follows is refused.
+        Reads at most ``CHUNKS_AT_ONCE`` chunks, and an incomplete line only once it is
+        complete. Well-formed chunks before a malformed one are returned; the next call raises.
         """
         position = 0
         pieces: list[bytes | bytearray] = []
@@ -122,13 +123,13 @@ class Chunked:
         return position, pieces
 
     def check_proportion(self, data: int, seconds: float) -> None:
-        """Refuse a body with too much framing for its ``data``, in bytes, and its duration."""
+        """Refuse a body with too much framing for ``data`` bytes of data in ``seconds``."""
         due = _FRAMING_PER_BYTE * data + _FRAMING_PER_SECOND * seconds
         if self.framing > self._limits.framing + due:
             raise HTTPError(400, "the request body is cut into chunks that are too small")
 
     def _read_size(self, received: bytes | bytearray, position: int) -> int | None:
-        """Read a chunk's first line and return where it ends; None while it is incomplete."""
+        """Read the first line of a chunk and return the end position; None if incomplete."""
         match = _PLAIN_CHUNK.match(received, position)
         if match is not None:
             end = match.end()
@@ -146,7 +147,7 @@ class Chunked:
         return end
 
     def take(self, received: bytes | bytearray) -> int:
-        """Return the number of bytes that are trailers, in whole lines, for h11 to read."""
+        """Return the number of received bytes that are whole lines of trailers, for h11 to read."""
         position = 0
         while not self._is_over:
             try:
@@ -167,14 +168,14 @@ class Chunked:
         parse_field(line)
         self._trailers += 1
         if self._trailers > self._limits.fields:
-            raise HTTPError(431, f"at most {self._limits.fields} trailers are read")
+            raise HTTPError(431, f"more than {self._limits.fields} trailers")
 
 
 Framing: TypeAlias = Counted | Chunked
 
 
 def _ends_line(received: bytes | bytearray, position: int) -> bool:
-    """Return whether there is a line ending; false while it is incomplete."""
+    """Return whether a line ending is complete at ``position``; raise for any other bytes."""
     ending = received[position : position + 2]
     if not b"\r\n".startswith(ending):
         raise _malformed()
@@ -182,7 +183,10 @@ def _ends_line(received: bytes | bytearray, position: int) -> bool:
 
 
 def _line(received: bytes | bytearray, position: int, most: int) -> bytes | None:
-    """The line that begins there, without its ending, or None while it has none."""
+    """Return the line at ``position`` without its ending, or None if the line is incomplete.
+
+    A line of more than ``most`` bytes is malformed.
+    """
     end = received.find(b"\r\n", position, position + most + 2)
     if end >= 0:
         return bytes(received[position:end])

@@ -1,7 +1,7 @@
-"""How a response is framed: its head, the length of its body, and where that ends.
+"""The framing of a response: its head, and how the client knows where the body ends.
 
-What RFC 9112 6 says of responses is stated here and nowhere else. The result is a value,
-which both codecs write alike.
+All rules of RFC 9112 6 for responses are in this module. The result is a value that both
+codecs write in the same way.
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ from trio_http.semantics.trailers import keeps_trailers
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNK_END = b"\r\n"
 
-# Fields of a handler that have a say in the framing, the connection, or the date.
+# Fields of a handler that affect the framing, the connection, or the date.
 _FRAMING = {b"content-length", b"transfer-encoding", b"connection", b"date"}
 
 _LENGTH = re.compile(LENGTH)
 
 
-# Not frozen, as Response is not: one may be made per exchange.
+# One is made per streamed response. It is not frozen, because freezing slows ``__init__``.
 @dataclass(slots=True)
 class Streamed:
-    """A body that is sent piece by piece, as it is made.
+    """A body that is sent piece by piece while it is produced.
 
     Attributes:
-        body: what makes the pieces.
-        length: the number of bytes that the head promises, or None where only sending the
-            body can tell.
-        is_chunked: whether each piece is a chunk (RFC 9112 7.1).
-        has_trailers: whether the client gets the trailers of the response.
+        body: the source of the pieces.
+        length: the value of ``Content-Length``, or None if the length is unknown.
+        is_chunked: whether each piece is sent as a chunk (RFC 9112 7.1).
+        has_trailers: whether the trailers of the response are sent.
     """
 
     body: Body
@@ -51,16 +50,16 @@ class Streamed:
 
 
 class FramedResponse:
-    """A response of which everything has been decided: what the wire is given to send.
+    """A finished response, ready for the wire to send.
 
     Attributes:
         response: the selected response, with the fields of its handler.
-        head: its head, up to the blank line, but without the field ``Connection``.
-        body: what is sent after the head, as it is or piece by piece.
-        options: the connection options of the handler (RFC 9110 7.6.1), in lower case.
+        head: the bytes of the head, including the blank line but no ``Connection`` field.
+        body: the body, which is sent after the head as it is or, if streamed, in pieces.
+        options: the handler's connection options in lower case (RFC 9110 7.6.1).
     """
 
-    # Made for each exchange, so no dataclass, whose ``__init__`` would cost twice as much.
+    # One is made per exchange. The ``__init__`` of a frozen dataclass would cost twice as much.
     __slots__ = ("body", "head", "options", "response")
 
     def __init__(
@@ -76,7 +75,7 @@ class FramedResponse:
         self.options: frozenset[str] = options
 
     def head_with_connection(self, *, closes: bool) -> bytes:
-        """Return the head with the connection options; ``closes`` adds ``close`` (RFC 9112 9.6)."""
+        """Return the head with a ``Connection`` field; ``closes`` adds ``close`` (RFC 9112 9.6)."""
         options = sorted(self.options | {"close"} if closes else self.options)
         return b"%bConnection: %b\r\n\r\n" % (self.head[:-2], bytes_of(", ".join(options)))
 
@@ -85,13 +84,13 @@ _NO_OPTIONS: frozenset[str] = frozenset()
 
 
 def finish(request: Request, response: Response, behavior: Behavior, now: float) -> FramedResponse:
-    """Return what is sent of a response at ``now``, in seconds since 1970.
+    """Return the framed response to a request at ``now``, in seconds since 1970.
 
-    Every response to a request goes through this function: ``select`` decides what the
-    client gets of it (RFC 9110), ``frame`` how that is sent (RFC 9112).
+    Every response to a request goes through this function: ``select`` decides which
+    representation the client gets (RFC 9110), and ``frame`` how it is sent (RFC 9112).
 
     Raises:
-        ValueError: the handler has given a status or a length that the response cannot have.
+        ValueError: the handler's status or ``Content-Length`` is not valid for the response.
     """
     selected = select(request, response, behavior, now)
     date = date_line(int(now)) if behavior.date else b""
@@ -105,14 +104,14 @@ def finish(request: Request, response: Response, behavior: Behavior, now: float)
 def frame(
     response: Response, method: str = "GET", version: str = "1.1", date: bytes = b""
 ) -> FramedResponse:
-    """Return the response with its framing, for a request of this method and version.
+    """Return the response with its framing, for a request with this method and version.
 
-    ``date`` is the header field ``Date`` as a line, unless the handler has one of its own.
+    ``date`` is a ``Date`` line, which is added unless the handler has set the field.
 
     Raises:
-        ValueError: the status is not one of a final response, or the handler's own
-            ``Content-Length`` is not that of its body. A response to HEAD without a body may
-            tell the length that the response to GET has (RFC 9110 8.6).
+        ValueError: the status is not that of a final response, or the handler's
+            ``Content-Length`` is not the length of its body. A response to HEAD without a
+            body may have the length of the response to GET (RFC 9110 8.6).
     """
     status, fields, body = response.status, response.headers.raw, response.body
     promised: list[str] | None = None
@@ -130,7 +129,7 @@ def frame(
     is_chunked = False
     if size is not None:
         head = b"%b%bContent-Length: %d\r\n\r\n" % (start, date, size)
-    elif version == "1.0":  # the end of the connection is the end of the body
+    elif version == "1.0":  # closing the connection ends the body
         head = b"%b%b\r\n" % (start, date)
     else:
         is_chunked = True
@@ -142,10 +141,10 @@ def frame(
     return FramedResponse(response, head, Streamed(body, size, is_chunked), options)
 
 
-# What most responses of a server have in common is written once and kept.
+# Most responses of a server have the same status and fields, so the bytes of these are cached.
 @lru_cache(maxsize=1024)
 def _start_of(status: int, fields: RawFields) -> bytes | None:
-    """Return the beginning of a head, or None where a field has a say in the framing."""
+    """Return the status line and fields, or None if a field affects the framing."""
     if not 200 <= status <= 999:
         raise ValueError(f"{status} is not the status of a final response")
     if not {name.lower() for name, _ in fields}.isdisjoint(_FRAMING):
@@ -157,10 +156,10 @@ def _start_of(status: int, fields: RawFields) -> bytes | None:
 def _start_without_framing(
     status: int, fields: RawFields
 ) -> tuple[bytes, list[str], frozenset[str], bool]:
-    """Return the beginning of a head without what its handler says of the framing.
+    """Return the status line and fields without framing, and what the removed fields said.
 
-    That is returned as well: the promised lengths, the connection options, and whether there
-    is a date.
+    These are the values of ``Content-Length``, the connection options, and whether the handler
+    has set ``Date``.
     """
     headers = Headers.received(fields)
     options = frozenset(member.lower() for member in list_of(headers.get("Connection") or ""))
@@ -171,7 +170,7 @@ def _start_without_framing(
 
 
 def _promised_length(promised: list[str], length: int | None, method: str) -> int:
-    """Return the ``Content-Length`` of a handler, given the length of its body."""
+    """Return the handler's ``Content-Length`` if it agrees with the length of the body."""
     is_any = length is None or (method == "HEAD" and not length)
     if is_any and len(promised) == 1 and _LENGTH.fullmatch(promised[0]):
         return int(promised[0])
@@ -182,7 +181,7 @@ def _promised_length(promised: list[str], length: int | None, method: str) -> in
 
 
 def interim_head(status: int, fields: RawFields) -> bytes:
-    """Return the head of an interim response, which is all of it (RFC 9110 15.2)."""
+    """Return an interim response, which is a head only (RFC 9110 15.2)."""
     return b"%b%b\r\n" % (_status_line(status), lines_of(fields))
 
 
@@ -192,5 +191,5 @@ def _status_line(status: int) -> bytes:
 
 @lru_cache(maxsize=2)
 def date_line(second: int) -> bytes:
-    """Return the header field ``Date`` for a second since 1970 (RFC 9110 6.6.1)."""
+    """Return the ``Date`` line for a time in seconds since 1970 (RFC 9110 6.6.1)."""
     return b"Date: %b\r\n" % http_date(second).encode()
