@@ -379,7 +379,7 @@ async def test_lifetime_that_is_not_entered_is_a_failure_of_its_requests(
     async with open_client(passing_on, report=told.append) as client:
         assert (await client.get("/path")).status == 500
     (failure,) = [event for event in told if isinstance(event, Failure)]
-    assert "/path has a lifetime, which has not been entered" in str(failure.error)
+    assert "/path has a lifetime that has not been entered" in str(failure.error)
 
 
 class Greeting:

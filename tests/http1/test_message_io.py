@@ -380,7 +380,8 @@ async def test_a_body_that_says_it_is_too_large_is_not_read(connect: Connected) 
     for _ in range(2):
         with pytest.raises(HTTPError) as refusal:
             await wire.body.receive()
-        assert (refusal.value.status, refusal.value.detail) == (413, "at most 10 bytes are taken")
+        assert refusal.value.status == 413
+        assert refusal.value.detail == "the request body is larger than 10 bytes"
     await respond(wire, Response(413))
     assert (await client.answer()).status == 413  # and no 100 before it
 

@@ -1,8 +1,8 @@
-"""What an app needs for as long as it is served: a frame around all of its connections.
+"""The lifetime of an app: an async context manager around all of its connections.
 
-Whatever serves an app enters its lifetime before the first connection and leaves it after
-the last, in its own frames. So a pool, a cache or a nursery with background tasks lives
-in a ``with`` block of the app, and an error in there ends the server like any other.
+The server enters the lifetime before the first connection and leaves it after the last. So
+the app can hold a pool, a cache or a nursery with background tasks in a ``with`` block, and
+an error in that block ends the server like any other error.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from trio_http.semantics.response import Response
 from trio_http.semantics.timeouts import Timeouts
 
 Servable: TypeAlias = App | AbstractAsyncContextManager["Servable"]
-"""What can be served: an App, or an async context manager that yields something servable.
+"""An App, or an async context manager that yields a ``Servable``.
 
-The context manager is the lifetime of the app. Its frame is entered before the first
-connection and left after the last.
+The context manager is the lifetime of the app. It is entered before the first connection and
+left after the last.
 """
 
 Entered = TypeVar("Entered")
@@ -38,22 +38,22 @@ Entered = TypeVar("Entered")
 
 @asynccontextmanager
 async def entered(servable: Servable, timeouts: Timeouts) -> AsyncIterator[App]:
-    """Enter the lifetime of an app; yield the App that answers requests within it.
+    """Enter the lifetime of an app and yield the App that serves requests within it.
 
-    An app without a lifetime is yielded as it is.
+    An app without a lifetime is yielded unchanged.
 
     Raises:
-        trio.TooSlowError: the lifetime has not begun within ``timeouts.start`` seconds.
-        TypeError: the lifetime yields something that cannot be served.
-        Exception: whatever the frame of the lifetime raises, at its start, in a nursery
-            while the app is served, or at its end. A group of one exception, as nurseries
-            raise it, is raised as that exception.
+        trio.TooSlowError: the lifetime did not yield within ``timeouts.start`` seconds.
+        TypeError: the lifetime yielded a value that cannot be served.
+        Exception: any exception of the lifetime: at its start, in a nursery while the app is
+            served, or at its end. A group of one exception, as nurseries raise it, is raised
+            as that exception.
     """
     if not isinstance(servable, AbstractAsyncContextManager):
         yield _checked(servable)
         return
-    # Around the whole lifetime: a scope around the start alone would end within a nursery
-    # that the start has opened. Without a deadline it does nothing.
+    # This scope surrounds the whole lifetime, because a scope around the start alone would end
+    # inside a nursery that the start has opened. After the start, its deadline is removed.
     starting = trio.CancelScope(deadline=trio.current_time() + timeouts.start)
     with unwrapping(), starting:
         async with _lifetime_of(servable) as app:
@@ -63,24 +63,24 @@ async def entered(servable: Servable, timeouts: Timeouts) -> AsyncIterator[App]:
             yield app
     if starting.cancelled_caught:
         raise trio.TooSlowError(
-            f"the app did not start within {timeouts.start:g} s: its lifetime has to yield "
-            "sooner, or Timeouts.start be longer"
+            f"the app did not start within {timeouts.start:g} s: make its lifetime yield "
+            "sooner, or raise Timeouts.start"
         )
 
 
 @asynccontextmanager
 async def _lifetime_of(servable: Servable) -> AsyncIterator[App]:
-    """Enter a lifetime and those of whatever it yields, for a wrapper around another app."""
+    """Enter a lifetime, and that of the app that it yields if this has one too."""
     if not isinstance(servable, AbstractAsyncContextManager):
         yield _checked(servable)
         return
     if _is_generated(servable) and not hasattr(servable, "args"):
         raise RuntimeError(
-            "the lifetime of this app has begun once already, and what asynccontextmanager "
-            "makes can begin only once: call the function again"
+            "the lifetime of this app was already entered, and a context manager made by "
+            "asynccontextmanager can be entered only once: call the function again"
         )
     async with servable as inner:
-        if inner is servable:  # an App that has prepared itself
+        if inner is servable:  # an App that is its own lifetime
             yield _checked(inner)
             return
         async with _lifetime_of(inner) as app:
@@ -89,7 +89,7 @@ async def _lifetime_of(servable: Servable) -> AsyncIterator[App]:
 
 @asynccontextmanager
 async def lifetimes_of(servables: Sequence[Servable]) -> AsyncIterator[Sequence[App]]:
-    """Enter several lifetimes, one after the other; one that is given twice, once."""
+    """Enter several lifetimes in order, each only once even if it is given twice."""
     apps: dict[int, App] = {}
     async with AsyncExitStack() as stack:
         for servable in servables:
@@ -100,16 +100,16 @@ async def lifetimes_of(servables: Sequence[Servable]) -> AsyncIterator[Sequence[
 
 def _checked(app: Any) -> App:
     if not callable(app) or _is_generated(app):
-        raise TypeError(f"neither an App nor an async context manager of one: {app!r}")
+        raise TypeError(f"neither an App nor an async context manager that yields one: {app!r}")
     served: App = app
     return served
 
 
 def _is_generated(servable: Any) -> bool:
-    """Whether it is what a function with ``asynccontextmanager`` returns.
+    """Return whether the object was made by an ``asynccontextmanager`` function.
 
-    That can be called, but only to decorate a function. It has its arguments until it is
-    entered, which it can be once.
+    Such an object is callable, but only as a decorator. It has its attribute ``args`` until
+    it is entered, which is possible once.
     """
     return isinstance(servable, AsyncContextDecorator) and isasyncgen(
         getattr(servable, "gen", None)
@@ -117,10 +117,10 @@ def _is_generated(servable: Any) -> bool:
 
 
 def without_lifetime(servable: Servable) -> App:
-    """Return the App that answers where the lifetime has not been entered.
+    """Return the App that serves requests while the lifetime is not entered.
 
-    An app that is nothing but a lifetime cannot: that raises ``RuntimeError`` for each
-    request. What is no app at all raises ``TypeError`` now.
+    If ``servable`` is a lifetime only, that App raises ``RuntimeError`` for each request.
+    A value that is not servable raises ``TypeError`` at once.
     """
     if isinstance(servable, AbstractAsyncContextManager) and (
         not callable(servable) or _is_generated(servable)
@@ -131,12 +131,12 @@ def without_lifetime(servable: Servable) -> App:
 
 async def _unprepared(exchange: Exchange) -> None:
     raise RuntimeError(
-        f"the app for {exchange.request.path} has a lifetime, which has not been entered"
+        f"the app for {exchange.request.path} has a lifetime that has not been entered"
     )
 
 
 def wrapping(servable: Servable, wrap: Callable[[App], App]) -> App:
-    """Return what ``wrap`` makes of an app, with the same lifetime."""
+    """Return the app that ``wrap`` returns for ``servable``, with the lifetime of the latter."""
     app = wrap(without_lifetime(servable))
     if not isinstance(servable, AbstractAsyncContextManager):
         return app
@@ -150,22 +150,22 @@ def wrapping(servable: Servable, wrap: Callable[[App], App]) -> App:
 
 
 def answering(handler: Handler | AbstractAsyncContextManager[Handler]) -> App:
-    """Return an App that responds with what a handler returns.
+    """Return an App that sends the response that a handler returns.
 
-    ``serve``, ``open_client`` and ``Router.mount`` take apps, which are given an
-    ``Exchange``. A handler is given a ``Request`` and returns a ``Response``; passed to them
-    as it is, it fails at each request.
+    ``serve``, ``open_client`` and ``Router.mount`` call an app with an ``Exchange``. A handler
+    takes a ``Request`` and returns a ``Response``, so passed directly to them it would fail at
+    each request.
 
     Args:
         handler: an async function, or an async context manager that yields one. The context
             manager becomes the lifetime of the app.
 
     Returns:
-        The app. A handler that returns something other than a ``Response`` is a 500 for the
-        client, and the log names it.
+        The app. If the handler returns something other than a ``Response``, the client gets a
+        500 and the handler's name is logged.
 
     Raises:
-        TypeError: the handler cannot be called.
+        TypeError: the handler is not callable.
     """
     made_of: Any = handler
     return wrapping(made_of, _answering)
@@ -177,7 +177,7 @@ def _answering(handler: Any) -> App:
         try:
             await exchange.respond(response)
         except Exception:
-            # Only here, because each request would pay for a look at the type before.
+            # The type is checked after the failure, because a check before costs every request.
             if not isinstance(response, Response):
                 raise wrong_return(handler, response) from None
             raise
@@ -186,10 +186,10 @@ def _answering(handler: Any) -> App:
 
 
 class AppWithLifetime:
-    """An App that answers by itself, and better within its lifetime.
+    """An App with a lifetime that also works, with less, when the lifetime is not entered.
 
-    ``async with`` gives the App to serve. Each entry has resources of its own, so any
-    number of servers can serve it at once.
+    ``async with`` returns the App to serve. Each entry has its own resources, so any number of
+    servers can serve it at once.
     """
 
     __slots__ = ("_app", "_entries", "_lifetime")
@@ -200,23 +200,22 @@ class AppWithLifetime:
         self._entries: Entries[App] = Entries()
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Answer without what the lifetime would provide."""
+        """Serve an exchange without the resources of the lifetime."""
         await self._app(exchange)
 
     async def __aenter__(self) -> App:
-        """Begin the lifetime; return the App that answers within it."""
+        """Begin a lifetime and return the App that serves requests within it."""
         return await self._entries.enter(self._lifetime())
 
     async def __aexit__(self, *error: object) -> bool | None:
-        """End the lifetime that this task has entered last."""
+        """End the lifetime that the current task entered last."""
         return await self._entries.leave(*error)
 
 
 class Entries(Generic[Entered]):
-    """Lets an object be entered by several tasks at once, and more than once by each.
+    """The entered lifetimes of an object, for several tasks at once and several per task.
 
-    A task leaves in the reverse order in which it has entered, as nested ``async with``
-    statements do.
+    Each task leaves its lifetimes in reverse order, as nested ``async with`` statements do.
     """
 
     __slots__ = ("_lifetimes",)
@@ -225,13 +224,13 @@ class Entries(Generic[Entered]):
         self._lifetimes: dict[trio.lowlevel.Task, list[AbstractAsyncContextManager[Entered]]] = {}
 
     async def enter(self, lifetime: AbstractAsyncContextManager[Entered]) -> Entered:
-        """Enter a lifetime for this task."""
+        """Enter a lifetime in the current task and return its value."""
         value = await lifetime.__aenter__()
         self._lifetimes.setdefault(trio.lowlevel.current_task(), []).append(lifetime)
         return value
 
     async def leave(self, *error: Any) -> bool | None:
-        """Leave what this task has entered last; the arguments are those of ``__aexit__``."""
+        """Leave the lifetime that the current task entered last, with ``__aexit__`` arguments."""
         task = trio.lowlevel.current_task()
         lifetimes = self._lifetimes[task]
         lifetime = lifetimes.pop()
@@ -242,7 +241,7 @@ class Entries(Generic[Entered]):
 
 @contextmanager
 def unwrapping() -> Iterator[None]:
-    """Raise the only exception of a group instead of the group, with its own cause."""
+    """Raise the only exception of a group instead of the group, with its own context."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -252,5 +251,5 @@ def unwrapping() -> Iterator[None]:
         context, hides_context = error.__context__, error.__suppress_context__
         try:
             raise error
-        finally:  # to raise it has changed what it followed from
+        finally:  # raising the error has changed its context
             error.__context__, error.__suppress_context__ = context, hides_context

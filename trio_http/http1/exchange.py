@@ -23,7 +23,7 @@ class KeepAlive(Protocol):
     """Tracks the connections of a server that wait for their next requests."""
 
     persists: bool
-    """Whether a connection may persist after its response (RFC 9112 9.3)."""
+    """True if connections may persist after a response (RFC 9112 9.3)."""
 
     def join(self, connection: Transport, now: float) -> bool:
         """Add a connection that is idle since ``now``; return False if it should close instead."""

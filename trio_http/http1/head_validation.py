@@ -72,9 +72,9 @@ def check_sizes(head: int, target: int, fields: int, limits: Limits) -> None:
     if target > limits.target:
         raise HTTPError(414, "the request target is too long")
     if head > limits.head:
-        raise HTTPError(431, f"at most {limits.head} bytes of fields are read")
+        raise HTTPError(431, f"the request head is longer than {limits.head} bytes")
     if fields > limits.fields:
-        raise HTTPError(431, f"at most {limits.fields} fields are read")
+        raise HTTPError(431, f"the request has more than {limits.fields} header fields")
 
 
 def check_head(head: bytes, limits: Limits) -> None:

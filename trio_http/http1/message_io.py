@@ -1,9 +1,9 @@
-"""One connection's bytes as requests, and responses as bytes.
+"""Reading the requests of one connection and sending the responses.
 
-A codec decides how messages are written and read. This module decides when bytes are read
-and when they are sent, the same for both codecs: the head of a request is cut out of the
-input first, so that its size and form are judged whole, a body is read only when an app
-asks for it, and what is written is gathered until there is a reason to send it.
+A codec decides how a message is parsed and framed. This module decides, for both codecs, when
+bytes are received and sent: a complete head is taken from the input first, so that its size
+and form can be checked as a whole; a body is received only when the app asks for it; output
+is gathered until there is a reason to send it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from trio_http.transport.stream import Transport
 
 
 class Wire:
-    """Reads requests from a transport and writes responses to it.
+    """Reads the requests of a connection and sends the responses.
 
-    ``status`` is that of the response to the current request, once its head has been sent,
-    and 0 before. ``sent`` counts the bytes of its body that were given to be sent, and after
-    ``settle`` those that have left: both for the record.
+    ``status`` and ``sent`` are for the record of the exchange. ``status`` is the status of the
+    response, or 0 until its head is sent. ``sent`` counts the bytes of its body that were
+    passed on for sending and, after ``settle``, those that the transport has taken.
     """
 
     __slots__ = (
@@ -77,17 +77,17 @@ class Wire:
         self._output = Output(transport, timeouts.send)
         self._fast_path = FastPath(limits)
         self._takes_fast_path = behavior.fast_path
-        self._h11: H11Codec | None = None  # made when it is first needed
+        self._h11: H11Codec | None = None  # created when it is first needed
         self._codec: Codec = self._fast_path  # of the current exchange
-        self._finished = False  # whether all of the response has been given to be sent
-        self._is_last = False  # whether there can be no request after the current one
-        self._client_closes = False  # whether the client has said so
-        self._room: float = math.inf  # bytes that the body of the response may still have
+        self._finished = False  # whether the whole response has been passed on for sending
+        self._is_last = False  # whether the connection closes after the current exchange
+        self._client_closes = False  # whether the client has sent ``Connection: close``
+        self._room: float = math.inf  # bytes that the response body may still send
 
     # Reading
 
     def read_plain(self) -> RequestHead | None:
-        """Read the request that begins with the unread bytes, if it is a plain one."""
+        """Parse the head at the start of the unread bytes if it is plain, else return None."""
         self.status = self.sent = 0
         self._finished = False
         self._codec = self._fast_path
@@ -100,11 +100,11 @@ class Wire:
         return head
 
     async def read_any(self) -> RequestHead:
-        """Read the request that begins with the unread bytes, whatever it is like.
+        """Wait for a complete head, validate it and parse it with h11.
 
         Raises:
-            HTTPError: the head is malformed, incomplete, too large or too slow. Such a
-                request can be answered, but nothing after it is read as a request.
+            HTTPError: the head is malformed, incomplete, too large or too slow. A response
+                can still be sent, but no further request is read.
         """
         self._is_last = True
         self.body.begin_unknown()
@@ -122,36 +122,36 @@ class Wire:
     async def _rest_of_head(self) -> bytes:
         with trio.move_on_after(self._timeouts.head):
             return await self.input.next_head()
-        raise HTTPError(408, "the head of the request took too long")
+        raise HTTPError(408, "the request head took too long to arrive")
 
     async def _go_on(self) -> None:
-        if not self.head_has_left:  # a client that has its response is told nothing
+        if not self.head_has_left:  # interim responses come before the final one
             await self.inform(100, ())
 
     # Writing
 
     @property
     def head_has_left(self) -> bool:
-        """Whether a final response has been begun: then there can be no other."""
+        """True once a final response has been begun, so that no other can be sent."""
         return self.status != 0
 
     @property
     def response_has_left(self) -> bool:
-        """Whether all of the final response has been given to be sent."""
+        """True once the whole final response has been passed on for sending."""
         return self._finished
 
     @property
     def must_close(self) -> bool:
-        """Whether this exchange is the last, as far as that is known before its response.
+        """True if the connection must close after this exchange, as known before the response.
 
-        A client that says so, and HTTP/1.0, end the connection (RFC 9112 9.3). So does a body
-        that is not worth reading, or whose end is not known.
+        That is so for ``Connection: close`` and HTTP/1.0 (RFC 9112 9.3), and for an unread
+        body that is not worth reading or whose end is unknown.
         """
         body = self.body
         return self._is_last or not (body.is_none or (body.is_sound and body.is_worth_reading))
 
     async def inform(self, status: int, fields: RawFields) -> None:
-        """Send an interim response (RFC 9110 15.2) at once."""
+        """Send an interim response (RFC 9110 15.2) without delay."""
         if status == 100:
             self.body.was_continued()
         head = interim_head(status, fields)
@@ -160,13 +160,13 @@ class Wire:
         await self._output.flush()
 
     async def respond(self, message: FramedResponse, *, is_last: bool = False) -> None:
-        """Send a final response; its body is run as fast as the client takes it.
+        """Send a final response, running its body as fast as the client reads.
 
-        ``is_last`` lets there be no request after it on this connection.
+        ``is_last`` closes the connection after it.
 
         Raises:
-            ValueError: the body is longer or shorter than the head has promised.
-            ClientDisconnected: the client is gone, or has stopped reading.
+            ValueError: the body is longer or shorter than its ``Content-Length``.
+            ClientDisconnected: the client has left or has stopped reading.
         """
         head = message.head
         if is_last or self._is_last or message.options or not self.body.is_none:
@@ -182,11 +182,11 @@ class Wire:
         self._finished = True
 
     def _send_at_once(self, head: bytes, body: bytes | FileSlice) -> bool:
-        """Send a head and its body as far as there is room for both; whether that was all."""
+        """Send what the socket takes of a head and body without waiting; return if all was sent."""
         size = len(body)
         if isinstance(body, FileSlice):
             body = read_cached(body) or body
-        if not self._output.is_empty:  # an interim response that was cut off goes first
+        if not self._output.is_empty:  # the rest of an interim response must be sent first
             sent = 0
         elif isinstance(body, bytes):
             sent = self._transport.send_at_once(head, body)
@@ -203,10 +203,10 @@ class Wire:
         promised = streamed.length
         self._room = math.inf if promised is None else promised
         self._output.last, self._output.behind = 0, len(CHUNK_END) if streamed.is_chunked else 0
-        await self._output.send((head,))  # the client need not wait for it until a body exists
+        await self._output.send((head,))  # now, because the first piece may take long
         await run(streamed.body, self._send_piece)
         if promised is not None and self._room:
-            raise ValueError(f"a body of {promised} bytes has ended after {self.sent}")
+            raise ValueError(f"a body of {promised} bytes ended after {self.sent}")
         end = self._codec.end(asked_for(response).raw if streamed.has_trailers else ())
         self._output.behind += len(end)
         await self._output.send((end,))
@@ -215,20 +215,20 @@ class Wire:
         if size := len(piece):  # an empty chunk would be the end of the body
             self._room -= size
             if self._room < 0:
-                raise ValueError(f"a body goes on after the {self.sent} bytes that it has sent")
+                raise ValueError(f"a body exceeds its Content-Length after {self.sent} bytes")
             self._output.last = size
             self.sent += size
             await self._output.send(self._codec.data(piece))
 
     def settle(self) -> None:
-        """Take from ``sent`` what has not left of a body that was broken off."""
+        """Subtract from ``sent`` the bytes of an aborted body that were never sent."""
         self.sent -= self._output.unsent_content
 
     # Between exchanges
 
     @property
     def is_ready(self) -> bool:
-        """Whether a next request may come, and nothing has to be done for that."""
+        """True if the next request can be read at once, with no body left to skip."""
         body = self.body
         return (
             self._finished
@@ -237,19 +237,19 @@ class Wire:
         )
 
     async def next_cycle(self) -> bool:
-        """Make ready for a next request; false where there can be none on this connection."""
+        """Skip an unread body; return False if the connection must close instead."""
         if not self._finished or self._is_last or not self.body.is_sound:
             return False
         return await self.body.skip()
 
     async def hang_up(self) -> None:
-        """Say we are done, then listen until the client is done too.
+        """Close the sending side, then read until the client closes too.
 
-        Closing a socket that still has unread input makes the kernel send a
-        reset, and a reset can erase our last response from the client's
-        receive buffer before the client has read it (RFC 9112 9.6). Most clients
-        look for a response when all of their body has left, so even a body that
-        nobody wants is read. A client that has said ``close`` sends nothing more.
+        Closing a socket that has unread input makes the kernel send a reset, which can erase
+        the last response from the client's receive buffer before the client has read it
+        (RFC 9112 9.6). Most clients look for a response only after they have sent their whole
+        body, so the rest of a body is read and dropped. A client that has sent ``close`` sends
+        nothing more.
         """
         all_read = self.body.is_sound and self.body.is_read
         is_done = self._client_closes and all_read and not self.input.unread
@@ -258,5 +258,5 @@ class Wire:
         with trio.move_on_after(self._timeouts.linger):
             told = await self._transport.send_eof()
             if all_read and not (self.input.unread or told):
-                return  # only closing tells this client, who may wait for it
+                return  # the stream has no half-close, and the client may wait for the close
         await self.input.drop_rest(self._timeouts.linger)

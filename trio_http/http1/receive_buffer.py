@@ -1,4 +1,4 @@
-"""What a client has sent and nobody has read yet."""
+"""The bytes that a client has sent and that have not been read yet."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from trio_http.transport.stream import Transport
 
 _CR = 13
 
-# The bytes that a client which still sends has to get through in each step. A single
-# byte would do to hold a connection for years; slow links carry this in two seconds.
+# Bytes that must arrive in each period while the rest of the input is dropped. If a single byte
+# were enough, a client could hold a connection for years; slow links carry this in two seconds.
 PORTION = 16 * 1024
 
 
 class Input:
-    """The receiving side of a connection: bytes in order, and heads cut out of them.
+    """The receiving side of a connection: buffers bytes and takes heads from them.
 
-    ``unread`` belongs to whoever reads; ``ended`` says that nothing will come
-    behind it; ``line`` is the request line of the head at hand, for records.
+    ``unread`` are the received bytes that have not been read. ``ended`` is True once no more
+    can arrive. ``line`` is the request line of the current head, for records.
     """
 
     __slots__ = ("_limits", "_transport", "ended", "line", "unread")
 
     def __init__(self, transport: Transport, limits: Limits) -> None:
-        # As it came, mostly: of a request that comes alone nothing is left.
+        # Almost always the bytes of one receive call, which hold exactly one request.
         self.unread: bytes | bytearray = b""
         self.ended: bool = False
         self.line: bytes = b""
@@ -38,17 +38,20 @@ class Input:
         self._limits = limits
 
     async def receive(self, size: int) -> bytes:
-        """The next bytes where none are unread, for whoever keeps them; none at the end."""
+        """Receive bytes without buffering them; return no bytes at the end.
+
+        ``unread`` must be empty.
+        """
         data = b"" if self.ended else await self._transport.receive(size)
         self.ended = not data
         return data
 
     def open_pipe(self) -> Pipe | None:
-        """A pipe for ``move``, to be closed by whoever asks; None where there is no such way."""
+        """Return a pipe for ``move``, which the caller closes; None if not supported."""
         return self._transport.open_pipe()
 
     def move(self, pipe: Pipe, size: int) -> int | None:
-        """Have a pipe take up to so many of the next bytes; what ``Pipe.fill`` returns."""
+        """Move up to ``size`` of the next bytes into a pipe; return what ``Pipe.fill`` does."""
         if not self.unread:
             return pipe.fill(size)
         moved = pipe.put(self.unread[:size])
@@ -56,25 +59,25 @@ class Input:
         return moved
 
     def readable(self) -> Awaitable[object]:
-        """What to await before ``move``, where it has found nothing."""
+        """Return an awaitable that ends when ``move`` can find more bytes."""
         return self._transport.readable()
 
     async def receive_more(self) -> bool:
-        """Wait for more bytes; false at the end of the input."""
+        """Wait for more bytes; return False at the end of the input."""
         if not self.ended:
             data = await self._transport.receive(PIECE)
             if isinstance(self.unread, bytes):
-                self.unread = bytearray(self.unread)  # which grows without being copied
+                self.unread = bytearray(self.unread)  # grows without being copied
             self.unread += data
             self.ended = not data
         return not self.ended
 
     async def wait_for_request(self) -> bool:
-        """Wait until a next request begins; false where the input ends instead.
+        """Wait for the first byte of a request; return False if the input ends instead.
 
-        One empty line before it is no request yet (RFC 9112 2.2).
+        One empty line before the request is skipped (RFC 9112 2.2).
         """
-        if self.unread:  # pipelined: there is nothing to wait for, but others want their turn
+        if self.unread:  # a pipelined request has arrived already, but other tasks need a turn
             await trio.lowlevel.checkpoint()
         elif not self.ended:
             data = None
@@ -84,7 +87,7 @@ class Input:
             self.unread = data
             self.ended = not data
             if data and data[0] != _CR:
-                return True  # as mostly
+                return True  # the usual case
         skipped = False
         while True:
             if self.unread.startswith(b"\r\n") and not skipped:
@@ -96,12 +99,12 @@ class Input:
                 return False
 
     def pass_over(self, size: int, line: bytes) -> None:
-        """Take a head as read that is so long and begins with this line."""
+        """Mark a head of ``size`` bytes with this request line as read."""
         self.drop(size)
         self.line = line
 
     def head_at_hand(self) -> bytes | None:
-        """What ``next_head`` returns, where there is nothing to wait for or to refuse."""
+        """Return the head if all of it has arrived and is within the limit, else None."""
         end = self.unread.find(BLANK_LINE, 0, self._limits.head)
         if end < 0:
             return None
@@ -110,29 +113,28 @@ class Input:
         return head
 
     async def next_head(self) -> bytes:
-        """The head that begins with the bytes at hand, up to its blank line.
+        """Wait for a complete head and return it with its blank line.
 
-        One that is too large, incomplete, or shows early that it is none
-        raises ``HTTPError``.
+        Raises ``HTTPError`` if the head is too large or cut off, or as soon as it is malformed.
         """
         looked_at = 0
         try:
             while (end := find_head(self.unread, looked_at, self._limits)) is None:
                 looked_at = len(self.unread)
                 if not await self.receive_more():
-                    raise HTTPError(400, "the request ends within its head")
+                    raise HTTPError(400, "the request ends before its head is complete")
         finally:
             self.line = bytes(self.unread[: self._limits.target]).splitlines()[0]
         return self.cut(end)
 
     def cut(self, size: int) -> bytes:
-        """The first bytes of what is unread, which are read herewith."""
+        """Remove the first ``size`` unread bytes and return them."""
         data = bytes(self.unread[:size])
         self.drop(size)
         return data
 
     def drop(self, size: int) -> None:
-        """Take the first bytes of what is unread as read."""
+        """Remove the first ``size`` unread bytes."""
         if size >= len(self.unread):
             self.unread = b""
         elif isinstance(self.unread, bytearray):
@@ -141,9 +143,9 @@ class Input:
             self.unread = bytearray(self.unread[size:])
 
     async def drop_rest(self, patience: float) -> None:
-        """Read and drop the input to its end, but at most ``limits.linger`` bytes.
+        """Receive and drop the input to its end, but at most ``limits.linger`` bytes.
 
-        Each ``PORTION`` of it has ``patience`` seconds to arrive.
+        Stops when a ``PORTION`` of it takes longer than ``patience`` seconds.
         """
         dropped = due = 0
         with trio.move_on_after(patience) as waiting:

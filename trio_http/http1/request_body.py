@@ -1,4 +1,4 @@
-"""The body of a request, read from its connection when the app asks for it."""
+"""The body of a request, which is received when the app asks for it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 GoOn: TypeAlias = Callable[[], Awaitable[None]]
 
-# Bytes of the pieces that large bodies come in. For larger pieces the system is asked for memory
-# each time, which costs more than the calls that are saved.
+# Bytes in each piece of a large body. Memory for larger pieces is requested from the kernel each
+# time, which costs more than the saved calls.
 LARGE_PIECE = 128 * 1024
 
 
 class RequestBody:
-    """The body of the current request; each connection has one of these.
+    """The body of the current request; each connection reuses one object.
 
-    Bytes are read only when a task asks for them. A body with a length goes from the socket to
-    that task. Of a chunked body, the chunks that have arrived are joined, and h11 reads the
-    trailers. h11 reads any other body itself.
+    Bytes are received only when a task asks for them. A body with a known length goes from the
+    socket to that task. The chunks of a chunked body that have arrived are joined, and h11
+    parses the trailers. h11 parses any other body itself.
     """
 
     __slots__ = (
@@ -53,28 +53,28 @@ class RequestBody:
 
     def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
         self.trailers: Headers = NO_FIELDS
-        """The fields after the last chunk, once that has been read."""
+        """The fields after the last chunk, once they have been read."""
         self.is_none: bool = True
-        """Whether the request has no body, so that nothing has to be read."""
+        """True if the request has no body, so that nothing has to be read."""
         self.is_sound: bool = True
-        """Whether the body has kept to its framing, so that its end is known."""
+        """True if the framing has been correct so far, so that the end of the body is known."""
         self._input = source
         self._timeouts = timeouts
         self._limits = limits
         self._h11: h11.Connection | None = (
             None  # None for a body with a length, or without any bytes
         )
-        self._rest = 0  # bytes of a body with a length that have not been read
-        # Sends ``100 Continue``, if the client waits for it. h11 takes any interim response for
-        # that, but only 100 is (RFC 9110 15.2.1).
+        self._rest = 0  # unread bytes of a body with a known length
+        # Sends ``100 Continue`` if the client waits for it. h11 stops waiting after any interim
+        # response, but only 100 tells the client to continue (RFC 9110 15.2.1).
         self._awaits_continue: GoOn | None = None
         self._framing: Framing = Counted(0)
         self._declared = 0  # the value of Content-Length
         self._received = 0  # bytes that have been read
-        self._began = 0.0  # the time when a chunked body began
+        self._began = 0.0  # time at which a chunked body began
 
     def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
-        """Begin a body of ``length`` bytes; ``go_on`` tells a client that waits to send it."""
+        """Begin a body of ``length`` bytes; ``go_on`` tells a waiting client to send it."""
         self.is_none = not length
         self._h11 = None
         self._awaits_continue = go_on
@@ -84,7 +84,7 @@ class RequestBody:
         self.is_sound = True
 
     def begin_unknown(self) -> None:
-        """Make ready for a head that may be refused: then nobody knows where its body ends."""
+        """Begin a body with an unknown end: that of a head that may still be refused."""
         self.begin_counted(0)
         self.is_none = self.is_sound = False
 
@@ -110,10 +110,10 @@ class RequestBody:
 
     @property
     def is_worth_reading(self) -> bool:
-        """Whether it is worth reading the rest only to reach its end.
+        """True if the rest of the body should be read only to reach its end.
 
-        A client that was not told to continue may or may not send its body (RFC 9110 10.1.1), and
-        reading a large body only to drop it is a waste.
+        A client that was not told to continue may or may not send its body (RFC 9110 10.1.1),
+        and reading a large body only to drop it is a waste.
         """
         return (
             self._awaits_continue is None
@@ -123,7 +123,7 @@ class RequestBody:
 
     @property
     def is_read(self) -> bool:
-        """Whether the whole body has been read."""
+        """True once the whole body has been read."""
         return not self._rest and (self._h11 is None or self._h11.their_state is not h11.SEND_BODY)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -136,15 +136,15 @@ class RequestBody:
         return data
 
     async def receive(self) -> bytes:
-        """Return the next bytes, or none at the end.
+        """Return the next bytes, or no bytes at the end.
 
-        Asking for the first of them sends ``100 Continue`` to a client that waits for it. A body
-        that is malformed, breaks off, is too large or stops coming raises ``HTTPError``.
+        The first call sends ``100 Continue`` to a client that waits for it. Raises ``HTTPError``
+        if the body is malformed, cut off or too large, or stops arriving.
         """
         try:
             if self._rest:
                 return await self._next_counted()
-            # After an error h11 repeats it: a body that broke off has no end to report.
+            # After an error, h11 raises it again: a body that broke off has no end.
             if self._h11 is not None and self._h11.their_state in {h11.SEND_BODY, h11.ERROR}:
                 return await self._next_data(self._h11)
         except HTTPError:
@@ -153,13 +153,13 @@ class RequestBody:
         return b""
 
     async def give_way(self) -> None:
-        """Let other tasks run, between two steps of parsing."""
+        """Let other tasks run between two steps of parsing."""
         await trio.lowlevel.checkpoint()
 
     def open_pipe(self) -> BodyPipe | None:
         """Open a pipe for the rest of the body; None if the kernel cannot move it.
 
-        A pipe pays from 128 KiB on, if not before.
+        A pipe is faster for bodies of 128 KiB or more, perhaps for smaller ones too.
         """
         pipe = self._input.open_pipe() if self._rest else None
         return None if pipe is None else _BodyPipe(self, pipe)
@@ -203,7 +203,7 @@ class RequestBody:
     async def _in_time(self, receiving: Awaitable[T]) -> T:
         with trio.move_on_after(self._timeouts.receive):
             return await receiving
-        raise HTTPError(408, "the body of the request has stopped coming")
+        raise HTTPError(408, "the request body stopped arriving")
 
     async def _next_data(self, state: h11.Connection) -> bytes:
         await self._allow()
@@ -226,13 +226,13 @@ class RequestBody:
                 case h11.EndOfMessage():
                     self.trailers = believed(event.headers.raw_items())
                     return b""
-                case _:  # it needs more bytes
+                case _:  # h11.NEED_DATA
                     await self._feed(state)
 
     async def _next_chunks(self, chunked: Chunked, state: h11.Connection) -> bytes:
-        """Return the data of all chunks that have arrived, joined; no bytes before the trailers.
+        """Wait for data; return that of all chunks that have arrived, joined.
 
-        If no data has arrived, wait for more.
+        Returns no bytes if only the trailers are left.
         """
         while True:
             size, pieces = chunked.read(self._input.unread)
@@ -242,7 +242,7 @@ class RequestBody:
             if self._received > self._limits.body:
                 raise self._too_large()
             chunked.check_proportion(self._received, trio.current_time() - self._began)
-            if len(pieces) >= CHUNKS_AT_ONCE:  # there may be more of them
+            if len(pieces) >= CHUNKS_AT_ONCE:  # more may have arrived
                 await trio.lowlevel.checkpoint()
             if chunked.is_at_trailers:
                 state.receive_data(b"0\r\n")
@@ -254,25 +254,25 @@ class RequestBody:
                 raise _malformed()
 
     async def _allow(self) -> None:
-        """Refuse a body beyond the limit, and tell a client that waits to go on."""
+        """Refuse a body beyond the limit, and tell a waiting client to continue."""
         if self._declared > self._limits.body:
             raise self._too_large()
         if self._awaits_continue is not None:
             await self._awaits_continue()
 
     def _too_large(self) -> HTTPError:
-        return HTTPError(413, f"at most {self._limits.body:.0f} bytes are taken")
+        return HTTPError(413, f"the request body is larger than {self._limits.body:.0f} bytes")
 
     async def _feed(self, state: h11.Connection) -> None:
-        """Pass the bytes of the body on to h11, and none of those that follow it."""
+        """Pass received bytes of the body to h11, but none that follow it."""
         while not (size := self._framing.take(self._input.unread)):
             await self._in_time(self._input.receive_more())
             if self._input.ended:
-                break  # h11 has to be told, by no bytes
+                break  # passing no bytes tells h11 about the end
         state.receive_data(self._input.cut(size))
 
     async def skip(self) -> bool:
-        """Read and discard the rest, up to the limit; return whether the end was reached."""
+        """Read and drop the rest, up to the limit; return whether the end was reached."""
         last = self._received + self._limits.skip
         try:
             while await self.receive():
@@ -284,7 +284,7 @@ class RequestBody:
 
 
 class _BodyPipe:
-    """A ``BodyPipe`` that is filled from a connection."""
+    """A ``BodyPipe`` that is filled from the connection."""
 
     __slots__ = ("_body", "_pipe")
 
@@ -303,4 +303,4 @@ class _BodyPipe:
 
 
 def _malformed() -> HTTPError:
-    return HTTPError(400, "the request body is malformed or breaks off")
+    return HTTPError(400, "the request body is malformed or incomplete")

@@ -82,7 +82,7 @@ class Chunked:
         self.framing: int = 0
         """The number of bytes read so far that were not data."""
         self.is_at_trailers: bool = False
-        """Whether the last chunk has been read."""
+        """True once the last chunk has been read."""
         self._limits = limits
         self._rest = 0  # unread bytes of the current chunk
         self._is_within = False  # whether the line ending of the current chunk is still unread
@@ -168,7 +168,7 @@ class Chunked:
         parse_field(line)
         self._trailers += 1
         if self._trailers > self._limits.fields:
-            raise HTTPError(431, f"more than {self._limits.fields} trailers")
+            raise HTTPError(431, f"the request has more than {self._limits.fields} trailers")
 
 
 Framing: TypeAlias = Counted | Chunked

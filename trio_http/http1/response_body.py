@@ -1,4 +1,4 @@
-"""Runs bodies: the one ``match`` that turns what a body says into bytes that are sent."""
+"""Runs response bodies: one ``match`` turns the description of a body into bytes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from trio_http.semantics.content_coding import ENCODERS, QUICK
 from trio_http.transport.page_cache import PIECE, send_pieces
 
 PassOn: TypeAlias = Callable[[bytes | FileSlice], Awaitable[None]]
-"""Takes what can leave as it is: bytes, or a part of a file for the kernel to send."""
+"""Sends a piece unchanged: bytes, or a part of a file that the kernel can send."""
 
-# Pieces of a stream, or parts of a chain, after which other tasks have a turn, even
-# where the client has room for more.
+# After this number of stream pieces or chain parts, other tasks get a turn even if the client
+# has room for more.
 _PIECES = 16
 
 
 async def run(body: Body, pass_on: PassOn) -> None:
-    """Pass the bytes of a body on, in order; returns when the last has been taken."""
+    """Pass on the bytes of a body in order; return when the last piece has been taken."""
     match body:
         case bytes() | FileSlice():
             await pass_on(body)
@@ -42,10 +42,11 @@ async def run(body: Body, pass_on: PassOn) -> None:
 
 
 def fair(pass_on: PassOn) -> Send:
-    """``pass_on`` as a checkpoint now and then: who always has room must not starve the others.
+    """Return a ``send`` that calls ``pass_on`` and regularly gives other tasks a turn.
 
-    It is for one task at a time, as Trio's streams are: two that send at once
-    would mix their bytes, so the second gets ``trio.BusyResourceError``.
+    Without these checkpoints, a client that always has room would starve other tasks. As with
+    Trio's streams, only one task may send at a time: a second one gets
+    ``trio.BusyResourceError``, because the bytes of both would be mixed.
     """
     busy = False
     pieces = 0
@@ -59,7 +60,7 @@ def fair(pass_on: PassOn) -> Send:
             await pass_on(data)
         finally:
             busy = False
-        # A turn of the scheduler takes as long as sending a short piece.
+        # Not after each piece: a checkpoint takes as long as sending a short piece.
         pieces += 1
         if pieces % _PIECES == 0:
             await trio.lowlevel.checkpoint()
@@ -68,19 +69,19 @@ def fair(pass_on: PassOn) -> Send:
 
 
 async def _run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None:
-    """Run a stream, and send its pulse whenever it has been silent for long enough."""
+    """Run a stream, and send its pulse after each silence of ``pulse.seconds``."""
     sending = trio.Lock()
     silent_since = trio.current_time()
 
     async def send(data: bytes) -> None:
         async with sending:
-            # If it was a beat that we waited for, and it failed, so would this.
+            # If this waited for a beat that failed, sending would fail too.
             await trio.lowlevel.checkpoint_if_cancelled()
             await send_now(data)
 
     async def send_now(data: bytes) -> None:
         nonlocal silent_since
-        silent_since = math.inf  # which it stays if this fails: no beat after that
+        silent_since = math.inf  # stays so if sending fails, so that no beat follows
         await pass_on(data)
         silent_since = trio.current_time()
 
@@ -94,28 +95,26 @@ async def _run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None
 
     failed = None
     try:
-        # Whoever makes the stream waits for what happens in the world. Only
-        # another task can meanwhile send something, and find out that the
-        # client is gone.
+        # The producer waits for events of its own. Only a second task can send something in
+        # the meantime and so notice that the client has left.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat)
             await stream.produce(send)
-            async with sending:  # so not in the middle of a beat
+            async with sending:  # never cancel a beat in the middle
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         failed = group
     if failed is not None:
-        # That there was a nursery here is nobody's concern: a single error is
-        # raised as what it is, and outside of ``except``, which would become
-        # part of its story.
+        # The nursery is an implementation detail, so a single error is raised without its
+        # group. It is raised outside of ``except``, which would add the group as its context.
         raise failed.exceptions[0] if len(failed.exceptions) == 1 else failed
 
 
 async def _run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
-    """Run the body inside and pass on what the encoder makes of it.
+    """Run the inner body and pass on the encoded bytes.
 
-    What a stream sends in one piece can be decoded when it arrives: an event
-    that waits in an encoder for the next one would come too late.
+    The client can decode each piece of a stream when it arrives: an event that stayed in the
+    encoder until the next one would arrive too late.
     """
     encoder = ENCODERS[encoded.coding]()
     live = _is_live(encoded.body)
@@ -136,7 +135,7 @@ async def _run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
             await send_pieces(piece, encode_piece)
         else:
             for start in range(0, len(piece), PIECE):
-                if start:  # others have their turn between pieces that are coded here
+                if start:  # other tasks get a turn between pieces that are encoded in this task
                     await trio.lowlevel.checkpoint()
                 await encode_piece(piece[start : start + PIECE])
 
@@ -145,7 +144,7 @@ async def _run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
 
 
 def _is_live(body: Body) -> bool:
-    """Whether any part of it is made while it is sent."""
+    """Return whether any part of the body is a stream, which is produced while it is sent."""
     match body:
         case Stream():
             return True

@@ -1,4 +1,4 @@
-"""What is to be sent, gathered until there is a reason to send it."""
+"""The bytes of responses that wait to be sent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from trio_http.transport.stream import Transport
 
 
 class Output:
-    """The sending side of a connection: bytes and parts of files, in order.
+    """The sending side of a connection: gathers bytes and parts of files, in order.
 
-    What is gathered leaves in as few calls as it can, so that a head and a
-    short body share a packet. ``patience`` is in seconds, for each step.
+    Gathered pieces are sent in as few calls as possible, so that a head and a short body share
+    a packet. ``patience`` is the time for each step in seconds.
     """
 
     __slots__ = ("_gathered", "_patience", "_transport", "behind", "last")
@@ -24,17 +24,17 @@ class Output:
         self._patience = patience
         self._gathered: list[bytes | FileSlice] = []
         self.last: int = 0
-        """The length of the piece of a body that was gathered last."""
+        """The length of the body piece that was gathered last."""
         self.behind: int = 0
-        """The length of the framing that was gathered after it."""
+        """The length of the framing that was gathered after that piece."""
 
     def add(self, pieces: Iterable[bytes | FileSlice]) -> None:
-        """Have these sent with the next flush."""
+        """Gather pieces for the next flush."""
         self._gathered += pieces
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything that was gathered has been sent."""
+        """True if everything gathered has been sent."""
         return not self._gathered
 
     @property
@@ -44,29 +44,32 @@ class Output:
 
     @property
     def unsent_content(self) -> int:
-        """The same without framing: each piece of a body leaves before the next is gathered."""
+        """The number of unsent bytes of the body, without framing.
+
+        A piece of the body is sent before the next is gathered, so only the last can be unsent.
+        """
         return min(max(self.unsent - self.behind, 0), self.last)
 
     def flush_at_once(self) -> bool:
-        """Send what is gathered as far as that takes no waiting; whether that was all."""
+        """Send as much as possible without waiting; return whether everything was sent."""
         try:
             data = b"".join(cast(list[bytes], self._gathered))
-        except TypeError:  # there are parts of files among them
+        except TypeError:  # some pieces are parts of files
             return False
         sent = self._transport.send_at_once(data) if data else 0
         self._gathered = [] if sent == len(data) else [data[sent:]]
         return not self._gathered
 
     async def send(self, pieces: Iterable[bytes | FileSlice] = ()) -> None:
-        """Send what is gathered and these, waiting only where there is no room."""
+        """Gather pieces and send everything, waiting only if the socket has no room."""
         self._gathered += pieces
         if not self.flush_at_once():
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what is gathered; return when the client's side has taken it.
+        """Send everything gathered; return when the client's stream has taken it.
 
-        What an exception cuts off stays gathered. So a handler that gives up waiting
+        After an exception, the unsent rest stays gathered. So a handler that gives up waiting
         for a slow client and then sends something else leaves no gap in the response.
         """
         pieces, self._gathered = self._gathered, []
@@ -83,7 +86,7 @@ class Output:
             if not isinstance(piece, FileSlice):
                 data.append(piece)
             elif (found := read_cached(piece)) is not None:
-                data.append(found)  # short, and in memory: it leaves with what is around it
+                data.append(found)  # short and in memory: sent together with its neighbours
             else:
                 await self._send(data)
                 data = []
@@ -96,7 +99,7 @@ class Output:
 
 
 def rest_of(pieces: Iterable[bytes | FileSlice], sent: int) -> list[bytes | FileSlice]:
-    """Return what is left of the pieces after their first ``sent`` bytes."""
+    """Return the pieces without their first ``sent`` bytes."""
     rest: list[bytes | FileSlice] = []
     for piece in pieces:
         if sent >= len(piece):

@@ -12,7 +12,7 @@ from trio_http.semantics.request import Request
 
 
 class Ending(Enum):
-    """How an exchange ended."""
+    """The ways in which an exchange can end."""
 
     COMPLETE = "complete"
     DISCONNECTED = "the client went away"
