@@ -1,4 +1,4 @@
-"""Hosts and ports: which are well-formed, which are the same, and which are loopback."""
+"""Tests of parsing hosts and ports, and of loopback names."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from trio_http.semantics.authority import LONGEST, Authority, host_named, is_loo
     [
         ("localhost", Authority("localhost")),
         ("localhost:4221", Authority("localhost", 4221)),
-        ("LocalHost.:80", Authority("localhost", 80)),  # the root's dot
+        ("LocalHost.:80", Authority("localhost", 80)),  # the final dot of a domain name
         ("test:", Authority("test")),  # RFC 3986 3.2.3: a port may be empty
         ("test:0", Authority("test", 0)),
         ("test:00080", Authority("test", 80)),
@@ -21,28 +21,28 @@ from trio_http.semantics.authority import LONGEST, Authority, host_named, is_loo
         ("[0:0:0:0:0:0:0:1]:80", Authority("[::1]", 80)),  # RFC 5952
         ("[2001:DB8::0:1]", Authority("[2001:db8::1]")),
         ("a_b-c.d~e", Authority("a_b-c.d~e")),
-        # It could be decoded, but no browser sends it, and it is not in any list.
+        # It could be decoded, but no browser sends it, and no list contains it.
         ("l%6Fcalhost", Authority("l%6fcalhost")),
     ],
 )
-def test_a_host_and_a_port(text: str, expected: Authority) -> None:
+def test_host_and_port_are_normalized(text: str, expected: Authority) -> None:
     assert Authority.parse(text) == expected
 
 
 @pytest.mark.parametrize("port", ["0", "00000", "9", "59999", "60000", "64999", "65000", "65535"])
-def test_ports_end_with_65535(port: str) -> None:
+def test_ports_up_to_65535_are_parsed(port: str) -> None:
     assert Authority.parse(f"x:{port}").port == int(port)
     assert Authority.parse(f"[::1]:{port}").port == int(port)
 
 
 @pytest.mark.parametrize("port", ["65536", "65540", "65600", "66000", "70000", "99999", "000000"])
-def test_no_port_is_larger_or_longer(port: str) -> None:
+def test_larger_or_longer_ports_raise_value_error(port: str) -> None:
     with pytest.raises(ValueError, match="not a host"):
         Authority.parse(f"x:{port}")
 
 
 @given(st.integers(0, 70000))
-def test_every_port_is_one_or_none(port: int) -> None:
+def test_ports_are_parsed_exactly_up_to_65535(port: int) -> None:
     try:
         found = Authority.parse(f"x:{port}").port
     except ValueError:
@@ -78,8 +78,8 @@ def test_every_port_is_one_or_none(port: int) -> None:
         "[" + "1:" * 15000 + "]",
     ],
 )
-def test_what_is_not_a_host(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whoever finds it says what it is
+def test_malformed_authorities_raise_value_error(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the message depends on the parser that fails
         Authority.parse(text)
 
 
@@ -96,7 +96,7 @@ def test_what_is_not_a_host(text: str) -> None:
         ("[2001:DB8::0]", "[2001:db8::]"),
     ],
 )
-def test_a_host_that_a_person_names(name: str, expected: str) -> None:
+def test_host_named_returns_the_normal_form(name: str, expected: str) -> None:
     assert host_named(name) == expected
     assert Authority.parse(expected).host == expected
 
@@ -120,7 +120,7 @@ def test_a_host_that_a_person_names(name: str, expected: str) -> None:
         "münchen.de",
     ],
 )
-def test_what_nobody_can_name_a_host(name: str) -> None:
+def test_host_named_raises_value_error_for_other_texts(name: str) -> None:
     with pytest.raises(ValueError, match="not a domain name or an IP address"):
         host_named(name)
 
@@ -140,11 +140,11 @@ def test_what_nobody_can_name_a_host(name: str) -> None:
         ("localhost.evil.example", False),
         ("127.0.0.1.evil.example", False),
         ("notlocalhost", False),
-        ("localhost.localdomain", False),  # somebody's, if that is set up
+        ("localhost.localdomain", False),  # may be registered
         ("0.0.0.0", False),  # noqa: S104 - nothing listens on it
         ("[::]", False),
         ("10.0.0.1", False),
-        # Ways to write 127.0.0.1 that browsers put right before they send it.
+        # Spellings of 127.0.0.1 that browsers normalize before sending.
         ("127.1", False),
         ("0x7f.0.0.1", False),
         ("2130706433", False),
@@ -152,5 +152,5 @@ def test_what_nobody_can_name_a_host(name: str) -> None:
         ("[fe80::1]", False),
     ],
 )
-def test_what_is_this_machine_for_everybody(host: str, expected: object) -> None:
+def test_loopback_hosts_are_recognized(host: str, expected: object) -> None:
     assert is_loopback(host) is expected

@@ -1,4 +1,4 @@
-"""Bodies as data."""
+"""Tests of bodies as data."""
 
 import math
 from dataclasses import FrozenInstanceError
@@ -20,7 +20,7 @@ from trio_http.semantics.bodies import (
 
 
 async def produce(send: Send) -> None:
-    raise AssertionError("nothing is made before it is sent")
+    raise AssertionError("a body must not be produced before it is sent")
 
 
 MEASURED = st.recursive(
@@ -43,12 +43,12 @@ UNMEASURED = st.one_of(
     [
         (b"", 0),
         (b"four", 4),
-        (FileSlice(3, 100, 50), 50),  # where it begins does not matter
+        (FileSlice(3, 100, 50), 50),  # the offset does not matter
         (Stream(produce, 7), 7),
-        (Stream(produce, 0), 0),  # known to be nothing is not unknown
+        (Stream(produce, 0), 0),  # a known length of 0 is not unknown
         (Stream(produce), None),
         (Stream(produce, pulse=Pulse(15, b"still here")), None),
-        (Encoded(b"four", "gzip"), None),  # only coding it can tell
+        (Encoded(b"four", "gzip"), None),  # unknown until it is encoded
         (Chain(()), 0),
         (Chain((b"head", FileSlice(3, 0, 50), Stream(produce, 7))), 61),
         (Chain((b"head", Chain((b"in", b"ner")))), 9),
@@ -56,32 +56,32 @@ UNMEASURED = st.one_of(
         (Chain((Chain((Encoded(b"", "gzip"),)),)), None),
     ],
 )
-def test_length(body: Body, expected: int | None) -> None:
+def test_length_of_returns_bytes_or_none(body: Body, expected: int | None) -> None:
     assert length_of(body) == expected
 
 
 @pytest.mark.parametrize("body", ["text", None, [b"a", b"b"], Chain(("text",))])  # type: ignore[arg-type]
-def test_what_is_no_body_is_a_mistake(body: Body) -> None:
+def test_length_of_other_values_raises_type_error(body: Body) -> None:
     with pytest.raises(TypeError, match="not a body"):
         length_of(body)
 
 
 @settings(deadline=None, max_examples=25)  # making nested bodies takes long
 @given(st.lists(MEASURED))
-def test_a_chain_is_as_long_as_its_parts(parts: list[Body]) -> None:
+def test_length_of_a_chain_is_the_sum_of_its_parts(parts: list[Body]) -> None:
     lengths = [length_of(part) for part in parts]
     assert length_of(Chain(tuple(parts))) == sum(length or 0 for length in lengths)
 
 
 @settings(deadline=None, max_examples=25)  # making nested bodies takes long
 @given(st.lists(MEASURED), UNMEASURED, st.lists(MEASURED))
-def test_a_chain_with_a_part_of_unknown_length_has_none(
+def test_length_of_a_chain_with_an_unknown_part_is_none(
     before: list[Body], unknown: Body, after: list[Body]
 ) -> None:
     assert length_of(Chain((*before, unknown, *after))) is None
 
 
-def test_a_slice_has_a_length_of_its_own() -> None:
+def test_len_of_a_slice_is_its_length() -> None:
     assert len(FileSlice(3, 100, 50)) == 50
 
 
@@ -96,7 +96,7 @@ def test_equal_bodies_are_equal_values() -> None:
     assert Stream(produce, pulse=Pulse(15, b"a")) != Stream(produce)
 
 
-def test_a_stream_has_no_pulse_of_its_own() -> None:
+def test_stream_has_no_pulse_by_default() -> None:
     assert Stream(produce).pulse is None
 
 
@@ -110,12 +110,12 @@ def test_a_stream_has_no_pulse_of_its_own() -> None:
         (Chain(()), "parts"),
     ],
 )
-def test_bodies_never_change(body: Body | Pulse, field: str) -> None:
+def test_bodies_are_frozen(body: Body | Pulse, field: str) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(body, field, None)
 
 
-def test_parts_of_files_have_parts() -> None:
+def test_first_and_behind_split_a_slice() -> None:
     piece = FileSlice(3, 100, 50)
     assert piece.first(20) == FileSlice(3, 100, 20)
     assert piece.behind(20) == FileSlice(3, 120, 30)
@@ -123,10 +123,10 @@ def test_parts_of_files_have_parts() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -0.0, -1, -math.inf, math.nan])
-def test_a_pulse_without_a_pause_is_refused(seconds: float) -> None:
+def test_pulse_without_positive_seconds_raises_value_error(seconds: float) -> None:
     with pytest.raises(ValueError, match="more than 0 seconds"):
         Pulse(seconds, b"a")
 
 
-def test_a_pulse_may_have_any_other_pause() -> None:
+def test_pulse_accepts_any_positive_seconds() -> None:
     assert [Pulse(each, b"a").seconds for each in (0.001, math.inf)] == [0.001, math.inf]

@@ -1,4 +1,4 @@
-"""Charsets: what a label means, and what bytes mean in it."""
+"""Tests of charset labels and of decoding."""
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +7,7 @@ from webencodings.labels import LABELS
 
 from trio_http.semantics.charsets import NAMES, decoded, name_of
 
-# Less those of what is not to be decoded.
+# The labels of charsets that may be decoded.
 LABELS_OF_CHARSETS = [label for label, name in LABELS.items() if name in NAMES]
 
 
@@ -16,7 +16,7 @@ LABELS_OF_CHARSETS = [label for label, name in LABELS.items() if name in NAMES]
     [
         ("utf-8", "utf-8"),
         ("UTF8", "utf-8"),
-        ("\t\n\f\r windows-1252 ", "windows-1252"),  # Encoding 4.2: blanks do not count
+        ("\t\n\f\r windows-1252 ", "windows-1252"),  # Encoding 4.2: white space is trimmed
         ("ISO-8859-1", "windows-1252"),
         ("latin1", "windows-1252"),
         ("us-ascii", "windows-1252"),
@@ -32,20 +32,20 @@ LABELS_OF_CHARSETS = [label for label, name in LABELS.items() if name in NAMES]
         ("utf-16", "utf-16le"),
     ],
 )
-def test_labels(label: str, name: str) -> None:
+def test_labels_have_the_name_of_the_standard(label: str, name: str) -> None:
     assert name_of(label) == name
 
 
 NO_LABELS = [
     "klingon",
     "iso-8859-17",
-    "iso-8859-12",  # that was never finished
+    "iso-8859-12",  # never published
     "windows-1259",
     "",
     "utf-8\0",
     "\udcff",
     "é",
-    "base64",  # Python takes these for encodings, but not of text
+    "base64",  # Python has these codecs, but not for text
     "base64_codec",
     "hex",
     "zlib",
@@ -53,17 +53,17 @@ NO_LABELS = [
     "rot13",
     "uu",
     "undefined",
-    "idna",  # for the names of hosts; the next takes quadratic time
+    "idna",  # for host names; the next takes quadratic time
     "punycode",
-    "unicode_escape",  # Python's own affairs
+    "unicode_escape",  # for Python source code
     "raw_unicode_escape",
     "mbcs",
     "utf_8",
     "utf-8-sig",
-    "utf-7",  # in which scripts hide from filters
+    "utf-7",  # hides scripts from filters
     "utf-32",
     "cp037",
-    "replacement",  # for charsets that the standard does not let anybody decode
+    "replacement",  # the standard's name for charsets that must not be decoded
     "hz-gb-2312",
     "iso-2022-kr",
     "x-user-defined",
@@ -71,7 +71,7 @@ NO_LABELS = [
 
 
 @pytest.mark.parametrize("label", NO_LABELS)
-def test_what_is_no_label(label: str) -> None:
+def test_unknown_labels_raise_lookup_error(label: str) -> None:
     with pytest.raises(LookupError):
         decoded(b"abc", label)
 
@@ -83,12 +83,12 @@ def labels() -> dict[str, str]:
     return found
 
 
-def test_every_charset_of_the_standard_has_a_name(labels: dict[str, str]) -> None:
+def test_names_are_the_charsets_of_the_standard(labels: dict[str, str]) -> None:
     assert {labels[name] for name in NAMES} == NAMES
     assert set(labels.values()) - NAMES == {"replacement", "x-user-defined"}
 
 
-def test_all_labels_mean_what_the_standard_says(labels: dict[str, str]) -> None:
+def test_all_labels_of_the_standard_are_known(labels: dict[str, str]) -> None:
     for label, name in labels.items():
         if name in NAMES:
             assert name_of(label) == name
@@ -103,7 +103,7 @@ def test_all_labels_mean_what_the_standard_says(labels: dict[str, str]) -> None:
         (b"", "utf-8", ""),
         (b"caf\xc3\xa9", "utf-8", "café"),
         (b"caf\xe9", "iso-8859-1", "café"),
-        (b"\x80 \x93", "iso-8859-1", "€ “"),  # what it is taken for, not what it says
+        (b"\x80 \x93", "iso-8859-1", "€ “"),  # decoded as windows-1252, despite the label
         (b"\x81\x8d\x8f\x90\x9d", "windows-1252", "\x81\x8d\x8f\x90\x9d"),  # as in browsers
         (b"\x80\x81", "windows-1255", "€\x81"),
         (b"\xca", "windows-1255", "\u05ba"),
@@ -124,7 +124,7 @@ def test_all_labels_mean_what_the_standard_says(labels: dict[str, str]) -> None:
         (b"\x80", "x-mac-cyrillic", "\u0410"),
         (b"a\x00", "utf-16", "a"),
         (b"\x00a", "utf-16be", "a"),
-        # Encoding 6: a mark counts for more than the label, and is none of the text.
+        # Encoding 6: a byte order mark overrides the label, and is not part of the text.
         (b"\xef\xbb\xbfa", "utf-8", "a"),
         (b"\xef\xbb\xbfa", "windows-1252", "a"),
         (b"\xff\xfea\x00", "utf-16be", "a"),
@@ -132,7 +132,7 @@ def test_all_labels_mean_what_the_standard_says(labels: dict[str, str]) -> None:
         (b"a\xef\xbb\xbf", "utf-8", "a\ufeff"),
     ],
 )
-def test_texts(raw: bytes, label: str, text: str) -> None:
+def test_bytes_are_decoded_as_the_standard_defines(raw: bytes, label: str, text: str) -> None:
     assert decoded(raw, label) == text
 
 
@@ -141,23 +141,23 @@ def test_texts(raw: bytes, label: str, text: str) -> None:
     [
         (b"caf\xe9", "utf-8"),
         (b"\xed\xa0\x80", "utf-8"),  # a surrogate (RFC 3629 3)
-        (b"\xc0\xaf", "utf-8"),  # longer than it need be
-        (b"a", "utf-16le"),  # half of something
+        (b"\xc0\xaf", "utf-8"),  # an overlong encoding
+        (b"a", "utf-16le"),  # half of a code unit
         (b"\x00\xd8", "utf-16le"),
-        (b"\x81\xd9", "windows-1255"),  # has no character, and is no control
+        (b"\x81\xd9", "windows-1255"),  # neither a character nor a control code
         (b"\x81\xa5", "iso-8859-6"),
         (b"\x82", "shift_jis"),
         (b"\xff\xff", "euc-kr"),
         (b"\xfe\xff\x00", "utf-8"),
     ],
 )
-def test_what_is_not_valid(raw: bytes, label: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - of which texts are made elsewhere
+def test_invalid_bytes_raise_value_error(raw: bytes, label: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - callers make the message
         decoded(raw, label)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_each_charset_decodes_what_it_has_encoded(name: str) -> None:
+def test_each_charset_decodes_ascii(name: str) -> None:
     ascii_text = "".join(map(chr, range(0x20, 0x5C)))
     raw = ascii_text.encode(name) if name.startswith("utf-16") else ascii_text.encode()
     assert decoded(raw, name) == ascii_text
@@ -165,7 +165,7 @@ def test_each_charset_decodes_what_it_has_encoded(name: str) -> None:
 
 @settings(deadline=None)
 @given(st.binary(), st.sampled_from([*NAMES, *LABELS_OF_CHARSETS]))
-def test_any_bytes_are_text_or_not_valid(raw: bytes, label: str) -> None:
+def test_arbitrary_bytes_are_decoded_or_raise_value_error(raw: bytes, label: str) -> None:
     try:
         text = decoded(raw, label)
     except ValueError:
@@ -175,7 +175,7 @@ def test_any_bytes_are_text_or_not_valid(raw: bytes, label: str) -> None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_a_label_or_none(label: str) -> None:
+def test_arbitrary_labels_are_known_or_raise_lookup_error(label: str) -> None:
     try:
         assert name_of(label) in NAMES
     except LookupError:

@@ -1,4 +1,4 @@
-"""Preconditions, and whether a range may be cut."""
+"""Tests of preconditions and of If-Range."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from trio_http.semantics.validators import MOST_TAGS, ETag
 
 PROCEED, NOT_MODIFIED, FAILED = Outcome.PROCEED, Outcome.NOT_MODIFIED, Outcome.FAILED
 
-# The example of RFC 9110 5.6.7, and a second less and more.
+# The example of RFC 9110 5.6.7, and one second earlier and later.
 EARLIER = "Sun, 06 Nov 1994 08:49:36 GMT"
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 LATER = "Sun, 06 Nov 1994 08:49:38 GMT"
@@ -30,7 +30,7 @@ UNTAGGED = State((), MODIFIED)
 UNDATED = State((ETag("a"),))
 BARE = State()
 
-# Values that hold, that do not, and that are none; and any of the fields may be missing.
+# Values that match, that do not match, and that are malformed. Any field may be absent.
 TAG_FIELDS = st.sampled_from(['"a"', '"b"', 'W/"a"', '"b", "a"', "*", "", '"a', "a", "*, *"])
 DATE_FIELDS = st.sampled_from([EARLIER, DATE, LATER, "", "now", f"{DATE}, {DATE}"])
 PRECONDITIONS = st.fixed_dictionaries(
@@ -47,7 +47,7 @@ METHODS = st.sampled_from(["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "QUE
 
 
 def headers_with(fields: Mapping[str, str | None]) -> Headers:
-    # As received, because some of the values are none that we would send.
+    # As received, because ``Headers`` rejects some of these values.
     pairs = fields.items()
     return Headers.received(
         [(bytes_of(name), bytes_of(value)) for name, value in pairs if value is not None]
@@ -58,7 +58,7 @@ def outcome(method: str, state: State, fields: Mapping[str, str | None]) -> Outc
     return evaluate(method, headers_with(fields), state, NOW)
 
 
-# What is known
+# The state of a representation
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,17 @@ def outcome(method: str, state: State, fields: Mapping[str, str | None]) -> Outc
         ([("etag", 'W/"a"'), ("last-modified", DATE)], WEAK),
         ([("Last-Modified", "Sunday, 06-Nov-94 08:49:37 GMT")], UNTAGGED),
         ([("ETag", '"a"')], UNDATED),
-        ([("ETag", "a"), ("Last-Modified", "yesterday")], BARE),  # what is malformed tells nothing
+        ([("ETag", "a"), ("Last-Modified", "yesterday")], BARE),  # malformed fields are ignored
         ([("ETag", '"a"'), ("ETag", '"b"'), ("Last-Modified", DATE)], UNTAGGED),
     ],
 )
-def test_what_a_response_tells_of_its_state(fields: list[tuple[str, str]], expected: State) -> None:
+def test_state_comes_from_the_validators_of_a_response(
+    fields: list[tuple[str, str]], expected: State
+) -> None:
     assert State.of(Headers(fields), NOW) == expected
 
 
-def test_what_is_stored_may_be_known_in_any_coding() -> None:
+def test_stored_state_has_a_tag_for_each_coding() -> None:
     state = State.stored(ETag("a"), MODIFIED)
     assert set(state.tags) == {
         ETag("a"),
@@ -88,7 +90,7 @@ def test_what_is_stored_may_be_known_in_any_coding() -> None:
     assert state.exists
 
 
-def test_what_is_missing_has_nothing_to_be_known_by() -> None:
+def test_missing_state_has_no_validators() -> None:
     assert State((), None, exists=False) == MISSING
     assert BARE.exists
 
@@ -103,7 +105,7 @@ def test_what_is_missing_has_nothing_to_be_known_by() -> None:
     [
         (None, THERE, PROCEED),
         ("*", THERE, PROCEED),
-        ("*", BARE, PROCEED),  # any representation will do, tags or not
+        ("*", BARE, PROCEED),  # matches any representation, even without tags
         ("*", MISSING, FAILED),
         (" \t* ", THERE, PROCEED),
         ('"a"', THERE, PROCEED),
@@ -127,7 +129,9 @@ def test_what_is_missing_has_nothing_to_be_known_by() -> None:
         ("**", THERE, FAILED),
     ],
 )
-def test_if_match(method: str, value: str | None, state: State, expected: Outcome) -> None:
+def test_if_match_fails_unless_a_tag_is_identical(
+    method: str, value: str | None, state: State, expected: Outcome
+) -> None:
     assert outcome(method, state, {"If-Match": value}) is expected
 
 
@@ -160,7 +164,9 @@ def test_if_match(method: str, value: str | None, state: State, expected: Outcom
         ('*, "a"', THERE, "holds"),
     ],
 )
-def test_if_none_match(value: str | None, state: State, holds: str) -> None:
+def test_if_none_match_fails_if_a_tag_is_equivalent(
+    value: str | None, state: State, holds: str
+) -> None:
     reads = {outcome(method, state, {"If-None-Match": value}) for method in ("GET", "HEAD")}
     changes = {
         outcome(method, state, {"If-None-Match": value})
@@ -188,18 +194,20 @@ def test_if_none_match(value: str | None, state: State, holds: str) -> None:
         ("PUT", DATE, THERE, PROCEED),
         ("POST", LATER, THERE, PROCEED),
         ("DELETE", DATE, THERE, PROCEED),
-        # when it is no date, or several,
+        # if it is not exactly one date,
         ("GET", "", THERE, PROCEED),
         ("GET", "0", THERE, PROCEED),
         ("GET", '"a"', THERE, PROCEED),
         ("GET", "*", THERE, PROCEED),
         ("GET", f"{DATE}, {LATER}", THERE, PROCEED),
-        # and where no date of modification is known.
+        # and if no date of modification is known.
         ("GET", DATE, UNDATED, PROCEED),
         ("GET", DATE, MISSING, PROCEED),
     ],
 )
-def test_if_modified_since(method: str, value: str | None, state: State, expected: Outcome) -> None:
+def test_if_modified_since_gives_not_modified_for_unchanged_files(
+    method: str, value: str | None, state: State, expected: Outcome
+) -> None:
     assert outcome(method, state, {"If-Modified-Since": value}) is expected
 
 
@@ -215,17 +223,17 @@ def test_if_modified_since(method: str, value: str | None, state: State, expecte
         (EARLIER, UNTAGGED, FAILED),
         ("Sunday, 06-Nov-94 08:49:36 GMT", THERE, FAILED),
         ("Sun Nov  6 08:49:36 1994", THERE, FAILED),
-        # 13.1.4: ignored when it is no date, or several,
+        # 13.1.4: ignored if it is not exactly one date,
         ("", THERE, PROCEED),
         ("0", THERE, PROCEED),
         ("*", THERE, PROCEED),
         (f"{EARLIER}, {EARLIER}", THERE, PROCEED),
-        # and where no date of modification is known.
+        # and if no date of modification is known.
         (EARLIER, UNDATED, PROCEED),
         (EARLIER, MISSING, PROCEED),
     ],
 )
-def test_if_unmodified_since(
+def test_if_unmodified_since_fails_for_changed_files(
     method: str, value: str | None, state: State, expected: Outcome
 ) -> None:
     assert outcome(method, state, {"If-Unmodified-Since": value}) is expected
@@ -235,7 +243,7 @@ MANY = ", ".join(['"a"'] * (MOST_TAGS + 1))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_too_many_tags_are_known_to_nobody(method: str) -> None:
+def test_too_many_tags_in_a_read_match_nothing(method: str) -> None:
     # A full response is right for every client, and a date beside tags is ignored (13.1.3).
     assert outcome(method, THERE, {"If-None-Match": MANY, "If-Modified-Since": DATE}) is PROCEED
 
@@ -251,19 +259,19 @@ def test_too_many_tags_are_known_to_nobody(method: str) -> None:
     ],
 )
 @pytest.mark.parametrize("state", [THERE, MISSING])
-def test_too_many_tags_guard_nothing_and_are_refused(method: str, name: str, state: State) -> None:
+def test_too_many_tags_that_guard_a_change_raise_400(method: str, name: str, state: State) -> None:
     with pytest.raises(HTTPError, match=name) as refusal:
         outcome(method, state, {name: MANY})
     assert refusal.value.status == 400
 
 
-def test_lines_of_one_field_are_one_list() -> None:
+def test_repeated_fields_are_one_list() -> None:
     # RFC 9110 5.3
     lines = [("If-None-Match", '"b"'), ("if-none-match", '"a"')]
     assert evaluate("GET", Headers(lines), THERE, NOW) is NOT_MODIFIED
     lines = [("If-Match", '"b"'), ("If-Match", '"c"')]
     assert evaluate("PUT", Headers(lines), THERE, NOW) is FAILED
-    # 13.1.3, 13.1.4: a list of dates is no date.
+    # 13.1.3, 13.1.4: a list of dates is not a date.
     lines = [("If-Modified-Since", DATE), ("If-Modified-Since", DATE)]
     assert evaluate("GET", Headers(lines), THERE, NOW) is PROCEED
     lines = [("If-Unmodified-Since", EARLIER), ("If-Unmodified-Since", EARLIER)]
@@ -277,16 +285,16 @@ def test_lines_of_one_field_are_one_list() -> None:
 @pytest.mark.parametrize(
     ("method", "fields", "expected"),
     [
-        # 1, true: on to 3, whatever step 2 would say
+        # 1, true: continue with 3, skipping 2
         ("PUT", {"If-Match": '"a"', "If-Unmodified-Since": EARLIER}, PROCEED),
         ("PUT", {"If-Match": '"a"', "If-None-Match": '"a"'}, FAILED),
         ("GET", {"If-Match": '"a"', "If-None-Match": '"a"'}, NOT_MODIFIED),
         ("GET", {"If-Match": '"a"', "If-Modified-Since": DATE}, NOT_MODIFIED),
-        # 1, false: 412, whatever follows
+        # 1, false: 412, without further steps
         ("PUT", {"If-Match": '"b"', "If-Unmodified-Since": LATER}, FAILED),
         ("GET", {"If-Match": '"b"', "If-None-Match": '"a"'}, FAILED),
         ("GET", {"If-Match": '"b"', "If-Modified-Since": LATER}, FAILED),
-        # 2, true: on to 3
+        # 2, true: continue with 3
         ("PUT", {"If-Unmodified-Since": DATE, "If-None-Match": '"a"'}, FAILED),
         ("GET", {"If-Unmodified-Since": DATE, "If-None-Match": '"a"'}, NOT_MODIFIED),
         ("GET", {"If-Unmodified-Since": DATE, "If-Modified-Since": DATE}, NOT_MODIFIED),
@@ -294,19 +302,21 @@ def test_lines_of_one_field_are_one_list() -> None:
         # 2, false: 412
         ("GET", {"If-Unmodified-Since": EARLIER, "If-None-Match": '"a"'}, FAILED),
         ("GET", {"If-Unmodified-Since": EARLIER, "If-Modified-Since": LATER}, FAILED),
-        # 3, true: step 4 is left out
+        # 3, true: step 4 is skipped
         ("GET", {"If-None-Match": '"b"', "If-Modified-Since": LATER}, PROCEED),
         ("HEAD", {"If-None-Match": '"b"', "If-Modified-Since": DATE}, PROCEED),
         ("GET", {"If-None-Match": "wrong", "If-Modified-Since": DATE}, PROCEED),
         # 3, false
         ("GET", {"If-None-Match": '"a"', "If-Modified-Since": EARLIER}, NOT_MODIFIED),
         ("PUT", {"If-None-Match": '"a"', "If-Modified-Since": EARLIER}, FAILED),
-        # 5 is not ours: a range does not change the outcome.
+        # 5 is evaluated elsewhere: a range does not change the outcome.
         ("GET", {"Range": "bytes=0-1", "If-Range": '"b"'}, PROCEED),
         ("GET", {"Range": "bytes=0-1", "If-Range": '"b"', "If-None-Match": '"a"'}, NOT_MODIFIED),
     ],
 )
-def test_order(method: str, fields: dict[str, str], expected: Outcome) -> None:
+def test_preconditions_are_evaluated_in_the_order_of_the_rfc(
+    method: str, fields: dict[str, str], expected: Outcome
+) -> None:
     assert evaluate(method, Headers(fields), THERE, NOW) is expected
 
 
@@ -336,7 +346,7 @@ def test_if_none_match_replaces_if_modified_since(
 
 @settings(deadline=None)
 @given(METHODS, STATES, PRECONDITIONS)
-def test_only_reads_are_told_that_nothing_has_changed(
+def test_only_get_and_head_get_not_modified(
     method: str, state: State, fields: dict[str, str]
 ) -> None:
     # RFC 9110 13.1.2, 13.1.3
@@ -346,7 +356,7 @@ def test_only_reads_are_told_that_nothing_has_changed(
 
 @settings(deadline=None)
 @given(st.sampled_from(["CONNECT", "OPTIONS", "TRACE"]), STATES, PRECONDITIONS)
-def test_methods_without_a_representation_have_no_preconditions(
+def test_connect_options_and_trace_ignore_preconditions(
     method: str, state: State, fields: dict[str, str]
 ) -> None:
     # RFC 9110 13.2.1
@@ -355,7 +365,7 @@ def test_methods_without_a_representation_have_no_preconditions(
 
 @settings(deadline=None)
 @given(st.binary(), STATES, METHODS)
-def test_no_value_is_too_odd(value: bytes, state: State, method: str) -> None:
+def test_arbitrary_values_never_raise(value: bytes, state: State, method: str) -> None:
     text = text_of(value)
     for name in ("If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since"):
         assert outcome(method, state, {name: text}) in Outcome
@@ -379,14 +389,14 @@ def test_no_value_is_too_odd(value: bytes, state: State, method: str) -> None:
         ('W/"a"', THERE, "does not"),  # the strong comparison
         ('"a"', WEAK, "does not"),
         ('W/"a"', WEAK, "does not"),
-        # A date has to be the same, not only later.
+        # A date must be equal, not merely later.
         (DATE, THERE, "applies"),
         (DATE, UNTAGGED, "applies"),
         ("Sunday, 06-Nov-94 08:49:37 GMT", THERE, "applies"),
         (EARLIER, THERE, "does not"),
         (LATER, THERE, "does not"),
         (DATE, UNDATED, "does not"),
-        # If-Range = entity-tag / HTTP-date, one of them
+        # If-Range is a single entity-tag or HTTP-date.
         ('"a", "b"', THERE, "does not"),
         (f"{DATE}, {DATE}", THERE, "does not"),
         ("*", THERE, "does not"),
@@ -395,7 +405,9 @@ def test_no_value_is_too_odd(value: bytes, state: State, method: str) -> None:
         ("", THERE, "does not"),
     ],
 )
-def test_if_range(value: str | None, state: State, answer: str) -> None:
+def test_if_range_applies_if_the_validator_is_identical(
+    value: str | None, state: State, answer: str
+) -> None:
     assert range_applies(headers_with({"If-Range": value}), state, NOW) is (answer == "applies")
 
 
@@ -404,19 +416,19 @@ def test_if_range(value: str | None, state: State, answer: str) -> None:
     [
         (MODIFIED + 1, "applies"),
         (MODIFIED + 1.5, "applies"),
-        # 8.8.2.2: within the second it may change once more and keep its date,
+        # 8.8.2.2: within that second it may change again and keep its date,
         (MODIFIED, "does not"),
         (MODIFIED + 0.999, "does not"),
-        # and a clock that has been set back says nothing.
+        # and a clock that was set back proves nothing.
         (MODIFIED - 3600, "does not"),
     ],
 )
-def test_a_date_is_strong_once_its_second_is_over(now: float, answer: str) -> None:
+def test_if_range_date_counts_only_after_its_second(now: float, answer: str) -> None:
     headers = Headers({"If-Range": DATE})
     assert range_applies(headers, UNTAGGED, now) is (answer == "applies")
 
 
-def test_dates_with_short_years_are_read_as_of_now() -> None:
+def test_two_digit_years_are_relative_to_now() -> None:
     # RFC 9110 5.6.7: in the year 2090, this date is one of 2094.
     short = "Sunday, 06-Nov-94 08:49:37 GMT"
     then = datetime(2094, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp()

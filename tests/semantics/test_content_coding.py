@@ -1,4 +1,4 @@
-"""Which coding a client gets, and whether it can decode it."""
+"""Tests of the choice of a content coding, and of the encoders."""
 
 import gzip
 import sys
@@ -20,11 +20,11 @@ from trio_http.semantics.content_coding import (
     encoders_at_hand,
 )
 
-# wbits as the zlib module wants them: the formats of RFC 1952 and RFC 1950.
+# The wbits of the zlib module for the formats of RFC 1952 and RFC 1950.
 FORMATS = {"gzip": 31, "deflate": 15}
 CODINGS = pytest.mark.parametrize("coding", ENCODERS)
 
-# The libraries, as they are imported.
+# The import names of the libraries.
 ZSTD = ("compression.zstd", "backports.zstd")
 LIBRARIES = (*ZSTD, "brotli", "isal.isal_zlib")
 
@@ -45,7 +45,7 @@ def zstd_library() -> Any:
 
 
 class Decoder:
-    """The other side: ``decode`` gives all that can be decoded by now."""
+    """The client's decoder: ``decode`` returns everything that can be decoded so far."""
 
     def __init__(self, coding: str) -> None:
         self.decode: Callable[[bytes], bytes]
@@ -79,21 +79,21 @@ def decoded(data: bytes, coding: str) -> bytes:
 @pytest.mark.parametrize(
     ("accepted", "expected"),
     [
-        (None, "identity"),  # anything would be acceptable; this needs no decoder
+        (None, "identity"),  # anything is acceptable; identity needs no decoder
         ("", "identity"),  # RFC 9110 12.5.3: no coding is wanted
         ("gzip", "gzip"),
         ("GZIP", "gzip"),  # 8.4.1: codings have no case
         ("deflate", "deflate"),
         ("x-gzip", "gzip"),  # 8.4.1.3
         ("x-gzip;q=0.2, deflate;q=0.1", "gzip"),
-        ("gzip;q=0, x-gzip", "identity"),  # its own name counts
-        ("br", "identity"),  # if that is not at hand
+        ("gzip;q=0, x-gzip", "identity"),  # the exact name counts
+        ("br", "identity"),  # not offered
         ("invalid-1, gzip, invalid-2", "gzip"),
-        ("deflate, gzip", "gzip"),  # as good to the client, so we choose
+        ("deflate, gzip", "gzip"),  # equal weights: the server chooses
         ("deflate, gzip;q=0.9", "deflate"),
         ("deflate;q=0.001", "deflate"),
         ("*", "gzip"),
-        ("gzip;q=0, *", "deflate"),  # a star is for what is not named
+        ("gzip;q=0, *", "deflate"),  # a star matches all other codings
         ("gzip;q=0.5, *", "deflate"),
         ("*;q=0", None),
         ("*;q=0, gzip", "gzip"),
@@ -107,14 +107,14 @@ def decoded(data: bytes, coding: str) -> bytes:
         ("identity;q=0, *;q=0.1", "gzip"),
         ("identity;q=0, *;q=0", None),
         ("gzip;q=0, deflate;q=0, identity;q=0, *", None),
-        ("identity, gzip;q=0.5", "identity"),  # it says so
+        ("identity, gzip;q=0.5", "identity"),  # identity is preferred explicitly
         ("identity;q=0.5, gzip", "gzip"),
-        ("identity, gzip", "gzip"),  # as good to the client, and shorter
-        ("gzip;q=1.5", "identity"),  # a malformed weight wishes nothing
+        ("identity, gzip", "gzip"),  # equal weights, and shorter
+        ("gzip;q=1.5", "identity"),  # a member with a malformed weight is ignored
         ("gzip;q=1.5, deflate;q=0.1", "deflate"),
     ],
 )
-def test_choice(accepted: str | None, expected: str | None) -> None:
+def test_choose_coding_follows_accept_encoding(accepted: str | None, expected: str | None) -> None:
     assert choose_coding(accepted, ["gzip", "deflate"]) == expected
     assert choose_coding(accepted, iter(["gzip", "deflate"])) == expected
 
@@ -133,9 +133,7 @@ def test_choice(accepted: str | None, expected: str | None) -> None:
         ("identity;q=0, compress", None),
     ],
 )
-def test_of_what_the_client_likes_as_well_the_best_is_chosen(
-    accepted: str, expected: str | None
-) -> None:
+def test_best_coding_is_chosen_among_equal_weights(accepted: str, expected: str | None) -> None:
     assert choose_coding(accepted, ["zstd", "br", "gzip", "deflate"]) == expected
 
 
@@ -143,7 +141,7 @@ def test_of_what_the_client_likes_as_well_the_best_is_chosen(
     ("accepted", "expected"),
     [(None, "identity"), ("gzip", "identity"), ("identity;q=0, gzip", None), ("*;q=0", None)],
 )
-def test_where_nothing_is_offered_there_is_identity_unless_it_is_refused(
+def test_identity_is_chosen_if_nothing_is_offered(
     accepted: str | None, expected: str | None
 ) -> None:
     assert choose_coding(accepted, []) == expected
@@ -164,22 +162,22 @@ def test_where_nothing_is_offered_there_is_identity_unless_it_is_refused(
         ("*;q=0", False),
     ],
 )
-def test_a_coding_is_accepted_even_if_others_are_liked_better(
+def test_coding_is_accepted_even_if_others_are_preferred(
     accepted: str | None, expected: object
 ) -> None:
     assert accepts(accepted, "gzip") is expected
 
 
-def test_what_is_at_hand_is_offered() -> None:
+def test_available_codings_are_offered_by_default() -> None:
     assert choose_coding("*") == next(iter(ENCODERS))
     assert choose_coding("deflate") == "deflate"
 
 
 @settings(deadline=None)
 @given(WISHES)
-def test_choice_is_acceptable_and_none_is_liked_better(wishes: dict[str, int]) -> None:
+def test_chosen_coding_is_acceptable_and_has_the_largest_weight(wishes: dict[str, int]) -> None:
     choice = choose_coding(field_of(wishes))
-    # RFC 9110 12.5.3, rules 2 and 3, said another way.
+    # RFC 9110 12.5.3, rules 2 and 3, in other words.
     liked = {coding: wishes.get(coding, wishes.get("*", 0)) for coding in ENCODERS}
     refuses_identity = wishes.get("identity", wishes.get("*")) == 0
     if choice is None:
@@ -195,7 +193,7 @@ def test_choice_is_acceptable_and_none_is_liked_better(wishes: dict[str, int]) -
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("gzip;q=01., *")) | st.text())
-def test_no_field_is_an_error(accepted: str) -> None:
+def test_arbitrary_accept_encoding_never_raises(accepted: str) -> None:
     assert choose_coding(accepted) in {*ENCODERS, IDENTITY, None}
 
 
@@ -205,31 +203,29 @@ def test_no_field_is_an_error(accepted: str) -> None:
 @CODINGS
 @settings(deadline=None)
 @given(data=st.binary())
-def test_the_other_side_gets_the_data_back(coding: str, data: bytes) -> None:
+def test_encoded_data_decodes_to_the_original(coding: str, data: bytes) -> None:
     assert decoded(encoded(data, coding), coding) == data
 
 
-def test_gzip_is_what_everybody_calls_gzip() -> None:
+def test_gzip_is_decoded_by_the_standard_library() -> None:
     assert gzip.decompress(encoded(b"abc", "gzip")) == b"abc"
 
 
 @CODINGS
-def test_repetition_shrinks(coding: str) -> None:
+def test_repetitive_data_is_compressed(coding: str) -> None:
     assert len(encoded(b"again and " * 1000, coding)) < 200
 
 
 @CODINGS
-def test_equal_bodies_are_coded_equally(coding: str) -> None:
-    # No time and no name in it: an entity tag for it can be made of the data's.
+def test_equal_bodies_have_equal_encodings(coding: str) -> None:
+    # It contains no time and no name, so its entity tag can derive from that of the data.
     assert encoded(b"abc" * 100, coding) == encoded(b"abc" * 100, coding)
 
 
 @CODINGS
 @settings(deadline=None)
 @given(pieces=st.lists(st.binary()))
-def test_all_that_was_flushed_can_be_decoded_before_the_rest_comes(
-    coding: str, pieces: list[bytes]
-) -> None:
+def test_flushed_data_can_be_decoded_at_once(coding: str, pieces: list[bytes]) -> None:
     encoder = ENCODERS[coding]()
     decoder = Decoder(coding)
     for piece in pieces:
@@ -241,14 +237,14 @@ def test_all_that_was_flushed_can_be_decoded_before_the_rest_comes(
 
 
 @CODINGS
-def test_what_is_not_flushed_is_there_in_the_end(coding: str) -> None:
+def test_unflushed_data_is_complete_after_finish(coding: str) -> None:
     encoder = ENCODERS[coding]()
     coded = b"".join([encoder.encode(b"%d" % n) for n in range(1000)])
     assert decoded(coded + encoder.finish(), coding) == b"".join([b"%d" % n for n in range(1000)])
 
 
 @CODINGS
-def test_encoders_share_nothing(coding: str) -> None:
+def test_encoders_are_independent(coding: str) -> None:
     one, other = ENCODERS[coding](), ENCODERS[coding]()
     coded = one.encode(b"one")
     other_coded = other.encode(b"other")
@@ -256,40 +252,40 @@ def test_encoders_share_nothing(coding: str) -> None:
     assert decoded(other_coded + other.finish(), coding) == b"other"
 
 
-def test_a_coding_that_we_do_not_have_is_a_mistake() -> None:
+def test_unknown_coding_raises_key_error() -> None:
     with pytest.raises(KeyError, match="compress"):
         encoded(b"abc", "compress")
 
 
-def test_browsers_have_windows_enough_for_zstd() -> None:
+def test_zstd_window_fits_into_8_mib() -> None:
     if "zstd" not in ENCODERS:
-        pytest.skip("there is no zstd")
+        pytest.skip("zstd is not installed")
     zstd = zstd_library()
-    # RFC 9659: a decoder has to give 8 MiB to a window, and no more.
+    # RFC 9659: decoders must support windows up to 8 MiB, but no larger ones.
     options = {zstd.DecompressionParameter.window_log_max: 23}
     data = bytes(9 * 1024 * 1024)
     assert zstd.ZstdDecompressor(options=options).decompress(encoded(data, "zstd")) == data
 
 
-def test_gzip_is_isals_where_that_is_at_hand() -> None:
+def test_gzip_uses_isal_if_installed() -> None:
     isal = pytest.importorskip("isal.isal_zlib")
     compressor = isal.compressobj(1, isal.DEFLATED, 31)
     data = b"again and " * 1000
     assert encoded(data, "gzip") == compressor.compress(data) + compressor.flush()
 
 
-# What is at hand
+# Available libraries
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A Python without any library for codings."""
+    """Hide all libraries for content codings."""
     for name in LIBRARIES:
         monkeypatch.setitem(sys.modules, name, None)
     return monkeypatch
 
 
-def test_gzip_and_deflate_are_always_at_hand(bare: pytest.MonkeyPatch) -> None:
+def test_gzip_and_deflate_are_always_available(bare: pytest.MonkeyPatch) -> None:
     encoders = encoders_at_hand()
     assert list(encoders) == ["gzip", "deflate"]
     for coding, make in encoders.items():
@@ -298,7 +294,7 @@ def test_gzip_and_deflate_are_always_at_hand(bare: pytest.MonkeyPatch) -> None:
         assert decoded(data, coding) == b"abcdef"
 
 
-def test_zlib_alone_makes_them_smaller_too(bare: pytest.MonkeyPatch) -> None:
+def test_zlib_compresses_without_isal(bare: pytest.MonkeyPatch) -> None:
     encoder = encoders_at_hand()["gzip"]()
     assert len(encoder.encode(b"again and " * 1000) + encoder.finish()) < 100
 
@@ -307,14 +303,12 @@ def test_zlib_alone_makes_them_smaller_too(bare: pytest.MonkeyPatch) -> None:
     ("library", "coding"),
     [("compression.zstd", "zstd"), ("backports.zstd", "zstd"), ("brotli", "br")],
 )
-def test_each_library_brings_its_coding(
-    library: str, coding: str, bare: pytest.MonkeyPatch
-) -> None:
-    bare.setitem(sys.modules, library, sys)  # any module will do: it is only made use of later
+def test_each_library_adds_its_coding(library: str, coding: str, bare: pytest.MonkeyPatch) -> None:
+    bare.setitem(sys.modules, library, sys)  # any module will do, because it is not used yet
     assert list(encoders_at_hand()) == [coding, "gzip", "deflate"]
 
 
-def test_the_best_comes_first(bare: pytest.MonkeyPatch) -> None:
+def test_best_coding_comes_first(bare: pytest.MonkeyPatch) -> None:
     for library in LIBRARIES:
         bare.setitem(sys.modules, library, sys)
     assert list(encoders_at_hand()) == ["zstd", "br", "gzip", "deflate"]

@@ -1,4 +1,4 @@
-"""Content codings undone: all of what was coded, or an error, and never much at once."""
+"""Tests of decoding content codings: complete, strict, and bounded per piece."""
 
 import gzip
 import sys
@@ -23,12 +23,12 @@ def decoded(coding: str, data: bytes, size: int = 64 * 1024) -> bytes:
 
 @CODINGS
 @pytest.mark.parametrize("data", [b"", b"x", LINES, bytes(5 * PIECE)], ids=len)
-def test_what_was_coded_comes_back(coding: str, data: bytes) -> None:
+def test_encoded_data_is_decoded(coding: str, data: bytes) -> None:
     assert decoded(coding, encoded(data, coding)) == data
 
 
 @CODINGS
-def test_it_does_not_matter_where_pieces_end(coding: str) -> None:
+def test_pieces_may_end_anywhere(coding: str) -> None:
     data = LINES[:10_000]
     coded = encoded(data, coding)
     for size in (1, 2, 3, len(coded) - 1, len(coded)):
@@ -36,7 +36,7 @@ def test_it_does_not_matter_where_pieces_end(coding: str) -> None:
 
 
 @CODINGS
-def test_little_is_made_at_a_time_of_what_becomes_much(coding: str) -> None:
+def test_highly_compressed_data_is_decoded_in_small_pieces(coding: str) -> None:
     coded = encoded(bytes(20 * PIECE), coding)
     assert len(coded) < PIECE // 10
     pieces = list(DECODERS[coding]([coded]))
@@ -45,7 +45,7 @@ def test_little_is_made_at_a_time_of_what_becomes_much(coding: str) -> None:
 
 
 @CODINGS
-def test_what_ends_too_early_is_an_error(coding: str) -> None:
+def test_truncated_data_raises_value_error(coding: str) -> None:
     coded = encoded(LINES, coding)
     for end in (0, 1, 3, 10, len(coded) // 2, len(coded) - 1):
         with pytest.raises(ValueError, match=r"."):
@@ -54,7 +54,7 @@ def test_what_ends_too_early_is_an_error(coding: str) -> None:
 
 @CODINGS
 @pytest.mark.parametrize("size", [1, 10**6])
-def test_what_follows_the_end_is_an_error(coding: str, size: int) -> None:
+def test_data_after_the_end_raises_value_error(coding: str, size: int) -> None:
     coded = encoded(b"data", coding)
     for more in (b"x", b"\0", coded):
         with pytest.raises(ValueError, match=r"."):
@@ -63,19 +63,19 @@ def test_what_follows_the_end_is_an_error(coding: str, size: int) -> None:
 
 @CODINGS
 @pytest.mark.parametrize("data", [b"no such thing", b"<p>page</p>" * 1000, bytes(100)])
-def test_what_is_something_else_is_an_error(coding: str, data: bytes) -> None:
+def test_data_in_another_format_raises_value_error(coding: str, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decoded(coding, data)
 
 
-def test_gzip_is_not_zlib() -> None:
+def test_zlib_data_is_not_accepted_as_gzip() -> None:
     with pytest.raises(ValueError, match="header"):
         decoded("gzip", zlib.compress(b"data"))
 
 
-def test_a_damaged_gzip_is_an_error() -> None:
+def test_gzip_with_a_wrong_checksum_raises_value_error() -> None:
     coded = bytearray(gzip.compress(LINES))
-    coded[-5] ^= 1  # of the checksum's bytes
+    coded[-5] ^= 1  # a byte of the checksum
     with pytest.raises(ValueError, match="check"):
         decoded("gzip", bytes(coded))
 
@@ -88,8 +88,8 @@ def zstd_library() -> Any:
 
 
 @pytest.mark.parametrize(("window", "is_taken"), [(23, True), (24, False)])
-def test_what_browsers_have_no_memory_for_is_an_error(window: int, is_taken: object) -> None:
-    # RFC 9659; of data as long as the window, or a smaller one is noted.
+def test_zstd_windows_above_8_mib_raise_value_error(window: int, is_taken: object) -> None:
+    # RFC 9659. The data fills the window, or the encoder would declare a smaller one.
     zstd = zstd_library()
     data = bytes(1 << window)
     compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: window})
@@ -102,7 +102,7 @@ def test_what_browsers_have_no_memory_for_is_an_error(window: int, is_taken: obj
 
 
 class Library:
-    """A brotli whose decoder knows no limit, as it was up to 1.1."""
+    """A brotli library whose decoder has no output limit, as before version 1.2."""
 
     class Decompressor:
         pass
@@ -110,21 +110,21 @@ class Library:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Take all libraries away."""
+    """Hide all libraries for content codings."""
     for name in ("compression.zstd", "backports.zstd", "brotli"):
         monkeypatch.setitem(sys.modules, name, None)
     return monkeypatch
 
 
-def test_gzip_is_always_there(bare: pytest.MonkeyPatch) -> None:
+def test_gzip_is_always_available(bare: pytest.MonkeyPatch) -> None:
     assert list(decoders_at_hand()) == ["gzip"]
 
 
-def test_libraries_bring_more(bare: pytest.MonkeyPatch) -> None:
-    bare.setitem(sys.modules, "backports.zstd", sys)  # any module will do, until it is used
+def test_zstd_library_adds_its_coding(bare: pytest.MonkeyPatch) -> None:
+    bare.setitem(sys.modules, "backports.zstd", sys)  # any module will do: it is not used yet
     assert list(decoders_at_hand()) == ["zstd", "gzip"]
 
 
-def test_a_decoder_without_a_limit_is_not_used(bare: pytest.MonkeyPatch) -> None:
+def test_brotli_without_an_output_limit_is_not_used(bare: pytest.MonkeyPatch) -> None:
     bare.setitem(sys.modules, "brotli", Library)
     assert list(decoders_at_hand()) == ["gzip"]

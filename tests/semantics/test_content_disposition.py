@@ -1,4 +1,4 @@
-"""What a part of a form is called, and what its file is."""
+"""Tests of the names of form parts and their files."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from trio_http.semantics.content_disposition import filename_of, unescaped
 
 
 def name_in(parameters: str) -> str | None:
-    """The name of a file, as it comes from the parser that forms are read by."""
+    """Return the file name in some parameters, using the parser of forms."""
     disposition = f"form-data; name=a{parameters}"
     return filename_of(disposition, parse_content_disposition(disposition)[2])
 
@@ -27,17 +27,17 @@ def name_in(parameters: str) -> str | None:
         ("; filename*=UTF-8''caf%C3%A9", "café"),
         ("; filename*=utf-8'en'a%20b%FF", "a b\udcff"),
         ("; FileName*=\"UTF-8''a\"", "a"),
-        ("; filename*=ISO-8859-1''caf%E9", "café"),  # RFC 5987 3.2 wanted it to be known
+        ("; filename*=ISO-8859-1''caf%E9", "café"),  # required by RFC 5987 3.2
         ("; filename*=UTF-8''", ""),
-        ("; filename*=UTF-8''a'b", "a'b"),  # where it should be escaped, but means nothing else
-        # Two names that parsers could disagree on: the one that may be there counts.
+        ("; filename*=UTF-8''a'b", "a'b"),  # should be escaped, but is not ambiguous
+        # Two names, on which parsers could disagree: the one that forms allow counts.
         ("; filename=\"a\"; filename*=UTF-8''b", "a"),
         ("; filename*=UTF-8''b; filename=a", "a"),
         ("; filename=a; filename*=nonsense", "a"),
         ("; filename=\"\"; filename*=UTF-8''b", "b"),
     ],
 )
-def test_file_names(parameters: str, filename: str | None) -> None:
+def test_filename_of_returns_the_name_that_counts(parameters: str, filename: str | None) -> None:
     assert name_in(parameters) == filename
 
 
@@ -45,11 +45,11 @@ def test_file_names(parameters: str, filename: str | None) -> None:
     "extended",
     ["", "name", "UTF-8'name", "''name", "klingon''a", "UTF-16''%00", "gbk''%FF", "punycode''a"],
 )
-def test_an_extended_name_that_cannot_be_understood(extended: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - of which texts are made elsewhere
+def test_malformed_extended_name_raises_value_error(extended: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - callers make the message
         name_in(f"; filename*={extended}")
 
 
 @given(st.binary())
-def test_no_byte_of_a_name_is_lost(raw: bytes) -> None:
+def test_every_byte_of_a_name_is_kept(raw: bytes) -> None:
     assert unescaped(raw.decode("latin-1")).encode("utf-8", "surrogateescape") == raw

@@ -1,4 +1,4 @@
-"""Cookies, both ways."""
+"""Tests of parsing and writing cookies."""
 
 import re
 from dataclasses import FrozenInstanceError, replace
@@ -17,7 +17,7 @@ NAMES = st.from_regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", fullmatch=True)
 OCTETS = [chr(code) for code in range(0x21, 0x7F) if chr(code) not in '",;\\']
 VALUES = st.text(st.sampled_from(OCTETS))
 
-# What comes back
+# Received cookies
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,31 @@ VALUES = st.text(st.sampled_from(OCTETS))
         (";;", {}),
         ("a=", {"a": ""}),
         ("a=b=c", {"a": "b=c"}),
-        # RFC 6265 5.4: those of longer paths come first, and are meant.
+        # RFC 6265 5.4: cookies with longer paths come first, and those count.
         ("a=near; a=far", {"a": "near"}),
         ("a=1; A=2", {"a": "1", "A": "2"}),
         ('a="1"', {"a": "1"}),
         ('a=""', {"a": ""}),
-        # 4.1.1: quotes are a pair, or else a part of somebody's value
+        # 4.1.1: quotes come in pairs, or else belong to the value
         ('a="1', {"a": '"1'}),
         ('a=1"', {"a": '1"'}),
         ('a="', {"a": '"'}),
         ('a="\\""', {"a": '\\"'}),
-        ('a="1;2"', {"a": '"1'}),  # no quotes hide a semicolon
-        ("a", {}),  # neither has a name, and so nobody can ask for it:
+        ('a="1;2"', {"a": '"1'}),  # quotes do not protect a semicolon
+        ("a", {}),  # these have no name, so no program can look them up:
         ("=a", {}),
-        # Whoever could plant one of these would have to be trusted with its prefix.
+        # If these counted, an attacker could set cookies with a trusted prefix.
         ("=__Host-a=1", {}),
         ("\u2000__Host-a=1", {"\u2000__Host-a": "1"}),
         ("a=\udcff", {"a": "\udcff"}),
         ("a=1, b=2", {"a": "1, b=2"}),
     ],
 )
-def test_cookies_that_come_back(field: str, expected: dict[str, str]) -> None:
+def test_received_cookies_are_parsed(field: str, expected: dict[str, str]) -> None:
     assert parse_cookies(field) == expected
 
 
-def test_more_cookies_than_any_browser_keeps_are_an_error() -> None:
+def test_more_than_500_cookies_raise_value_error() -> None:
     names = [f"{number}=x" for number in range(MOST_COOKIES)]
     assert len(parse_cookies("; ".join(names))) == MOST_COOKIES
     with pytest.raises(ValueError, match="more than 500 cookies"):
@@ -64,7 +64,7 @@ def test_more_cookies_than_any_browser_keeps_are_an_error() -> None:
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from('ab=;" \t\\,\udcff')) | st.text())
-def test_any_field_is_some_cookies(field: str) -> None:
+def test_arbitrary_fields_are_parsed(field: str) -> None:
     for name, value in parse_cookies(field).items():
         assert name
         assert ";" not in name + value
@@ -73,9 +73,9 @@ def test_any_field_is_some_cookies(field: str) -> None:
 
 @settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES))
-def test_what_was_set_comes_back(cookies: dict[str, str]) -> None:
+def test_set_cookies_are_parsed_back(cookies: dict[str, str]) -> None:
     texts = [str(cookie_of(name, value)) for name, value in cookies.items()]
-    # RFC 6265 5.4: what a browser makes of it.
+    # RFC 6265 5.4: the field that a browser sends.
     field = "; ".join(text.partition(";")[0] for text in texts)
     assert parse_cookies(field) == cookies
 
@@ -84,7 +84,7 @@ def cookie_of(name: str, value: str) -> Cookie:
     return Cookie(name, value)
 
 
-# What is set
+# Cookies that are set
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def cookie_of(name: str, value: str) -> Cookie:
             Cookie("a", "1", 3600, "/admin", "example.org", frozenset(), "Strict"),
             "a=1; Max-Age=3600; Domain=example.org; Path=/admin; SameSite=Strict",
         ),
-        (  # 5.2.2: this deletes it
+        (  # 5.2.2: deletes the cookie
             Cookie("a", "", max_age=0),
             "a=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax",
         ),
-        # 5.2.4: without a path it is that of the page
+        # 5.2.4: without a path, the page's path is used
         (Cookie("a", "1", path=""), "a=1; HttpOnly; Secure; SameSite=Lax"),
         (
             Cookie("a", "1", flags=frozenset({"Secure", "Partitioned"}), same_site="None"),
@@ -109,12 +109,12 @@ def cookie_of(name: str, value: str) -> Cookie:
         (Cookie("__Host-a", "1"), "__Host-a=1; Path=/; HttpOnly; Secure; SameSite=Lax"),
     ],
 )
-def test_set_cookie(cookie: Cookie, expected: str) -> None:
+def test_cookie_is_written_with_its_attributes(cookie: Cookie, expected: str) -> None:
     assert str(cookie) == expected
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "a;b", "é", "a\r\n", "\ud800", '"a"'])
-def test_what_is_no_token_is_no_name(name: str) -> None:
+def test_cookie_name_that_is_not_a_token_raises_value_error(name: str) -> None:
     with pytest.raises(ValueError, match=r"not a valid cookie name|surrogates"):
         Cookie(name, "1")
 
@@ -122,21 +122,21 @@ def test_what_is_no_token_is_no_name(name: str) -> None:
 @pytest.mark.parametrize(
     "value", ["a b", "a;b", "a,b", 'a"', "\\", "é", "a\n", "a\r\nSet-Cookie: b=1", "\0", "\x7f"]
 )
-def test_what_browsers_would_cut_or_change_is_no_value(value: str) -> None:
+def test_cookie_value_that_browsers_change_raises_value_error(value: str) -> None:
     with pytest.raises(ValueError, match="not a valid cookie value"):
         Cookie("a", value)
 
 
 @pytest.mark.parametrize("text", ["/; Secure", "/\r\n", "/é", "/\0"])
-def test_attributes_hold_no_others(text: str) -> None:
+def test_attributes_with_separators_raise_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="not a valid cookie attribute"):
         Cookie("a", "1", path=text)
     with pytest.raises(ValueError, match="not a valid cookie attribute"):
         Cookie("a", "1", domain=text)
 
 
-def test_a_path_is_from_the_root() -> None:
-    # RFC 6265 5.2.4: browsers would take it for none, and use the page's.
+def test_relative_path_raises_value_error() -> None:
+    # RFC 6265 5.2.4: browsers would ignore it and use the path of the page.
     with pytest.raises(ValueError, match="not a valid cookie path"):
         Cookie("a", "1", path="admin")
 
@@ -151,7 +151,7 @@ def test_a_path_is_from_the_root() -> None:
         {"name": "__host-a"},  # RFC 6265bis: in any case
     ],
 )
-def test_what_browsers_take_over_tls_only_needs_secure(insecure: dict[str, Any]) -> None:
+def test_cookies_that_need_tls_raise_value_error_without_secure(insecure: dict[str, Any]) -> None:
     plain = Cookie("a", "1", flags=frozenset())
     with pytest.raises(ValueError, match="without Secure"):
         replace(plain, **insecure)
@@ -160,7 +160,7 @@ def test_what_browsers_take_over_tls_only_needs_secure(insecure: dict[str, Any])
 
 
 @pytest.mark.parametrize("wider", [{"path": "/admin"}, {"path": ""}, {"domain": "example.org"}])
-def test_a_cookie_for_one_host_is_for_all_of_it_and_no_other(wider: dict[str, Any]) -> None:
+def test_host_prefix_requires_root_path_and_no_domain(wider: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="unless path is"):
         replace(Cookie("__Host-a", "1"), **wider)
     assert str(replace(Cookie("__Secure-a", "1"), **wider)).startswith("__Secure-a=1; ")
@@ -168,7 +168,9 @@ def test_a_cookie_for_one_host_is_for_all_of_it_and_no_other(wider: dict[str, An
 
 @settings(deadline=None)
 @given(st.text(max_size=5), st.text(max_size=5), st.text(max_size=5))
-def test_a_cookie_is_one_line_or_a_mistake(name: str, value: str, path: str) -> None:
+def test_arbitrary_cookies_are_one_line_or_raise_value_error(
+    name: str, value: str, path: str
+) -> None:
     try:
         text = str(Cookie(name, value, path=path))
     except ValueError:
@@ -180,13 +182,13 @@ def test_a_cookie_is_one_line_or_a_mistake(name: str, value: str, path: str) -> 
 
 @settings(deadline=None)
 @given(st.from_regex("[a-z]+", fullmatch=True), st.from_regex("[a-z0-9]*", fullmatch=True))
-def test_others_read_what_we_write(name: str, value: str) -> None:
+def test_written_cookies_are_read_by_the_standard_library(name: str, value: str) -> None:
     (morsel,) = SimpleCookie(str(Cookie(f"x-{name}", value, 5))).values()
     assert (morsel.key, morsel.value, morsel["max-age"]) == (f"x-{name}", value, "5")
     assert (morsel["path"], morsel["httponly"], morsel["secure"]) == ("/", True, True)
 
 
-def test_cookies_never_change() -> None:
+def test_cookies_are_frozen() -> None:
     cookie = Cookie("a", "1")
     with pytest.raises(FrozenInstanceError):
         cookie.value = "2"  # type: ignore[misc] # what is tested

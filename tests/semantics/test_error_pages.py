@@ -1,4 +1,4 @@
-"""How an error is told."""
+"""Tests of the responses that report errors."""
 
 import json
 from html.parser import HTMLParser
@@ -43,24 +43,24 @@ def body_of(response: Response) -> bytes:
         ("application/json;q=0.9, text/html", HTML),
         ("application/json, text/plain, */*", TEXT),
         ("text/plain;q=0, */*", HTML),
-        # Whoever takes nothing that we have should know all the same (RFC 9110 15.5.7).
+        # A client that accepts none of these is told anyway (RFC 9110 15.5.7).
         ("image/png", TEXT),
         ("*/*;q=0", TEXT),
         ("nonsense", TEXT),
     ],
 )
-def test_the_format_is_the_clients_choice(accept: str | None, expected: str) -> None:
+def test_format_follows_accept(accept: str | None, expected: str) -> None:
     response = error_response(HTTPError(404, "no such thing"), accept)
     assert response.status == 404
     assert response.headers.values("Content-Type") == [expected]
 
 
 @pytest.mark.parametrize("accept", [None, "text/html", "application/json"])
-def test_every_format_says_that_there_are_others(accept: str | None) -> None:
+def test_every_format_has_vary_accept(accept: str | None) -> None:
     assert error_response(HTTPError(404), accept).headers["Vary"] == "Accept"
 
 
-def test_errors_are_sent_as_they_are() -> None:
+def test_errors_are_never_compressed() -> None:
     assert error_response(HTTPError(404)).compress is Compress.NEVER
 
 
@@ -73,11 +73,11 @@ def test_errors_are_sent_as_they_are() -> None:
         (HTTPError(404), "404 Not Found\n"),
         (HTTPError(404, "no such thing"), "404 Not Found: no such thing\n"),
         (HTTPError(422, "café"), "422 Unprocessable Content: café\n"),
-        (HTTPError(499), "499\n"),  # nobody's status: no reason
+        (HTTPError(499), "499\n"),  # an unregistered status has no reason phrase
         (HTTPError(499, "gone"), "499: gone\n"),
     ],
 )
-def test_texts_say_what_is_wrong(error: HTTPError, expected: str) -> None:
+def test_text_names_status_and_detail(error: HTTPError, expected: str) -> None:
     assert error_response(error) == Response(
         error.status,
         {"Content-Type": TEXT, "Vary": "Accept"},
@@ -90,7 +90,7 @@ def test_texts_say_what_is_wrong(error: HTTPError, expected: str) -> None:
 
 
 class Words(HTMLParser):
-    """What a page says, and in which elements."""
+    """Collects the text of a page by element."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ def said(error: HTTPError) -> dict[str, str]:
     return {tag: text for tag, text in words.items() if text.strip()}
 
 
-def test_pages_say_what_is_wrong() -> None:
+def test_page_names_status_and_detail() -> None:
     assert said(HTTPError(422, "café {title}")) == {
         "title": "422 Unprocessable Content",
         "h1": "422 Unprocessable Content",
@@ -123,19 +123,19 @@ def test_pages_say_what_is_wrong() -> None:
     }
 
 
-def test_a_page_without_a_detail_has_no_empty_paragraph() -> None:
+def test_page_without_detail_has_no_paragraph() -> None:
     page = body_of(error_response(HTTPError(404), "text/html"))
     assert page.endswith(b"<h1>404 Not Found</h1>\n</html>\n")
 
 
-def test_a_page_is_a_page() -> None:
+def test_page_has_doctype_and_charset() -> None:
     page = body_of(error_response(HTTPError(404, "gone"), "text/html"))
     assert page.startswith(b"<!doctype html>\n")
     assert b'<meta charset="utf-8">' in page
     assert page.endswith(b"<h1>404 Not Found</h1>\n<p>gone</p>\n</html>\n")
 
 
-def test_no_detail_becomes_markup() -> None:
+def test_detail_is_escaped_in_pages() -> None:
     page = body_of(error_response(HTTPError(400, "<script>alert('&amp;')</script>"), "text/html"))
     assert b"<script" not in page
     assert said(HTTPError(400, "<b>&amp;"))["p"] == "<b>&amp;"
@@ -152,43 +152,45 @@ def test_no_detail_becomes_markup() -> None:
             HTTPError(422, 'a "quoted" café'),
             {"status": 422, "title": "Unprocessable Content", "detail": 'a "quoted" café'},
         ),
-        # RFC 9457 4.2.1: without a type the title is the status's phrase, if it has one.
+        # RFC 9457 4.2.1: without a type, the title is the reason phrase, if there is one.
         (HTTPError(499, "gone"), {"status": 499, "detail": "gone"}),
     ],
 )
-def test_problems_say_what_is_wrong(error: HTTPError, expected: object) -> None:
+def test_problem_names_status_and_detail(error: HTTPError, expected: object) -> None:
     assert json.loads(body_of(error_response(error, "application/json"))) == expected
 
 
 # The error's own fields
 
 
-def test_each_line_of_the_errors_fields_is_sent() -> None:
+def test_repeated_fields_of_the_error_are_sent() -> None:
     challenges = [("WWW-Authenticate", "Basic"), ("WWW-Authenticate", "Digest")]
     response = error_response(HTTPError(401, "who is it?", challenges))
     assert list(response.headers) == [("Content-Type", TEXT), *challenges, ("Vary", "Accept")]
 
 
-def test_the_type_is_that_of_the_text_which_is_written_here() -> None:
+def test_content_type_of_the_error_is_replaced() -> None:
     error = HTTPError(400, "{}", {"content-type": "application/json"})
     assert error_response(error).headers.values("Content-Type") == [TEXT]
 
 
-def test_a_vary_of_the_error_is_kept() -> None:
+def test_vary_of_the_error_is_kept() -> None:
     response = error_response(HTTPError(403, headers={"Vary": "Cookie"}))
     assert response.headers["Vary"] == "Cookie, Accept"
 
 
-# Whatever it says
+# Arbitrary errors
 
 
 @settings(deadline=None)
 @given(
     st.integers(100, 999),
-    st.text(st.characters()) | st.just("\udcff\ud800"),  # surrogates, which UTF-8 cannot say
+    st.text(st.characters()) | st.just("\udcff\ud800"),  # surrogates, which UTF-8 cannot encode
     st.sampled_from([None, "text/html", "application/json"]),
 )
-def test_any_error_can_be_told(status: int, detail: str, accept: str | None) -> None:
+def test_arbitrary_errors_become_valid_responses(
+    status: int, detail: str, accept: str | None
+) -> None:
     response = error_response(HTTPError(status, detail), accept)
     text = body_of(response).decode("utf-8")
     assert text.endswith("\n")
@@ -198,7 +200,7 @@ def test_any_error_can_be_told(status: int, detail: str, accept: str | None) -> 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_detail_is_read_as_it_was_written(detail: str) -> None:
+def test_detail_is_sent_unchanged(detail: str) -> None:
     problem = json.loads(body_of(error_response(HTTPError(400, detail), "application/json")))
     assert problem.get("detail", "") == detail
     text = body_of(error_response(HTTPError(400, detail))).decode()

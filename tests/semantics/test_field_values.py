@@ -1,4 +1,4 @@
-"""Lists, weights, dates and media types in fields."""
+"""Tests of lists, weights, dates, media types and parameters in field values."""
 
 import math
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from trio_http.semantics.field_values import (
     weights_of,
 )
 
-# What separates things in fields, where readers go wrong.
+# Text of characters with a meaning in fields, on which parsers fail.
 FIELD_TEXT = st.text(st.sampled_from('aQq=;, \t.019*/"\\é\u0130\u0660\ud800'))
 
 
@@ -35,12 +35,12 @@ FIELD_TEXT = st.text(st.sampled_from('aQq=;, \t.019*/"\\é\u0130\u0660\ud800'))
         ("", []),
         (" ", []),
         (",", []),
-        (", a,, ,b,", ["a", "b"]),  # RFC 9110 5.6.1.2: empty members are to be ignored
-        ("a b", ["a b"]),  # blanks separate nothing
-        ("a\xa0,b", ["a\xa0", "b"]),  # only SP and HTAB are blanks
+        (", a,, ,b,", ["a", "b"]),  # RFC 9110 5.6.1.2: empty members are ignored
+        ("a b", ["a b"]),  # spaces do not separate members
+        ("a\xa0,b", ["a\xa0", "b"]),  # only SP and HTAB are white space
     ],
 )
-def test_lists(value: str, expected: list[str]) -> None:
+def test_list_of_returns_the_members(value: str, expected: list[str]) -> None:
     assert list_of(value) == expected
 
 
@@ -49,17 +49,17 @@ def test_lists(value: str, expected: list[str]) -> None:
     [
         ("", False),
         ("a," * MOST_SEPARATORS, False),
-        ("a," * MOST_SEPARATORS + ",", True),  # empty members are work as well
-        ("a;" * MOST_SEPARATORS + ",", True),  # and so are parameters
+        ("a," * MOST_SEPARATORS + ",", True),  # empty members also take time
+        ("a;" * MOST_SEPARATORS + ",", True),  # and so do parameters
         ("a" * LONGEST_LIST, False),
         ("a" * (LONGEST_LIST + 1), True),
     ],
 )
-def test_lists_are_read_up_to_a_length(value: str, overlong: object) -> None:
+def test_lists_above_the_limits_are_overlong(value: str, overlong: object) -> None:
     assert is_overlong(value) is overlong
 
 
-# What Firefox asks for where a page has an image, and Word where it opens a page.
+# The Accept fields of Firefox for an image in a page, and of Word for a page.
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
 WORD = (
     "image/gif, image/jpeg, image/pjpeg, application/x-ms-application, application/xaml+xml, "
@@ -69,11 +69,11 @@ WORD = (
 
 
 @pytest.mark.parametrize("value", [FIREFOX, WORD])
-def test_ten_times_what_clients_send_is_not_overlong(value: str) -> None:
+def test_ten_times_the_fields_of_real_clients_are_not_overlong(value: str) -> None:
     assert not is_overlong(", ".join([value] * 10))
 
 
-def test_an_overlong_list_says_nothing() -> None:
+def test_overlong_list_is_ignored() -> None:
     overlong = "a, " * MOST_SEPARATORS + "a;q=0, */*;q=0"
     assert weights_of(overlong) == {}
     assert choose_media_type(overlong, ["a/b", "c/d"]) == "a/b"
@@ -98,7 +98,7 @@ def test_an_overlong_list_says_nothing() -> None:
         ("text/html;q=0.4;level=1", {"text/html": 0.4}),
         ("a;x", {"a": 1.0}),  # a parameter without a value
         ("a;", {"a": 1.0}),
-        # No weight by 12.4.2, so nobody knows how much it is wanted.
+        # Malformed by 12.4.2, so the member is ignored.
         ("a;q=", {}),
         ("a;q", {}),
         ("a;q=1.1", {}),
@@ -111,18 +111,18 @@ def test_an_overlong_list_says_nothing() -> None:
         ("a;q=nan, b", {"b": 1.0}),
         ("a;q=inf", {}),
         ('a;q="1"', {}),
-        ("a;q=0.\u0661", {}),  # a digit, but not one of ASCII's
+        ("a;q=0.\u0661", {}),  # a digit, but not in ASCII
         ("a;q=0.5, a;q=0.7", {"a": 0.7}),
         ("a, A;q=0", {"a": 0.0}),
     ],
 )
-def test_weights(value: str, expected: dict[str, float]) -> None:
+def test_weights_of_returns_names_and_weights(value: str, expected: dict[str, float]) -> None:
     assert weights_of(value) == expected
 
 
 @settings(deadline=None)
 @given(FIELD_TEXT | st.text())
-def test_no_text_is_an_error(value: str) -> None:
+def test_arbitrary_values_never_raise(value: str) -> None:
     for member in list_of(value):
         assert member == member.strip(" \t") != ""
         assert "," not in member
@@ -143,7 +143,7 @@ def test_no_text_is_an_error(value: str) -> None:
     st.sampled_from([",", ", ", " ,\t", ",,"]),
     st.sampled_from([";q=", "; q=", " ;\tQ="]),
 )
-def test_weights_are_read_as_they_are_meant(
+def test_written_weights_are_parsed_back(
     thousandths: dict[str, int], comma: str, parameter: str
 ) -> None:
     value = comma.join(f"{name}{parameter}{q / 1000:.3f}" for name, q in thousandths.items())
@@ -155,12 +155,12 @@ def test_weights_are_read_as_they_are_meant(
     [
         (784111777, "Sun, 06 Nov 1994 08:49:37 GMT"),  # the example of RFC 9110 5.6.7
         (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (784111777.999, "Sun, 06 Nov 1994 08:49:37 GMT"),  # never later than it is
+        (784111777.999, "Sun, 06 Nov 1994 08:49:37 GMT"),  # rounded down
         (951782400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-        (-62135596800, "Mon, 01 Jan 0001 00:00:00 GMT"),  # four digits, always
+        (-62135596800, "Mon, 01 Jan 0001 00:00:00 GMT"),  # always four digits
         (-0.5, "Wed, 31 Dec 1969 23:59:59 GMT"),
         (253402300799.999, "Fri, 31 Dec 9999 23:59:59 GMT"),
-        # Some file systems keep times that no field can say.
+        # Some file systems store times that a field cannot express.
         (253402300800, "Fri, 31 Dec 9999 23:59:59 GMT"),
         (2.0**63, "Fri, 31 Dec 9999 23:59:59 GMT"),
         (math.inf, "Fri, 31 Dec 9999 23:59:59 GMT"),
@@ -168,7 +168,7 @@ def test_weights_are_read_as_they_are_meant(
         (-(2**63), "Mon, 01 Jan 0001 00:00:00 GMT"),
     ],
 )
-def test_dates(timestamp: float, expected: str) -> None:
+def test_http_date_formats_seconds_since_1970(timestamp: float, expected: str) -> None:
     assert http_date(timestamp) == expected
 
 
@@ -177,7 +177,7 @@ LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
 @settings(deadline=None)
 @given(st.integers(0, LAST_SECOND))
-def test_dates_tell_the_second(timestamp: int) -> None:
+def test_http_date_is_exact_to_the_second(timestamp: int) -> None:
     text = http_date(timestamp)
     assert len(text) == len("Sun, 06 Nov 1994 08:49:37 GMT")
     date = parsedate_to_datetime(text)
@@ -190,13 +190,11 @@ def test_dates_tell_the_second(timestamp: int) -> None:
     [
         (1.5, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
         (-0.5, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
-        (1e18, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),  # some file systems keep these
+        (1e18, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),  # stored by some file systems
         (-1e18, datetime(1, 1, 1, tzinfo=UTC)),
     ],
 )
-def test_seconds_that_no_date_can_tell_are_the_nearest(
-    timestamp: float, expected: datetime
-) -> None:
+def test_second_of_returns_the_nearest_valid_second(timestamp: float, expected: datetime) -> None:
     assert second_of(timestamp) == expected
 
 
@@ -208,10 +206,10 @@ def test_seconds_that_no_date_can_tell_are_the_nearest(
         (" text/html ;charset=utf-8", "text/html"),
         ("", ""),
         (";", ""),
-        ("html", "html"),  # malformed, and no type that anybody knows
+        ("html", "html"),  # malformed, and not a registered type
     ],
 )
-def test_media_types(value: str, expected: str) -> None:
+def test_media_type_of_returns_type_and_subtype(value: str, expected: str) -> None:
     assert media_type_of(value) == expected
 
 
@@ -232,33 +230,33 @@ def test_media_types(value: str, expected: str) -> None:
         ("text/plain; charset=", ""),
         ("text/plain; charset=a; charset=b", "a"),
         ("text/plain; charset=a=b", "a=b"),
-        # What looks like one, but is a part of another's value
+        # Inside the quoted value of another parameter
         ('text/plain; a="; charset=evil"; charset=utf-8', "utf-8"),
         (r'text/plain; a="\"; charset=evil"; charset=utf-8', "utf-8"),
         ("text/plain; xcharset=a", None),
         ("text/plain; charset", None),
-        ("text/plain; charset = utf-8", None),  # 5.6.6: no blanks around the sign
-        ("charset=utf-8", None),  # a value of its own, no parameter
+        ("text/plain; charset = utf-8", None),  # 5.6.6: no spaces around the equals sign
+        ("charset=utf-8", None),  # not a parameter, but the value itself
         ("text/plain", None),
         ("", None),
-        # Malformed: whatever is made of it, it is made of it in no time.
+        # Malformed: any result will do, but it must be quick.
         ('text/plain; charset="utf-8', ""),
         ('text/plain; a="; charset=utf-8', "utf-8"),
     ],
 )
-def test_parameters(value: str, expected: str | None) -> None:
+def test_parameter_of_returns_the_unquoted_value(value: str, expected: str | None) -> None:
     assert parameter_of(value, "charset") == expected
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\n")))
-def test_any_text_can_be_a_quoted_parameter(text: str) -> None:
+def test_arbitrary_text_is_a_quoted_parameter(text: str) -> None:
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     assert parameter_of(f'x; a="{quoted}"; b=c', "a") == text
     assert parameter_of(f'x; a="{quoted}"; b=c', "b") == "c"
 
 
-def test_a_long_value_has_no_parameters() -> None:
+def test_too_long_value_has_no_parameters() -> None:
     value = "a; b=c; "
     assert parameter_of(value + "x" * (LONGEST_WITH_PARAMETERS - len(value)), "b") == "c"
     assert parameter_of(value + "x" * (LONGEST_WITH_PARAMETERS - len(value) + 1), "b") is None
@@ -276,7 +274,7 @@ RANGES = (
 @pytest.mark.parametrize(
     ("accept", "offered", "expected"),
     [
-        (None, ["text/plain", "text/html"], "text/plain"),  # anything will do
+        (None, ["text/plain", "text/html"], "text/plain"),  # anything is acceptable
         (None, [], None),
         ("*/*", ["text/plain", "text/html"], "text/plain"),
         ("*/*", [], None),
@@ -286,17 +284,21 @@ RANGES = (
         ("text/*", ["image/png", "text/html", "text/plain"], "text/html"),
         ("image/*", ["text/plain", "text/html"], None),
         ("text/html;q=0.5, text/plain;q=0.4", ["text/plain", "text/html"], "text/html"),
-        ("text/html, text/plain", ["text/plain", "text/html"], "text/plain"),  # as good: we choose
+        (
+            "text/html, text/plain",
+            ["text/plain", "text/html"],
+            "text/plain",
+        ),  # equal weights: the server chooses
         ("text/html;q=0, */*", ["text/html", "text/plain"], "text/plain"),
         ("text/html;q=0, */*", ["text/html"], None),
         ("text/*;q=0, */*;q=0.1", ["text/html", "image/png"], "image/png"),
         ("*/*;q=0", ["text/html"], None),
-        # A specific range counts even where it is the lighter one.
+        # A more specific range counts even if its weight is smaller.
         ("text/html;q=0.1, text/*, */*", ["text/html", "text/plain"], "text/plain"),
         ("text/*;q=0.1, */*", ["text/plain", "image/png"], "image/png"),
         (RANGES, ["text/html", "image/jpeg"], "image/jpeg"),  # 0.3 and 0.5
         (RANGES, ["image/jpeg", "text/plain"], "text/plain"),  # 0.5 and 0.7
-        # Who names a type with parameters only means the type.
+        # A client that names a type only with parameters means the type.
         ("text/html;charset=utf-8", ["text/plain", "text/html"], "text/html"),
         (
             "text/html;level=1;q=0.2, text/html;level=2;q=0.4, */*;q=0.3",
@@ -311,14 +313,14 @@ RANGES = (
         ("text/html;level=1, text/html;q=0.2, */*;q=0.3", ["a/b", "text/html"], "a/b"),
         ("text/html;q=0.2, text/html;level=1, */*;q=0.3", ["a/b", "text/html"], "a/b"),
         ("text/html;", ["text/html"], "text/html"),
-        ("text/html;q=2, */*;q=0.1", ["text/html"], "text/html"),  # malformed: not there
+        ("text/html;q=2, */*;q=0.1", ["text/html"], "text/html"),  # malformed, so ignored
         ("text/html;q=2", ["text/html"], None),
         ("text", ["text/html"], None),
-        ("*", ["text/html"], None),  # some write it, but it is no range of types
+        ("*", ["text/html"], None),  # sent by some clients, but not a media range
         ("*/html", ["text/html"], None),
     ],
 )
-def test_choice_of_a_media_type(
+def test_choose_media_type_follows_accept(
     accept: str | None, offered: list[str], expected: str | None
 ) -> None:
     assert choose_media_type(accept, offered) == expected
@@ -333,7 +335,7 @@ TYPES = ["a/a", "a/b", "b/b"]
     st.dictionaries(st.sampled_from([*TYPES, "a/*", "*/*"]), st.integers(0, 1000)),
     st.lists(st.sampled_from(TYPES), unique=True),
 )
-def test_what_is_chosen_is_acceptable_and_none_is_liked_better(
+def test_chosen_media_type_has_the_largest_weight(
     thousandths: dict[str, int], offered: list[str]
 ) -> None:
     value = ", ".join(f"{name};q={q / 1000:.3f}" for name, q in thousandths.items())

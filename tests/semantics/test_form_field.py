@@ -1,4 +1,4 @@
-"""One field of a form: its value, whole or in pieces, and as a text."""
+"""Tests of the value of a form field: whole, in pieces, and as text."""
 
 import pytest
 
@@ -15,12 +15,12 @@ def field_of(*pieces: bytes, charset: str | None = None) -> FormField:
     return FormField("title", None, None, pull, charset)
 
 
-async def test_value_comes_in_pieces_or_as_a_whole() -> None:
+async def test_value_is_read_in_pieces_or_whole() -> None:
     assert [piece async for piece in field_of(b"one", b"two")] == [b"one", b"two"]
     assert await field_of(b"one", b"two").read() == b"onetwo"
 
 
-async def test_value_beyond_the_limit_is_a_413() -> None:
+async def test_value_above_the_limit_raises_413() -> None:
     assert await field_of(b"12", b"34").read(4) == b"1234"
     with pytest.raises(HTTPError) as caught:
         await field_of(b"12", b"34").text(3)
@@ -31,7 +31,7 @@ async def test_value_beyond_the_limit_is_a_413() -> None:
     ("raw", "charset", "text"),
     [(b"caf\xc3\xa9", None, "café"), (b"caf\xe9", "iso-8859-1", "café"), (b"", "utf-8", "")],
 )
-async def test_text_is_in_the_charset_of_the_field(
+async def test_text_is_decoded_in_the_charset_of_the_field(
     raw: bytes, charset: str | None, text: str
 ) -> None:
     assert await field_of(raw, charset=charset).text() == text
@@ -44,7 +44,7 @@ async def test_text_is_in_the_charset_of_the_field(
         ("klingon", 415, "the charset klingon of the field title is unknown"),
     ],
 )
-async def test_text_that_cannot_be_read_is_refused(
+async def test_undecodable_text_raises_400_or_415(
     charset: str | None, status: int, detail: str
 ) -> None:
     with pytest.raises(HTTPError) as caught:

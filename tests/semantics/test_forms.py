@@ -1,4 +1,4 @@
-"""Forms as they arrive, in both of HTML's encodings."""
+"""Tests of forms while they are received, in both of HTML's encodings."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import pairwise
@@ -26,12 +26,12 @@ from trio_http.semantics.query_parameters import Parameters
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=cut"
 
-# What a reader gets of a field: name, filename, media type and value.
+# A field as a reader sees it: name, file name, media type and value.
 Got = tuple[str, str | None, str | None, bytes]
 
 
 class Pieces:
-    """A body that has arrived already, or breaks off; ``taken`` pieces of it are gone."""
+    """A body that has already arrived, completely or not; ``taken`` counts the pieces read."""
 
     def __init__(self, pieces: Iterable[bytes | Exception]) -> None:
         self._pieces = iter(pieces)
@@ -50,11 +50,11 @@ class Pieces:
         raise StopAsyncIteration
 
     def open_pipe(self) -> None:
-        """Return no pipe: the pieces are in Python already."""
+        """Return no pipe, because the pieces are already in Python."""
 
 
 class Shared(Pieces):
-    """A body that other tasks wait beside, and how often they had their turn."""
+    """A body that counts how often other tasks may run."""
 
     turns = 0
 
@@ -93,18 +93,18 @@ TWO = multipart(
     named("file", b"\x89PNG\r\n", '; filename="a b.png"', "Content-Type: image/png"),
 )
 
-# Which form it is
+# Media types
 
 
 @pytest.mark.parametrize(
     "content_type",
     ["", "text/plain", "application/json", "multipart/mixed; boundary=cut", "multipart", "form"],
 )
-def test_what_is_no_form_is_refused(content_type: str) -> None:
+def test_other_media_types_raise_415(content_type: str) -> None:
     with pytest.raises(HTTPError, match="a form is expected") as caught:
         form(content_type)
     assert caught.value.status == 415
-    # RFC 9110 15.5.16: what would have been taken.
+    # RFC 9110 15.5.16: the media types that are accepted.
     assert caught.value.headers["Accept"] == f"{URLENCODED}, multipart/form-data"
 
 
@@ -120,11 +120,11 @@ def test_what_is_no_form_is_refused(content_type: str) -> None:
         ),
     ],
 )
-async def test_both_encodings_are_the_same_form(content_type: str, body: bytes) -> None:
+async def test_both_encodings_give_the_same_fields(content_type: str, body: bytes) -> None:
     assert await all_of(form(content_type, body)) == [("title", None, None, "café".encode())]
 
 
-# Turns of others
+# Other tasks
 
 
 ESCAPES = b"%41" * (300_000 // 3)
@@ -139,12 +139,12 @@ ESCAPES = b"%41" * (300_000 // 3)
         (URLENCODED, b"&".join([b"a=" + b"%41" * 1000] * 100), 300_000 // (2 * AT_ONCE)),
         (URLENCODED, b"&".join([b"a"] * 1000), 1000 * BESIDE // (2 * AT_ONCE)),
         (MULTIPART, multipart(named("a", b"1"), named("b", b"2")), 0),
-        (MULTIPART, multipart(named("a", bytes(300_000))), 0),  # one piece is no work
+        (MULTIPART, multipart(named("a", bytes(300_000))), 0),  # a single piece needs no parsing
         (MULTIPART, multipart(*[named("a", b"1")] * 900), 900 * 3 // EVENTS_AT_ONCE),
     ],
     ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
 )
-async def test_others_have_their_turn_while_much_is_understood(
+async def test_other_tasks_run_while_large_forms_are_parsed(
     content_type: str, body: bytes, turns: int
 ) -> None:
     shared = Shared([body])
@@ -155,7 +155,7 @@ async def test_others_have_their_turn_while_much_is_understood(
 
 @pytest.mark.parametrize("end", [b"%41", b"%4", b"%", b"+%41%", b"%%%", b"%zz"])
 @pytest.mark.parametrize("before", range(5))
-def test_no_escape_is_cut_in_two(before: int, end: bytes) -> None:
+def test_pieces_never_split_an_escape(before: int, end: bytes) -> None:
     raw = (b"x" * (AT_ONCE - before) + end) * 3
     pieces = list(decoded_pieces(raw))
     assert b"".join(pieces) == unquote_to_bytes(raw.replace(b"+", b" "))
@@ -172,22 +172,24 @@ def test_no_escape_is_cut_in_two(before: int, end: bytes) -> None:
         (b"a=1&b=&a=2", [("a", b"1"), ("b", b""), ("a", b"2")]),
         (b"a+b=%26%3D", [("a b", b"&=")]),
         (b"a=%FF%00", [("a", b"\xff\x00")]),
-        (b"a=\xff", [("a", b"\xff")]),  # no escape, but what else could it mean
+        (b"a=\xff", [("a", b"\xff")]),  # not escaped, but unambiguous
         (b"a=%ED%A0%80", [("a", b"\xed\xa0\x80")]),
     ],
 )
-async def test_urlencoded(body: bytes, expected: list[tuple[str, bytes]]) -> None:
+async def test_urlencoded_fields_are_decoded(
+    body: bytes, expected: list[tuple[str, bytes]]
+) -> None:
     fields = await all_of(form(URLENCODED, body[:3], body[3:]))
     assert fields == [(name, None, None, value) for name, value in expected]
 
 
-async def test_more_urlencoded_than_anybody_fills_in_is_too_large() -> None:
+async def test_urlencoded_form_above_the_limit_raises_413() -> None:
     await all_of(form(URLENCODED, b"a=", bytes(READ_LIMIT - 2)))
     error = await refusal_of(form(URLENCODED, b"a=", bytes(READ_LIMIT - 1)))
     assert error.status == 413
 
 
-async def test_more_urlencoded_fields_than_any_form_has_are_refused() -> None:
+async def test_more_than_1000_urlencoded_fields_raise_413() -> None:
     assert len(await all_of(form(URLENCODED, b"&".join([b"a=1"] * MOST_FIELDS)))) == MOST_FIELDS
     error = await refusal_of(form(URLENCODED, b"&".join([b"a=1"] * (MOST_FIELDS + 1))))
     assert (error.status, error.detail) == (413, "a form may have at most 1000 fields")
@@ -195,7 +197,7 @@ async def test_more_urlencoded_fields_than_any_form_has_are_refused() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1), st.binary())), st.integers(1, 10))
-def test_any_urlencoded_form_arrives(pairs: list[tuple[str, bytes]], size: int) -> None:
+def test_arbitrary_urlencoded_forms_are_read(pairs: list[tuple[str, bytes]], size: int) -> None:
     body = urlencode(pairs).encode()
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     fields = trio.run(all_of, form(URLENCODED, *pieces))
@@ -229,7 +231,7 @@ def test_any_urlencoded_form_arrives(pairs: list[tuple[str, bytes]], size: int) 
             multipart(named("a", b"", '; filename=""', "Content-Type: application/octet-stream")),
             [("a", "", "application/octet-stream", b"")],
         ),
-        # 4.4: what has no type is text/plain, but nobody has said so
+        # 4.4: the default is text/plain, but it was not sent
         (multipart(named("a", b"", '; filename="b"')), [("a", "b", None, b"")]),
         (multipart(named("a", b"1", "", "Content-Type:")), [("a", None, None, b"1")]),
         (
@@ -243,21 +245,21 @@ def test_any_urlencoded_form_arrives(pairs: list[tuple[str, bytes]], size: int) 
             [("a", None, None, b"1")],
         ),
         (multipart(part(b"1", "Content-Disposition: form-data")), [("", None, None, b"1")]),
-        # 4.2: the name that a client gives is no path of ours, and is not made one.
+        # 4.2: the client's name is not a path on this server, and is not changed.
         (
             multipart(named("a", b"1", '; filename="../../etc/passwd"')),
             [("a", "../../etc/passwd", None, b"1")],
         ),
-        # What looks like a delimiter, but is none
+        # Bytes that look like a delimiter
         (multipart(named("a", b"--cut\r\n")), [("a", None, None, b"--cut\r\n")]),
         (multipart(named("a", b"\r\n--cu\r\n--\r\n")), [("a", None, None, b"\r\n--cu\r\n--\r\n")]),
-        # RFC 2046 5.1.1: what stands before the first and after the last delimiter
+        # RFC 2046 5.1.1: a preamble and an epilogue are ignored
         (b"preamble\r\n" + TWO[:-2] + b"\r\nepilogue", None),
         (b"\r\n" + TWO, None),
         (TWO.removesuffix(b"\r\n"), None),
     ],
 )
-async def test_multipart(body: bytes, expected: list[Got] | None) -> None:
+async def test_multipart_fields_are_read(body: bytes, expected: list[Got] | None) -> None:
     expected = await all_of(form(MULTIPART, TWO)) if expected is None else expected
     assert await all_of(form(MULTIPART, body)) == expected
 
@@ -272,7 +274,7 @@ DISPOSITION = 'Content-Disposition: form-data; name="a"'
         b"\r\n",
         b"nonsense",
         b"a=1&b=2",
-        TWO[:-6],  # it breaks off
+        TWO[:-6],  # incomplete
         TWO[:20],
         TWO.replace(b"\r\n", b"\n"),
         multipart(part(b"1")),  # RFC 7578 4.2: each part has a name
@@ -286,13 +288,13 @@ DISPOSITION = 'Content-Disposition: form-data; name="a"'
         multipart(named("a", b"1", "", "Content-Length: " + "9" * 4100)),
     ],
 )
-async def test_what_is_malformed_or_breaks_off_is_refused(body: bytes) -> None:
+async def test_malformed_or_incomplete_multipart_raises_400(body: bytes) -> None:
     error = await refusal_of(form(MULTIPART, *[body[n : n + 1] for n in range(len(body))]))
     assert error.status == 400
     assert (await refusal_of(form(MULTIPART, body))).status == 400
 
 
-async def test_what_is_wrong_is_told_after_what_was_right_and_every_time() -> None:
+async def test_error_comes_after_valid_fields_and_repeats() -> None:
     fields = form(MULTIPART, TWO[:-6])
     title = await anext(aiter(fields))
     assert await title.text() == "café"
@@ -306,10 +308,10 @@ async def test_what_is_wrong_is_told_after_what_was_right_and_every_time() -> No
             await anext(aiter(fields))
 
 
-async def test_more_parts_than_any_form_has_are_refused() -> None:
+async def test_more_than_1000_parts_raise_413() -> None:
     assert len(await all_of(form(MULTIPART, multipart(*[named("a", b"")] * MOST_FIELDS)))) == 1000
     body = multipart(*[named("a", b"1")] * (MOST_FIELDS + 1))
-    for size in (len(body), 1000):  # all at once, or as it comes
+    for size in (len(body), 1000):  # in one piece, or in many
         pieces = [body[start : start + size] for start in range(0, len(body), size)]
         fields = form(MULTIPART, *pieces)
         for _ in range(MOST_FIELDS):
@@ -320,7 +322,7 @@ async def test_more_parts_than_any_form_has_are_refused() -> None:
             assert caught.value.status == 413
 
 
-async def test_who_leaves_in_the_middle_has_left() -> None:
+async def test_disconnect_during_a_form_raises_client_disconnected() -> None:
     fields = form(MULTIPART, TWO[:-20], ClientDisconnected())
     with pytest.raises(ClientDisconnected):
         await all_of(fields)
@@ -337,14 +339,14 @@ async def test_who_leaves_in_the_middle_has_left() -> None:
         "multipart/form-data; boundary=",
         'multipart/form-data; boundary=""',
         "multipart/form-data; xboundary=cut",
-        'multipart/form-data; boundary="cut "',  # RFC 2046 5.1.1: no blank at the end
+        'multipart/form-data; boundary="cut "',  # RFC 2046 5.1.1: no space at the end
         f"multipart/form-data; boundary={'x' * 71}",  # 5.1.1: at most 70
         'multipart/form-data; boundary="\udcff"',
         'multipart/form-data; boundary="é"',
         'multipart/form-data; boundary="a\tb"',
     ],
 )
-def test_what_is_no_boundary_is_refused(content_type: str) -> None:
+def test_invalid_boundary_raises_400(content_type: str) -> None:
     with pytest.raises(HTTPError, match="has no valid boundary") as caught:
         form(content_type, TWO)
     assert caught.value.status == 400
@@ -356,13 +358,13 @@ def test_what_is_no_boundary_is_refused(content_type: str) -> None:
         ("----WebKitFormBoundaryAbC123", "----WebKitFormBoundaryAbC123"),
         ("x" * 70, "x" * 70),
         ("a'()+_,-./:=?b", '"a\'()+_,-./:=?b"'),
-        ("a:b=c", "a:b=c"),  # RFC 2046 wants quotes around it; not everybody knows
+        ("a:b=c", "a:b=c"),  # RFC 2046 requires quotes; some clients omit them
         ("a b", '"a b"'),
         ('a"b', '"a\\"b"'),
         ("a;b", '"a;b"'),
     ],
 )
-async def test_boundaries(boundary: str, written: str) -> None:
+async def test_valid_boundaries_are_accepted(boundary: str, written: str) -> None:
     body = multipart(named("a", b"1")).replace(b"--cut", b"--" + boundary.encode())
     fields = await all_of(form(f"multipart/form-data; boundary={written}", body))
     assert fields == [("a", None, None, b"1")]
@@ -378,14 +380,14 @@ def endless(read: int) -> Iterator[bytes]:
     raise AssertionError("read further than was asked for")
 
 
-async def test_a_file_is_read_as_it_comes_and_no_faster() -> None:
+async def test_file_is_read_only_as_far_as_requested() -> None:
     body = Pieces(endless(50))
     file = await anext(aiter(form_of(MULTIPART, body)))
     assert body.taken == 1
     got = b""
     while body.taken <= 50:
         got += await anext(file)
-        # All that is held back is what could be the beginning of a delimiter.
+        # Only bytes that could begin a delimiter are held back.
         assert 0 <= (body.taken - 1) * 1000 - len(got) <= len("\r\n--cut--\r\n")
     assert b"".join(bytes([n + 65]) * 1000 for n in range(50)).startswith(got)
 
@@ -396,7 +398,7 @@ async def test_pieces_of_a_field_are_never_empty() -> None:
         assert all([piece async for piece in field])
 
 
-async def test_what_is_left_of_a_field_is_skipped() -> None:
+async def test_unread_rest_of_a_field_is_skipped() -> None:
     body = multipart(named("a", b"long " * 100), named("b", b"2"), named("c", b"3"))
     fields = form(MULTIPART, *[body[n : n + 7] for n in range(0, len(body), 7)])
     names = []
@@ -409,7 +411,7 @@ async def test_what_is_left_of_a_field_is_skipped() -> None:
     assert names == ["a", "b", "c"]
 
 
-async def test_a_field_gives_nothing_once_the_next_was_asked_for() -> None:
+async def test_field_is_empty_after_the_next_is_requested() -> None:
     fields = form(MULTIPART, multipart(named("a", b"1"), named("b", b"2")))
     first = await anext(aiter(fields))
     second = await anext(aiter(fields))
@@ -417,21 +419,21 @@ async def test_a_field_gives_nothing_once_the_next_was_asked_for() -> None:
     assert await second.read() == b"2"
 
 
-async def test_a_field_is_read_once() -> None:
+async def test_field_is_empty_on_second_read() -> None:
     for content_type, body in [(MULTIPART, multipart(named("a", b"1"))), (URLENCODED, b"a=1")]:
         field = await anext(aiter(form(content_type, body)))
         assert await field.read() == b"1"
         assert await field.read() == b""
 
 
-async def test_a_form_is_read_once() -> None:
+async def test_form_is_empty_on_second_read() -> None:
     for content_type, body in [(MULTIPART, TWO), (URLENCODED, b"a=1")]:
         fields = form(content_type, body)
         assert await all_of(fields)
         assert await all_of(fields) == []
 
 
-async def test_the_body_is_read_to_its_end() -> None:
+async def test_body_is_read_to_its_end() -> None:
     body = Pieces([TWO, b"epilogue", b"more of it"])
     await all_of(form_of(MULTIPART, body))
     assert body.taken == 3
@@ -440,7 +442,7 @@ async def test_the_body_is_read_to_its_end() -> None:
 # Values
 
 
-async def test_a_field_has_a_limit() -> None:
+async def test_field_above_the_limit_raises_413() -> None:
     for content_type, body in [
         (MULTIPART, multipart(named("a", b"1234"))),
         (URLENCODED, b"a=1234"),
@@ -454,7 +456,7 @@ async def test_a_field_has_a_limit() -> None:
         assert caught.value.status == 413
 
 
-async def test_a_text_is_utf_8_unless_something_is_said() -> None:
+async def test_text_that_is_not_utf_8_raises_400() -> None:
     for content_type, body in [(MULTIPART, multipart(named("a", b"\xff"))), (URLENCODED, b"a=%FF")]:
         with pytest.raises(HTTPError, match="the field a is not valid utf-8") as caught:
             await (await anext(aiter(form(content_type, body)))).text()
@@ -470,22 +472,20 @@ SAYS_LATIN = "Content-Type: text/plain; charset=ISO-8859-1"
     [
         (MULTIPART, multipart(named("a", LATIN, "", SAYS_LATIN))),
         (MULTIPART, multipart(named("_charset_", b"latin1"), named("a", LATIN))),
-        # RFC 7578 4.6 and 5.1.2: what the part says counts for more.
+        # RFC 7578 4.6 and 5.1.2: the charset of the part has priority.
         (MULTIPART, multipart(named("_charset_", b"utf-8"), named("a", LATIN, "", SAYS_LATIN))),
         (MULTIPART, multipart(*[named("_charset_", c) for c in (b"cp1252", b"utf-8")])[:-9]
          + multipart(named("a", LATIN))),
         (URLENCODED, b"_charset_=windows-1252&a=caf%E9"),
-        (URLENCODED, b"a=caf%E9&_charset_=windows-1252"),  # it is there as a whole
+        (URLENCODED, b"a=caf%E9&_charset_=windows-1252"),  # urlencoded forms are read whole
         (URLENCODED, b"_charset_=windows-1252&_charset_=utf-8&a=caf%E9"),
         (f"{URLENCODED}; charset=ISO-8859-1", b"a=caf%E9"),
         (f"{URLENCODED}; charset=utf-8", b"a=caf%E9&_charset_=ISO-8859-1"),
-        (URLENCODED, b"a=caf%C3%A9&_charset_="),  # which says nothing
+        (URLENCODED, b"a=caf%C3%A9&_charset_="),  # an empty label is ignored
         (MULTIPART, multipart(named("_charset_", b""), named("a", "café".encode()))),
     ],
 )  # fmt: skip
-async def test_a_text_is_in_the_charset_that_the_field_or_the_form_names(
-    content_type: str, body: bytes
-) -> None:
+async def test_text_is_decoded_in_the_named_charset(content_type: str, body: bytes) -> None:
     texts = {f.name: await f.text() async for f in form(content_type, body)}
     assert texts["a"] == "café"
     assert (await form(content_type, body).values())["a"] == "café"
@@ -493,7 +493,7 @@ async def test_a_text_is_in_the_charset_that_the_field_or_the_form_names(
     assert (await form(content_type, *pieces).values())["a"] == "café"
 
 
-async def test_all_values_at_once_are_in_a_charset_that_is_told_last() -> None:
+async def test_values_use_a_charset_field_that_comes_last() -> None:
     body = multipart(named("a", LATIN), named("_charset_", b"windows-1252"))
     expected = Parameters([("a", "café"), ("_charset_", "windows-1252")])
     assert await form(MULTIPART, body).values() == expected
@@ -511,24 +511,22 @@ async def test_all_values_at_once_are_in_a_charset_that_is_told_last() -> None:
         (URLENCODED, b"a=x&_charset_=%FF"),
     ],
 )
-async def test_a_text_in_a_charset_that_nobody_knows_is_refused(
-    content_type: str, body: bytes
-) -> None:
+async def test_unknown_charset_raises_415(content_type: str, body: bytes) -> None:
     with pytest.raises(HTTPError, match=r"the charset .* is unknown") as caught:
         await form(content_type, body).values()
     assert caught.value.status == 415
-    # As bytes it is whatever it is.
+    # The bytes are available anyway.
     assert ("a", b"x") in [
         (name, value) for name, _, _, value in await all_of(form(content_type, body))
     ]
 
 
-async def test_no_label_is_as_long_as_some_field_may_be() -> None:
+async def test_too_long_charset_label_raises_413() -> None:
     error = await refusal_of(form(MULTIPART, multipart(named("_charset_", bytes(101)))))
     assert error.status == 413
 
 
-async def test_a_file_name_that_cannot_be_understood_is_refused() -> None:
+async def test_malformed_extended_file_name_raises_400() -> None:
     body = multipart(named("a", b"1"), named("b", b"2", "; filename*=klingon''c"))
     fields = form(MULTIPART, body)
     assert (await anext(aiter(fields))).filename is None
@@ -538,24 +536,24 @@ async def test_a_file_name_that_cannot_be_understood_is_refused() -> None:
     assert caught.value.detail == "filename* of the field b is malformed"
 
 
-async def test_a_file_may_have_only_an_extended_name() -> None:
+async def test_extended_file_name_alone_is_used() -> None:
     body = multipart(named("a", b"1", "; filename*=UTF-8''caf%C3%A9"))
     assert await all_of(form(MULTIPART, body)) == [("a", "café", None, b"1")]
 
 
-async def test_names_of_fields_are_kept_as_bytes() -> None:
+async def test_name_that_is_not_utf_8_is_kept() -> None:
     body = multipart(named("a", b"1", '; filename="b"')).replace(b'"a"', b'"\xff"')
     assert await all_of(form(MULTIPART, body)) == [("\udcff", "b", None, b"1")]
 
 
-async def test_all_values_at_once() -> None:
+async def test_values_returns_all_fields() -> None:
     body = multipart(named("a", b"1"), named("b", "é".encode()), named("a", b"2"))
     expected = Parameters([("a", "1"), ("b", "é"), ("a", "2")])
     assert await form(MULTIPART, body).values() == expected
     assert await form(URLENCODED, b"a=1&b=%C3%A9&a=2").values() == expected
 
 
-async def test_all_values_together_have_one_limit_in_bytes() -> None:
+async def test_values_above_the_limit_together_raise_413() -> None:
     body = multipart(named("a", "éé".encode()), named("b", b"2"))
     assert len(await form(MULTIPART, body).values(5)) == 2
     with pytest.raises(HTTPError) as caught:
@@ -563,14 +561,14 @@ async def test_all_values_together_have_one_limit_in_bytes() -> None:
     assert caught.value.status == 413
 
 
-# Whatever arrives, however it is cut
+# Arbitrary forms, cut anywhere
 
-# What delimiters are made of, and what could be taken for a part of one.
+# Parts of delimiters, and bytes that look like them.
 DUST = st.lists(
     st.sampled_from([b"\r\n", b"\r", b"\n", b"-", b"--", b"cut", b"--cut", b": ", b'"', b"a"])
 ).map(b"".join)
 VALUES = (st.binary() | DUST).filter(lambda value: b"\r\n--cut" not in b"\r\n" + value + b"\r\n")
-# A percent sign or backslash could be a part of either way to escape a quote.
+# A percent sign or backslash could belong to either way of escaping a quote.
 NAMES = st.text(st.characters(exclude_characters='%\\:"\r\n', exclude_categories=["Cs"]))
 FIELDS = st.lists(st.tuples(NAMES, st.none() | NAMES, VALUES), max_size=4)
 
@@ -601,7 +599,7 @@ def outcome(pieces: Iterable[bytes]) -> list[Got] | int:
 
 @settings(deadline=None)
 @given(FIELDS, st.lists(st.integers(0, 300)))
-def test_a_form_arrives_however_it_is_cut(
+def test_form_is_read_for_any_cuts(
     fields: list[tuple[str, str | None, bytes]], places: list[int]
 ) -> None:
     expected = [(name, filename, None, value) for name, filename, value in fields]
@@ -612,7 +610,7 @@ def test_a_form_arrives_however_it_is_cut(
 
 @settings(deadline=None)
 @given(FIELDS, st.integers(0, 300), st.integers(0, 5), DUST | st.binary(), st.lists(st.integers(0)))
-def test_what_is_damaged_is_some_form_or_refused(
+def test_damaged_form_is_read_or_raises_400(
     fields: list[tuple[str, str | None, bytes]],
     at: int,
     lost: int,
@@ -621,8 +619,8 @@ def test_what_is_damaged_is_some_form_or_refused(
 ) -> None:
     body = written(fields)
     body = body[:at] + found + body[at + lost :]
-    # Of what is no form's, before the first delimiter, the library looks at as much
-    # as it has at hand, and takes "x--cut" for one if the x came by itself.
+    # The parser looks at the bytes before the first delimiter only as far as they have arrived,
+    # and takes "x--cut" for a delimiter if the x arrived separately.
     assume(body.startswith(b"--cut"))
     whole = outcome(cut_at(body, []))
     assert whole == 400 or isinstance(whole, list)
@@ -631,7 +629,7 @@ def test_what_is_damaged_is_some_form_or_refused(
 
 @settings(deadline=None)
 @given(DUST | st.binary(), st.lists(st.integers(0)))
-def test_any_bytes_are_some_form_or_refused(body: bytes, places: list[int]) -> None:
+def test_arbitrary_bytes_are_read_or_raise_400(body: bytes, places: list[int]) -> None:
     whole = outcome(cut_at(body, []))
     assert whole == 400 or isinstance(whole, list)
     assert outcome(cut_at(body, places)) in (whole, 400)
@@ -639,7 +637,7 @@ def test_any_bytes_are_some_form_or_refused(body: bytes, places: list[int]) -> N
 
 @settings(deadline=None)
 @given(st.text() | st.text(st.sampled_from('=;" \\abc\udcff')))
-def test_any_parameters_name_a_boundary_or_are_refused(parameters: str) -> None:
+def test_arbitrary_parameters_are_accepted_or_raise_400(parameters: str) -> None:
     status = 200
     try:
         form(f"multipart/form-data;boundary={parameters}", TWO)

@@ -1,4 +1,4 @@
-"""A request's body, on its way in."""
+"""Tests of reading request bodies."""
 
 import tracemalloc
 
@@ -20,24 +20,24 @@ from trio_http.semantics.incoming_body import (
 # Reading all of it
 
 
-async def test_all_pieces_are_one() -> None:
+async def test_read_all_joins_the_pieces() -> None:
     assert await read_all(ReceivedBody(b"first ", b"line"), 100) == b"first line"
     assert await read_all(ReceivedBody(), 100) == b""
 
 
-async def test_as_many_bytes_as_the_limit_are_not_too_many() -> None:
+async def test_body_of_exactly_the_limit_is_read() -> None:
     assert await read_all(ReceivedBody(b"12", b"34"), 4) == b"1234"
     assert await read_all(ReceivedBody(), 0) == b""
 
 
-async def test_what_is_more_than_the_limit_is_read_no_further() -> None:
+async def test_larger_body_raises_413_and_is_read_no_further() -> None:
     unread = AssertionError("read further")
     with pytest.raises(HTTPError, match="more than 3 bytes") as caught:
         await read_all(ReceivedBody(b"12", b"34", unread), 3)
     assert caught.value.status == 413
 
 
-async def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> None:
+async def test_small_pieces_take_little_more_memory_than_their_bytes() -> None:
     class Trickle(ReceivedBody):
         left = 50_000
 
@@ -56,21 +56,21 @@ async def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> N
     assert peak < 4 * 150_000
 
 
-async def test_a_body_that_breaks_off_is_not_half_a_body() -> None:
+async def test_incomplete_body_raises_client_disconnected() -> None:
     with pytest.raises(ClientDisconnected):
         await read_all(ReceivedBody(b"half", ClientDisconnected()), 100)
 
 
-def test_the_usual_limit_holds_a_form_but_no_film() -> None:
+def test_default_limit_suits_forms() -> None:
     assert 64 * 1024 <= READ_LIMIT <= 16 * 1024 * 1024
 
 
-def test_a_body_is_its_pieces_and_its_trailers() -> None:
+def test_received_body_is_an_incoming_body() -> None:
     body: IncomingBody = ReceivedBody()
     assert body.trailers == Headers()
 
 
-async def test_a_body_gives_way_if_it_can() -> None:
+async def test_give_way_of_calls_the_method_of_the_body() -> None:
     class Shared(ReceivedBody):
         turns = 0
 
@@ -101,7 +101,7 @@ async def test_a_body_gives_way_if_it_can() -> None:
         (b"\xcd", "koi8-u", "м"),
     ],
 )
-def test_texts(raw: bytes, charset: str, expected: str) -> None:
+def test_text_in_decodes_the_charset(raw: bytes, charset: str, expected: str) -> None:
     assert text_in(raw, charset) == expected
 
 
@@ -110,11 +110,11 @@ def test_texts(raw: bytes, charset: str, expected: str) -> None:
     [
         (b"caf\xe9", "utf-8"),
         (b"\xed\xa0\x80", "utf-8"),  # a surrogate (RFC 3629 3)
-        (b"\xc0\xaf", "utf-8"),  # longer than it need be
-        (b"a", "utf-16le"),  # half of something
+        (b"\xc0\xaf", "utf-8"),  # an overlong encoding
+        (b"a", "utf-16le"),  # half of a code unit
     ],
 )
-def test_what_is_no_text_in_its_charset_is_refused(raw: bytes, charset: str) -> None:
+def test_invalid_text_raises_400(raw: bytes, charset: str) -> None:
     with pytest.raises(HTTPError, match=f"^.*the body is not valid {charset}") as caught:
         text_in(raw, charset)
     assert caught.value.status == 400
@@ -124,12 +124,12 @@ def test_what_is_no_text_in_its_charset_is_refused(raw: bytes, charset: str) -> 
 
 @pytest.mark.parametrize("charset", ["klingon", "", "\udcff", "base64", "punycode", "utf-7"])
 @pytest.mark.parametrize("raw", [b"", b"abc"])
-def test_what_is_no_charset_is_refused(charset: str, raw: bytes) -> None:
+def test_unknown_charset_raises_415(charset: str, raw: bytes) -> None:
     with pytest.raises(HTTPError, match="is unknown") as caught:
         text_in(raw, charset)
     assert caught.value.status == 415
 
 
-def test_content_without_a_pipe_says_so() -> None:
+def test_no_pipe_returns_none() -> None:
     open_pipe: OpenPipe = no_pipe
     assert open_pipe() is None

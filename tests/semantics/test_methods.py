@@ -1,4 +1,4 @@
-"""Methods: which exist, and what is said of those that a resource supports."""
+"""Tests of the known methods and of the responses that list supported ones."""
 
 from http import HTTPMethod
 
@@ -21,14 +21,14 @@ def test_all_methods_of_http_are_known(method: str) -> None:
     [
         ("DELETE", 405),
         ("TRACE", 405),
-        # RFC 9110 9.1: 501 is for methods that are not known at all.
+        # RFC 9110 9.1: 501 is for unknown methods.
         ("PROPFIND", 501),
         ("BREW", 501),
-        ("get", 501),  # 9.1: methods have a case
+        ("get", 501),  # 9.1: methods are case-sensitive
         ("", 501),
     ],
 )
-def test_an_unknown_method_gets_501_and_an_unsupported_one_405(method: str, status: int) -> None:
+def test_unsupported_method_gets_405_and_unknown_method_501(method: str, status: int) -> None:
     assert not_allowed(method, {"GET"}).status == status
 
 
@@ -40,7 +40,7 @@ ALLOW = [
 ]
 
 
-# RFC 9110 15.5.6: a 405 has to tell which methods are supported.
+# RFC 9110 15.5.6: a 405 must list the supported methods.
 @pytest.mark.parametrize(("supported", "expected"), ALLOW)
 def test_405_names_the_supported_methods(supported: set[str], expected: str) -> None:
     assert not_allowed("DELETE", supported).headers == Headers({"Allow": expected})
@@ -52,10 +52,10 @@ def test_options_names_the_supported_methods(supported: set[str], expected: str)
     assert options_response(request, supported) == Response(204, {"Allow": expected})
 
 
-def test_options_for_the_server_as_a_whole_names_no_methods() -> None:
+def test_options_for_the_whole_server_names_no_methods() -> None:
     request = Request("OPTIONS", "*", "1.1", Headers(), NO_BODY)
     assert options_response(request, {"GET"}) == Response(204)
 
 
-def test_an_unknown_method_is_named() -> None:
+def test_501_names_the_method() -> None:
     assert "BREW" in not_allowed("BREW", {"GET"}).detail

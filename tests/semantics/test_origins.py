@@ -1,4 +1,4 @@
-"""Origins: which are the same, and whose pages are our own."""
+"""Tests of parsing origins and comparing them with the server's."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ from trio_http.semantics.origins import (
         ("chrome-extension://abcdef", Origin("chrome-extension", "abcdef", None)),
     ],
 )
-def test_an_origin(text: str, expected: Origin) -> None:
+def test_origins_are_parsed(text: str, expected: Origin) -> None:
     assert Origin.parse(text) == expected
 
 
@@ -53,7 +53,7 @@ def test_an_origin(text: str, expected: Origin) -> None:
         " http://test",
     ],
 )
-def test_what_is_not_an_origin(text: str) -> None:
+def test_malformed_origins_raise_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         Origin.parse(text)
 
@@ -63,7 +63,7 @@ def test_what_is_not_an_origin(text: str) -> None:
     st.sampled_from(["test", "a.test", "[::1]", "127.0.0.1"]),
     st.none() | st.sampled_from([80, 443, 4221]),
 )
-def test_an_origin_is_told_by_scheme_host_and_port(
+def test_origins_are_equal_by_scheme_host_and_port(
     scheme: str, host: str, port: int | None
 ) -> None:
     origin = Origin.of(scheme, Authority(host, port))
@@ -87,7 +87,9 @@ def test_an_origin_is_told_by_scheme_host_and_port(
         (["Sec-Fetch-Mode"], False),
     ],
 )
-def test_what_only_a_browser_sends(names: list[str], expected: object) -> None:
+def test_browsers_are_recognized_by_origin_or_sec_fetch_site(
+    names: list[str], expected: object
+) -> None:
     assert is_from_browser(Headers([(name, "x") for name in names])) is expected
 
 
@@ -96,14 +98,14 @@ def test_what_only_a_browser_sends(names: list[str], expected: object) -> None:
     [
         ([], True),  # not a browser
         ([("Sec-Fetch-Site", "same-origin")], True),
-        ([("Sec-Fetch-Site", "none")], True),  # by the user's own hand
-        ([("Sec-Fetch-Site", "same-site")], False),  # another port, or a neighbour
+        ([("Sec-Fetch-Site", "none")], True),  # the user entered the URL
+        ([("Sec-Fetch-Site", "same-site")], False),  # another port or subdomain
         ([("Sec-Fetch-Site", "cross-site")], False),
         ([("Sec-Fetch-Site", "cross-site"), ("Origin", "http://test:4221")], False),
         ([("Sec-Fetch-Site", "")], False),
         ([("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")], False),
         ([("Sec-Fetch-Site", "sideways")], False),
-        # A proxy may have changed Host or speak TLS for us; what the browser compared counts.
+        # A proxy may change Host or terminate TLS; the browser's comparison counts.
         ([("Sec-Fetch-Site", "same-origin"), ("Origin", "https://public.test")], True),
         ([("Origin", "http://test:4221")], True),
         ([("Origin", "http://TEST.:4221")], True),
@@ -118,13 +120,11 @@ def test_what_only_a_browser_sends(names: list[str], expected: object) -> None:
         ([("Origin", "test:4221")], False),
         ([("Origin", "http://test:4221"), ("Origin", "http://evil")], False),
         ([("Origin", "http://test:4221 http://evil")], False),
-        ([("Origin", "null")], False),  # RFC 6454 7.3: from somewhere that is not told
+        ([("Origin", "null")], False),  # RFC 6454 7.3: an undisclosed origin
         ([("Origin", "")], False),
     ],
 )
-def test_which_requests_come_from_our_own_pages(
-    fields: list[tuple[str, str]], expected: object
-) -> None:
+def test_same_origin_is_recognized(fields: list[tuple[str, str]], expected: object) -> None:
     assert is_same_origin(Headers([("Host", "test:4221"), *fields]), "http") is expected
 
 
@@ -147,12 +147,12 @@ def test_which_requests_come_from_our_own_pages(
         ("http", "?", "http://?", False),
     ],
 )
-def test_the_scheme_and_its_port_count(
+def test_same_origin_compares_scheme_and_port(
     scheme: str, host: str, origin: str, expected: object
 ) -> None:
     headers = Headers([("Host", host), ("Origin", origin)])
     assert is_same_origin(headers, scheme) is expected
 
 
-def test_without_a_host_an_origin_is_another() -> None:
+def test_origin_without_host_is_another_origin() -> None:
     assert not is_same_origin(Headers({"Origin": "http://test"}), "http")

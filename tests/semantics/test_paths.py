@@ -1,4 +1,4 @@
-"""The normal form of a path, held against the RFC's own algorithm, and what it leaves alone."""
+"""Tests of the normal form of paths, compared with the RFC's own algorithm."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -32,7 +32,7 @@ from trio_http.semantics.paths import (
         # 6.2.2.1: the digits of all other escapes.
         ("/caf%c3%a9", "/caf%C3%A9"),
         ("/%c3%A9", "/%C3%A9"),
-        # Reserved characters, and those that no URI may contain, stay as they are.
+        # Reserved characters, and those that a URI must not contain, stay unchanged.
         ("/a%2fb", "/a%2Fb"),
         ("/a%2Fb", "/a%2Fb"),
         ("/a%21!%3b;", "/a%21!%3B;"),
@@ -40,14 +40,14 @@ from trio_http.semantics.paths import (
         ("/a+b%2b", "/a+b%2B"),
         ('/a"b\\c%5c|', '/a"b\\c%5C|'),
         ("/%00%0a%20", "/%00%0A%20"),
-        # An escaped percent sign is one, whatever comes after it.
+        # An escaped percent sign stays one, whatever follows.
         ("/%2541", "/%2541"),
         ("/%252e%252E/", "/%252e%252E/"),
         ("/%25%34%31", "/%2541"),
-        # What is not an escape never comes in, and goes out as it is.
+        # Malformed escapes are rejected earlier, and stay unchanged.
         ("/%zz%4", "/%zz%4"),
         ("/100%", "/100%"),
-        # 5.2.4: dot segments, however they are spelled.
+        # 5.2.4: dot segments in any spelling.
         ("/deb/./pkg.deb", "/deb/pkg.deb"),
         ("/site/x/../private/x", "/site/private/x"),
         ("/site/%2e%2e/site/private/..", "/site/"),
@@ -59,10 +59,10 @@ from trio_http.semantics.paths import (
         ("/..", "/"),
         ("/../../etc/passwd", "/etc/passwd"),
         ("/a/../../../b", "/b"),
-        # Names that only begin like one.
+        # Names that only begin like a dot segment.
         ("/.well-known/...", "/.well-known/..."),
         ("/..a/.b/a../b.", "/..a/.b/a../b."),
-        ("/..;/a", "/..;/a"),  # which Java's servers take for one
+        ("/..;/a", "/..;/a"),  # a dot segment to Java servers
         ("/..%2fa/..%5Ca", "/..%2Fa/..%5Ca"),
         ("/..%00/a", "/..%00/a"),
         # Empty segments are segments.
@@ -74,12 +74,12 @@ from trio_http.semantics.paths import (
         ("/a//.", "/a//"),
     ],
 )
-def test_the_normal_form_of_a_path(path: str, expected: str) -> None:
+def test_paths_are_normalized(path: str, expected: str) -> None:
     assert normal_path(path) == expected
 
 
 def remove_dot_segments(path: str) -> str:
-    """RFC 3986 5.2.4, to the letter."""
+    """Remove dot segments exactly as in RFC 3986 5.2.4."""
     output = ""
     while path:
         if path.startswith("../"):
@@ -102,7 +102,7 @@ def remove_dot_segments(path: str) -> str:
 
 
 def decode_unreserved(path: str) -> str:
-    """RFC 3986 6.2.2.1 and 6.2.2.2."""
+    """Normalize escapes as in RFC 3986 6.2.2.1 and 6.2.2.2."""
 
     def decode(escape: re.Match[str]) -> str:
         character = chr(int(escape[1], 16))
@@ -112,7 +112,7 @@ def decode_unreserved(path: str) -> str:
     return re.sub("%([0-9A-Fa-f]{2})", decode, path)
 
 
-# Made of what matters: slashes, dots and escapes of them, and all other bytes.
+# Paths made of slashes, dots, escapes of them, and all other bytes.
 pieces = st.sampled_from(["/", "/", "/", ".", "..", "%2e", "%2E", "%2f", "%25", "a", "~", ";"])
 escapes = st.builds(
     lambda code, lower: f"%{code:02x}" if lower else f"%{code:02X}",
@@ -125,13 +125,13 @@ paths = st.lists(pieces | escapes | characters, max_size=16).map(lambda parts: "
 
 @settings(deadline=None)
 @given(paths)
-def test_it_is_what_the_rfc_defines(path: str) -> None:
+def test_normal_path_matches_the_algorithm_of_the_rfc(path: str) -> None:
     assert normal_path(path) == remove_dot_segments(decode_unreserved(path))
 
 
 @settings(deadline=None)
 @given(paths)
-def test_it_is_its_own_normal_form(path: str) -> None:
+def test_normal_path_is_idempotent(path: str) -> None:
     normal = normal_path(path)
     assert normal_path(normal) == normal
     assert normal.startswith("/")
@@ -156,7 +156,7 @@ def test_it_is_its_own_normal_form(path: str) -> None:
         ("here:443", "here:443"),
     ],
 )
-def test_the_origin_form_of_a_target(target: str, expected: str) -> None:
+def test_origin_form_drops_scheme_and_authority(target: str, expected: str) -> None:
     assert origin_form(target) == expected
 
 
@@ -170,7 +170,7 @@ def test_the_origin_form_of_a_target(target: str, expected: str) -> None:
         ("*", "*"),
     ],
 )
-def test_the_path_of_a_target(target: str, expected: str) -> None:
+def test_path_of_returns_the_normal_path(target: str, expected: str) -> None:
     assert path_of(target) == expected
 
 
@@ -187,14 +187,14 @@ def test_the_path_of_a_target(target: str, expected: str) -> None:
         ("/caf%C3%A9", "/caf%C3%A9"),
         ('/a"b%22', "/a%22b%22"),
         ("/\\%5C|%7C{%7B", "/%5C%5C%7C%7C%7B%7B"),
-        # What separates segments, begins a query or an escape, or is a control
-        # character has one spelling anyway.
+        # Characters that separate segments, begin a query or an escape, or are control
+        # characters have one spelling anyway.
         ("/a%2Fb%3F%23%25%00", "/a%2Fb%3F%23%25%00"),
         ("/%2521", "/%2521"),
         ("*", "*"),
     ],
 )
-def test_the_one_spelling_of_a_path(path: str, expected: str) -> None:
+def test_literal_path_returns_the_common_spelling(path: str, expected: str) -> None:
     assert literal_path(path) == expected
 
 
@@ -204,13 +204,13 @@ def segments_of(path: str) -> list[bytes]:
 
 @settings(deadline=None)
 @given(paths, paths)
-def test_paths_with_the_same_segments_have_one_spelling(one: str, other: str) -> None:
+def test_literal_paths_are_equal_if_the_segments_are(one: str, other: str) -> None:
     one, other = normal_path(one), normal_path(other)
     assert segments_of(literal_path(one)) == segments_of(one)
     assert literal_path(literal_path(one)) == literal_path(one)
     assert normal_path(literal_path(one)) == literal_path(one)
     assert (literal_path(one) == literal_path(other)) == (segments_of(one) == segments_of(other))
-    # The other half of the same: any two spellings of one path.
+    # Conversely, any spelling of a path has the same literal path.
     spelled = "/".join("".join(f"%{byte:02x}" for byte in name) for name in segments_of(one))
     assert literal_path(normal_path(spelled)) == literal_path(one)
     if has_one_spelling(one):
@@ -221,5 +221,5 @@ def test_paths_with_the_same_segments_have_one_spelling(one: str, other: str) ->
     ("path", "expected"),
     [("/a-b/.c_d~/9", True), ("/a!", False), ("/%2F", False), ('/"', False), ("*", False)],
 )
-def test_what_has_one_spelling(path: str, expected: object) -> None:
+def test_has_one_spelling_for_unreserved_characters_only(path: str, expected: object) -> None:
     assert has_one_spelling(path) is expected

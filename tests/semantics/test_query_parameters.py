@@ -1,4 +1,4 @@
-"""Names with values, as queries and forms carry them."""
+"""Tests of the parameters of queries and forms."""
 
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlencode
@@ -24,10 +24,10 @@ THREE = Parameters(PAIRS)
         ("=1", [("", "1")]),
         ("a=b=c", [("a", "b=c")]),
         ("&&a=1&", [("a", "1")]),
-        ("a=1;b=2", [("a", "1;b=2")]),  # WHATWG URL 5.1: nothing but & separates
+        ("a=1;b=2", [("a", "1;b=2")]),  # WHATWG URL 5.1: only & separates
         ("a+b=c+d", [("a b", "c d")]),
         ("a%2Bb=%26%3D", [("a+b", "&=")]),
-        ("a=%2525", [("a", "%25")]),  # once, not twice
+        ("a=%2525", [("a", "%25")]),  # decoded only once
         ("a=%zz%", [("a", "%zz%")]),
         ("caf%C3%A9=%e4%bd%a0", [("café", "你")]),
         ("a=%FF", [("a", "\udcff")]),
@@ -36,20 +36,22 @@ THREE = Parameters(PAIRS)
         ("a?b#c", [("a?b#c", "")]),
     ],
 )
-def test_parse(text: str, expected: list[tuple[str, str]]) -> None:
+def test_parse_decodes_names_and_values(text: str, expected: list[tuple[str, str]]) -> None:
     assert list(Parameters.parse(text)) == expected
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.text())), st.sampled_from([quote, quote_plus]))
-def test_what_was_encoded_is_parsed(pairs: list[tuple[str, str]], how: Callable[..., str]) -> None:
+def test_encoded_pairs_are_parsed_back(
+    pairs: list[tuple[str, str]], how: Callable[..., str]
+) -> None:
     text = urlencode(pairs, quote_via=how)
     assert Parameters.parse(text) == Parameters(pairs)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(min_size=1), st.binary())))
-def test_any_bytes_survive(pairs: list[tuple[bytes, bytes]]) -> None:
+def test_arbitrary_bytes_survive(pairs: list[tuple[bytes, bytes]]) -> None:
     found = Parameters.parse(urlencode(pairs))
     assert [
         (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
@@ -59,11 +61,11 @@ def test_any_bytes_survive(pairs: list[tuple[bytes, bytes]]) -> None:
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("ab=&;+%4fF\udcc3é")) | st.text())
-def test_any_text_is_some_pairs(text: str) -> None:
+def test_arbitrary_text_is_parsed(text: str) -> None:
     assert len(Parameters.parse(text)) <= text.count("&") + 1
 
 
-def test_no_more_than_a_thousand_pairs_are_taken() -> None:
+def test_more_than_1000_parameters_raise_value_error() -> None:
     assert len(Parameters.parse("&".join(["a=1"] * MOST))) == MOST == 1000
     with pytest.raises(ValueError, match="fields"):
         Parameters.parse("&".join(["a=1"] * (MOST + 1)))
@@ -71,18 +73,18 @@ def test_no_more_than_a_thousand_pairs_are_taken() -> None:
         Parameters.parse("&" * MOST)
 
 
-def test_of_several_values_the_first_is_meant_unless_all_are_asked_for() -> None:
+def test_lookup_returns_the_first_value_and_all_returns_each() -> None:
     assert THREE["a"] == THREE.get("a") == "1"
     assert THREE.all("a") == ["1", "2"]
 
 
-def test_an_empty_value_is_a_value() -> None:
+def test_empty_value_is_present() -> None:
     assert THREE["b"] == ""
     assert THREE.get("b", "default") == ""
     assert "b" in THREE
 
 
-def test_what_is_absent_has_no_value() -> None:
+def test_absent_name_returns_none_or_raises_key_error() -> None:
     assert THREE.get("c") is None
     assert THREE.get("c", "default") == "default"
     assert THREE.all("c") == []
@@ -91,11 +93,11 @@ def test_what_is_absent_has_no_value() -> None:
         THREE["c"]
 
 
-def test_names_have_a_case() -> None:
+def test_names_are_case_sensitive() -> None:
     assert "A" not in THREE
 
 
-def test_pairs_come_in_order() -> None:
+def test_pairs_keep_their_order() -> None:
     assert list(THREE) == PAIRS
     assert len(THREE) == 3
     assert THREE.pairs == tuple(PAIRS)
@@ -109,5 +111,5 @@ def test_equal_pairs_are_equal_values() -> None:
     assert THREE != PAIRS
 
 
-def test_its_repr_makes_it_again() -> None:
+def test_repr_is_the_constructor_call() -> None:
     assert repr(THREE) == "Parameters([('a', '1'), ('b', ''), ('a', '2')])"

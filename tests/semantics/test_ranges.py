@@ -1,4 +1,4 @@
-"""Byte ranges: which are asked for, and the parts of a body that answer them."""
+"""Tests of parsing byte ranges and of cutting bodies."""
 
 from email import message_from_bytes
 from email.message import Message
@@ -21,16 +21,16 @@ from trio_http.semantics.ranges import (
     parse_ranges,
 )
 
-# What the file of every FileSlice holds: no two neighbouring places look the same.
+# The content of the file of every FileSlice; neighbouring bytes differ.
 FILE = bytes(range(256)) * 2
 
 
 async def produce(send: Send) -> None:
-    raise AssertionError("nothing is made before it is sent")
+    raise AssertionError("a body must not be produced before it is sent")
 
 
 def content(body: Body) -> bytes:
-    """The bytes that would be sent."""
+    """Return the bytes that would be sent."""
     match body:
         case bytes():
             return body
@@ -40,7 +40,7 @@ def content(body: Body) -> bytes:
         case Chain():
             return b"".join(map(content, body.parts))
         case _:
-            raise AssertionError(f"made to be sent, not cut: {body!r}")
+            raise AssertionError(f"a produced body must not be cut: {body!r}")
 
 
 def pairs(ranges: list[ByteRange] | None) -> list[tuple[int, int]] | None:
@@ -63,7 +63,7 @@ def parts_of(draw: st.DrawFn, length: int) -> ByteRange:
     return ByteRange(start, draw(st.integers(start, length)))
 
 
-# What is asked for
+# Parsing
 
 
 # RFC 9110 14.1.2, of a representation of ten bytes
@@ -78,24 +78,24 @@ def parts_of(draw: st.DrawFn, length: int) -> ByteRange:
         ("bytes=0-", [(0, 10)]),
         ("bytes=-3", [(7, 10)]),
         ("bytes=-10", [(0, 10)]),
-        ("bytes=-99", [(0, 10)]),  # a suffix longer than all there is: all there is
+        ("bytes=-99", [(0, 10)]),  # a suffix longer than the body: the whole body
         ("bytes=5-10", [(5, 10)]),  # last-pos past the end: the remainder
         ("bytes=0-99", [(0, 10)]),
         # Valid, but not satisfiable
         ("bytes=10-", []),
         ("bytes=10-10", []),
         ("bytes=99-100", []),
-        ("bytes=-0", []),  # a suffix of no length
+        ("bytes=-0", []),  # a suffix of length 0
         ("bytes=10-,-0,20-30", []),
-        # What can be satisfied is enough.
+        # One satisfiable range is enough.
         ("bytes=0-,10-", [(0, 10)]),
         ("bytes=10-,-0,3-4", [(3, 5)]),
-        # Several
+        # Several ranges
         ("bytes=0-1,4-5", [(0, 2), (4, 6)]),
         ("bytes=0-0,-1", [(0, 1), (9, 10)]),
         ("bytes=-1,0-0", [(9, 10), (0, 1)]),  # 15.3.7.2: in the order of the request
         ("bytes=8-8,0-0,4-4", [(8, 9), (0, 1), (4, 5)]),
-        # 15.3.7.2: what overlaps or touches is joined,
+        # 15.3.7.2: ranges that overlap or touch are joined,
         ("bytes=0-4,3-6", [(0, 7)]),
         ("bytes=3-6,0-4", [(0, 7)]),
         ("bytes=0-4,5-6", [(0, 7)]),
@@ -105,7 +105,7 @@ def parts_of(draw: st.DrawFn, length: int) -> ByteRange:
         ("bytes=2-3,2-3", [(2, 4)]),
         ("bytes=0-,-1", [(0, 10)]),
         ("bytes=0-1,8-9,1-8", [(0, 10)]),
-        # and stands where the first of its ranges stood.
+        # and take the position of their first member.
         ("bytes=9-9,0-2,1-4", [(9, 10), (0, 5)]),
         ("bytes=3-4,9-9,0-2", [(0, 5), (9, 10)]),
         ("bytes=0-2,9-9,3-4", [(0, 5), (9, 10)]),
@@ -113,15 +113,15 @@ def parts_of(draw: st.DrawFn, length: int) -> ByteRange:
         # 14.1: units in any case
         ("BYTES=0-1", [(0, 2)]),
         ("Bytes=0-1", [(0, 2)]),
-        # 5.6.1.2: lists with blanks and empty members
+        # 5.6.1.2: lists with white space and empty members
         ("bytes=0-1,", [(0, 2)]),
         ("bytes=,0-1", [(0, 2)]),
         ("bytes=, ,0-1\t,,\t8-9 ,", [(0, 2), (8, 10)]),
         ("bytes= 0-1", [(0, 2)]),  # as in 14.1.2; erratum 7306 has put it into the grammar
-        # 2.4: what is meant is clear, so blanks too many are forgiven here.
+        # 2.4: the meaning is clear, so extra spaces are tolerated.
         ("bytes = 0-1", [(0, 2)]),
         (" bytes=0-1 ", [(0, 2)]),
-        # 14.1.2: numerals may be long, and begin with zeros.
+        # 14.1.2: numbers may be long and begin with zeros.
         ("bytes=00-01", [(0, 2)]),
         ("bytes=" + "0" * 30 + "1-" + "0" * 40 + "2", [(1, 3)]),
         ("bytes=-" + "0" * 30 + "2", [(8, 10)]),
@@ -134,7 +134,7 @@ def parts_of(draw: st.DrawFn, length: int) -> ByteRange:
         ("bytes=" + "9" * 30_000 + "-" + "9" * 30_000, []),
         ("bytes=" + "9" * 30_000 + "-1" + "0" * 30_000, []),
         ("bytes=0-1," + "9" * 30_000 + "-", [(0, 2)]),
-        # 14.2: malformed sets are ignored, all of them.
+        # 14.2: malformed sets are ignored as a whole.
         ("bytes=4-2", None),
         ("bytes=0-1,4-2", None),
         ("bytes=99-98", None),
@@ -162,29 +162,29 @@ def parts_of(draw: st.DrawFn, length: int) -> ByteRange:
         ("bytes=\u0660-", None),  # a digit, but not in ASCII
         ("bytes=-\u0661", None),
         ("bytes=*", None),
-        ("bytes=0-1,bytes=2-3", None),  # 5.3: two lines where one is allowed
+        ("bytes=0-1,bytes=2-3", None),  # 5.3: two fields, of which one is allowed
         ("bytes 0-1/10", None),  # 14.4: this is Content-Range
         ("bytes", None),
         ("0-1", None),
         ("=0-1", None),
         ("", None),
-        # 14.2: a unit that we do not know
+        # 14.2: an unknown unit
         ("items=0-1", None),
         ("byte=0-1", None),
         ("bytess=0-1", None),
         ("none=0-1", None),
     ],
 )
-def test_ranges_of_ten_bytes(field: str, expected: list[tuple[int, int]] | None) -> None:
+def test_ranges_of_ten_bytes_are_parsed(field: str, expected: list[tuple[int, int]] | None) -> None:
     assert pairs(parse_ranges(field, 10)) == expected
 
 
-# RFC 9110 14.2: where there is no content, Range may be ignored; 14.1.2 calls
-# "-1" satisfiable then, but 14.4 has no way to say a range of nothing.
+# RFC 9110 14.2: Range may be ignored for an empty body. 14.1.2 calls "-1" satisfiable then, but
+# 14.4 cannot express an empty range.
 @pytest.mark.parametrize(
     "field", ["bytes=0-", "bytes=0-0", "bytes=-1", "bytes=-0", "bytes=5-6", "bytes=0-,-1", "bytes="]
 )
-def test_of_nothing_no_range_is_taken(field: str) -> None:
+def test_ranges_of_an_empty_body_are_ignored(field: str) -> None:
     assert parse_ranges(field, 0) is None
 
 
@@ -202,7 +202,7 @@ def test_of_nothing_no_range_is_taken(field: str) -> None:
         ("bytes=500-700,601-999", [(500, 1000)]),
     ],
 )
-def test_the_examples_of_the_standard(field: str, expected: list[tuple[int, int]]) -> None:
+def test_examples_of_the_rfc_are_parsed(field: str, expected: list[tuple[int, int]]) -> None:
     assert pairs(parse_ranges(field, 10_000)) == expected
 
 
@@ -216,19 +216,19 @@ def test_positions_are_exact_in_the_largest_files() -> None:
     assert pairs(parse_ranges(f"bytes=-{length}", length)) == [(0, length)]
 
 
-def test_so_many_parts_and_no_more() -> None:
+def test_too_many_parts_are_ignored() -> None:
     # RFC 9110 17.15
     members = [f"{place}-{place}" for place in range(0, 200, 2)]
     most = parse_ranges("bytes=" + ",".join(members[:MOST_PARTS]), 200)
     assert most is not None
     assert len(most) == MOST_PARTS
     assert parse_ranges("bytes=" + ",".join(members[: MOST_PARTS + 1]), 200) is None
-    # They are counted as they were asked for: joined or not satisfiable, they are work.
+    # They are counted before joining: ranges that are joined or unsatisfiable also take time.
     assert parse_ranges("bytes=" + "0-," * (MOST_PARTS + 1), 200) is None
     assert parse_ranges("bytes=" + "200-," * (MOST_PARTS + 1), 200) is None
 
 
-def test_members_may_be_empty_but_not_without_end() -> None:
+def test_too_many_empty_members_are_ignored() -> None:
     # RFC 9110 5.6.1.2: "a reasonable number of empty list elements"
     assert pairs(parse_ranges("bytes=0-9" + "," * MOST_SEPARATORS, 200)) == [(0, 10)]
     assert parse_ranges("bytes=0-9" + "," * (MOST_SEPARATORS + 1), 200) is None
@@ -248,7 +248,7 @@ def numeral(number: int | None) -> str:
 
 
 def asked_for(first: int | None, last: int | None, length: int) -> set[int]:
-    """The places that one range-spec names (RFC 9110 14.1.2), one by one."""
+    """Return the positions that a range-spec selects (RFC 9110 14.1.2)."""
     match first, last:
         case None, int(suffix):
             return {place for place in range(length) if place >= length - suffix}
@@ -262,7 +262,7 @@ def asked_for(first: int | None, last: int | None, length: int) -> set[int]:
 
 @settings(deadline=None)
 @given(st.lists(SPECS, min_size=1, max_size=MOST_PARTS), LENGTHS)
-def test_what_is_asked_for_is_taken_once_and_in_order(
+def test_requested_bytes_are_selected_once_and_in_order(
     specs: list[tuple[int | None, int | None]], length: int
 ) -> None:
     field = ",".join(f"{numeral(first)}-{numeral(last)}" for first, last in specs)
@@ -270,12 +270,12 @@ def test_what_is_asked_for_is_taken_once_and_in_order(
     assert ranges is not None
     places = [set(range(part.start, part.stop)) for part in ranges]
     wanted = [asked_for(first, last, length) for first, last in specs]
-    # All of it, and nothing else,
+    # All requested bytes, and no others,
     assert set().union(*places) == set().union(*wanted)
     # in parts that are not empty, do not overlap and do not touch,
     assert all(places)
     assert all(one.stop < other.start for one, other in pairwise(sorted(ranges)))
-    # each where the first of what it holds was asked for.
+    # each in the position of its first requested member.
     turns = [min(turn for turn, some in enumerate(wanted) if some & part) for part in places]
     assert turns == sorted(turns)
 
@@ -290,12 +290,12 @@ def test_what_is_asked_for_is_taken_once_and_in_order(
     ),
     st.integers(0, 2**63 - 1),
 )
-def test_no_text_is_too_odd(text: str, length: int) -> None:
+def test_arbitrary_values_never_raise(text: str, length: int) -> None:
     for part in parse_ranges(text, length) or ():
         assert 0 <= part.start < part.stop <= length
 
 
-# Whatever looked at these more than once for each character would be at it for hours.
+# A parser of more than linear time would take hours for these.
 @pytest.mark.parametrize(
     ("start", "repeated", "end"),
     [
@@ -312,9 +312,7 @@ def test_no_text_is_too_odd(text: str, length: int) -> None:
         ("bytes=", "-1, ", ""),
     ],
 )
-def test_long_texts_are_found_to_be_no_ranges_in_one_pass(
-    start: str, repeated: str, end: str
-) -> None:
+def test_long_malformed_fields_take_linear_time(start: str, repeated: str, end: str) -> None:
     assert parse_ranges(start + repeated * 300_000 + end, 10) is None
 
 
@@ -326,14 +324,14 @@ def test_long_texts_are_found_to_be_no_ranges_in_one_pass(
         "bytes=-" + "9" * 1_000_000,
     ],
 )
-def test_long_texts_are_read_in_one_pass(field: str) -> None:
+def test_long_numbers_take_linear_time(field: str) -> None:
     assert pairs(parse_ranges(field, 10)) == [(0, 10)]
 
 
 # Ranges themselves
 
 
-def test_a_range_is_told_with_its_last_byte() -> None:
+def test_content_range_names_the_last_byte() -> None:
     # RFC 9110 14.4: its examples
     assert ByteRange(42, 1234).content_range(1234) == "bytes 42-1233/1234"
     assert ByteRange(0, 500).content_range(1234) == "bytes 0-499/1234"
@@ -347,11 +345,13 @@ def test_a_range_is_told_with_its_last_byte() -> None:
         ([(0, 1)], [(0, 1)]),
         ([(5, 6), (0, 1)], [(5, 6), (0, 1)]),
         ([(5, 6), (0, 5)], [(0, 6)]),
-        ([(0, 9), (2, 3), (4, 5)], [(0, 9)]),  # what is within another does not shorten it
+        ([(0, 9), (2, 3), (4, 5)], [(0, 9)]),  # an inner range does not shorten the outer one
         ([(7, 8), (4, 6), (0, 4), (9, 9)], [(7, 8), (0, 6), (9, 9)]),
     ],
 )
-def test_joining(ranges: list[tuple[int, int]], expected: list[tuple[int, int]]) -> None:
+def test_joined_merges_overlapping_and_adjacent_ranges(
+    ranges: list[tuple[int, int]], expected: list[tuple[int, int]]
+) -> None:
     assert pairs(joined([ByteRange(*pair) for pair in ranges])) == expected
 
 
@@ -367,14 +367,14 @@ def test_joining(ranges: list[tuple[int, int]], expected: list[tuple[int, int]])
         (FileSlice(3, 100, 50), (20, 30), FileSlice(3, 120, 10)),
         (FileSlice(3, 0, 2**62), (2**61, 2**61 + 1), FileSlice(3, 2**61, 1)),
         (Chain((b"012", b"345", b"678")), (1, 8), Chain((b"12", b"345", b"67"))),
-        (Chain((b"012", b"345", b"678")), (3, 6), Chain((b"345",))),  # nothing of its neighbours
+        (Chain((b"012", b"345", b"678")), (3, 6), Chain((b"345",))),  # without empty neighbours
         (Chain((b"012", b"", b"345")), (2, 4), Chain((b"2", b"3"))),
         (Chain((b"01", FileSlice(3, 7, 9), b"23")), (1, 4), Chain((b"1", FileSlice(3, 7, 2)))),
         (Chain((b"0", Chain((b"12", b"34")), b"5")), (2, 6), Chain((Chain((b"2", b"34")), b"5"))),
         (Chain(()), (0, 0), Chain(())),
     ],
 )
-def test_a_part(body: Body, part: tuple[int, int], expected: Body) -> None:
+def test_cut_returns_the_part(body: Body, part: tuple[int, int], expected: Body) -> None:
     assert can_be_cut(body)
     assert cut(body, ByteRange(*part)) == expected
 
@@ -383,7 +383,7 @@ def test_a_part(body: Body, part: tuple[int, int], expected: Body) -> None:
     "body",
     [
         Stream(produce),
-        Stream(produce, 10),  # its length is known, but not where its bytes are
+        Stream(produce, 10),  # the length is known, but not the position of the bytes
         Encoded(b"0123456789", "gzip"),
         Encoded(FileSlice(3, 0, 10), "gzip"),
         Chain((b"01234", Stream(produce, 5))),
@@ -391,7 +391,7 @@ def test_a_part(body: Body, part: tuple[int, int], expected: Body) -> None:
         Chain((b"01234", Chain((Encoded(b"56789", "gzip"),)))),
     ],
 )
-def test_what_has_to_be_made_cannot_be_cut(body: Body) -> None:
+def test_produced_bodies_cannot_be_cut(body: Body) -> None:
     assert not can_be_cut(body)
     with pytest.raises(TypeError, match="cannot be cut"):
         cut(body, ByteRange(0, 5))
@@ -399,7 +399,7 @@ def test_what_has_to_be_made_cannot_be_cut(body: Body) -> None:
 
 @settings(deadline=None)
 @given(st.data(), CUTTABLE)
-def test_a_part_is_those_bytes_and_can_be_cut_again(data: st.DataObject, body: Body) -> None:
+def test_part_has_the_same_bytes_and_can_be_cut_again(data: st.DataObject, body: Body) -> None:
     whole = content(body)
     assert can_be_cut(body)
     outer = data.draw(parts_of(len(whole)))
@@ -415,7 +415,7 @@ def test_a_part_is_those_bytes_and_can_be_cut_again(data: st.DataObject, body: B
 # Several parts at once
 
 
-def test_several_parts_are_a_message_of_their_own() -> None:
+def test_multipart_has_the_format_of_the_rfc() -> None:
     # RFC 9110 14.6, RFC 2046 5.1.1
     body = multipart(
         b"0123456789", [ByteRange(8, 10), ByteRange(0, 1)], 10, "text/plain", "THE_END"
@@ -435,18 +435,18 @@ def test_several_parts_are_a_message_of_their_own() -> None:
     )
 
 
-def test_without_a_media_type_the_parts_have_none() -> None:
-    # RFC 9110 15.3.7.2: Content-Type where a 200 would have had it
+def test_parts_without_media_type_have_no_content_type() -> None:
+    # RFC 9110 15.3.7.2: a Content-Type only if a 200 would have had one
     body = multipart(b"0123456789", [ByteRange(0, 1)], 10, "", "X")
     assert content(body) == b"--X\r\nContent-Range: bytes 0-0/10\r\n\r\n0\r\n--X--\r\n"
 
 
-def test_a_media_type_goes_out_as_it_came() -> None:
+def test_media_type_is_written_unchanged() -> None:
     body = multipart(b"01", [ByteRange(0, 1)], 2, "text/plain; x=é\udcff", "X")
     assert b"Content-Type: text/plain; x=\xc3\xa9\xff\r\n" in content(body)
 
 
-def test_parts_of_a_file_stay_in_the_file() -> None:
+def test_parts_of_a_file_are_file_slices() -> None:
     body = multipart(
         FileSlice(3, 100, 50), [ByteRange(0, 5), ByteRange(40, 50)], 50, "image/png", "X"
     )
@@ -456,14 +456,14 @@ def test_parts_of_a_file_stay_in_the_file() -> None:
     assert length_of(body) == len(content(body))
 
 
-def test_of_what_cannot_be_cut_there_are_no_parts() -> None:
+def test_multipart_of_a_produced_body_raises_type_error() -> None:
     with pytest.raises(TypeError, match="cannot be cut"):
         multipart(Stream(produce, 10), [ByteRange(0, 1)], 10, "text/plain", "X")
 
 
 @settings(deadline=None)
 @given(st.data(), CUTTABLE.filter(length_of))
-def test_another_parser_finds_every_part_byte_for_byte(data: st.DataObject, body: Body) -> None:
+def test_multipart_is_parsed_by_the_standard_library(data: st.DataObject, body: Body) -> None:
     whole = content(body)
     parts = data.draw(
         st.lists(
@@ -472,7 +472,7 @@ def test_another_parser_finds_every_part_byte_for_byte(data: st.DataObject, body
             max_size=5,
         )
     )
-    # Long enough never to be met with in the parts.
+    # Long enough never to occur in the parts.
     boundary = "0dec3b1bd6e0a2ac7ebd6fcf0e1ffdbc"
     answer = multipart(body, parts, len(whole), "application/octet-stream", boundary)
     assert length_of(answer) == len(content(answer))

@@ -1,4 +1,4 @@
-"""What becomes of a response before it leaves."""
+"""Tests of selecting the representation of a response."""
 
 import gzip
 import zlib
@@ -37,7 +37,7 @@ CODINGS = pytest.mark.parametrize("coding", ENCODERS)
 
 
 async def produce(send: Send) -> None:
-    raise AssertionError("nothing is made before it is sent")
+    raise AssertionError("a body must not be produced before it is sent")
 
 
 def asking(fields: Fields = (), method: str = "GET") -> Request:
@@ -49,7 +49,7 @@ def asked(accepted: str | None = None, method: str = "GET") -> Request:
 
 
 def sent(body: Body) -> bytes:
-    """The bytes of a body that is at hand."""
+    """Return the bytes of a body in memory."""
     if isinstance(body, Chain):
         return b"".join(map(sent, body.parts))
     assert isinstance(body, bytes)
@@ -57,7 +57,7 @@ def sent(body: Body) -> bytes:
 
 
 def decoded(response: Response) -> bytes:
-    """What a client makes of a body that is settled."""
+    """Return the content that a client decodes from a settled body."""
     match response.headers.get("Content-Encoding"):
         case "gzip":
             return gzip.decompress(sent(response.body))
@@ -78,7 +78,7 @@ def decoded(response: Response) -> bytes:
         ("text/anything", True),
         ("application/json", True),
         ("application/javascript", True),
-        ("application/problem+json", True),  # RFC 6839: what the suffix says, it is
+        ("application/problem+json", True),  # RFC 6839: structured syntax suffixes
         ("application/atom+xml", True),
         ("image/svg+xml", True),
         ("application/manifest+json", True),
@@ -91,7 +91,7 @@ def decoded(response: Response) -> bytes:
         ("image/x-icon", True),
         ("image/png", False),
         ("video/mp4", False),
-        ("font/woff2", False),  # compressed already
+        ("font/woff2", False),  # already compressed
         ("application/zip", False),
         ("application/octet-stream", False),  # it could be anything
         ("application/x-json", False),
@@ -99,7 +99,7 @@ def decoded(response: Response) -> bytes:
         ("text", False),
     ],
 )
-def test_types_worth_coding(media_type: str, expected: bool) -> None:  # noqa: FBT001 - the outcome
+def test_compressible_types_are_worth_coding(media_type: str, expected: bool) -> None:  # noqa: FBT001 - the outcome
     assert worth_coding(media_type) is expected
 
 
@@ -110,16 +110,16 @@ def test_types_worth_coding(media_type: str, expected: bool) -> None:  # noqa: F
         Response(404, TEXT, LONG),
         Response(200, {"Content-Type": "Text/HTML; charset=utf-8"}, LONG),
         Response(200, TEXT, FileSlice(3, 0, 100)),
-        Response(200, TEXT, Stream(produce)),  # nobody knows that it is short
+        Response(200, TEXT, Stream(produce)),  # its length is unknown
         Response(200, TEXT, Stream(produce, 100)),
         Response(200, TEXT, Chain((LONG[:50], LONG[50:]))),
         Response(200, [*TEXT.items(), ("Cache-Control", "max-age=0, private")], LONG),
-        # Whoever says so knows better than types and sizes do.
+        # ALWAYS overrides media type and size.
         Response(200, {}, b"abc", Compress.ALWAYS),
         Response(200, {"Content-Type": "image/png"}, b"abc", Compress.ALWAYS),
     ],
 )
-def test_may_be_coded(response: Response) -> None:
+def test_compressible_responses_may_be_coded(response: Response) -> None:
     assert may_be_coded(response, BEHAVIOR)
 
 
@@ -134,11 +134,11 @@ def test_may_be_coded(response: Response) -> None:
         Response(200, TEXT, LONG, Compress.NEVER),
         Response(200, [*TEXT.items(), ("Content-Encoding", "br")], LONG),
         Response(200, [*TEXT.items(), ("Content-Encoding", "br")], LONG, Compress.ALWAYS),
-        # A range is of bytes that have been chosen already (RFC 9110 14.4).
+        # A range belongs to a representation that was already chosen (RFC 9110 14.4).
         Response(206, TEXT, LONG, Compress.ALWAYS),
         Response(200, [*TEXT.items(), ("Content-Range", "bytes 0-99/200")], LONG),
-        # RFC 9111 5.2.2.6, which is for those between us and the client; but who
-        # asks it of them wants the bytes as they are.
+        # RFC 9111 5.2.2.6 is addressed to intermediaries, but an app that sends it wants the
+        # bytes unchanged.
         Response(200, [*TEXT.items(), ("Cache-Control", "no-transform")], LONG),
         Response(200, [*TEXT.items(), ("Cache-Control", "private, No-Transform")], LONG),
         Response(
@@ -147,7 +147,7 @@ def test_may_be_coded(response: Response) -> None:
             LONG,
             Compress.ALWAYS,
         ),
-        # Nothing is not worth a gzip header, whatever it is the nothing of.
+        # An empty body is not worth a gzip header.
         Response(200, TEXT, b"", Compress.ALWAYS),
         Response(200, TEXT, FileSlice(3, 0, 0), Compress.ALWAYS),
         Response(200, TEXT, Chain((b"",)), Compress.ALWAYS),
@@ -156,12 +156,12 @@ def test_may_be_coded(response: Response) -> None:
         Response(304, TEXT, LONG, Compress.ALWAYS),
     ],
 )
-def test_may_not_be_coded(response: Response) -> None:
+def test_other_responses_are_left_uncoded(response: Response) -> None:
     assert not may_be_coded(response, BEHAVIOR)
     assert represent(asked("gzip"), response, BEHAVIOR, NOW) == response
 
 
-def test_the_limit_says_what_is_too_short() -> None:
+def test_shorter_bodies_than_the_minimum_are_not_coded() -> None:
     response = Response(200, TEXT, b"abc")
     assert may_be_coded(response, Behavior(compress_min_size=3))
     assert not may_be_coded(response, Behavior(compress_min_size=4))
@@ -178,7 +178,7 @@ MOST = SETTLED * max(QUICK.values())
     [LONG, bytes(MOST + 1), FileSlice(3, 0, 100), Stream(produce), Chain((LONG,))],
     ids=["short", "long", "file", "stream", "chain"],
 )
-def test_the_representation_is_in_the_coding_that_is_liked(coding: str, body: Body) -> None:
+def test_accepted_coding_is_applied(coding: str, body: Body) -> None:
     response = represent(asked(coding), Response(200, TEXT, body), BEHAVIOR, NOW)
     assert response.body == Encoded(body, coding)
     assert response.headers == Headers(
@@ -187,7 +187,7 @@ def test_the_representation_is_in_the_coding_that_is_liked(coding: str, body: Bo
 
 
 @CODINGS
-def test_a_short_body_is_coded_at_once(coding: str) -> None:
+def test_short_body_is_coded_at_once(coding: str) -> None:
     response = settle(Response(200, TEXT, Encoded(LONG, coding)))
     assert response == Response(200, TEXT, encoded(LONG, coding))
     longest = bytes(SETTLED * QUICK[coding])
@@ -210,20 +210,20 @@ def test_other_bodies_are_coded_while_they_are_sent(body: Body) -> None:
     assert settle(Response(200, TEXT, body)) == Response(200, TEXT, body)
 
 
-def test_the_length_of_the_body_that_was_is_not_that_of_the_coded_one() -> None:
+def test_content_length_of_the_uncoded_body_is_removed() -> None:
     fields = {**TEXT, "Content-Length": str(len(LONG))}
     response = represent(asked("gzip"), Response(200, fields, LONG), BEHAVIOR, NOW)
     assert "Content-Length" not in response.headers
 
 
 @pytest.mark.parametrize("accepted", [None, "", "identity", "compress", "gzip;q=0", "gzip;q=2"])
-def test_clients_that_do_not_ask_get_it_uncoded(accepted: str | None) -> None:
+def test_clients_that_accept_no_coding_get_identity(accepted: str | None) -> None:
     response = represent(asked(accepted), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert response == Response(200, {**TEXT, "Vary": "Accept-Encoding"}, LONG)
 
 
 @pytest.mark.parametrize("accepted", [None, "identity", "gzip", "identity;q=0"])
-def test_every_answer_says_that_another_client_may_get_another(accepted: str | None) -> None:
+def test_every_response_that_may_be_coded_has_vary(accepted: str | None) -> None:
     response = represent(asked(accepted), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert "Accept-Encoding" in response.headers["Vary"].split(", ")
 
@@ -232,30 +232,32 @@ def test_every_answer_says_that_another_client_may_get_another(accepted: str | N
     ("fields", "expected"),
     [
         ([("Vary", "Cookie")], ["Cookie", "Accept-Encoding"]),
-        ([("Vary", "accept-encoding")], ["accept-encoding"]),  # it is said already
+        ([("Vary", "accept-encoding")], ["accept-encoding"]),  # already present
         ([("Vary", "Cookie, Accept-Encoding")], ["Cookie, Accept-Encoding"]),
         ([("Vary", "Cookie"), ("Vary", "Accept-Encoding")], ["Cookie", "Accept-Encoding"]),
         ([("Vary", "X-Accept-Encoding")], ["X-Accept-Encoding", "Accept-Encoding"]),
-        ([("Vary", "*")], ["*"]),  # RFC 9110 12.5.5: whatever it was, it had its part
+        ([("Vary", "*")], ["*"]),  # RFC 9110 12.5.5: a star covers every field
     ],
 )
-def test_vary_names_it_once(fields: list[tuple[str, str]], expected: list[str]) -> None:
+def test_vary_names_accept_encoding_once(
+    fields: list[tuple[str, str]], expected: list[str]
+) -> None:
     response = represent(asked(), Response(200, [*TEXT.items(), *fields], LONG), BEHAVIOR, NOW)
     assert response.headers.values("Vary") == expected
 
 
-# RFC 9110 8.8.3.3: other bytes, another tag.
+# RFC 9110 8.8.3.3: other bytes need another tag.
 @CODINGS
 @pytest.mark.parametrize(
     ("tag", "expected"),
     [
         ('"v1"', '"v1-{coding}"'),
         ('W/"v1"', 'W/"v1-{coding}"'),
-        ("v1", "v1"),  # no tag by 8.8.3, whatever it is
+        ("v1", "v1"),  # not a tag by 8.8.3, so left unchanged
         ('"v1", "v2"', '"v1", "v2"'),
     ],
 )
-def test_each_coding_has_a_tag_of_its_own(coding: str, tag: str, expected: str) -> None:
+def test_each_coding_has_its_own_tag(coding: str, tag: str, expected: str) -> None:
     tagged = Response(200, {**TEXT, "ETag": tag}, LONG)
     response = represent(asked(coding), tagged, BEHAVIOR, NOW)
     assert response.headers.values("ETag") == [expected.format(coding=coding)]
@@ -264,12 +266,12 @@ def test_each_coding_has_a_tag_of_its_own(coding: str, tag: str, expected: str) 
 
 # Refusing them
 
-NOTHING = "identity;q=0, compress"  # all that this client takes is what nobody makes
+NOTHING = "identity;q=0, compress"  # accepts only a coding that the server does not have
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("accepted", [NOTHING, "*;q=0", "identity;q=0"])
-def test_who_refuses_all_that_we_could_send_is_told_so(method: str, accepted: str) -> None:
+def test_client_without_an_acceptable_coding_gets_406(method: str, accepted: str) -> None:
     response = select(asked(accepted, method), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     text = b"406 Not Acceptable: no acceptable content coding\n"
     assert response.status == 406
@@ -277,7 +279,7 @@ def test_who_refuses_all_that_we_could_send_is_told_so(method: str, accepted: st
     assert response.headers["Vary"] == "Accept, Accept-Encoding"
 
 
-def test_the_refusal_is_told_in_the_format_that_is_liked() -> None:
+def test_406_has_the_accepted_format() -> None:
     request = asking({"Accept-Encoding": NOTHING, "Accept": "text/html"})
     response = select(request, Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -287,22 +289,19 @@ def test_the_refusal_is_told_in_the_format_that_is_liked() -> None:
     ("method", "status"),
     [("POST", 200), ("DELETE", 200), ("PUT", 201), ("GET", 300), ("HEAD", 404), ("GET", 500)],
 )
-def test_what_is_done_or_has_failed_is_told_in_any_case(method: str, status: int) -> None:
+def test_other_methods_and_errors_never_get_406(method: str, status: int) -> None:
     response = select(asked(NOTHING, method), Response(status, TEXT, LONG), BEHAVIOR, NOW)
     assert response.status == status
     assert response.body == LONG
     assert "Content-Encoding" not in response.headers
 
 
-def test_what_has_no_other_representation_is_sent_as_it_is() -> None:
+def test_response_without_codings_never_gets_406() -> None:
     image = Response(200, {"Content-Type": "image/png"}, LONG)
     assert select(asked(NOTHING), image, BEHAVIOR, NOW).body == LONG
 
 
-# Framing
-
-
-# Preconditions. What there is:
+# Preconditions
 
 DIGITS = b"0123456789" * 10
 BEFORE = "Mon, 13 Nov 2023 00:00:00 GMT"
@@ -344,8 +343,8 @@ CONDITIONS = [
     ([("If-Match", '"v0"'), ("If-None-Match", '"v1"')], 412),  # 13.2.2: in this order
     ([("If-Match", '"v1"'), ("If-None-Match", '"v1"')], 304),
     ([("If-Unmodified-Since", BEFORE), ("If-Modified-Since", AFTER)], 412),
-    # They are about the representation that this client would get: another
-    # coding has another tag, and the same date.
+    # They apply to the representation that this client would get: another coding has another
+    # tag, and the same date.
     ([("If-None-Match", '"v1-gzip"')], 200),
     ([GZIP, ("If-None-Match", '"v1"')], 200),
     ([GZIP, ("If-None-Match", '"v1-gzip"')], 304),
@@ -356,32 +355,34 @@ CONDITIONS = [
     ([GZIP, ("If-Match", '"v1-gzip"')], 200),
     ([GZIP, ("If-Match", '"v1", "v1-gzip"')], 200),
     ([GZIP, ("If-Unmodified-Since", MODIFIED)], 200),
-    # What cannot be sent at all cannot be compared.
+    # Without an acceptable coding there is nothing to compare.
     ([("Accept-Encoding", NOTHING), ("If-None-Match", '"v1"')], 406),
 ]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(("fields", "status"), CONDITIONS)
-def test_preconditions(method: str, fields: list[tuple[str, str]], status: int) -> None:
+def test_preconditions_give_200_304_or_412(
+    method: str, fields: list[tuple[str, str]], status: int
+) -> None:
     assert got(fields, method).status == status
 
 
 @CODINGS
-def test_what_a_client_has_it_has_in_one_coding(coding: str) -> None:
+def test_304_needs_the_tag_of_the_same_coding(coding: str) -> None:
     first = got({"Accept-Encoding": coding})
     assert (first.status, first.body) == (200, encoded(DIGITS, coding))
     assert first.headers["ETag"] == f'"v1-{coding}"'
     again = {"Accept-Encoding": coding, "If-None-Match": first.headers["ETag"]}
     assert got(again).status == 304
     assert got(again).headers["ETag"] == f'"v1-{coding}"'
-    # A cache that asks for a client without codings is not told to use it.
+    # A cache that asks for a client without codings must not reuse it.
     assert got({"If-None-Match": first.headers["ETag"]}).status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
 @pytest.mark.parametrize(("fields", "status"), CONDITIONS)
-def test_what_has_been_done_already_has_no_conditions(
+def test_other_methods_ignore_preconditions_and_ranges(
     method: str, fields: list[tuple[str, str]], status: int
 ) -> None:
     response = got([*fields, ("Range", "bytes=0-9")], method)
@@ -391,7 +392,7 @@ def test_what_has_been_done_already_has_no_conditions(
 
 @pytest.mark.parametrize("status", [201, 203, 301, 404, 412, 500])
 @pytest.mark.parametrize(("fields", "_"), CONDITIONS[:-1])
-def test_what_is_no_success_has_no_conditions(
+def test_other_statuses_ignore_preconditions_and_ranges(
     status: int, fields: list[tuple[str, str]], _: int
 ) -> None:
     failed = Response(status, {**TEXT, **VALIDATORS}, DIGITS)
@@ -400,7 +401,7 @@ def test_what_is_no_success_has_no_conditions(
 
 
 @pytest.mark.parametrize("field", ["If-None-Match", "If-Match", "If-Range"])
-def test_what_cannot_be_compared_is_not(field: str) -> None:
+def test_responses_without_validators_ignore_preconditions(field: str) -> None:
     plain = Response(200, TEXT, DIGITS)
     response = got({field: '"v1"', "Range": "bytes=0-9"}, "GET", plain)
     assert response == Response(200, {**TEXT, "Vary": "Accept-Encoding"}, DIGITS)
@@ -409,7 +410,7 @@ def test_what_cannot_be_compared_is_not(field: str) -> None:
 # RFC 9110 15.4.5
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("accepted", ["identity", "gzip"])
-def test_a_304_tells_what_a_cache_has_to_know_and_no_more(method: str, accepted: str) -> None:
+def test_304_has_only_the_fields_that_caches_need(method: str, accepted: str) -> None:
     kept = {
         "Cache-Control": "max-age=60",
         "Content-Location": "/en",
@@ -434,13 +435,13 @@ def test_a_304_tells_what_a_cache_has_to_know_and_no_more(method: str, accepted:
     assert set(known.headers) == expected
 
 
-def test_what_the_client_has_is_not_coded_once_more() -> None:
-    # Were it made, it would fail: there is no such coding.
+def test_body_is_not_encoded_for_a_304() -> None:
+    # Encoding it would fail, because the coding does not exist.
     coded = Response(200, {**VALIDATORS, "Content-Encoding": "x"}, Encoded(DIGITS, "x"))
     assert got({"If-None-Match": '"v1"'}, "GET", coded).status == 304
 
 
-def test_a_failed_condition_is_told_in_the_format_that_is_liked() -> None:
+def test_412_has_the_accepted_format() -> None:
     response = got({"If-Match": '"v0"', "Accept": "application/json"})
     assert response.headers == Headers(
         {
@@ -469,12 +470,12 @@ FIRST = ranged("bytes=0-9")
         ("bytes=-5", DIGITS[-5:], "bytes 95-99/100"),
         ("bytes=90-1000", DIGITS[90:], "bytes 90-99/100"),
         ("bytes=0-", DIGITS, "bytes 0-99/100"),
-        ("bytes=0-4, 5-9", DIGITS[:10], "bytes 0-9/100"),  # they touch
-        ("bytes=0-4, 200-", DIGITS[:5], "bytes 0-4/100"),  # one of them is there
+        ("bytes=0-4, 5-9", DIGITS[:10], "bytes 0-9/100"),  # adjacent
+        ("bytes=0-4, 200-", DIGITS[:5], "bytes 0-4/100"),  # one of them is satisfiable
     ],
 )
 @pytest.mark.parametrize("accepted", [None, "gzip", "*", "gzip;q=0.1, identity;q=0.05"])
-def test_a_range_is_of_the_plain_bytes(
+def test_range_is_cut_from_the_uncoded_bytes(
     value: str, part: bytes, content_range: str, accepted: str | None
 ) -> None:
     more = [] if accepted is None else [("Accept-Encoding", accepted)]
@@ -482,7 +483,7 @@ def test_a_range_is_of_the_plain_bytes(
         206,
         [
             *TEXT.items(),
-            *VALIDATORS.items(),  # of the identity, and so of all its parts
+            *VALIDATORS.items(),  # those of the identity representation
             ("Vary", "Accept-Encoding"),
             ("Accept-Ranges", "bytes"),
             ("Content-Range", content_range),
@@ -495,7 +496,7 @@ def test_a_range_is_of_the_plain_bytes(
     ("value", "accepted"),
     [("bytes=100-", "identity"), ("bytes=100-", "gzip"), ("bytes=-0", "gzip")],
 )
-def test_a_range_that_is_not_there_is_refused_with_the_length(value: str, accepted: str) -> None:
+def test_unsatisfiable_range_gets_416_with_the_length(value: str, accepted: str) -> None:
     response = got(ranged(value, ("Accept-Encoding", accepted), ("Accept", "text/html")))
     assert response.status == 416
     assert response.headers.values("Content-Range") == ["bytes */100"]  # RFC 9110 15.5.17
@@ -507,24 +508,24 @@ def test_a_range_that_is_not_there_is_refused_with_the_length(value: str, accept
 @pytest.mark.parametrize(
     "value", ["bytes=9-5", "bytes=", "bytes", "items=0-9", "bytes=a-b", "", "bytes=0-1,x"]
 )
-def test_a_range_that_is_malformed_or_unknown_is_as_good_as_none(value: str) -> None:
+def test_malformed_or_unknown_range_is_ignored(value: str) -> None:
     assert got(ranged(value)) == got([])
     assert got(ranged(value, GZIP)) == got([GZIP])
 
 
-def test_a_whole_answer_says_that_there_are_parts_to_be_had() -> None:
+def test_whole_response_has_accept_ranges() -> None:
     assert got([]).headers["Accept-Ranges"] == "bytes"
     assert got([], "HEAD").headers["Accept-Ranges"] == "bytes"
 
 
-def test_of_a_coded_answer_there_are_none() -> None:
+def test_coded_response_has_no_accept_ranges() -> None:
     assert "Accept-Ranges" not in got([GZIP]).headers
     assert "Accept-Ranges" not in got([GZIP], "HEAD").headers
 
 
 # RFC 9110 14.2: Range is for GET.
 @pytest.mark.parametrize("more", [[], [GZIP]])
-def test_head_tells_of_the_whole(more: list[tuple[str, str]]) -> None:
+def test_head_ignores_range(more: list[tuple[str, str]]) -> None:
     assert got([*FIRST, *more], "HEAD") == got(more, "HEAD")
     assert got(FIRST, "HEAD").body == DIGITS
 
@@ -537,30 +538,30 @@ def test_head_tells_of_the_whole(more: list[tuple[str, str]]) -> None:
         ('"v0"', [], 200),
         ('W/"v1"', [], 200),  # RFC 9110 13.1.5: compared strongly
         ('"v1-gzip"', [], 200),
-        ('"v1-gzip"', [GZIP], 200),  # what is coded on the fly has no parts
+        ('"v1-gzip"', [GZIP], 200),  # a body that is encoded on the fly cannot be cut
         (MODIFIED, [], 206),
         (MODIFIED, [GZIP], 206),
         (BEFORE, [], 200),
-        (AFTER, [], 200),  # not the same, so another
+        (AFTER, [], 200),  # not equal, so it does not match
         ("v1", [], 200),
         ("*", [], 200),
     ],
 )
-def test_if_range_asks_for_a_part_of_this_or_all_of_another(
+def test_if_range_gets_206_if_unchanged_and_else_200(
     if_range: str, more: list[tuple[str, str]], status: int
 ) -> None:
     response = got([*FIRST, *more, ("If-Range", if_range)])
     assert response == (got([*FIRST, *more]) if status == 206 else got(more))
 
 
-def test_a_date_of_this_very_second_is_no_proof() -> None:
+def test_if_range_date_of_the_current_second_gets_200() -> None:
     now = "Tue, 14 Nov 2023 22:13:20 GMT"  # it may have changed again since (8.8.2.2)
     fresh = Response(200, {**TEXT, "Last-Modified": now}, DIGITS)
     assert got([*FIRST, ("If-Range", now)], "GET", fresh).status == 200
     assert got(FIRST, "GET", fresh).status == 206
 
 
-def test_if_range_without_a_range_asks_for_nothing() -> None:
+def test_if_range_without_range_is_ignored() -> None:
     assert got({"If-Range": '"v0"'}) == got([])
 
 
@@ -574,18 +575,20 @@ def test_if_range_without_a_range_asks_for_nothing() -> None:
         ([("If-Modified-Since", MODIFIED)], 304),
         ([("If-Unmodified-Since", BEFORE)], 412),
         ([("If-Match", '"v1"'), ("If-Range", '"v0"')], 200),
-        # 13.2.2: Range comes last, so what it could not satisfy is not looked at
+        # 13.2.2: Range comes last, so an unsatisfiable one is not evaluated
         ([("If-None-Match", '"v1"'), ("Range", "bytes=100-")], 304),
     ],
 )
-def test_preconditions_come_before_ranges(conditions: list[tuple[str, str]], status: int) -> None:
+def test_preconditions_are_evaluated_before_ranges(
+    conditions: list[tuple[str, str]], status: int
+) -> None:
     fields = conditions if "Range" in dict(conditions) else [*FIRST, *conditions]
     assert got(fields).status == status
-    if status != 200:  # or else it is the coded whole, which has another tag
+    if status != 200:  # a 200 would be the whole coded body, which has another tag
         assert got([*fields, GZIP]).status == status
 
 
-def test_who_refuses_plain_bytes_gets_no_part_of_them() -> None:
+def test_range_is_ignored_if_identity_is_not_acceptable() -> None:
     fields = {"Accept-Encoding": "gzip, identity;q=0"}
     response = got({**fields, "Range": "bytes=0-9"})
     assert response == got(fields)
@@ -597,19 +600,19 @@ def test_who_refuses_plain_bytes_gets_no_part_of_them() -> None:
 @pytest.mark.parametrize(
     "compress", [Compress.ALWAYS, Compress.NEVER, Compress.WORTHWHILE], ids=lambda c: c.name
 )
-def test_whether_it_may_be_coded_does_not_matter_to_a_part(compress: Compress) -> None:
+def test_range_is_served_for_every_compress_mode(compress: Compress) -> None:
     response = Response(200, {**TEXT, **VALIDATORS}, DIGITS, compress)
     assert got([*FIRST, GZIP], "GET", response).body == DIGITS[:10]
 
 
-def test_what_may_not_be_transformed_may_be_cut() -> None:
+def test_range_of_a_no_transform_response_is_served() -> None:
     fixed = TAGGED.replacing_headers(TAGGED.headers.adding("Cache-Control", "no-transform"))
     response = got([*FIRST, GZIP], "GET", fixed)
     assert (response.status, response.body) == (206, DIGITS[:10])
     assert "Vary" not in response.headers
 
 
-def test_what_came_coded_is_cut_as_it_came() -> None:
+def test_range_of_a_precompressed_response_is_served() -> None:
     data = encoded(DIGITS, "gzip")
     coded = Response(200, {**TEXT, **VALIDATORS, "Content-Encoding": "gzip"}, data)
     response = got([*FIRST, GZIP], "GET", coded)
@@ -625,7 +628,7 @@ def test_what_came_coded_is_cut_as_it_came() -> None:
         (Chain((DIGITS[:9], FileSlice(3, 7, 91))), Chain((DIGITS[5:9], FileSlice(3, 7, 6)))),
     ],
 )
-def test_what_can_be_cut_is_cut_unread(body: Body, part: Body) -> None:
+def test_range_of_a_file_is_a_file_slice(body: Body, part: Body) -> None:
     response = got(ranged("bytes=5-14"), "GET", Response(200, VALIDATORS, body))
     assert (response.status, response.body) == (206, part)
 
@@ -637,41 +640,41 @@ def test_what_can_be_cut_is_cut_unread(body: Body, part: Body) -> None:
         (VALIDATORS, Stream(produce)),
         (VALIDATORS, Encoded(FileSlice(3, 0, 100), "gzip")),
         (VALIDATORS, Chain((b"abc", Stream(produce, 97)))),
-        # Nothing says whether two parts would be parts of the same.
+        # Without validators, parts cannot be matched.
         ({}, DIGITS),
         ({}, FileSlice(3, 0, 100)),
-        # RFC 9110 14.3: whoever made it says that there are no parts.
+        # RFC 9110 14.3: the handler says that parts are not available.
         ({**VALIDATORS, "Accept-Ranges": "none"}, DIGITS),
         ({**VALIDATORS, "Accept-Ranges": "None"}, FileSlice(3, 0, 100)),
     ],
 )
 @pytest.mark.parametrize("value", ["bytes=0-9", "bytes=100-", "bytes=0-1,5-6"])
-def test_what_has_no_parts_is_sent_whole(fields: Fields, body: Body, value: str) -> None:
+def test_range_of_an_uncuttable_response_is_ignored(fields: Fields, body: Body, value: str) -> None:
     response = Response(200, fields, body)
     finished = got(ranged(value), "GET", response)
     assert (finished.status, finished.body) == (200, body)
     assert finished.headers.get("Accept-Ranges") == response.headers.get("Accept-Ranges")
 
 
-def test_one_validator_is_enough() -> None:
+def test_one_validator_suffices_for_ranges() -> None:
     for name, value in VALIDATORS.items():
         assert got(FIRST, "GET", Response(200, {name: value}, DIGITS)).status == 206
 
 
-def test_of_nothing_there_are_no_parts() -> None:
+def test_range_of_an_empty_body_gets_200() -> None:
     response = got(ranged("bytes=0-"), "GET", Response(200, VALIDATORS, b""))
     assert (response.status, response.body) == (200, b"")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_part_that_a_handler_has_cut_is_left_alone(method: str) -> None:
+def test_206_of_a_handler_is_sent_unchanged(method: str) -> None:
     fields = {**TEXT, **VALIDATORS, "Content-Range": "bytes 0-49/100"}
     response = got([*FIRST, GZIP, ("If-None-Match", '"v1"')], method, Response(206, fields, LONG))
     assert response.headers == Headers(fields)
     assert response.status == 206
 
 
-# Several of them (RFC 9110 14.6)
+# Several ranges (RFC 9110 14.6)
 
 
 def parts_of(response: Response) -> list[Message]:
@@ -685,7 +688,7 @@ def parts_of(response: Response) -> list[Message]:
 
 
 @pytest.mark.parametrize("more", [[], [GZIP]])
-def test_several_ranges_are_parts_of_one_body(more: list[tuple[str, str]]) -> None:
+def test_several_ranges_become_multipart(more: list[tuple[str, str]]) -> None:
     response = got(ranged("bytes=0-1, 50-54, -3", *more))
     assert response.status == 206
     assert "Content-Range" not in response.headers  # RFC 9110 15.3.7.2
@@ -701,12 +704,12 @@ def test_several_ranges_are_parts_of_one_body(more: list[tuple[str, str]]) -> No
     ]
 
 
-def test_parts_of_what_has_no_type_have_none() -> None:
+def test_parts_without_media_type_have_no_content_type() -> None:
     response = got(ranged("bytes=0-1,5-6"), "GET", Response(200, VALIDATORS, DIGITS))
     assert [part["Content-Type"] for part in parts_of(response)] == [None, None]
 
 
-def test_nobody_can_know_what_will_separate_the_parts() -> None:
+def test_boundary_differs_per_response() -> None:
     one, other = (got(ranged("bytes=0-1,5-6")).headers["Content-Type"] for _ in range(2))
     assert one != other
 
@@ -715,11 +718,11 @@ def test_nobody_can_know_what_will_separate_the_parts() -> None:
 
 
 async def nothing_happens(send: SendEvent) -> None:
-    raise AssertionError("nothing is made before it is sent")
+    raise AssertionError("a body must not be produced before it is sent")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_events_are_coded_as_they_come_and_have_no_parts(method: str) -> None:
+def test_events_are_coded_but_never_cut(method: str) -> None:
     events = Response.events(nothing_happens)
     plain = got(FIRST, method, events)
     assert plain.headers == events.headers.adding("Vary", "Accept-Encoding")
@@ -730,16 +733,16 @@ def test_events_are_coded_as_they_come_and_have_no_parts(method: str) -> None:
         assert coded.body == Encoded(events.body, "gzip")
 
 
-# All of it
+# All steps together
 
 
-def test_a_long_text_is_coded_for_a_client_that_accepts_it() -> None:
+def test_long_text_is_coded_if_accepted() -> None:
     response = select(asked("gzip"), Response(200, TEXT, LONG), BEHAVIOR, NOW)
     assert decoded(response) == LONG
     assert response.headers["Content-Encoding"] == "gzip"
 
 
-def test_three_bytes_are_coded_where_that_is_asked_for() -> None:
+def test_compress_always_codes_three_bytes() -> None:
     response = select(asked("gzip"), Response(200, TEXT, b"abc", Compress.ALWAYS), Behavior(), NOW)
     assert decoded(response) == b"abc"
 
@@ -751,7 +754,7 @@ ACCEPTED = st.none() | st.sampled_from(
 
 @settings(deadline=None)
 @given(st.binary(max_size=300), ACCEPTED, st.sampled_from(Compress))
-def test_clients_get_the_body_that_the_handler_gave(
+def test_decoded_body_is_that_of_the_handler(
     body: bytes, accepted: str | None, compress: Compress
 ) -> None:
     response = select(asked(accepted), Response(200, TEXT, body, compress), BEHAVIOR, NOW)
@@ -782,7 +785,7 @@ REQUESTS = st.lists(
 
 @settings(deadline=None)
 @given(REQUESTS, st.booleans(), st.sampled_from(Compress))
-def test_whatever_is_asked_the_answer_is_true(
+def test_every_combination_of_fields_gets_a_valid_response(
     fields: list[tuple[str, str]],
     dated: bool,  # noqa: FBT001 - one of two cases
     compress: Compress,
@@ -827,7 +830,7 @@ def test_whatever_is_asked_the_answer_is_true(
         assert (headed.status, headed.headers) == (response.status, headers)
 
 
-# What becomes of a response that nobody asks anything of
+# Requests without selecting fields
 
 _STATUSES = st.sampled_from([200, 201, 204, 206, 304, 404])
 _BODIES = st.sampled_from(
@@ -859,9 +862,7 @@ _SAID = st.lists(
     st.sampled_from(["GET", "HEAD", "POST"]),
     st.builds(Response, _STATUSES, _SAID, _BODIES, st.sampled_from(Compress)),
 )
-def test_who_asks_for_nothing_gets_what_the_long_way_would_give(
-    method: str, response: Response
-) -> None:
+def test_shortcut_equals_the_full_selection(method: str, response: Response) -> None:
     request = asking({"Accept": "text/html"}, method)
     expected = represent(request, response, BEHAVIOR, NOW)
     if method != "POST":

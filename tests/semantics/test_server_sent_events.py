@@ -1,4 +1,4 @@
-"""Server-sent events, as a browser reads them."""
+"""Tests of server-sent events, as a browser parses them."""
 
 import re
 from dataclasses import FrozenInstanceError, dataclass, replace
@@ -12,7 +12,7 @@ from trio_http.semantics.server_sent_events import KEEP_ALIVE, KEEP_ALIVE_AFTER,
 
 @dataclass
 class Heard:
-    """What a listener is given (HTML 9.2.6)."""
+    """An event as a listener receives it (HTML 9.2.6)."""
 
     data: str
     event: str = "message"
@@ -20,7 +20,7 @@ class Heard:
 
 
 class Browser:
-    """Reads a whole stream of events, as HTML 9.2.5 and 9.2.6 tell browsers to."""
+    """Parses a whole stream of events as HTML 9.2.5 and 9.2.6 prescribe."""
 
     def __init__(self, stream: bytes) -> None:
         self.heard: list[Heard] = []
@@ -30,7 +30,7 @@ class Browser:
         self._id = ""
         text = stream.decode("utf-8").removeprefix("\ufeff")
         lines = re.split("\r\n|\r|\n", text)
-        for line in lines[:-1]:  # what has no end is no line
+        for line in lines[:-1]:  # an unterminated line is dropped
             self._take(line)
 
     def _take(self, line: str) -> None:
@@ -74,7 +74,7 @@ def heard(*parts: ServerSentEvent | bytes) -> list[Heard]:
         (ServerSentEvent("café"), "data: café\n\n".encode()),
         (ServerSentEvent("1", "tick"), b"event: tick\ndata: 1\n\n"),
         (ServerSentEvent("1", id="7"), b"id: 7\ndata: 1\n\n"),
-        (ServerSentEvent("1", id=""), b"id: \ndata: 1\n\n"),  # from here on there is none
+        (ServerSentEvent("1", id=""), b"id: \ndata: 1\n\n"),  # resets the last id
         (ServerSentEvent("1", retry=0), b"retry: 0\ndata: 1\n\n"),
         (
             ServerSentEvent("1", "tick", "7", 5000),
@@ -82,35 +82,35 @@ def heard(*parts: ServerSentEvent | bytes) -> list[Heard]:
         ),
     ],
 )
-def test_format(event: ServerSentEvent, expected: bytes) -> None:
+def test_event_is_written_as_lines(event: ServerSentEvent, expected: bytes) -> None:
     assert bytes(event) == expected
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ("a\r\nb\rc\nd", "a\nb\nc\nd"),  # one line end is as good as another
+        ("a\r\nb\rc\nd", "a\nb\nc\nd"),  # all line ends are equivalent
         ("\n", "\n"),
         ("a\n", "a\n"),
         ("\r\r\n\n", "\n\n\n"),
-        (" a", " a"),  # one blank after the colon is the format's, the next is ours
+        (" a", " a"),  # the format strips one space after the colon, but not a second
         ("data: a", "data: a"),
         (":a", ":a"),
         ("\ufeffa", "\ufeffa"),
-        ("a\u2028b\x0bc\x85d", "a\u2028b\x0bc\x85d"),  # lines to Unicode, not to browsers
+        ("a\u2028b\x0bc\x85d", "a\u2028b\x0bc\x85d"),  # line ends in Unicode, but not for browsers
         ("a\0b", "a\0b"),
         ("a\ud800", "a?"),  # UTF-8 has no surrogates
     ],
 )
-def test_data_arrive_as_they_were_given(data: str, expected: str) -> None:
+def test_data_arrives_with_normalized_line_ends(data: str, expected: str) -> None:
     assert heard(ServerSentEvent(data)) == [Heard(expected)]
 
 
-def test_empty_data_are_an_event_all_the_same() -> None:
+def test_empty_data_is_an_event() -> None:
     assert heard(ServerSentEvent("")) == [Heard("")]
 
 
-def test_a_name_is_for_one_event_and_an_id_until_there_is_another() -> None:
+def test_name_applies_once_and_id_until_replaced() -> None:
     events = [
         ServerSentEvent("1", "tick", "a"),
         ServerSentEvent("2"),
@@ -126,23 +126,23 @@ def test_a_name_is_for_one_event_and_an_id_until_there_is_another() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\r\n", "\n", "\0", "a\0"])
-def test_names_and_ids_are_one_line(text: str) -> None:
+def test_name_or_id_with_a_line_end_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="not a single line"):
         ServerSentEvent("", text)
     with pytest.raises(ValueError, match="not a single line"):
         ServerSentEvent("", id=text)
 
 
-def test_nobody_waits_for_less_than_no_time() -> None:
+def test_negative_retry_raises_value_error() -> None:
     with pytest.raises(ValueError, match="retry is negative"):
         ServerSentEvent("", retry=-1)
 
 
-def test_retry_is_heard() -> None:
+def test_retry_reaches_the_browser() -> None:
     assert Browser(bytes(ServerSentEvent("", retry=2500))).retry == 2500
 
 
-def test_events_never_change() -> None:
+def test_events_are_frozen() -> None:
     event = ServerSentEvent("a")
     with pytest.raises(FrozenInstanceError):
         event.data = "b"  # type: ignore[misc] # what is tested
@@ -157,7 +157,7 @@ EVENTS = st.builds(ServerSentEvent, TEXT, LINE, st.none() | LINE, st.none() | st
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(EVENTS, st.just(KEEP_ALIVE)), max_size=5))
-def test_whatever_is_told_is_heard_with_or_without_signs_of_life(
+def test_arbitrary_events_arrive_between_keep_alive_comments(
     parts: list[ServerSentEvent | bytes],
 ) -> None:
     expected = []
@@ -172,7 +172,7 @@ def test_whatever_is_told_is_heard_with_or_without_signs_of_life(
 
 @settings(deadline=None)
 @given(EVENTS)
-def test_event_that_is_sent_is_the_event_that_is_parsed(event: ServerSentEvent) -> None:
+def test_written_event_is_parsed_back(event: ServerSentEvent) -> None:
     data = re.sub("\r\n|\r", "\n", event.data).encode("utf-8", "replace").decode()
     sent = bytes(event).decode().removesuffix("\n\n")
     assert ServerSentEvent.parse(sent) == replace(event, data=data)
@@ -190,10 +190,10 @@ def test_event_that_is_sent_is_the_event_that_is_parsed(event: ServerSentEvent) 
         ("event: a\nevent: b\ndata: a\nid\nretry: 0", ServerSentEvent("a", "b", "", 0)),
     ],
 )
-def test_lines_are_an_event_or_none(lines: str, expected: ServerSentEvent | None) -> None:
+def test_parse_returns_an_event_or_none(lines: str, expected: ServerSentEvent | None) -> None:
     assert ServerSentEvent.parse(lines) == expected
 
 
-def test_a_sign_of_life_comes_before_a_minute_is_over() -> None:
+def test_keep_alive_is_a_comment_within_a_minute() -> None:
     assert 1 < KEEP_ALIVE_AFTER < 60
     assert heard(KEEP_ALIVE) == []

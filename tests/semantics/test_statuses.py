@@ -1,4 +1,4 @@
-"""Statuses without content: how a server frames them, and how a client reads them."""
+"""Tests of statuses without content: as the server frames them and clients read them."""
 
 import pytest
 
@@ -14,7 +14,7 @@ async def test_responses_without_content_end_with_their_heads(status: int) -> No
         await exchange.respond(Response(status, {"Content-Type": "text/plain"}, b"content"))
 
     async with open_client(app) as client:
-        for _ in range(2):  # on one connection, which tells that the first has ended
+        for _ in range(2):  # on one connection, which proves that the first has ended
             answer = await client.get("/")
             assert (answer.body == b"") is (status in WITHOUT_CONTENT)
             assert ("Content-Length" not in answer.headers) is (status in WITHOUT_LENGTH)

@@ -1,4 +1,4 @@
-"""Tokens: what is one, wherever the grammar asks for one."""
+"""Tests of the grammar of tokens."""
 
 import re
 
@@ -11,7 +11,7 @@ from trio_http.semantics.tokens import TCHAR, TOKEN, is_token
 ALL = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def test_the_characters_of_tokens_are_those_of_the_grammar() -> None:
+def test_token_characters_are_those_of_the_rfc() -> None:
     every = bytes(range(256))
     assert {byte for byte in every if is_token(bytes([byte]))} == set(ALL)
     assert b"".join(re.findall(TOKEN, every)) == bytes(sorted(ALL))
@@ -24,7 +24,7 @@ def test_the_characters_of_tokens_are_those_of_the_grammar() -> None:
     [
         (b"GET", True),
         (b"x", True),
-        (b"!#$%&'*+-.^_`|~09AZaz", True),  # all that RFC 9110 5.6.2 calls a tchar
+        (b"!#$%&'*+-.^_`|~09AZaz", True),  # all punctuation of tchar in RFC 9110 5.6.2
         (b"", False),
         (b"a b", False),
         (b"a:", False),
@@ -33,12 +33,12 @@ def test_the_characters_of_tokens_are_those_of_the_grammar() -> None:
         ("é".encode(), False),
     ],
 )
-def test_tokens(raw: bytes, expected: bool) -> None:  # noqa: FBT001 - the outcome
+def test_is_token_accepts_tokens_only(raw: bytes, expected: bool) -> None:  # noqa: FBT001 - the outcome
     assert is_token(raw) is expected
 
 
-def test_the_grammar_of_tokens_is_stated_once() -> None:
+def test_grammar_of_tokens_is_stated_once() -> None:
     sources = (CHECKOUT / "trio_http").rglob("*.py")
-    spellings = ("$%&'*+", "$%%&'*+")  # as it is, and in a text that is formatted
+    spellings = ("$%&'*+", "$%%&'*+")  # plain, and in a format string
     found = [path.name for path in sources if any(map(path.read_text("utf-8").count, spellings))]
     assert found == ["tokens.py"]

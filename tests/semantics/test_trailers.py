@@ -1,4 +1,4 @@
-"""Fields behind a body: which are believed, which may be sent, and to whom."""
+"""Tests of trailers: which are accepted, which may be sent, and to which clients."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from trio_http.semantics.request import Request
 from trio_http.semantics.response import Response
 from trio_http.semantics.trailers import asked_for, believed, keeps_trailers
 
-NO_BODY: Any = None  # nobody reads it here
+NO_BODY: Any = None  # never read
 
-# RFC 9110 6.5.1: framing, routing, authentication, and what content is.
+# RFC 9110 6.5.1: fields for framing, routing, authentication and content.
 TOO_LATE = [
     "Authorization",
     "Connection",
@@ -36,7 +36,7 @@ def asked(*te: str) -> Request:
 
 
 @pytest.mark.parametrize("name", TOO_LATE)
-def test_what_comes_too_late_is_not_believed(name: str) -> None:
+def test_fields_that_come_too_late_are_dropped(name: str) -> None:
     received = [(b"A", b"1"), (name.swapcase().encode(), b"x"), (b"a", b"2")]
     assert believed(received).raw == ((b"A", b"1"), (b"a", b"2"))
 
@@ -50,7 +50,7 @@ def test_what_comes_too_late_is_not_believed(name: str) -> None:
         asked("gzip", "trailers"),
     ],
 )
-def test_a_client_that_says_so_keeps_trailers(request_: Request) -> None:
+def test_te_trailers_keeps_trailers(request_: Request) -> None:
     assert keeps_trailers(request_)
 
 
@@ -63,15 +63,15 @@ def test_a_client_that_says_so_keeps_trailers(request_: Request) -> None:
         asked("trailers" + ",a" * (MOST_SEPARATORS + 1)),  # an overlong list
     ],
 )
-def test_no_other_client_keeps_trailers(request_: Request) -> None:
+def test_other_te_values_do_not_keep_trailers(request_: Request) -> None:
     assert not keeps_trailers(request_)
 
 
-def test_a_response_without_trailers_has_no_fields_after_its_body() -> None:
+def test_response_without_trailers_has_none() -> None:
     assert asked_for(Response(200)) == Headers()
 
 
-def test_trailers_are_made_when_they_are_asked_for() -> None:
+def test_trailers_are_computed_after_the_body() -> None:
     sums: list[int] = []
     response = Response(200, trailers=lambda: [("X-Sum", str(sum(sums))), ("X-Sum", "b")])
     sums += [1, 2]
@@ -79,12 +79,12 @@ def test_trailers_are_made_when_they_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", [*TOO_LATE, "transfer-encoding", "HOST"])
-def test_what_would_come_too_late_is_a_mistake(name: str) -> None:
+def test_sending_fields_too_late_raises_value_error(name: str) -> None:
     with pytest.raises(ValueError, match=f"not a valid trailer field: {name}"):
         asked_for(Response(200, trailers=lambda: {"X-Sum": "1", name: "x"}))
 
 
 @pytest.mark.parametrize("trailers", [{"X-Sum": "1\r\nHost: x"}, {"X-Sum:": "1"}, {"": ""}])
-def test_what_is_no_field_is_no_trailer(trailers: dict[str, str]) -> None:
+def test_malformed_trailers_raise_value_error(trailers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="not a field"):
         asked_for(Response(200, trailers=lambda: trailers))

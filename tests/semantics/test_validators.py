@@ -1,4 +1,4 @@
-"""Entity tags and HTTP dates."""
+"""Tests of entity tags and HTTP dates."""
 
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ NOW = seconds(2026, 11, 20, 12, 30, 15)
 EXAMPLE = seconds(1994, 11, 6, 8, 49, 37)
 DAY = 24 * 60 * 60
 
-# What clients may send, however wrong: any bytes, any text, and texts that look right.
+# Values from clients, valid or not: any bytes, any text, and texts that look valid.
 TEXTS = st.one_of(
     st.binary().map(text_of),
     st.text(st.characters()),
@@ -59,7 +59,7 @@ BLANKS = st.text(st.sampled_from(" \t"))
         ('W/"xyzzy"', ETag("xyzzy", weak=True)),
         ('""', ETag("")),
         ('W/""', ETag("", weak=True)),
-        (' \t"a" \t', ETag("a")),  # 5.5: blanks around a value are no part of it
+        (' \t"a" \t', ETag("a")),  # 5.5: surrounding white space is not part of a value
         ('"a,b"', ETag("a,b")),
         ('"a\\"', ETag("a\\")),  # 8.8.3: a backslash escapes nothing
         ('"!#~"', ETag("!#~")),  # the first and last of etagc
@@ -72,7 +72,7 @@ BLANKS = st.text(st.sampled_from(" \t"))
         ('a"', None),
         ('"', None),
         ("'a'", None),
-        ('"a b"', None),  # 8.8.3: no blanks in a tag
+        ('"a b"', None),  # 8.8.3: no spaces in a tag
         ('"a\x7f"', None),
         ('"a\x00"', None),
         ('"a"\n', None),
@@ -82,13 +82,13 @@ BLANKS = st.text(st.sampled_from(" \t"))
         ("", None),
     ],
 )
-def test_a_tag(field: str, expected: ETag | None) -> None:
+def test_etag_is_parsed_or_none(field: str, expected: ETag | None) -> None:
     assert ETag.parse(field) == expected
 
 
 @settings(deadline=None)
 @given(TAGS)
-def test_a_tag_is_read_as_it_was_written(tag: ETag) -> None:
+def test_written_tags_are_parsed_back(tag: ETag) -> None:
     assert ETag.parse(str(tag)) == tag
     assert parse_tags(str(tag)) == [tag]
 
@@ -107,7 +107,9 @@ def test_a_tag_is_read_as_it_was_written(tag: ETag) -> None:
         ('""', '""', True, True),
     ],
 )
-def test_comparison(one: str, other: str, identical: bool, equivalent: bool) -> None:  # noqa: FBT001 - the outcome
+def test_tags_are_compared_strongly_and_weakly(
+    one: str, other: str, identical: object, equivalent: object
+) -> None:
     first, second = ETag.parse(one), ETag.parse(other)
     assert first is not None
     assert second is not None
@@ -116,8 +118,8 @@ def test_comparison(one: str, other: str, identical: bool, equivalent: bool) -> 
 
 
 @pytest.mark.parametrize("tag", [ETag("a"), ETag("a", weak=True)])
-def test_each_coding_has_a_tag_of_its_own(tag: ETag) -> None:
-    # RFC 9110 8.8.3.3: other bytes, so another tag; coding makes nothing strong.
+def test_each_coding_has_its_own_tag(tag: ETag) -> None:
+    # RFC 9110 8.8.3.3: other bytes need another tag; a weak tag stays weak.
     tags = [tag, tag.coded("gzip"), tag.coded("deflate")]
     assert len({each.value for each in tags}) == 3
     assert {each.weak for each in tags} == {tag.weak}
@@ -134,10 +136,10 @@ def test_each_coding_has_a_tag_of_its_own(tag: ETag) -> None:
         ('"xyzzy", "r2d2xxxx", "c3piozzzz"', ["xyzzy", "r2d2xxxx", "c3piozzzz"]),  # 13.1.1
         ('"a","b"', ["a", "b"]),
         ('"a" \t,\t "b"', ["a", "b"]),
-        ('"a,b", "c, d"', None),  # a comma may be in a tag, a blank may not
+        ('"a,b", "c, d"', None),  # a tag may contain a comma, but not a space
         ('"a,b", ",", "c"', ["a,b", ",", "c"]),
         ('"a", "a"', ["a", "a"]),
-        ("", []),  # 5.6.1.2: a recipient takes empty lists and empty members
+        ("", []),  # 5.6.1.2: recipients accept empty lists and members
         (" \t", []),
         (",", []),
         (', ,"a",,\t,"b", ,', ["a", "b"]),
@@ -152,22 +154,22 @@ def test_each_coding_has_a_tag_of_its_own(tag: ETag) -> None:
         ("a", None),
         ('"a"\n', None),
         ('"a"\n,"b"', None),
-        ('"a",\xa0"b"', None),  # a blank in Unicode only
+        ('"a",\xa0"b"', None),  # white space in Unicode only
     ],
 )
-def test_a_list_of_tags(field: str, expected: list[str] | None) -> None:
+def test_list_of_tags_is_parsed_or_none(field: str, expected: list[str] | None) -> None:
     values = None if expected is None else [ETag(value) for value in expected]
     assert parse_tags(field) == values
 
 
-def test_a_list_keeps_what_is_weak() -> None:
+def test_list_keeps_weak_tags() -> None:
     # RFC 9110 13.1.2
     assert parse_tags('W/"a", "b",W/"c"') == [ETag("a", weak=True), ETag("b"), ETag("c", weak=True)]
 
 
 @settings(deadline=None)
 @given(st.lists(TAGS), BLANKS, BLANKS, st.integers(1, 3))
-def test_any_tags_are_read_from_a_list(
+def test_written_lists_are_parsed_back(
     tags: list[ETag], before: str, after: str, commas: int
 ) -> None:
     separator = (before + "," + after) * commas
@@ -177,14 +179,14 @@ def test_any_tags_are_read_from_a_list(
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_no_text_is_too_odd_for_tags(text: str) -> None:
+def test_arbitrary_tags_never_raise(text: str) -> None:
     tag, tags = ETag.parse(text), parse_tags(text)
-    # One tag is a list of one; written out, whatever was read is read as the same.
+    # A tag is also a list, and a parsed list is parsed equally when written again.
     assert tag is None or tags == [tag]
     assert tags is None or parse_tags(", ".join(map(str, tags))) == tags
 
 
-# Whatever looked at these more than once for each character would be at it for hours.
+# A parser of more than linear time would take hours for these.
 @pytest.mark.parametrize(
     ("start", "repeated", "end"),
     [
@@ -203,13 +205,11 @@ def test_no_text_is_too_odd_for_tags(text: str) -> None:
         ("", '"a,', '"'),
     ],
 )
-def test_long_lists_that_are_malformed_are_found_so_in_one_pass(
-    start: str, repeated: str, end: str
-) -> None:
+def test_long_malformed_lists_take_linear_time(start: str, repeated: str, end: str) -> None:
     assert parse_tags(start + repeated * 300_001 + end) is None
 
 
-def test_a_list_may_be_long_but_not_without_end() -> None:
+def test_list_of_too_many_tags_is_none() -> None:
     tags = ['"a"'] * MOST_TAGS
     assert parse_tags(", ".join(tags)) == [ETag("a")] * MOST_TAGS
     assert not has_too_many_tags(", ".join(tags))
@@ -228,10 +228,10 @@ def test_a_list_may_be_long_but_not_without_end() -> None:
         ("Sun, 06 Nov 1994 08:49:37 GMT", EXAMPLE),
         ("Sunday, 06-Nov-94 08:49:37 GMT", EXAMPLE),
         ("Sun Nov  6 08:49:37 1994", EXAMPLE),
-        ("Sun Nov 06 08:49:37 1994", EXAMPLE),  # date3 has two digits or a blank and one
+        ("Sun Nov 06 08:49:37 1994", EXAMPLE),  # date3 has two digits, or a space and one digit
         ("Wed Nov 16 08:49:37 1994", EXAMPLE + 10 * DAY),
         (" \tSun, 06 Nov 1994 08:49:37 GMT\t ", EXAMPLE),  # 5.5
-        ("Mon, 06 Nov 1994 08:49:37 GMT", EXAMPLE),  # the wrong day of the week misleads nobody
+        ("Mon, 06 Nov 1994 08:49:37 GMT", EXAMPLE),  # a wrong day of the week is ignored
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
         ("Wed, 31 Dec 1969 23:59:59 GMT", -1),
         ("Mon, 01 Jan 0001 00:00:00 GMT", seconds(1, 1, 1)),
@@ -259,7 +259,7 @@ def test_a_list_may_be_long_but_not_without_end() -> None:
         ("Sun, 06 Nov 1994 08:49:37 +0000", None),
         ("Sun, 06 Nov 1994 08:49:37", None),
         ("Sun Nov  6 08:49:37 1994 GMT", None),
-        # Nearly one of the forms
+        # Almost valid
         ("Sun, 6 Nov 1994 08:49:37 GMT", None),
         ("Sun,  6 Nov 1994 08:49:37 GMT", None),
         ("Sun Nov 6 08:49:37 1994", None),
@@ -275,15 +275,15 @@ def test_a_list_may_be_long_but_not_without_end() -> None:
         ("Sun, 06 Nov 01994 08:49:37 GMT", None),
         ("Sun, 06 Nov 1994 08:49:37 GMT\n", None),
         ("Sun, \u0660\u0666 Nov 1994 08:49:37 GMT", None),  # digits, but not ASCII
-        ("Sun, 06 Nov 1994 08:49:37 GMT; length=9", None),  # as an old browser had it
-        # 13.1.3, 13.1.4: several dates are none
+        ("Sun, 06 Nov 1994 08:49:37 GMT; length=9", None),  # sent by an old browser
+        # 13.1.3, 13.1.4: several dates are malformed
         ("Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", None),
         ("784111777", None),
         ('"a"', None),
         ("", None),
     ],
 )
-def test_a_date(field: str, expected: int | None) -> None:
+def test_date_is_parsed_or_none(field: str, expected: int | None) -> None:
     assert parse_date(field, NOW) == expected
 
 
@@ -292,27 +292,27 @@ def test_a_date(field: str, expected: int | None) -> None:
     ("now", "date", "year"),
     [
         (NOW, "20-Nov-26 12:30:15", 2026),
-        (NOW, "31-Dec-26 00:00:00", 2026),  # ahead, but not by so much
+        (NOW, "31-Dec-26 00:00:00", 2026),  # in the future, but less than 50 years
         (NOW, "01-Jan-70 00:00:00", 2070),
         (NOW, "31-Dec-75 23:59:59", 2075),
         (NOW, "20-Nov-76 12:30:15", 2076),  # 50 years to the second
         (NOW, "20-Nov-76 12:30:16", 1976),  # a second more
-        (NOW, "31-Dec-76 00:00:00", 1976),  # in the fiftieth year, but later in it
+        (NOW, "31-Dec-76 00:00:00", 1976),  # more than 50 years ahead, by some days
         (NOW, "01-Jan-77 00:00:00", 1977),
         (NOW, "06-Nov-94 08:49:37", 1994),
         (NOW, "01-Jan-00 00:00:00", 2000),
-        # At the turn of a century the years ahead are the next one's.
+        # At the end of a century, future years belong to the next.
         (seconds(1999, 12, 31, 23, 59, 59), "01-Jan-00 00:00:00", 2000),
         (seconds(2000, 1, 1), "31-Dec-99 23:59:59", 1999),
         (seconds(2080, 1, 1), "01-Jan-30 00:00:00", 2130),
         (seconds(2080, 1, 1), "01-Jan-31 00:00:00", 2031),
-        # A day that not every year has
+        # A leap day
         (seconds(2028, 2, 29), "29-Feb-76 00:00:00", 2076),
         (seconds(2024, 2, 29), "29-Feb-76 00:00:00", 1976),
         (seconds(2050, 1, 15), "29-Feb-00 00:00:00", 2000),
     ],
 )
-def test_a_year_of_two_digits(now: int, date: str, year: int) -> None:
+def test_two_digit_year_is_at_most_50_years_ahead(now: int, date: str, year: int) -> None:
     assert parse_date(f"Monday, {date} GMT", now) == parse_date(
         f"Mon, {date[:2]} {date[3:6]} {year} {date[10:]} GMT", now
     )
@@ -324,13 +324,13 @@ LONG_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 
 @settings(deadline=None)
 @given(st.integers(seconds(1, 1, 1), seconds(9999, 12, 31, 23, 59, 59)))
-def test_what_we_send_is_read_as_the_same_second(moment: int) -> None:
+def test_imf_fixdate_is_parsed_to_the_same_second(moment: int) -> None:
     assert parse_date(http_date(moment), NOW) == moment
 
 
 @settings(deadline=None)
 @given(st.integers(seconds(1, 1, 1), seconds(9999, 12, 31, 23, 59, 59)))
-def test_the_form_of_asctime_is_read_as_the_same_second(moment: int) -> None:
+def test_asctime_date_is_parsed_to_the_same_second(moment: int) -> None:
     weekday, day, month, year, time, _ = http_date(moment).split()
     assert parse_date(f"{weekday[:3]} {month} {int(day):2} {time} {year}", NOW) == moment
     assert parse_date(f"{weekday[:3]} {month} {day} {time} {year}", NOW) == moment
@@ -341,9 +341,7 @@ def test_the_form_of_asctime_is_read_as_the_same_second(moment: int) -> None:
     st.integers(seconds(1900, 1, 1), seconds(2200, 1, 1)),
     st.integers(-50 * 365 * DAY, 50 * 365 * DAY),
 )
-def test_the_form_of_rfc_850_is_read_as_the_same_second_for_fifty_years_around(
-    now: int, distance: int
-) -> None:
+def test_rfc_850_date_is_parsed_within_50_years_of_now(now: int, distance: int) -> None:
     moment = now + distance
     weekday, day, month, year, time, _ = http_date(moment).split()
     (long_day,) = [name for name in LONG_DAYS if name.startswith(weekday[:3])]
@@ -352,11 +350,11 @@ def test_the_form_of_rfc_850_is_read_as_the_same_second_for_fifty_years_around(
 
 @settings(deadline=None)
 @given(TEXTS, st.floats(0, 4e9))
-def test_no_text_is_too_odd_for_dates(text: str, now: float) -> None:
+def test_arbitrary_dates_never_raise(text: str, now: float) -> None:
     moment = parse_date(text, now)
     assert moment is None or parse_date(http_date(moment), now) == moment
 
 
 @pytest.mark.parametrize("repeated", [" ", "0", "Sun, ", "Sun, 06 Nov 1994 08:49:37 GMT "])
-def test_long_texts_are_found_to_be_no_date_in_one_pass(repeated: str) -> None:
+def test_long_malformed_dates_take_linear_time(repeated: str) -> None:
     assert parse_date("Sun, " + repeated * 300_000 + "\n", NOW) is None
