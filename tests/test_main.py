@@ -193,7 +193,7 @@ def test_signal_just_before_the_server_listens_ends_the_command(number: signal.S
     source = (
         "import signal, sys\n"
         "from trio_http import __main__\n"
-        "from trio_http.command import running\n"
+        "from trio_http.command import single_process\n"
         "async def open_listeners(*addresses):\n"
         f"  signal.raise_signal({int(number)})\n"
         "running.open_listeners = open_listeners\n"

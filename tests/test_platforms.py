@@ -42,7 +42,7 @@ sys.platform = platform
 os.supports_dir_fd.clear() if platform == "win32" else None
 
 import trio_http
-from trio_http.command import running
+from trio_http.command import single_process
 for module in pkgutil.walk_packages(trio_http.__path__, "trio_http."):
     __import__(module.name)
 from trio_http.__main__ import main

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from support import CHECKOUT
 
-from trio_http.command.parsing import COMMANDS
+from trio_http.command.settings_parsing import COMMANDS
 
 # Programs that the scripts call, and that the fake interpreters call (the last two).
 TOOLS = (

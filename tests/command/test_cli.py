@@ -23,9 +23,9 @@ import trio
 from support import Program, connected
 
 from trio_http import __version__
-from trio_http.command import cli, running, starting
+from trio_http.command import cli, launching, single_process
 from trio_http.command.cli import main
-from trio_http.command.values import CAN_HAVE_WORKERS
+from trio_http.command.option_values import CAN_HAVE_WORKERS
 from trio_http.observe import log_writer
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.listeners import open_listeners
@@ -66,8 +66,8 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_one_worker_where_there_can_be_none_is_this_process(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starting, "CAN_HAVE_WORKERS", False)
-    monkeypatch.setattr(starting, "supervise", None)
+    monkeypatch.setattr(launching, "CAN_HAVE_WORKERS", False)
+    monkeypatch.setattr(launching, "supervise", None)
     assert f" {NOWHERE}: " in complaint(capsys, "challenge", "--workers", "1")
 
 
@@ -171,7 +171,7 @@ def test_crash_is_a_traceback_and_status_1(
     async def crash(*addresses: str) -> list[trio.SocketListener]:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(running, "open_listeners", crash)
+    monkeypatch.setattr(single_process, "open_listeners", crash)
     assert main(["challenge"]) == 1
     output, errors = capsys.readouterr()
     assert output == ""
@@ -259,7 +259,7 @@ def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[ReceivedResp
         trio.lowlevel.spawn_system_task(ask, listener.socket.getsockname()[1])
         return [listener]
 
-    monkeypatch.setattr(running, "open_listeners", open_and_ask)
+    monkeypatch.setattr(single_process, "open_listeners", open_and_ask)
     assert main([*arguments, "--bind", "127.0.0.1:0"]) == 0
     return answers
 

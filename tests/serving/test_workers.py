@@ -22,8 +22,8 @@ import trio
 import trio.testing
 from support import Program, connected
 
-from trio_http.command.supervising import WORKER
-from trio_http.command.values import CAN_HAVE_WORKERS
+from trio_http.command.multi_process import WORKER
+from trio_http.command.option_values import CAN_HAVE_WORKERS
 from trio_http.serving import workers as rooms
 from trio_http.serving.listeners import close_queues, open_queues
 from trio_http.serving.workers import (

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from trio_http.command.parsing import parse
+from trio_http.command.settings_parsing import parse
 from trio_http.command.standard_streams import drop_unwritable, tell
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.observe.log_writer import Spool
@@ -58,7 +58,7 @@ def _run(arguments: Sequence[str] | None, errors: Spool) -> int:
     except OSError as error:
         raise _NotToldError(f"cannot write to the standard output: {error.strerror}") from error
     # With it come Trio, h11 and all others, which help does not need.
-    from trio_http.command.starting import start  # noqa: PLC0415
+    from trio_http.command.launching import start  # noqa: PLC0415
 
     return start(settings, _this_command(arguments), errors)
 

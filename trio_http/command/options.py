@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from trio_http.command import values
+from trio_http.command import option_values
 from trio_http.command.settings import DEFAULT_BIND, numbers, read_file, variable_of
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.semantics.behavior import Behavior
@@ -65,7 +65,7 @@ def _server_name(consequence: str) -> click.Option:
         "NAME",
         f"a host name of this server; may be repeated. {consequence} (default: localhost and "
         "loopback addresses, which are always allowed, while --bind has no others; else any)",
-        values.host,
+        option_values.host,
         multiple=True,
     )
 
@@ -147,16 +147,16 @@ _LISTENING: Sections = {
             "HOST:PORT",
             "listen on this address; may be repeated. :8000 is port 8000 of every network of "
             f"this machine, port 0 any free port (default: {DEFAULT_BIND}, on IPv4 and IPv6)",
-            values.address,
+            option_values.address,
             multiple=True,
         ),
-        _option("port -p", "PORT", "short for --bind localhost:PORT", values.port),
+        _option("port -p", "PORT", "short for --bind localhost:PORT", option_values.port),
         _option(
             "workers -w",
             "N|auto",
             "serve with N processes; auto is one per processor, within the quota of the control "
             "group; SIGHUP replaces them one after the other (default: serve with this process)",
-            values.workers,
+            option_values.workers,
         ),
     ]
 }
@@ -194,7 +194,7 @@ CHALLENGE: Sections = {
             "directory",
             "DIR",
             "serve the files of this directory under /files/ (default: no files)",
-            values.directory,
+            option_values.directory,
         ),
         _server_name("Browsers cannot store files under any other name."),
     ],

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trio_http.command.parsing import parse
-from trio_http.command.starting import app_of
+from trio_http.command.launching import app_of
+from trio_http.command.settings_parsing import parse
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.file_server import precompressed_siblings
 from trio_http.http1.exchange import App

@@ -8,9 +8,9 @@ from typing import Literal
 import trio
 
 from trio_http.command.loading import app_from
-from trio_http.command.running import Conditions, serve_until_signal
 from trio_http.command.settings import DEFAULT_BIND
 from trio_http.command.signals import ending_at_once
+from trio_http.command.single_process import Conditions, serve_until_signal
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import Handler

@@ -10,8 +10,8 @@ import pytest
 from support import environment
 
 from trio_http import __version__
-from trio_http.command.parsing import parse
 from trio_http.command.settings import Setting, Settings
+from trio_http.command.settings_parsing import parse
 from trio_http.command.wrong_use import WrongUseError
 
 COMMANDS = {"challenge": [], "files": ["."], "app": ["hello:app"]}
@@ -313,7 +313,8 @@ def test_help_of_a_command_describes_its_options(
 
 def test_help_needs_neither_trio_nor_h11() -> None:
     program = (
-        "import sys; from trio_http.command.parsing import parse; parse(['files', '--help'])\n"
+        "import sys; from trio_http.command.settings_parsing import parse\n"
+        "parse(['files', '--help'])\n"
         "assert {'trio', 'h11'}.isdisjoint(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], env=environment(), timeout=30, check=True)

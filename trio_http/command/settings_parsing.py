@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from trio_http import __version__
+from trio_http.command.option_values import directory
 from trio_http.command.options import (
     APP,
     CHALLENGE,
@@ -34,7 +35,6 @@ from trio_http.command.settings import (
     variable_of,
 )
 from trio_http.command.standard_streams import tell
-from trio_http.command.values import directory
 from trio_http.command.wrong_use import WrongUseError
 
 _FILES = "Serve the files of DIR, and nothing outside of it."

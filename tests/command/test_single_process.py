@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from support import PATIENCE, Lifetime, connected
 
-from trio_http.command.running import Conditions, serve_until_signal
+from trio_http.command.single_process import Conditions, serve_until_signal
 from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import Exchange
 from trio_http.observe.access_log import Level, Log

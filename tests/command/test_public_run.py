@@ -14,7 +14,7 @@ from support import CHECKOUT, connected, started
 
 import trio_http
 from trio_http import Limits, Request, Response, Router, Servable, Timeouts
-from trio_http.command import running
+from trio_http.command import single_process
 from trio_http.serving.listeners import open_listeners
 
 README = (CHECKOUT / "README.md").read_text()
@@ -55,7 +55,7 @@ def ended_at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         await trio.testing.wait_all_tasks_blocked()
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(running, "open_listeners", open_elsewhere)
+    monkeypatch.setattr(single_process, "open_listeners", open_elsewhere)
     return asked
 
 

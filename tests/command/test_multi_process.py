@@ -11,8 +11,8 @@ import trio
 import trio.testing
 from support import PATIENCE, Lifetime, connected
 
-from trio_http.command.running import Conditions
-from trio_http.command.supervising import work
+from trio_http.command.multi_process import work
+from trio_http.command.single_process import Conditions
 from trio_http.http1.app_lifetime import Servable
 from trio_http.http1.exchange import Exchange
 from trio_http.observe.access_log import Level, Log

@@ -9,11 +9,11 @@ import trio
 
 from trio_http.command.exposure import enforced_hosts, reachable_from_outside
 from trio_http.command.loading import load_app
-from trio_http.command.running import Conditions, serve_until_signal
+from trio_http.command.multi_process import WORKER, supervise, work
+from trio_http.command.option_values import CAN_HAVE_WORKERS
 from trio_http.command.settings import Settings
 from trio_http.command.signals import outliving_hangups
-from trio_http.command.supervising import WORKER, supervise, work
-from trio_http.command.values import CAN_HAVE_WORKERS
+from trio_http.command.single_process import Conditions, serve_until_signal
 from trio_http.command.wrong_use import WrongUseError
 from trio_http.http1.app_lifetime import Servable
 from trio_http.observe.access_log import Level, Log

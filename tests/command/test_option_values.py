@@ -6,38 +6,38 @@ from pathlib import Path
 import pytest
 from support import as_unprivileged_user
 
-from trio_http.command import processors, values
+from trio_http.command import option_values, processors
 
 
 def test_valid_values_are_returned(tmp_path: Path) -> None:
-    assert values.address("[::1]:80") == "[::1]:80"
-    assert values.port("0") == 0
-    assert values.port("65535") == 65535
-    assert values.host("Files.Example.org.") == "files.example.org"
-    assert values.directory(str(tmp_path)) == tmp_path
+    assert option_values.address("[::1]:80") == "[::1]:80"
+    assert option_values.port("0") == 0
+    assert option_values.port("65535") == 65535
+    assert option_values.host("Files.Example.org.") == "files.example.org"
+    assert option_values.directory(str(tmp_path)) == tmp_path
 
 
 def test_directory_must_be_enterable_not_readable(public: Path) -> None:
     (public / "in").mkdir(mode=0o311)
     (public / "closed").mkdir(mode=0o600)
     with as_unprivileged_user():
-        assert values.directory(str(public / "in")) == public / "in"
+        assert option_values.directory(str(public / "in")) == public / "in"
         with pytest.raises(ValueError, match="Permission denied"):
-            values.directory(str(public / "closed"))
+            option_values.directory(str(public / "closed"))
 
 
 @pytest.mark.parametrize(
     ("read", "text", "reason"),
     [
-        (values.address, "nonsense", "not HOST:PORT, such as .*: nonsense"),
-        (values.port, "65536", "not a port number from 0 to 65535: 65536"),
-        (values.port, "-1", "not a port number from 0 to 65535: -1"),
-        (values.port, "\u0663", "not a port number from 0 to 65535: \u0663"),
-        (values.port, "9" * 5000, "not a port number from 0 to 65535: 9"),
-        (values.host, "a:80", "not a domain name or an IP address without a port: a:80"),
-        (values.directory, "no/where", "cannot serve no/where: No such file or directory"),
-        (values.directory, "", "the name of the directory is empty"),  # an unset variable
-        (values.directory, "long" * 100, "cannot serve long.*: File name too long"),
+        (option_values.address, "nonsense", "not HOST:PORT, such as .*: nonsense"),
+        (option_values.port, "65536", "not a port number from 0 to 65535: 65536"),
+        (option_values.port, "-1", "not a port number from 0 to 65535: -1"),
+        (option_values.port, "\u0663", "not a port number from 0 to 65535: \u0663"),
+        (option_values.port, "9" * 5000, "not a port number from 0 to 65535: 9"),
+        (option_values.host, "a:80", "not a domain name or an IP address without a port: a:80"),
+        (option_values.directory, "no/where", "cannot serve no/where: No such file or directory"),
+        (option_values.directory, "", "the name of the directory is empty"),  # an unset variable
+        (option_values.directory, "long" * 100, "cannot serve long.*: File name too long"),
     ],
 )
 def test_invalid_value_is_refused_with_its_reason(
@@ -55,7 +55,7 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("1", 1), ("3", 3), ("128", 128), ("auto", 2)])
 @pytest.mark.usefixtures("two_processors")
 def test_workers_are_a_number_or_one_per_processor(text: str, expected: int) -> None:
-    assert values.workers(text) == expected
+    assert option_values.workers(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_workers_are_a_number_or_one_per_processor(text: str, expected: int) -> 
 @pytest.mark.usefixtures("two_processors")
 def test_invalid_number_of_workers_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}"):
-        values.workers(text)
+        option_values.workers(text)
 
 
 @pytest.mark.usefixtures("two_processors")
 def test_system_without_workers_allows_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "CAN_HAVE_WORKERS", False)
-    assert values.workers("1") == 1
+    monkeypatch.setattr(option_values, "CAN_HAVE_WORKERS", False)
+    assert option_values.workers("1") == 1
     for text in ("2", "auto"):
         with pytest.raises(ValueError, match=f"this system allows only one process: {text}"):
-            values.workers(text)
+            option_values.workers(text)

@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 
-from trio_http.command.running import (
+from trio_http.command.single_process import (
     Conditions,
     naming_wrong_use,
     serve_until,
