@@ -1,4 +1,4 @@
-"""The frame around an app: when it begins and ends, and what becomes of its errors."""
+"""The lifetime of an app: its beginning, its end and its errors."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,7 +31,7 @@ async def app(exchange: Exchange) -> None:
 
 
 class Steps(list[str]):
-    """What has happened, in order."""
+    """The steps of a test, in order."""
 
     @asynccontextmanager
     async def lifetime(self, servable: Any = app, name: str = "it") -> AsyncIterator[Any]:
@@ -43,12 +43,12 @@ class Steps(list[str]):
             self.append(f"{name} ends")
 
 
-async def test_app_without_lifetime_is_yielded_as_it_is() -> None:
+async def test_app_without_lifetime_is_yielded_unchanged() -> None:
     async with entered(app, Timeouts()) as within:
         assert within is app
 
 
-async def test_lifetime_is_around_what_it_yields() -> None:
+async def test_lifetime_begins_before_and_ends_after_service() -> None:
     steps = Steps()
     async with entered(steps.lifetime(), Timeouts()) as within:
         assert within is app
@@ -56,7 +56,7 @@ async def test_lifetime_is_around_what_it_yields() -> None:
     assert steps == ["it begins", "served", "it ends"]
 
 
-async def test_lifetime_may_yield_an_app_with_another() -> None:
+async def test_nested_lifetimes_end_in_reverse_order() -> None:
     steps = Steps()
     inner = steps.lifetime(app, "inner")
     async with entered(steps.lifetime(inner, "outer"), Timeouts()) as within:
@@ -65,7 +65,7 @@ async def test_lifetime_may_yield_an_app_with_another() -> None:
 
 
 class Prepared:
-    """An App of a class that is its own lifetime."""
+    """An App that is its own lifetime."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -90,7 +90,7 @@ async def test_app_that_is_its_own_lifetime_is_entered_once() -> None:
 
 
 class Useless:
-    """A lifetime of nothing."""
+    """A lifetime that yields no App."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,7 +102,7 @@ class Useless:
 @pytest.mark.parametrize(
     "servable", [None, "app", Steps().lifetime(None), Steps().lifetime("app"), Useless()]
 )
-async def test_what_is_no_app_raises_before_it_is_served(servable: Any) -> None:
+async def test_value_that_is_not_an_app_raises_type_error(servable: Any) -> None:
     with pytest.raises(TypeError, match="neither an App nor"):
         async with entered(servable, Timeouts()):
             pytest.fail("it is served")
@@ -112,7 +112,7 @@ async def test_what_is_no_app_raises_before_it_is_served(servable: Any) -> None:
 
 
 class FrameError(Exception):
-    """What a frame raises."""
+    """The error that a lifetime raises."""
 
 
 @asynccontextmanager
@@ -145,7 +145,7 @@ async def fail_deeply() -> None:
 
 @pytest.mark.parametrize("wrap", [fail, fail_deeply])
 @pytest.mark.parametrize("moment", ["start", "service", "end"])
-async def test_error_of_the_frame_is_raised_alone_with_its_cause(
+async def test_single_error_of_lifetime_is_raised_without_group(
     moment: str, wrap: Callable[[], Awaitable[None]]
 ) -> None:
     reached = False
@@ -166,7 +166,7 @@ async def test_error_of_the_frame_is_raised_alone_with_its_cause(
     assert reached == (moment != "start")
 
 
-async def test_several_errors_of_the_frame_are_raised_together() -> None:
+async def test_several_errors_of_lifetime_are_raised_as_group() -> None:
     @asynccontextmanager
     async def failing_twice() -> AsyncIterator[App]:
         async with trio.open_nursery() as nursery:
@@ -179,7 +179,7 @@ async def test_several_errors_of_the_frame_are_raised_together() -> None:
             await trio.sleep_forever()
 
 
-async def test_lifetime_may_end_the_service() -> None:
+async def test_lifetime_can_end_the_service() -> None:
     @asynccontextmanager
     async def short() -> AsyncIterator[App]:
         with trio.CancelScope() as scope:
@@ -190,7 +190,7 @@ async def test_lifetime_may_end_the_service() -> None:
         await trio.sleep_forever()
 
 
-async def test_cancelling_goes_through_the_lifetime() -> None:
+async def test_cancellation_ends_the_lifetime() -> None:
     steps = Steps()
     with trio.CancelScope() as scope:
         async with entered(steps.lifetime(), Timeouts()):
@@ -210,14 +210,14 @@ async def slow(seconds: float) -> AsyncIterator[App]:
         yield app
 
 
-async def test_lifetime_that_begins_too_slowly_raises(autojump_clock: MockClock) -> None:
+async def test_slow_start_raises_too_slow_error(autojump_clock: MockClock) -> None:
     with pytest.raises(trio.TooSlowError, match=r"did not start within 2 s.*Timeouts\.start"):
         async with entered(slow(2.1), Timeouts(start=2)):
             pytest.fail("it is served")
     assert trio.current_time() == 2
 
 
-async def test_everything_that_begins_has_one_time_limit(autojump_clock: MockClock) -> None:
+async def test_nested_lifetimes_share_one_time_limit(autojump_clock: MockClock) -> None:
     @asynccontextmanager
     async def nested() -> AsyncIterator[Servable]:
         await trio.sleep(1)
@@ -230,14 +230,12 @@ async def test_everything_that_begins_has_one_time_limit(autojump_clock: MockClo
 
 
 @pytest.mark.parametrize("limit", [2, math.inf])
-async def test_lifetime_that_has_begun_has_no_time_limit(
-    limit: float, autojump_clock: MockClock
-) -> None:
+async def test_started_lifetime_has_no_time_limit(limit: float, autojump_clock: MockClock) -> None:
     async with entered(slow(1.9), Timeouts(start=limit)):
         await trio.sleep(100)
 
 
-async def test_lifetime_that_swallows_the_end_of_its_time_is_not_served(
+async def test_slow_start_in_shield_raises_too_slow_error(
     autojump_clock: MockClock,
 ) -> None:
     @asynccontextmanager
@@ -254,7 +252,7 @@ async def test_lifetime_that_swallows_the_end_of_its_time_is_not_served(
 # Entering more than once
 
 
-async def test_what_can_be_entered_once_says_so() -> None:
+async def test_second_entry_of_generated_lifetime_raises_runtime_error() -> None:
     lifetime = Steps().lifetime()
     async with entered(lifetime, Timeouts()):
         with pytest.raises(RuntimeError, match="call the function again"):
@@ -266,7 +264,7 @@ async def test_what_can_be_entered_once_says_so() -> None:
 
 
 class Counted:
-    """An app with a number for each of its lifetimes."""
+    """An app that numbers its lifetimes."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
@@ -279,7 +277,7 @@ class Counted:
     async def _lifetime(self) -> AsyncIterator[App]:
         number = len(self.begun)
         self.begun.append(number)
-        async with trio.open_nursery():  # which only its own task can leave
+        async with trio.open_nursery():  # can be left only by the task that has entered it
             yield self._saying(str(number))
         self.ended.append(number)
 
@@ -295,7 +293,7 @@ async def said_by(servable: Servable) -> str:
         return (await client.get("/")).body.decode()
 
 
-async def test_app_is_entered_by_several_tasks_at_once() -> None:
+async def test_several_tasks_enter_one_app_at_once() -> None:
     counted = Counted()
     app = counted.app()
     may_leave = [trio.Event(), trio.Event()]
@@ -309,13 +307,13 @@ async def test_app_is_entered_by_several_tasks_at_once() -> None:
         first: App = await nursery.start(enter, 0)
         second: App = await nursery.start(enter, 1)
         assert [await said_by(first), await said_by(second)] == ["0", "1"]
-        for number in (0, 1):  # not in the reverse order of their beginnings
+        for number in (0, 1):  # not in reverse order
             may_leave[number].set()
             await trio.testing.wait_all_tasks_blocked()
     assert counted.ended == [0, 1]
 
 
-async def test_app_is_entered_twice_by_one_task() -> None:
+async def test_one_task_enters_one_app_twice() -> None:
     counted = Counted()
     app = counted.app()
     async with app as first, app as second:
@@ -323,7 +321,7 @@ async def test_app_is_entered_twice_by_one_task() -> None:
     assert counted.ended == [1, 0]
 
 
-async def test_app_that_is_not_entered_answers_by_itself() -> None:
+async def test_app_that_is_not_entered_uses_its_own_handler() -> None:
     app = Counted().app()
 
     async def passing_on(exchange: Exchange) -> None:
@@ -352,7 +350,7 @@ def louder(inner: App) -> App:
     return app
 
 
-async def test_wrapper_has_the_lifetime_of_what_it_wraps() -> None:
+async def test_wrapper_has_the_lifetime_of_the_wrapped_app() -> None:
     counted = Counted()
     wrapped = wrapping(counted.app(), louder)
     async with open_client(wrapped) as client:
@@ -361,14 +359,14 @@ async def test_wrapper_has_the_lifetime_of_what_it_wraps() -> None:
     assert counted.ended == [0]
 
 
-async def test_wrapper_of_an_app_without_lifetime_has_none() -> None:
+async def test_wrapper_of_app_without_lifetime_has_none() -> None:
     assert not isinstance(wrapping(app, louder), AbstractAsyncContextManager)
     with pytest.raises(TypeError):
         wrapping(None, louder)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [Steps().lifetime, Useless])
-async def test_lifetime_that_is_not_entered_is_a_failure_of_its_requests(
+async def test_request_outside_of_lifetime_gets_500(
     kind: Callable[[], Any],
 ) -> None:
     told: list[ServerEvent] = []
@@ -398,7 +396,7 @@ class Greeting:
         return Response.text(f"{request.method}: {self.text}")
 
 
-async def test_app_that_answers_by_a_handler_has_its_lifetime() -> None:
+async def test_app_made_of_handler_has_the_handlers_lifetime() -> None:
     greeting = Greeting()
     assert await said_by(answering(greeting)) == "GET: hello"
     assert greeting.text == "nothing"
@@ -410,7 +408,7 @@ async def greeting_by_function() -> AsyncIterator[Handler]:
         yield greeting
 
 
-async def test_handler_may_be_yielded_by_a_lifetime() -> None:
+async def test_lifetime_can_yield_a_handler() -> None:
     assert await said_by(answering(greeting_by_function())) == "GET: hello"
 
 
@@ -418,7 +416,7 @@ async def test_handler_may_be_yielded_by_a_lifetime() -> None:
 
 
 async def failure_of(returned: Any) -> Exception:
-    """Return what is reported of a handler that returns this."""
+    """Return the error that is reported for a handler that returns ``returned``."""
     told: list[ServerEvent] = []
 
     async def handler(request: Request) -> Response:
@@ -433,13 +431,13 @@ async def failure_of(returned: Any) -> Exception:
     return failure.error
 
 
-async def test_handler_without_a_response_is_named_in_the_log_and_gets_500() -> None:
+async def test_handler_that_returns_no_response_is_named_and_gets_500() -> None:
     error = await failure_of({"a": 1})
     assert isinstance(error, TypeError)
     assert ".handler returned a value of type dict instead of a Response: " in str(error)
-    assert error.__suppress_context__  # how it was found out is nobody's concern
+    assert error.__suppress_context__  # the failed ``respond`` is an implementation detail
 
 
-async def test_response_that_cannot_be_sent_is_an_error_of_its_own() -> None:
+async def test_response_that_cannot_be_sent_is_reported_with_its_own_error() -> None:
     error = await failure_of(Response(200, {"Content-Length": "9"}, b"short"))
     assert str(error) == "Content-Length ['9'] on a body of 5 bytes"

@@ -1,4 +1,4 @@
-"""A connection from its first byte to its last, whatever the client does and the app raises."""
+"""Connections from first to last byte, with misbehaving clients and failing apps."""
 
 import http.client
 import logging
@@ -59,7 +59,7 @@ LEAF = ValueError("a leaf")
 
 
 class Events(list[ServerEvent]):
-    """What a connection told, in order."""
+    """The events that a connection reported, in order."""
 
     def records(self) -> list[Record]:
         return [event for event in self if isinstance(event, Record)]
@@ -86,7 +86,7 @@ async def echo(request: Request) -> Response:
 
 
 def raising(error: BaseException) -> App:
-    """An app that fails, except for ``/well``."""
+    """Return an app that raises ``error`` for every path except ``/well``."""
 
     @answering
     async def app(request: Request) -> Response:
@@ -98,7 +98,7 @@ def raising(error: BaseException) -> App:
 
 
 async def tcp_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
-    """Our end and the client's of a connection that goes through the kernel."""
+    """Return the server's and the client's end of a TCP connection."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         theirs = await trio.open_tcp_stream(*listening.getsockname())
         ours, _ = listening.accept()
@@ -114,7 +114,7 @@ async def tcp_client(
     behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Client]:
     ours, theirs = await tcp_pair()
-    # The server's end of the connection runs beside the test.
+    # The server's end of the connection runs concurrently with the test.
     async with theirs, trio.open_nursery() as nursery:
         serve = partial(
             serve_stream, app, ours, report=report, timeouts=timeouts, behavior=behavior
@@ -124,10 +124,10 @@ async def tcp_client(
         nursery.cancel_scope.cancel()
 
 
-# One request after the other
+# Sequences of requests
 
 
-async def test_one_connection_serves_many_requests() -> None:
+async def test_connection_serves_many_requests() -> None:
     events = Events()
     async with open_client(echo, report=events.append) as client:
         for target in ("/1", "/2", "/3"):
@@ -144,14 +144,14 @@ async def test_one_connection_serves_many_requests() -> None:
     assert len(events) == 5
 
 
-async def test_requests_that_are_sent_at_once_are_answered_in_order() -> None:
+async def test_pipelined_requests_get_responses_in_order() -> None:
     async with open_client(echo) as client:
         await client.send(
             b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
             b"PUT /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
             b"PUT /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
             b"GET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-            b"GET /5 HTTP/1.1\r\nHost: x\r\n\r\n"  # too late
+            b"GET /5 HTTP/1.1\r\nHost: x\r\n\r\n"  # after the last request
         )
         answers = [await client.answer() for _ in range(4)]
         assert [answer.body for answer in answers] == [
@@ -163,7 +163,7 @@ async def test_requests_that_are_sent_at_once_are_answered_in_order() -> None:
         assert await client.rest() == b""
 
 
-async def test_a_request_may_arrive_in_single_bytes() -> None:
+async def test_request_in_single_bytes_is_served() -> None:
     async with open_client(echo, behavior=Behavior(date=False)) as client:
         for byte in b"\r\nPUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello":
             await client.send(bytes([byte]))
@@ -171,22 +171,22 @@ async def test_a_request_may_arrive_in_single_bytes() -> None:
         assert (await client.answer()).body == b"PUT / hello"
 
 
-async def test_the_server_closes_when_the_client_says_so() -> None:
+async def test_connection_close_ends_the_connection() -> None:
     async with open_client(hello) as client:
         await client.send(LAST)
         assert (await client.answer()).headers["Connection"] == "close"
         assert await client.rest() == b""
 
 
-async def test_a_connection_of_http_1_0_serves_one_request() -> None:
+async def test_http_1_0_connection_ends_after_one_request() -> None:
     async with open_client(hello, behavior=Behavior(date=False)) as client:
         await client.send(b"GET / HTTP/1.0\r\n\r\n")
         assert await client.rest() == HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 @pytest.mark.parametrize("version", [b"1.2", b"1.9"])
-async def test_minor_versions_above_the_highest_are_read_as_that(version: bytes) -> None:
-    # RFC 9110 2.5. What is left of the version is in the request line of the record.
+async def test_higher_minor_version_is_served_as_1_1(version: bytes) -> None:
+    # RFC 9110 2.5. Only the request line in the record shows the original version.
     @answering
     async def app(request: Request) -> Response:
         return Response(200, body=request.version.encode() + b" " + await request.read())
@@ -199,7 +199,7 @@ async def test_minor_versions_above_the_highest_are_read_as_that(version: bytes)
         await client.send(b"hello")
         assert (await client.answer()).body == b"1.1 hello"
         await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-        answer = await client.answer()  # and the connection has stayed open
+        answer = await client.answer()  # the connection has stayed open
         assert (answer.body, "Connection" in answer.headers) == (b"1.1 hello", False)
         await client.send(head + b"Connection: close\r\n\r\n")
         assert (await client.answer()).headers["Connection"] == "close"
@@ -217,7 +217,7 @@ async def test_minor_versions_above_the_highest_are_read_as_that(version: bytes)
         (b"/", b"Host:\r\n", ""),
     ],
 )
-async def test_which_host_a_request_is_for(target: bytes, host: bytes, expected: str) -> None:
+async def test_authority_in_target_replaces_host(target: bytes, host: bytes, expected: str) -> None:
     @answering
     async def app(request: Request) -> Response:
         return Response.text(f"{request.headers['Host']} {request.path}")
@@ -227,8 +227,8 @@ async def test_which_host_a_request_is_for(target: bytes, host: bytes, expected:
         assert (await client.answer()).body == f"{expected} /".encode()
 
 
-async def test_a_client_that_has_said_all_still_gets_its_answers() -> None:
-    # As ``printf ... | nc`` does: the end of its input is not the end of its interest.
+async def test_half_closed_client_gets_its_responses() -> None:
+    # ``printf ... | nc`` half-closes like this and still waits for the responses.
     events = Events()
     async with open_client(hello, behavior=Behavior(date=False), report=events.append) as client:
         await client.send(GET * 2)
@@ -237,7 +237,7 @@ async def test_a_client_that_has_said_all_still_gets_its_answers() -> None:
     assert events.endings() == [Ending.COMPLETE] * 2
 
 
-async def test_who_says_nothing_leaves_no_record() -> None:
+async def test_connection_without_requests_has_no_record() -> None:
     events = Events()
     async with open_client(hello, report=events.append) as client:
         await client.send_eof()
@@ -245,14 +245,14 @@ async def test_who_says_nothing_leaves_no_record() -> None:
     assert events == [Connected("local"), Disconnected("local")]
 
 
-async def test_head_is_answered_like_get_without_the_body() -> None:
+async def test_head_gets_the_get_response_without_body() -> None:
     async with open_client(hello) as client:
         answer = await client.request("HEAD", "/")
         assert (answer.headers["Content-Length"], answer.body) == ("5", b"")
         assert (await client.get("/")).body == b"hello"
 
 
-async def test_what_is_known_of_an_exchange_is_told() -> None:
+async def test_record_describes_the_exchange() -> None:
     events = Events()
 
     @answering
@@ -277,7 +277,7 @@ async def test_what_is_known_of_an_exchange_is_told() -> None:
     assert events[-1] == Disconnected("203.0.113.1:1234")
 
 
-async def test_an_exchange_is_timed_from_its_complete_head(autojump_clock: MockClock) -> None:
+async def test_exchange_is_timed_from_its_complete_head(autojump_clock: MockClock) -> None:
     events = Events()
 
     @answering
@@ -293,10 +293,10 @@ async def test_an_exchange_is_timed_from_its_complete_head(autojump_clock: MockC
     assert [record.seconds for record in events.records()] == [3]
 
 
-# What is refused
+# Refused requests
 
 
-async def test_who_sends_nothing_more_is_let_go(autojump_clock: MockClock) -> None:
+async def test_idle_connection_is_closed_after_the_timeout(autojump_clock: MockClock) -> None:
     async with open_client(hello, timeouts=Timeouts(idle=75)) as client:
         assert await client.rest() == b""
         assert trio.current_time() == 75
@@ -307,7 +307,7 @@ async def test_who_sends_nothing_more_is_let_go(autojump_clock: MockClock) -> No
         assert trio.current_time() == start + 75
 
 
-async def test_a_head_that_takes_too_long(autojump_clock: MockClock) -> None:
+async def test_slow_head_gets_408(autojump_clock: MockClock) -> None:
     events = Events()
     async with open_client(hello, timeouts=Timeouts(head=10), report=events.append) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost:")
@@ -320,7 +320,7 @@ async def test_a_head_that_takes_too_long(autojump_clock: MockClock) -> None:
     assert record.ending is Ending.COMPLETE
 
 
-async def test_a_body_that_stops_coming(autojump_clock: MockClock) -> None:
+async def test_stalled_body_gets_408(autojump_clock: MockClock) -> None:
     async with open_client(echo, timeouts=Timeouts(receive=30)) as client:
         await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell")
         answer = await client.answer()
@@ -334,7 +334,7 @@ async def test_a_body_that_stops_coming(autojump_clock: MockClock) -> None:
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\nHost: x\n\n", 400),
-        (b"\x16\x03\x01\x00\xa5\x01\x00", 400),  # TLS where there is none
+        (b"\x16\x03\x01\x00\xa5\x01\x00", 400),  # a TLS client
         (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n", 413),
         (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         (b"GET /" + b"x" * 10000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
@@ -347,7 +347,7 @@ async def test_a_body_that_stops_coming(autojump_clock: MockClock) -> None:
         (b"GET http://b/ HTTP/1.1\r\n\r\n", 400),
     ],
 )
-async def test_what_is_refused_ends_the_connection(
+async def test_refused_request_ends_the_connection(
     sent: bytes, status: int, autojump_clock: MockClock
 ) -> None:
     events = Events()
@@ -358,10 +358,10 @@ async def test_what_is_refused_ends_the_connection(
         assert "Date" in answer.headers
         assert answer.headers["Content-Length"] == str(len(answer.body))
         assert answer.body.startswith(str(status).encode())
-        assert await client.rest() == b""  # the request behind it is none
+        assert await client.rest() == b""  # the bytes after it are not read as a request
     assert events.statuses() == [status]
     assert events.endings() == [Ending.COMPLETE]
-    assert not events.errors()  # it is the client's fault, not ours
+    assert not events.errors()  # the client's mistake is not a failure of the app
 
 
 @pytest.mark.parametrize(
@@ -375,21 +375,21 @@ async def test_what_is_refused_ends_the_connection(
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n-upload\r\n\r\n",
     ],
 )
-async def test_a_slip_in_a_plain_head_is_refused_on_every_interpreter(head: bytes) -> None:
-    # CPython 3.11.0 to 3.11.4 took such heads for plain ones.
+async def test_malformed_plain_head_gets_400_on_every_interpreter(head: bytes) -> None:
+    # The regular expressions of CPython 3.11.0 to 3.11.4 matched such heads as plain.
     async with open_client(echo) as client:
         await client.send(head + GET)
         assert (await client.answer()).status == 400
         assert await client.rest() == b""
 
 
-# Bodies that are read, and those that are not
+# Read and unread bodies
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        # As `curl -H 'Expect;'` sends it: the field is there, and empty.
+        # `curl -H 'Expect;'` sends an empty field.
         b"Host: x\r\nContent-Length: 7\r\nExpect:\r\n",
         b"Host: x\r\nExpect:\r\nContent-Length: 7\r\n",
         b"Expect: \r\nHost: x\r\nContent-Length: 7\r\n",
@@ -398,14 +398,14 @@ async def test_a_slip_in_a_plain_head_is_refused_on_every_interpreter(head: byte
         b"Content-Length: 7\r\nHost: x\r\nTe:\r\nTrailer:\r\nA:\r\n",
     ],
 )
-async def test_an_empty_field_ends_neither_the_head_nor_the_body(fields: bytes) -> None:
+async def test_empty_field_does_not_end_the_head(fields: bytes) -> None:
     async with open_client(echo) as client:
         await client.send(b"POST / HTTP/1.1\r\n" + fields + b"\r\nhelloXY" + GET)
         assert (await client.answer()).body == b"POST / helloXY"
         assert (await client.answer()).body == b"GET / "
 
 
-async def test_a_handler_that_does_not_read_lets_no_client_continue() -> None:
+async def test_unread_body_gets_no_100_and_connection_close() -> None:
     async with open_client(hello) as client:
         await client.send(
             b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
@@ -415,7 +415,7 @@ async def test_a_handler_that_does_not_read_lets_no_client_continue() -> None:
         assert await client.rest() == b""
 
 
-async def test_a_handler_that_reads_lets_the_client_continue() -> None:
+async def test_reading_the_body_sends_100_continue() -> None:
     async with open_client(echo) as client:
         await client.send(
             b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
@@ -426,15 +426,15 @@ async def test_a_handler_that_reads_lets_the_client_continue() -> None:
         assert (await client.get("/")).status == 200
 
 
-async def test_a_small_body_that_is_not_read_is_skipped() -> None:
+async def test_small_unread_body_is_skipped() -> None:
     async with open_client(hello) as client:
         answer = await client.request("PUT", "/", body=bytes(256 * 1024))
         assert "Connection" not in answer.headers
         assert (await client.get("/")).body == b"hello"
 
 
-async def test_the_answer_to_a_large_body_that_is_not_read_arrives() -> None:
-    # Closing at once would send a reset, which takes the answer from the client's buffer.
+async def test_response_to_large_unread_body_arrives() -> None:
+    # Closing at once would send a reset, which erases the response from the client's buffer.
     events = Events()
     async with tcp_client(hello, events.append) as client:
         answer = await client.request("PUT", "/", body=bytes(4 * 1024 * 1024))
@@ -443,7 +443,7 @@ async def test_the_answer_to_a_large_body_that_is_not_read_arrives() -> None:
     assert events.endings() == [Ending.COMPLETE]
 
 
-LARGE = 6 * 1024 * 1024  # more than the buffers between two sockets hold
+LARGE = 6 * 1024 * 1024  # more than the socket buffers of both ends hold
 
 
 @pytest.mark.parametrize(
@@ -456,14 +456,14 @@ LARGE = 6 * 1024 * 1024  # more than the buffers between two sockets hold
 @pytest.mark.parametrize(
     ("app", "limits", "status"),
     [
-        (echo, Limits(body=100_000), 413),  # at once, or when so much has come
-        (echo, Limits(), 413),  # by ``read``, which has a limit of its own
+        (echo, Limits(body=100_000), 413),  # at once, or when the limit has been received
+        (echo, Limits(), 413),  # raised by ``read``, which has its own limit
         (raising(HTTPError(409)), Limits(), 409),
         (raising(HTTPError(412)), Limits(), 412),
         (raising(LEAF), Limits(), 500),
     ],
 )
-async def test_an_upload_that_is_refused_hears_of_it_though_it_is_still_sent(
+async def test_refused_upload_gets_its_response_while_still_sending(
     head: bytes, piece: bytes, app: App, limits: Limits, status: int
 ) -> None:
     events = Events()
@@ -471,7 +471,7 @@ async def test_an_upload_that_is_refused_hears_of_it_though_it_is_still_sent(
         await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % head)
         for _ in range(LARGE // (64 * 1024)):
             await client.send(piece)
-        # Whoever reads no sooner than now, finds the answer and no reset.
+        # A client that only now begins to read finds the response and no reset.
         assert (await client.answer()).status == status
         assert await client.rest() == b""
     assert events.endings() == [Ending.COMPLETE]
@@ -484,7 +484,7 @@ UPLOAD = bytes(60_000_000)
 @pytest.mark.parametrize(
     "body", [UPLOAD, [UPLOAD[:500_000]] * 120], ids=["of known length", "in chunks"]
 )
-async def test_a_client_that_looks_for_no_answer_before_all_is_sent_gets_it(
+async def test_client_that_sends_its_whole_body_first_gets_the_response(
     body: bytes | list[bytes], status: int
 ) -> None:
     events = Events()
@@ -509,7 +509,7 @@ async def test_a_client_that_looks_for_no_answer_before_all_is_sent_gets_it(
     assert events.endings() == [Ending.COMPLETE]
 
 
-async def test_who_never_stops_sending_is_cut_off_in_the_end() -> None:
+async def test_client_that_never_stops_sending_is_disconnected() -> None:
     async with tcp_client(hello, timeouts=Timeouts(linger=0)) as client:
         await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n")
 
@@ -521,10 +521,10 @@ async def test_who_never_stops_sending_is_cut_off_in_the_end() -> None:
             await send_on()
 
 
-# Handlers that fail
+# Failing handlers
 
 
-async def test_an_error_becomes_500_and_is_told_to_us_alone() -> None:
+async def test_handler_error_gets_500_without_details_and_is_reported() -> None:
     events, error = Events(), ValueError("a secret")
     async with open_client(raising(error), report=events.append) as client:
         answer = await client.get("/ill")
@@ -537,7 +537,7 @@ async def test_an_error_becomes_500_and_is_told_to_us_alone() -> None:
     assert events.endings() == [Ending.COMPLETE] * 2
 
 
-async def test_failures_are_logged_unless_told_elsewhere(
+async def test_failures_are_logged_by_default(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with open_client(raising(ValueError("a secret"))) as client:
@@ -545,7 +545,7 @@ async def test_failures_are_logged_unless_told_elsewhere(
     assert "a secret" in caplog.text
 
 
-async def test_some_errors_are_for_the_client_to_hear() -> None:
+async def test_http_error_is_sent_to_the_client_and_not_reported() -> None:
     events = Events()
     error = HTTPError(405, "try GET", {"Allow": "GET"})
     async with open_client(raising(error), report=events.append) as client:
@@ -565,7 +565,7 @@ async def test_some_errors_are_for_the_client_to_hear() -> None:
     ],
 )
 @pytest.mark.parametrize("error", [HTTPError(404), LEAF])
-async def test_errors_are_told_in_the_format_that_the_client_likes(
+async def test_error_page_has_the_format_that_the_client_accepts(
     error: Exception, accept: str, content_type: str
 ) -> None:
     async with open_client(raising(error), report=Events().append) as client:
@@ -575,18 +575,18 @@ async def test_errors_are_told_in_the_format_that_the_client_likes(
         assert (await client.get("/")).headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-async def test_what_a_head_that_is_refused_asks_for_is_not_known() -> None:
+async def test_refused_head_gets_a_plain_text_error() -> None:
     async with open_client(hello) as client:
         answer = await client.request("G@T", "/", {"Accept": "text/html"})
         assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-async def test_errors_are_answered_as_the_request_asks() -> None:
+async def test_error_response_to_head_has_no_body() -> None:
     async with open_client(raising(HTTPError(404))) as client:
         answer = await client.request("HEAD", "/")
         assert (answer.status, answer.body) == (404, b"")
         assert (await client.get("/well")).status == 200
-        # As is any other response, an error's body is measured.
+        # An error response has a Content-Length like any other response.
         answer = await client.get("/")
         assert answer.headers["Content-Length"] == str(len(answer.body))
 
@@ -603,20 +603,22 @@ TWO = ExceptionGroup("", [ValueError("one"), ValueError("two")])
         (ExceptionGroup("", [TWO]), TWO),
     ],
 )
-async def test_groups_are_told_as_what_is_in_them(raised: Exception, told: Exception) -> None:
+async def test_exception_group_of_one_is_reported_as_its_exception(
+    raised: Exception, told: Exception
+) -> None:
     events = Events()
     async with open_client(raising(raised), report=events.append) as client:
         assert (await client.get("/")).status == 500
         assert (await client.get("/well")).status == 200
     (error,) = events.errors()
-    if isinstance(told, ExceptionGroup):  # what catches it makes it anew
+    if isinstance(told, ExceptionGroup):  # ``except*`` creates a new group
         assert isinstance(error, ExceptionGroup)
         assert error.exceptions == told.exceptions
     else:
         assert error is told
 
 
-async def test_an_error_in_a_nursery_ends_its_neighbours_there_and_nothing_else() -> None:
+async def test_error_in_nursery_gets_its_status_and_connection_persists() -> None:
     events = Events()
 
     @answering
@@ -631,7 +633,7 @@ async def test_an_error_in_a_nursery_ends_its_neighbours_there_and_nothing_else(
     assert events.errors() == [LEAF]
 
 
-async def test_an_error_while_cancelled_is_not_lost() -> None:
+async def test_error_during_cancellation_is_reported() -> None:
     events = Events()
 
     async def app(exchange: Exchange) -> None:
@@ -655,9 +657,9 @@ async def test_an_error_while_cancelled_is_not_lost() -> None:
     assert isinstance(events[-1], Disconnected)
 
 
-async def test_neighbours_are_unharmed() -> None:
+async def test_failing_connection_does_not_affect_others() -> None:
     clients = []
-    # Both connections run in one nursery, as those of a server do.
+    # Both connections run in one nursery, as in a server.
     async with trio.open_nursery() as nursery:
         for _ in range(2):
             near, far = memory_stream_pair()
@@ -672,7 +674,7 @@ async def test_neighbours_are_unharmed() -> None:
         await well.send_eof()
 
 
-async def test_an_app_has_to_respond() -> None:
+async def test_app_that_returns_without_response_gets_500() -> None:
     events = Events()
 
     async def app(exchange: Exchange) -> None:
@@ -695,7 +697,7 @@ async def test_an_app_has_to_respond() -> None:
         Response(101),
     ],
 )
-async def test_a_response_that_cannot_be_sent_becomes_500(response: Response) -> None:
+async def test_response_that_cannot_be_sent_gets_500(response: Response) -> None:
     events = Events()
 
     @answering
@@ -708,7 +710,7 @@ async def test_a_response_that_cannot_be_sent_becomes_500(response: Response) ->
     assert len(events.errors()) == 2
 
 
-async def test_a_refusal_that_cannot_be_sent_ends_the_connection() -> None:
+async def test_error_response_that_cannot_be_sent_ends_the_connection() -> None:
     events = Events()
     async with open_client(raising(HTTPError(99)), report=events.append) as client:
         await client.send(GET)
@@ -718,7 +720,7 @@ async def test_a_refusal_that_cannot_be_sent_ends_the_connection() -> None:
     assert events.statuses() == [0]
 
 
-# Responses that fail after their head has left
+# Responses that fail after their head was sent
 
 
 def breaking(error: Exception) -> App:
@@ -737,10 +739,10 @@ def breaking(error: Exception) -> App:
     ("error", "told"),
     [
         (LEAF, [LEAF]),
-        (HTTPError(404), []),  # too late to be said, but nobody's fault
+        (HTTPError(404), []),  # too late to be sent, but not a failure of the app
     ],
 )
-async def test_a_response_that_breaks_off_never_looks_whole(
+async def test_failed_stream_is_never_complete_for_the_client(
     error: Exception, told: list[Exception]
 ) -> None:
     events = Events()
@@ -753,9 +755,9 @@ async def test_a_response_that_breaks_off_never_looks_whole(
     assert (record.status, record.sent, record.ending) == (200, 5, Ending.ABORTED)
 
 
-async def test_a_response_without_a_length_never_looks_whole_either() -> None:
-    # To a client of HTTP/1.0 the end of a connection is the end of the body: only
-    # a reset tells it otherwise.
+async def test_failed_http_1_0_stream_ends_with_reset() -> None:
+    # For a client of HTTP/1.0, closing the connection ends the body. Only a reset shows
+    # that the body is incomplete.
     async with tcp_client(breaking(LEAF), Events().append) as client:
         await client.send(b"GET / HTTP/1.0\r\n\r\n")
         with pytest.raises(trio.BrokenResourceError) as broken:
@@ -764,7 +766,7 @@ async def test_a_response_without_a_length_never_looks_whole_either() -> None:
 
 
 @pytest.mark.parametrize("pieces", [[b"hell"], [b"hello", b"!"]])
-async def test_a_length_that_is_not_kept_ends_the_connection(pieces: Sequence[bytes]) -> None:
+async def test_wrong_length_ends_the_connection(pieces: Sequence[bytes]) -> None:
     events = Events()
 
     @answering
@@ -777,14 +779,14 @@ async def test_a_length_that_is_not_kept_ends_the_connection(pieces: Sequence[by
 
     async with open_client(app, behavior=Behavior(date=False), report=events.append) as client:
         await client.send(GET * 2)
-        # What comes is less than a response or exactly one: never the next one's beginning.
+        # The client gets at most one whole response, and never the beginning of a second one.
         assert await client.rest() == HELLO[: -len(b"hello")] + pieces[0]
     assert len(events.errors()) == 1
     assert events.endings() == [Ending.ABORTED]
 
 
 def content_in(received: bytes) -> bytes:
-    """What has arrived of a body, less the framing that has arrived of it."""
+    """Return the received bytes of a body without framing."""
     head, _, rest = received.partition(b"\r\n\r\n")
     if b"chunked" not in head:
         return rest
@@ -796,7 +798,7 @@ def content_in(received: bytes) -> bytes:
     return b"".join(pieces)
 
 
-# More than a socket holds, whatever it is coded in.
+# More than a socket buffer holds, even when compressed.
 MUCH = os.urandom(1024 * 1024)
 
 
@@ -824,7 +826,7 @@ def in_pieces(size: int) -> Stream:
     ],
     ids=["bytes", "file", "chain", "piece", "pieces", "coded", "coded pieces"],
 )
-async def test_the_record_of_a_download_that_breaks_off_tells_what_has_left(  # noqa: PLR0917
+async def test_record_of_aborted_download_counts_the_received_bytes(  # noqa: PLR0917
     body: Body,
     plain: bool,  # noqa: FBT001
     version: str,
@@ -856,7 +858,7 @@ async def test_the_record_of_a_download_that_breaks_off_tells_what_has_left(  # 
 
 
 def with_file(body: Body, descriptor: int) -> Body:
-    """The body, its parts of a file being of this one."""
+    """Return the body with its parts of files taken from ``descriptor``."""
     match body:
         case FileSlice():
             return FileSlice(descriptor, body.offset, body.length)
@@ -866,7 +868,7 @@ def with_file(body: Body, descriptor: int) -> Body:
             return body
 
 
-async def test_a_client_that_was_gone_has_been_sent_nothing() -> None:
+async def test_record_for_departed_client_counts_no_bytes() -> None:
     events = Events()
     ours, theirs = await tcp_pair()
 
@@ -883,7 +885,7 @@ async def test_a_client_that_was_gone_has_been_sent_nothing() -> None:
 
 
 @pytest.mark.parametrize("plain", [True, False])
-async def test_what_a_handler_did_not_wait_for_leaves_no_gap(
+async def test_cancelled_send_leaves_no_gap_in_the_body(
     plain: bool,  # noqa: FBT001
     autojump_clock: MockClock,
 ) -> None:
@@ -906,7 +908,7 @@ async def test_what_a_handler_did_not_wait_for_leaves_no_gap(
     assert events.records()[0].sent == len(MUCH) + 3
 
 
-async def test_what_an_app_swallows_is_no_success() -> None:
+async def test_swallowed_stream_error_still_aborts() -> None:
     events = Events()
 
     async def app(exchange: Exchange) -> None:
@@ -924,7 +926,7 @@ async def test_what_an_app_swallows_is_no_success() -> None:
     assert events.endings() == [Ending.ABORTED]
 
 
-async def test_an_error_after_a_whole_response_does_not_spoil_it() -> None:
+async def test_error_after_whole_response_keeps_the_connection() -> None:
     events = Events()
 
     async def app(exchange: Exchange) -> None:
@@ -938,7 +940,7 @@ async def test_an_error_after_a_whole_response_does_not_spoil_it() -> None:
     assert events.endings() == [Ending.COMPLETE] * 2
 
 
-async def test_a_broken_body_that_is_read_after_the_response_ends_the_connection() -> None:
+async def test_malformed_body_read_after_response_ends_the_connection() -> None:
     async def app(exchange: Exchange) -> None:
         await exchange.respond(Response(200, body=b"hello"))
         await exchange.request.read()
@@ -953,7 +955,7 @@ async def test_a_broken_body_that_is_read_after_the_response_ends_the_connection
     assert not events.errors()
 
 
-# Clients that go away
+# Clients that disconnect
 
 
 async def streaming(exchange: Exchange) -> None:
@@ -964,7 +966,7 @@ async def streaming(exchange: Exchange) -> None:
     await exchange.respond(Response(200, body=Stream(produce)))
 
 
-async def test_a_client_that_goes_away_ends_its_response() -> None:
+async def test_disconnect_during_response_raises_client_disconnected() -> None:
     events, seen = Events(), []
 
     async def app(exchange: Exchange) -> None:
@@ -988,13 +990,13 @@ async def test_a_client_that_goes_away_ends_its_response() -> None:
     assert not events.errors()
 
 
-async def test_a_client_that_goes_away_ends_its_request() -> None:
+async def test_reset_during_request_body_ends_as_disconnected() -> None:
     events = Events()
 
     async def leave() -> None:
         await theirs.send_all(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell")
         await wait_all_tasks_blocked()
-        # As an application does that crashes.
+        # The kernel sends a reset for an application that crashes.
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await theirs.aclose()
 
@@ -1007,7 +1009,7 @@ async def test_a_client_that_goes_away_ends_its_request() -> None:
     assert not events.errors()
 
 
-async def test_a_client_that_resets_while_it_is_idle_is_nobodys_fault() -> None:
+async def test_reset_of_idle_connection_is_not_reported() -> None:
     async def reset() -> None:
         await trio.lowlevel.checkpoint()
         raise trio.BrokenResourceError
@@ -1019,9 +1021,9 @@ async def test_a_client_that_resets_while_it_is_idle_is_nobodys_fault() -> None:
     assert events == [Connected("local"), Disconnected("local")]
 
 
-async def test_a_client_that_is_gone_is_not_waited_for(autojump_clock: MockClock) -> None:
+async def test_broken_stream_is_closed_without_waiting(autojump_clock: MockClock) -> None:
     class Polite(Script):
-        """A stream whose goodbye takes its time, and which is broken."""
+        """A broken stream whose ``aclose`` never returns."""
 
         async def receive_some(self, max_bytes: int | None = None) -> bytes:
             await super().receive_some(max_bytes)
@@ -1034,7 +1036,7 @@ async def test_a_client_that_is_gone_is_not_waited_for(autojump_clock: MockClock
     assert trio.current_time() == 0
 
 
-async def test_a_client_that_breaks_off_its_head_or_body_is_told() -> None:
+async def test_incomplete_head_or_body_gets_400() -> None:
     events = Events()
     for sent in (GET[:-2], b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell"):
         async with open_client(echo, report=events.append) as client:
@@ -1044,7 +1046,7 @@ async def test_a_client_that_breaks_off_its_head_or_body_is_told() -> None:
     assert events.endings() == [Ending.COMPLETE] * 2
 
 
-async def test_a_client_that_is_gone_is_told_of_no_error() -> None:
+async def test_app_error_after_disconnect_ends_as_disconnected() -> None:
     events = Events()
     near, far = memory_stream_pair()
 
@@ -1058,13 +1060,13 @@ async def test_a_client_that_is_gone_is_told_of_no_error() -> None:
     assert events.endings() == [Ending.DISCONNECTED]
 
 
-async def test_a_client_that_is_known_to_be_gone_is_sent_nothing() -> None:
+async def test_client_disconnected_error_sends_nothing() -> None:
     async with open_client(raising(ClientDisconnected("gone")), report=Events().append) as client:
         await client.send(GET)
         assert await client.rest() == b""
 
 
-async def test_a_client_that_never_reads_is_given_up(autojump_clock: MockClock) -> None:
+async def test_client_that_never_reads_is_disconnected(autojump_clock: MockClock) -> None:
     events = Events()
     near, far = memory_stream_pair()
     far.send_stream.send_all_hook = trio.sleep_forever
@@ -1075,14 +1077,14 @@ async def test_a_client_that_never_reads_is_given_up(autojump_clock: MockClock) 
     assert not events.errors()
 
 
-# The end of the server
+# Shutdown
 
 
 async def waits(exchange: Exchange) -> None:
     await trio.sleep_forever()
 
 
-async def test_a_cancelled_exchange_is_told_as_such() -> None:
+async def test_cancelled_exchange_is_recorded_as_cancelled() -> None:
     events = Events()
     async with open_client(waits, report=events.append) as client:
         await client.send(GET)
@@ -1093,7 +1095,7 @@ async def test_a_cancelled_exchange_is_told_as_such() -> None:
     assert isinstance(events[-1], Disconnected)
 
 
-async def test_a_cancelled_response_never_looks_whole() -> None:
+async def test_cancelled_response_ends_with_reset() -> None:
     async def app(exchange: Exchange) -> None:
         async def produce(send: Send) -> None:
             await send(b"hello")
@@ -1122,7 +1124,7 @@ async def client_of(service: Service) -> AsyncIterator[Client]:
         await near.aclose()
 
 
-async def test_idle_connections_end_with_the_server() -> None:
+async def test_shutdown_closes_idle_connections() -> None:
     queue = KeepAliveQueue(75)
     service = Service(hello, queue)
     async with client_of(service) as fresh, client_of(service) as used:
@@ -1132,7 +1134,7 @@ async def test_idle_connections_end_with_the_server() -> None:
         assert await used.rest() == b""
 
 
-async def test_an_idle_client_that_stays_is_not_waited_for(autojump_clock: MockClock) -> None:
+async def test_shutdown_does_not_wait_for_idle_client(autojump_clock: MockClock) -> None:
     queue = KeepAliveQueue(75)
     service = Service(hello, queue)
     near, far = memory_stream_pair()
@@ -1144,7 +1146,7 @@ async def test_an_idle_client_that_stays_is_not_waited_for(autojump_clock: MockC
     assert trio.current_time() == 0
 
 
-async def test_an_exchange_that_runs_when_the_server_ends_is_the_last() -> None:
+async def test_running_exchange_is_the_last_at_shutdown() -> None:
     release = trio.Event()
 
     @answering
@@ -1164,7 +1166,7 @@ async def test_an_exchange_that_runs_when_the_server_ends_is_the_last() -> None:
         assert await client.rest() == b""
 
 
-async def test_a_refusal_when_the_server_ends_is_the_last_response_too() -> None:
+async def test_error_response_at_shutdown_has_connection_close() -> None:
     queue = KeepAliveQueue(75)
 
     async def app(exchange: Exchange) -> None:
@@ -1178,7 +1180,7 @@ async def test_a_refusal_when_the_server_ends_is_the_last_response_too() -> None
         assert await client.rest() == b""
 
 
-async def test_a_response_that_has_begun_when_the_server_ends_is_finished() -> None:
+async def test_response_begun_before_shutdown_is_finished() -> None:
     queue = KeepAliveQueue(75)
 
     async def app(exchange: Exchange) -> None:
@@ -1196,13 +1198,13 @@ async def test_a_response_that_has_begun_when_the_server_ends_is_finished() -> N
         assert await client.rest() == b""
 
 
-# Faults of our own
+# Internal errors
 
 
 def failing_on(kind: type, told: Events) -> Report:
     def report(event: ServerEvent) -> None:
         if isinstance(event, kind):
-            raise ZeroDivisionError("the report's own fault")
+            raise ZeroDivisionError("report has failed")
         told.append(event)
 
     return report
@@ -1220,7 +1222,7 @@ def failing_on(kind: type, told: Events) -> Report:
         (object, raising(LEAF)),
     ],
 )
-async def test_a_report_that_fails_harms_its_own_connection_at_most(
+async def test_error_in_report_is_reported_or_logged(
     kind: type, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = Events()
@@ -1228,13 +1230,13 @@ async def test_a_report_that_fails_harms_its_own_connection_at_most(
     await near.send_all(GET)
     await near.send_eof()
     await serve_stream(app, far, report=failing_on(kind, told))
-    await Client(near).rest()  # it was closed, whatever was sent before
-    # Somebody hears of it: the report itself, if it can be told, or else the log.
+    await Client(near).rest()  # the stream was closed, with or without a response
+    # The error goes to ``report`` if that still works, or else to the log.
     errors = [error for error in told.errors() if isinstance(error, ZeroDivisionError)]
-    assert errors or "the report's own fault" in caplog.text
+    assert errors or "report has failed" in caplog.text
 
 
-async def test_a_report_that_fails_while_cancelled_stops_no_cancellation() -> None:
+async def test_error_in_report_does_not_stop_cancellation() -> None:
     near, far = memory_stream_pair()
     await near.send_all(GET)
     with trio.CancelScope() as scope:
@@ -1256,7 +1258,7 @@ async def test_a_report_that_fails_while_cancelled_stops_no_cancellation() -> No
         lambda far, hook: setattr(far.send_stream, "send_all_hook", hook),
     ],
 )
-async def test_a_fault_of_ours_ends_the_connection_and_goes_no_further(
+async def test_internal_error_is_reported_and_ends_the_connection(
     breaks: Callable[[MemoryStream, Callable[[], Awaitable[None]]], None],
 ) -> None:
     events = Events()
@@ -1275,7 +1277,7 @@ async def test_a_fault_of_ours_ends_the_connection_and_goes_no_further(
         await far.receive_some()
 
 
-async def test_a_stream_that_cannot_be_closed_is_told_to_the_log(
+async def test_error_on_closing_the_stream_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def break_down() -> None:
@@ -1290,7 +1292,7 @@ async def test_a_stream_that_cannot_be_closed_is_told_to_the_log(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-async def test_what_is_meant_to_end_the_program_does(error: type[BaseException]) -> None:
+async def test_keyboard_interrupt_and_system_exit_propagate(error: type[BaseException]) -> None:
     near, far = memory_stream_pair()
     await near.send_all(GET)
     with pytest.raises(BaseExceptionGroup) as caught:
@@ -1306,7 +1308,7 @@ TLSStream: TypeAlias = "trio.SSLStream[MemoryStream]"
 
 
 def tls_pair() -> tuple[TLSStream, TLSStream]:
-    """Our end and the client's of an encrypted connection."""
+    """Return the server's and the client's end of a TLS connection."""
     ours, theirs = tls_contexts("localhost")
     near, far = memory_stream_pair()
     return (
@@ -1318,7 +1320,7 @@ def tls_pair() -> tuple[TLSStream, TLSStream]:
 @pytest.mark.parametrize(
     "head", [b"GET / HTTP/1.1\r\nHost: test\r\n", b"GET / HTTP/1.0\r\nX: not plain\r\n"]
 )
-async def test_a_request_knows_whether_it_came_over_tls(head: bytes) -> None:
+async def test_request_scheme_is_https_over_tls(head: bytes) -> None:
     @answering
     async def app(request: Request) -> Response:
         return Response.text(f"scheme {request.scheme}")
@@ -1340,11 +1342,11 @@ async def test_a_request_knows_whether_it_came_over_tls(head: bytes) -> None:
     "sent",
     [
         LAST,
-        # To this client only the end of the connection tells that of the body.
+        # For this client, only closing the connection ends the body.
         b"GET / HTTP/1.0\r\n\r\n",
     ],
 )
-async def test_over_tls_the_end_of_a_connection_comes_at_once_and_is_signed(
+async def test_tls_connection_ends_at_once_with_close_notify(
     sent: bytes, autojump_clock: MockClock
 ) -> None:
     @answering
@@ -1367,11 +1369,11 @@ async def test_over_tls_the_end_of_a_connection_comes_at_once_and_is_signed(
 
 
 @pytest.mark.parametrize("requests", [0, 1, 2])
-async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
+async def test_shutdown_closes_idle_tls_connection_at_once(
     requests: int, autojump_clock: MockClock
 ) -> None:
-    # TLS cannot be closed on one side only, so there is no telling this client
-    # that we wait for it.
+    # TLS has no half-close, so the server cannot tell this client that it is done
+    # and waits for it.
     queue = KeepAliveQueue(75)
     service = Service(hello, queue, behavior=Behavior(date=False))
     ours, stream = tls_pair()
@@ -1388,18 +1390,18 @@ async def test_over_tls_an_idle_connection_ends_with_the_server_at_once(
 
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"])
-async def test_over_tls_a_client_has_to_shake_hands_in_the_time_of_a_head(
+async def test_slow_tls_handshake_ends_after_the_head_timeout(
     said: bytes, autojump_clock: MockClock
 ) -> None:
     events = Events()
     ours, stream = tls_pair()
     await stream.transport_stream.send_all(said)
     await serve_stream(hello, ours, report=events.append, timeouts=Timeouts(head=7))
-    assert trio.current_time() == 7  # not 75, for which others may wait between requests
+    assert trio.current_time() == 7  # not 75, the timeout between requests
     assert events == [Connected("local"), Disconnected("local")]
 
 
-async def test_over_tls_a_client_that_is_cut_off_has_not_ended_its_body() -> None:
+async def test_truncated_tls_body_ends_as_disconnected() -> None:
     events = Events()
     ours, stream = tls_pair()
     async with trio.open_nursery() as nursery:
@@ -1410,7 +1412,7 @@ async def test_over_tls_a_client_that_is_cut_off_has_not_ended_its_body() -> Non
     assert events.endings() == [Ending.DISCONNECTED]
 
 
-async def test_over_tls_the_answer_to_what_is_refused_arrives(autojump_clock: MockClock) -> None:
+async def test_refused_tls_upload_gets_its_response(autojump_clock: MockClock) -> None:
     ours, stream = tls_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_stream, raising(HTTPError(409)), ours)
@@ -1422,11 +1424,11 @@ async def test_over_tls_the_answer_to_what_is_refused_arrives(autojump_clock: Mo
         await stream.aclose()
 
 
-# Any bytes at all
+# Arbitrary input
 
 
 class Script(trio.abc.HalfCloseableStream):
-    """A client that sends these pieces, one at a time, whatever it is told."""
+    """A client that sends pieces one at a time and ignores the responses."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = [piece for piece in pieces if piece]
@@ -1456,7 +1458,7 @@ class Script(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
 
-# So small that what hypothesis makes up goes beyond them.
+# Small enough for hypothesis to exceed them.
 SMALL = Limits(head=120, target=40, fields=4, body=30, skip=12)
 WITHOUT_DATE = Behavior(date=False)
 
@@ -1519,11 +1521,11 @@ async def conversation_with(app: App, pieces: Sequence[bytes]) -> tuple[bytes, E
 )
 @example(
     received=b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n" + GET,
-    cuts=[47],  # more comes with the body than belongs to it
+    cuts=[47],  # the last piece of the body also contains the next request
     app=echo,
 )
 @settings(max_examples=150, deadline=None)
-async def test_whatever_arrives_is_answered_the_same_however_it_is_cut(
+async def test_responses_do_not_depend_on_input_boundaries(
     received: bytes, cuts: list[int], app: App
 ) -> None:
     places = [0, *sorted(cuts), len(received)]

@@ -1,4 +1,4 @@
-"""A request and its response, as an app sees them."""
+"""The exchange of a request and a response, as seen by an app."""
 
 import hashlib
 import zlib
@@ -29,7 +29,7 @@ WITHOUT_DATE = Behavior(date=False)
 
 
 def keeping(requests: list[Request]) -> App:
-    """An app that notes what it is asked."""
+    """Return an app that keeps the requests that it receives."""
 
     @answering
     async def app(request: Request) -> Response:
@@ -39,7 +39,7 @@ def keeping(requests: list[Request]) -> App:
     return app
 
 
-async def test_a_request_is_what_was_sent() -> None:
+async def test_request_has_the_parts_that_were_sent() -> None:
     requests: list[Request] = []
     async with open_client(keeping(requests)) as client:
         await client.send(
@@ -52,7 +52,7 @@ async def test_a_request_is_what_was_sent() -> None:
     assert request.client == "local"
 
 
-async def test_a_body_is_pulled_piece_by_piece() -> None:
+async def test_body_pieces_arrive_as_they_are_sent() -> None:
     arrived, pieces = trio.Event(), []
 
     @answering
@@ -60,7 +60,7 @@ async def test_a_body_is_pulled_piece_by_piece() -> None:
         async for piece in request.body:
             pieces.append(piece)
             arrived.set()
-        # Its end stays its end.
+        # A second iteration yields nothing.
         assert [piece async for piece in request.body] == []
         return Response(204)
 
@@ -73,7 +73,7 @@ async def test_a_body_is_pulled_piece_by_piece() -> None:
     assert b"".join(pieces) == b"helloagain"
 
 
-async def test_trailers_are_there_after_the_last_piece() -> None:
+async def test_trailers_are_available_after_the_last_piece() -> None:
     @answering
     async def app(request: Request) -> Response:
         before = request.body.trailers
@@ -86,7 +86,7 @@ async def test_trailers_are_there_after_the_last_piece() -> None:
         assert answer.body == b"0 2"
 
 
-async def test_a_request_without_a_body_has_an_empty_one() -> None:
+async def test_request_without_body_reads_as_empty() -> None:
     @answering
     async def app(request: Request) -> Response:
         return Response.text(repr(await request.read()))
@@ -95,7 +95,7 @@ async def test_a_request_without_a_body_has_an_empty_one() -> None:
         assert (await client.get("/")).body == b"b''"
 
 
-async def test_a_handler_answers_with_what_it_returns() -> None:
+async def test_returned_response_is_sent() -> None:
     requests: list[Request] = []
     async with open_client(keeping(requests), behavior=WITHOUT_DATE) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -108,7 +108,7 @@ async def test_a_handler_answers_with_what_it_returns() -> None:
         )
 
 
-async def test_a_response_is_finished_on_its_way_out() -> None:
+async def test_response_is_compressed_for_client_that_accepts_gzip() -> None:
     @answering
     async def app(request: Request) -> Response:
         return Response.text("hello " * 1000)
@@ -118,7 +118,7 @@ async def test_a_response_is_finished_on_its_way_out() -> None:
         assert answer.headers["Content-Encoding"] == "gzip"
 
 
-async def test_an_exchange_and_the_one_below_have_one_response() -> None:
+async def test_mounted_exchange_shares_the_response() -> None:
     seen: list[tuple[str, Response | None]] = []
 
     async def app(exchange: Exchange) -> None:
@@ -145,7 +145,7 @@ async def test_an_exchange_and_the_one_below_have_one_response() -> None:
     assert (record.request.path, record.status) == ("/a/b/c", 203)
 
 
-async def test_an_error_can_be_told_below() -> None:
+async def test_mounted_exchange_can_refuse() -> None:
     async def app(exchange: Exchange) -> None:
         await exchange.below("/a").refuse(HTTPError(418))
 
@@ -153,7 +153,7 @@ async def test_an_error_can_be_told_below() -> None:
         assert (await client.get("/a/b")).status == 418
 
 
-async def test_responding_returns_when_the_response_has_left() -> None:
+async def test_respond_returns_after_the_body_was_sent() -> None:
     async def app(exchange: Exchange) -> None:
         resource = ["open"]
 
@@ -175,7 +175,7 @@ async def test_responding_returns_when_the_response_has_left() -> None:
     assert after.status == 203
 
 
-async def test_there_is_one_response_to_a_request() -> None:
+async def test_second_response_raises_runtime_error() -> None:
     errors = []
 
     async def app(exchange: Exchange) -> None:
@@ -186,7 +186,7 @@ async def test_there_is_one_response_to_a_request() -> None:
             errors.append(str(error.value))
 
     async with open_client(app) as client:
-        for _ in range(2):  # and the connection is none the worse for it
+        for _ in range(2):  # the connection can still be used
             assert (await client.get("/")).body == b"first"
     assert errors == ["this exchange already has a response"] * 4
 
@@ -195,7 +195,7 @@ async def test_there_is_one_response_to_a_request() -> None:
 
 
 async def summing(exchange: Exchange) -> None:
-    """Stream what may be long, and say in the end what it comes to."""
+    """Stream a body and send its digest in the trailers."""
     digest = hashlib.sha256()
 
     async def produce(send: Send) -> None:
@@ -211,9 +211,9 @@ async def summing(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-async def test_trailers_arrive_where_they_are_kept(coding: str) -> None:
+async def test_trailers_are_sent_to_client_with_te_trailers(coding: str) -> None:
     async with open_client(summing) as client:
-        for _ in range(2):  # and the connection is none the worse for it
+        for _ in range(2):  # the connection can still be used
             answer = await client.get("/", {"TE": "trailers", "Accept-Encoding": coding})
             body = zlib.decompress(answer.body, 31) if coding == "gzip" else answer.body
             assert answer.headers.get(
@@ -223,7 +223,7 @@ async def test_trailers_arrive_where_they_are_kept(coding: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "fields"), [("GET", {}), ("HEAD", {"TE": "trailers"})])
-async def test_trailers_are_kept_from_everybody_else(method: str, fields: dict[str, str]) -> None:
+async def test_trailers_are_not_sent_to_other_clients(method: str, fields: dict[str, str]) -> None:
     async with open_client(summing) as client:
         answer = await client.request(method, "/", fields)
         assert answer.body == (b"hello world" if method == "GET" else b"")
@@ -235,7 +235,7 @@ async def test_trailers_are_kept_from_everybody_else(method: str, fields: dict[s
 
 
 async def event_pieces(client: Client, request: bytes) -> list[tuple[bytes, float]]:
-    """What arrives when; of HTTP/1.0, so that there are no chunks to take apart."""
+    """Return the received pieces and their times; ``request`` is HTTP/1.0 to avoid chunks."""
     await client.send(request)
     pieces = []
     while piece := await client.stream.receive_some():
@@ -257,7 +257,7 @@ TWO_EVENTS = [
 ]
 
 
-async def test_events_arrive_one_by_one_and_between_them_signs_of_life(
+async def test_events_and_keep_alives_arrive_in_time(
     autojump_clock: MockClock,
 ) -> None:
     @answering
@@ -270,7 +270,7 @@ async def test_events_arrive_one_by_one_and_between_them_signs_of_life(
     assert events == TWO_EVENTS
 
 
-async def test_encoded_events_can_be_read_as_they_arrive(autojump_clock: MockClock) -> None:
+async def test_encoded_events_can_be_decoded_on_arrival(autojump_clock: MockClock) -> None:
     @answering
     async def app(request: Request) -> Response:
         return Response.events(two_events)
@@ -285,7 +285,7 @@ async def test_encoded_events_can_be_read_as_they_arrive(autojump_clock: MockClo
     assert decoder.eof
 
 
-async def test_a_silent_event_stream_ends_with_its_client(autojump_clock: MockClock) -> None:
+async def test_silent_event_stream_ends_when_the_client_leaves(autojump_clock: MockClock) -> None:
     events: list[ServerEvent] = []
     ended = []
 
@@ -318,7 +318,7 @@ async def hinting(exchange: Exchange) -> None:
     await exchange.respond(Response(204))
 
 
-async def test_interim_responses_come_first() -> None:
+async def test_interim_responses_precede_the_final_one() -> None:
     async with open_client(hinting, behavior=WITHOUT_DATE) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert await client.rest() == (
@@ -328,8 +328,8 @@ async def test_interim_responses_come_first() -> None:
         )
 
 
-async def test_early_hints_come_before_the_answer_they_hint_at() -> None:
-    # RFC 8297.
+async def test_early_hints_precede_the_response() -> None:
+    # RFC 8297
     hinted = trio.Event()
 
     async def app(exchange: Exchange) -> None:
@@ -346,7 +346,7 @@ async def test_early_hints_come_before_the_answer_they_hint_at() -> None:
             assert (await client.answer()).body == b"<p>hello"
 
 
-async def test_interim_responses_have_no_body_and_tell_of_none() -> None:
+async def test_interim_responses_have_no_framing_fields() -> None:
     async def app(exchange: Exchange) -> None:
         headers = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Link": "</a>"}
         await exchange.inform(103, headers)
@@ -358,7 +358,7 @@ async def test_interim_responses_have_no_body_and_tell_of_none() -> None:
 
 
 async def test_clients_of_http_1_0_get_no_interim_responses() -> None:
-    # RFC 9110 15.2: they are defined since HTTP/1.1.
+    # RFC 9110 15.2: interim responses exist since HTTP/1.1.
     async with open_client(hinting) as client:
         await client.send(b"GET / HTTP/1.0\r\n\r\n")
         assert (await client.rest()).startswith(b"HTTP/1.1 204 ")
@@ -367,12 +367,12 @@ async def test_clients_of_http_1_0_get_no_interim_responses() -> None:
 @pytest.mark.parametrize(
     "status",
     [
-        101,  # changes the protocol, of which nobody has asked anything here
-        200,  # is final
+        101,  # changes the protocol, which needs an upgrade
+        200,  # final
         99,
     ],
 )
-async def test_not_every_status_is_interim(status: int) -> None:
+async def test_status_that_is_not_interim_gets_500(status: int) -> None:
     events: list[ServerEvent] = []
 
     async def app(exchange: Exchange) -> None:
@@ -385,10 +385,10 @@ async def test_not_every_status_is_interim(status: int) -> None:
     assert len([event for event in events if isinstance(event, Failure)]) == 2
 
 
-# What a response is given on its way
+# Fields that the server adds
 
 
-async def test_dates_are_sent_unless_they_are_not_wanted() -> None:
+async def test_date_is_sent_unless_disabled() -> None:
     requests: list[Request] = []
     async with open_client(keeping(requests)) as client:
         date = parsedate_to_datetime((await client.get("/")).headers["Date"])
@@ -397,7 +397,7 @@ async def test_dates_are_sent_unless_they_are_not_wanted() -> None:
         assert "Date" not in (await client.get("/")).headers
 
 
-async def test_a_client_that_may_still_send_a_body_is_told_that_we_close() -> None:
+async def test_unread_expected_body_gets_connection_close() -> None:
     requests: list[Request] = []
     async with open_client(keeping(requests)) as client:
         await client.send(
@@ -407,8 +407,8 @@ async def test_a_client_that_may_still_send_a_body_is_told_that_we_close() -> No
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
 
 
-async def test_the_host_is_that_of_the_target_where_it_has_one() -> None:
-    # RFC 9112 3.2.2.
+async def test_host_is_the_authority_of_an_absolute_target() -> None:
+    # RFC 9112 3.2.2
     async def tell(request: Request) -> Response:
         return Response.text(request.headers["Host"] + request.path)
 
@@ -417,10 +417,10 @@ async def test_the_host_is_that_of_the_target_where_it_has_one() -> None:
         assert answer.body == b"one.example:80/a"
 
 
-# Any response at all, read by somebody else
+# Arbitrary responses, read by h11
 
 
-# What the server says itself, or of which it makes more than passing it on.
+# Fields that the server sets or changes.
 OURS = {"connection", "content-length", "date", "transfer-encoding"}
 
 names = st.one_of(
@@ -450,7 +450,7 @@ bodies = st.lists(st.binary(max_size=300), max_size=3).flatmap(with_content)
 
 
 async def read_by_h11(client: Client, reader: h11.Connection) -> tuple[h11.Response, bytes]:
-    """The next response, as h11 understands it."""
+    """Return the next response as h11 reads it."""
     body = bytearray()
     while True:
         match reader.next_event():
@@ -480,7 +480,7 @@ made_responses = st.builds(
     coding=st.sampled_from(["identity", "gzip"]),
 )
 @settings(max_examples=200, deadline=None)
-async def test_any_response_arrives_as_it_was_made(
+async def test_every_response_is_read_by_h11_unchanged(
     case: tuple[Response, bytes], method: str, coding: str
 ) -> None:
     made, whole = case
@@ -494,13 +494,13 @@ async def test_any_response_arrives_as_it_was_made(
         asked = h11.Request(
             method=method, target="/", headers=[("Host", "x"), ("Accept-Encoding", coding)]
         )
-        for _ in range(2):  # the second would be nonsense if the first ended elsewhere
+        for _ in range(2):  # the second is malformed if the first ended in the wrong place
             await client.send(reader.send(asked) or b"")
             reader.send(h11.EndOfMessage())
             response, content = await read_by_h11(client, reader)
             assert response.status_code == made.status
             received = iter(response.headers.raw_items())
-            if coding == "identity":  # which changes a tag
+            if coding == "identity":  # compression changes the ETag
                 assert all(pair in received for pair in made.headers.raw)
             headers = Headers.received(response.headers.raw_items())
             if headers.get("Content-Encoding") == "gzip" and content:
@@ -515,7 +515,7 @@ async def test_any_response_arrives_as_it_was_made(
     by=st.sampled_from(["field", "stream"]),
 )
 @settings(max_examples=200, deadline=None)
-async def test_a_promised_length_is_kept_or_the_connection_ends(
+async def test_response_has_its_length_or_the_connection_ends(
     pieces: list[bytes], promised: int, by: str
 ) -> None:
     content, events = b"".join(pieces), list[ServerEvent]()
@@ -539,7 +539,7 @@ async def test_a_promised_length_is_kept_or_the_connection_ends(
         assert endings == [Ending.COMPLETE] * 2
         assert not failures
     else:
-        # Less than is promised, or exactly that, but nothing behind it.
+        # At most the promised number of bytes arrives, and nothing after them.
         assert received.startswith(head)
         arrived = received.removeprefix(head)
         assert len(arrived) <= promised

@@ -1,4 +1,4 @@
-"""The codec for plain exchanges: it reads and writes nothing that h11 would do otherwise."""
+"""The codec for plain exchanges, which reads and writes exactly as h11 does."""
 
 from collections.abc import Sequence
 
@@ -51,7 +51,7 @@ def fields_of(request: RequestHead) -> Headers:
     return Headers.parse(request.fields)
 
 
-def test_a_plain_request_is_taken_apart() -> None:
+def test_plain_request_is_parsed() -> None:
     request = recognised(BROWSER)
     assert (request.size, request.version) == (len(BROWSER), "1.1")
     assert request.line == b"GET /a%20b/c?d=e&f HTTP/1.1"
@@ -61,7 +61,7 @@ def test_a_plain_request_is_taken_apart() -> None:
 
 
 @pytest.mark.parametrize("behind", [b"", b"G", BROWSER, b"\x00", b"\r\n"])
-def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
+def test_bytes_after_the_head_do_not_change_it(behind: bytes) -> None:
     request, alone = recognised(bytearray(BROWSER + behind)), recognised(BROWSER)
     for name in RequestHead.__slots__:
         assert getattr(request, name) == getattr(alone, name)
@@ -73,7 +73,7 @@ def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
         (head(GET, HOST), False),
         (head(b"HEAD /x HTTP/1.1", b"Host: [::1]:80"), False),
         (head(b"DELETE /x HTTP/1.1", b"Host: a.example:4221"), False),
-        (head(GET, b"Host: 127.0.0.1:54321"), False),  # as the tests of others have it
+        (head(GET, b"Host: 127.0.0.1:54321"), False),  # a port as test clients use it
         (head(GET, b"Host: 127.0.0.1:65000"), False),
         (head(GET, b"Host: " + b"x" * 255), False),
         (head(b"OPTIONS /x HTTP/1.1", HOST, b"Connection: close"), True),
@@ -84,7 +84,7 @@ def test_what_comes_behind_a_head_is_another_matter(behind: bytes) -> None:
         (head(GET, HOST, b"X:\t \xe9 "), False),
     ],
 )
-def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an expected value
+def test_plain_head_is_recognised_with_connection_option(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an expected value
     assert recognised(sent).closes == closes
 
 
@@ -95,10 +95,10 @@ def test_what_is_plain(sent: bytes, closes: bool) -> None:  # noqa: FBT001 - an 
         (head(b"POST / HTTP/1.1", HOST, b"Content-Length: 0"), 0),
         (head(b"PUT /x HTTP/1.1", HOST, b"content-length:5", b"Content-Type: text/plain"), 5),
         (head(b"PATCH / HTTP/1.1", b"CONTENT-LENGTH: 12345678901234567", HOST), 12345678901234567),
-        (head(GET, HOST, b"Content-Length: 3"), 3),  # no meaning, but a length (RFC 9110 9.3.1)
+        (head(GET, HOST, b"Content-Length: 3"), 3),  # has no meaning, but a length (RFC 9110 9.3.1)
     ],
 )
-def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
+def test_plain_head_is_recognised_with_length(sent: bytes, length: int) -> None:
     assert recognised(sent).length == length
 
 
@@ -111,7 +111,7 @@ def test_what_has_a_plain_body(sent: bytes, length: int) -> None:
         (head(b"PUT / HTTP/1.1", b"Expect: 100-continue", HOST, b"Content-Length: 5"), True),
     ],
 )
-def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001 - an expected value
+def test_plain_head_is_recognised_with_expectation(sent: bytes, expects: bool) -> None:  # noqa: FBT001 - an expected value
     request = recognised(sent)
     assert (request.length, request.expects) == (5, expects)
 
@@ -119,7 +119,7 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize(
     "sent",
     [
-        # So many bytes, and no doubt how many: RFC 9112 6.
+        # RFC 9112 6: bodies of unclear length
         head(GET, HOST, b"Content-Length:"),
         head(GET, HOST, b"Content-Length: 03"),
         head(GET, HOST, b"Content-Length: +3"),
@@ -135,13 +135,13 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
         head(GET, HOST, b"Content-Length : 3"),
         head(GET, HOST, b"Transfer-Encoding: chunked"),
         head(GET, HOST, b"transfer-encoding: gzip"),
-        head(GET, HOST, b"Expect: 100-continue"),  # of what?
+        head(GET, HOST, b"Expect: 100-continue"),  # without a body
         head(GET, HOST, b"Content-Length: 0", b"Expect: 100-continue"),
         head(GET, HOST, b"Content-Length: 5", b"Expect: 100-continue, x"),
         head(GET, HOST, b"Content-Length: 5", b"Expect: 100-continue "),
         head(GET, HOST, b"Content-Length: 5", b"Expect: 200-ok"),
-        # Nothing expected (RFC 9110 10.1.1), as curl -H 'Expect;' says it, and what
-        # looks like a blank line behind it is the beginning of the body.
+        # RFC 9110 10.1.1: an empty Expect, as sent by curl -H 'Expect;'. The blank line after
+        # it ends the head, and the body follows.
         head(b"PUT / HTTP/1.1", HOST, b"Content-Length: 5", b"Expect:"),
         head(b"PUT / HTTP/1.1", HOST, b"Expect:", b"Content-Length: 5"),
         head(b"PUT / HTTP/1.1", b"Content-Length: 7", b"Expect:", HOST),
@@ -150,14 +150,14 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
         head(GET, HOST, b"Connection:", b"X: y"),
         head(GET, HOST, b"Trailer: x"),
         head(GET, HOST, b"TE: trailers"),
-        # The connection's matters: RFC 9110 7.6 and 7.8.
+        # RFC 9110 7.6 and 7.8: fields about the connection
         head(GET, HOST, b"Upgrade: websocket"),
         head(GET, HOST, b"Connection: upgrade"),
         head(GET, HOST, b"Connection: close, x"),
         head(GET, HOST, b"Connection: CLOSE"),
         head(GET, HOST, b"HTTP2-Settings: x"),
         head(GET, HOST, b"Proxy-Connection: keep-alive"),
-        # Other forms and versions: RFC 9112 2.3 and 3.2.
+        # RFC 9112 2.3 and 3.2: other forms and versions
         head(b"GET / HTTP/1.0", HOST),
         head(b"GET / HTTP/2.0", HOST),
         head(b"get / HTTP/1.1", HOST),
@@ -171,7 +171,7 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
         head(b"GET /a%41%% HTTP/1.1", HOST),
         head(b"GET  / HTTP/1.1", HOST),
         head(b"GET /\xe9 HTTP/1.1", HOST),
-        # Exactly one Host, and that well-formed: RFC 9112 3.2.
+        # RFC 9112 3.2: missing, repeated or malformed Host
         head(GET),
         head(GET, HOST, HOST),
         head(GET, HOST, b"host: y"),
@@ -181,14 +181,14 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
         head(GET, b"Host: a@b"),
         head(GET, b"Host: a:99999"),
         head(GET, b"Host : a"),
-        head(GET, b"Host: [::2]"),  # an address, but most things in brackets are none
+        head(GET, b"Host: [::2]"),  # valid, but the expression cannot check IPv6 addresses
         head(GET, b"Host: [1::2::3]"),
         head(GET, b"Host: [:]"),
         head(GET, b"Host: []"),
         head(GET, b"Host: [::1"),
         head(GET, b"Host: [::1]x"),
         head(GET, b"Host: [::1]:"),
-        # Lines that are none: RFC 9112 2.2, 5.1, 5.2.
+        # RFC 9112 2.2, 5.1, 5.2: malformed lines
         head(GET, HOST, b"X : y"),
         head(GET, HOST, b" folded"),
         head(GET, HOST, b" folded: as a field"),
@@ -201,19 +201,19 @@ def test_who_waits_to_go_on(sent: bytes, expects: bool) -> None:  # noqa: FBT001
         head(GET, HOST, b"X: \x7f"),
         head(GET, HOST, b"no colon"),
         head(GET, HOST)[:-2],
-        # Sizes: 414 and 431 are said elsewhere.
+        # Oversized heads: ``head_validation`` refuses them with 414 and 431.
         head(b"GET /" + b"x" * LIMITS.target + b" HTTP/1.1", HOST),
         head(GET, HOST, *[b"X: y"] * LIMITS.fields),
         head(GET, HOST, b"X: " + b"y" * LIMITS.head),
         head(GET, b"Host: " + b"x" * 256),
     ],
 )
-def test_what_is_left_to_h11(sent: bytes) -> None:
+def test_other_heads_are_left_to_h11(sent: bytes) -> None:
     assert recognise(sent, LIMITS) is None
 
 
-# As long as a head may be, and wrong where it ends: if the expression tried these in
-# more ways than one, the test would not come to an end.
+# Heads of the maximum length with a mistake at the end. If the expression could match them
+# in several ways, the test would not finish.
 @pytest.mark.parametrize(
     ("start", "repeated", "end"),
     [
@@ -229,12 +229,14 @@ def test_what_is_left_to_h11(sent: bytes) -> None:
         (b"GET /", b"a", b"\x00 HTTP/1.1\r\nHost: x\r\n\r\n"),
     ],
 )
-def test_no_head_is_read_in_more_ways_than_one(start: bytes, repeated: bytes, end: bytes) -> None:
+def test_long_malformed_head_fails_in_linear_time(
+    start: bytes, repeated: bytes, end: bytes
+) -> None:
     times = LIMITS.head // len(repeated)
     assert recognise(start + repeated * times + end, LIMITS) is None
 
 
-# Fields near the edges of the grammar, and anything else in between.
+# Fields at the edges of the grammar, and arbitrary ones.
 _LINES = st.one_of(
     st.sampled_from(
         [
@@ -268,7 +270,7 @@ _REQUEST_LINES = st.one_of(
 
 
 def compare(sent: bytes, plain: RequestHead) -> None:
-    """See that what was recognised is what the stricter rules take and h11 reads."""
+    """Check that ``head_validation`` accepts the head and that h11 reads it alike."""
     whole, length = sent[: plain.size], plain.length
     assert whole.startswith(plain.line + b"\r\n")
     check_head(whole, LIMITS)
@@ -280,7 +282,7 @@ def compare(sent: bytes, plain: RequestHead) -> None:
     assert request.http_version == b"1.1"
     assert tuple(request.headers.raw_items()) == fields_of(plain).raw
     assert connection.they_are_waiting_for_100_continue == plain.expects
-    if 0 < length < 1000:  # the body is so many bytes, and the next request follows
+    if 0 < length < 1000:  # h11 finds a body of ``length`` bytes before the next request
         connection.receive_data(b"x" * length + b"GET")
         data = connection.next_event()
         assert isinstance(data, h11.Data)
@@ -297,13 +299,13 @@ def compare(sent: bytes, plain: RequestHead) -> None:
     assert (connection.our_state is h11.MUST_CLOSE) == plain.closes
 
 
-# On a build machine every Python does as many, so each change meets thousands.
+# CI runs this many on every Python version, so each change is checked by thousands.
 EXAMPLES = 300
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(_REQUEST_LINES, st.just(HOST) | _LINES, st.lists(st.just(HOST) | _LINES, max_size=4))
-def test_whatever_is_plain_h11_and_the_stricter_rules_read_alike(
+def test_h11_reads_every_plain_head_alike(
     line: bytes, first: bytes, lines: Sequence[bytes]
 ) -> None:
     sent = head(line, first, *lines)
@@ -346,7 +348,7 @@ _PLAIN_LENGTHS = st.builds(
     st.lists(_PLAIN_LINES, max_size=3),
     st.binary(max_size=20),
 )
-def test_what_clients_usually_send_is_plain_and_read_alike(  # noqa: PLR0917 - parts of a request
+def test_usual_requests_are_plain_and_h11_reads_them_alike(  # noqa: PLR0917 - parts of a request
     line: bytes,
     before: list[bytes],
     host: bytes,
@@ -377,9 +379,7 @@ SLIPS = (
 
 @pytest.mark.parametrize("sent", [BROWSER, UPLOAD], ids=["browser", "upload"])
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_plain_head_with_a_slip_in_it_is_read_alike_or_left_to_h11(
-    sent: bytes, slip: bytes
-) -> None:
+def test_corrupted_plain_head_is_left_to_h11_or_read_alike(sent: bytes, slip: bytes) -> None:
     for position in range(len(sent)):
         for left_out in (0, 1, 2):
             slipped = sent[:position] + slip + sent[position + left_out :]
@@ -390,14 +390,14 @@ def test_a_plain_head_with_a_slip_in_it_is_read_alike_or_left_to_h11(
 # Responses
 
 
-def test_a_body_of_known_length_is_sent_as_it_is() -> None:
+def test_body_of_known_length_is_sent_unchanged() -> None:
     codec = FastPath(LIMITS)
     codec.begin(message := frame(Response(200, (), Stream(_nothing, 5))), message.head)
     assert codec.data(b"hello") == (b"hello",)
     assert codec.end(()) == b""
 
 
-def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
+def test_body_of_unknown_length_is_sent_in_chunks() -> None:
     codec = FastPath(LIMITS)
     codec.begin(message := frame(Response(200, (), Stream(_nothing))), message.head)
     assert codec.data(b"x" * 26) == (b"1a\r\n", b"x" * 26, b"\r\n")
@@ -406,7 +406,7 @@ def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
     assert codec.end(((b"A", b"b"),)) == b"0\r\nA: b\r\n\r\n"
 
 
-def test_each_response_is_framed_by_itself() -> None:
+def test_framing_does_not_carry_over_to_the_next_response() -> None:
     codec = FastPath(LIMITS)
     for body, end in ((Stream(_nothing), b"0\r\n\r\n"), (Stream(_nothing, 5), b""), (b"", b"")):
         codec.begin(message := frame(Response(200, (), body)), message.head)

@@ -1,4 +1,4 @@
-"""The codec that has h11 read requests and keep the states of a connection."""
+"""The codec that uses h11 to parse requests and to track the state of a connection."""
 
 import h11
 import pytest
@@ -32,7 +32,7 @@ async def produce(send: Send) -> None:
 
 
 def begun(codec: Codec, response: Response, method: str = "GET") -> None:
-    """Begin a response, as a wire does."""
+    """Begin a response as a wire does."""
     message = frame(response, method)
     codec.begin(message, message.head)
 
@@ -40,7 +40,7 @@ def begun(codec: Codec, response: Response, method: str = "GET") -> None:
 # Requests
 
 
-def test_a_head_is_read() -> None:
+def test_head_is_parsed() -> None:
     sent = head(b"PUT /a?b HTTP/1.1", b"Host: x", b"X-A: 1", b"Content-Length: 5")
     read = H11Codec(Limits()).read(sent)
     assert (read.size, read.line) == (len(sent), b"PUT /a?b HTTP/1.1")
@@ -53,13 +53,13 @@ def test_a_head_is_read() -> None:
 @pytest.mark.parametrize(
     ("version", "read"), [(b"1.0", "1.0"), (b"1.1", "1.1"), (b"1.2", "1.1"), (b"1.9", "1.1")]
 )
-def test_a_later_version_is_read_as_1_1(version: bytes, read: str) -> None:
+def test_higher_minor_version_is_read_as_1_1(version: bytes, read: str) -> None:
     sent = head(b"GET / HTTP/" + version, b"Host: x")
     assert H11Codec(Limits()).read(sent).version == read
 
 
 # RFC 9112 3.2.2
-def test_the_host_is_that_of_a_target_that_names_one() -> None:
+def test_authority_in_target_replaces_host() -> None:
     read = H11Codec(Limits()).read(head(b"GET http://y:81/a HTTP/1.1", b"Host: x"))
     assert isinstance(read.fields, Headers)
     assert read.fields.values("Host") == ["y:81"]
@@ -76,7 +76,7 @@ def test_the_host_is_that_of_a_target_that_names_one() -> None:
         ([b"X: close"], False),
     ],
 )
-def test_a_client_can_say_that_its_request_is_the_last(
+def test_close_is_found_among_connection_options(
     fields: list[bytes],
     closes: bool,  # noqa: FBT001 - an expected value
 ) -> None:
@@ -84,13 +84,13 @@ def test_a_client_can_say_that_its_request_is_the_last(
 
 
 @pytest.mark.parametrize(("version", "expects"), [(b"1.1", True), (b"1.0", False)])
-def test_a_client_can_wait_to_go_on(version: bytes, expects: bool) -> None:  # noqa: FBT001
+def test_expectation_counts_in_http_1_1_only(version: bytes, expects: bool) -> None:  # noqa: FBT001
     fields = b"Host: x", b"Content-Length: 5", b"Expect: 100-continue"
     assert H11Codec(Limits()).read(head(b"PUT / HTTP/" + version, *fields)).expects == expects
 
 
 @pytest.mark.parametrize("expects", [True, False])
-async def test_the_body_is_that_of_the_request_that_was_read_last(
+async def test_body_of_the_last_request_is_read(
     expects: bool,  # noqa: FBT001
 ) -> None:
     continued = 0
@@ -112,7 +112,7 @@ async def test_the_body_is_that_of_the_request_that_was_read_last(
     assert continued == expects
 
 
-def test_one_request_follows_another() -> None:
+def test_next_request_is_read_after_each_response() -> None:
     codec = H11Codec(Limits())
     for response in (Response(), Response(200, (), b"hello"), Response(204, (), b"dropped")):
         assert codec.read(GET).target == b"/a"
@@ -127,7 +127,7 @@ def test_one_request_follows_another() -> None:
 # Responses: h11 keeps the states
 
 
-def test_there_is_one_response_to_a_request() -> None:
+def test_second_response_raises_protocol_error() -> None:
     codec = H11Codec(Limits())
     codec.read(GET)
     begun(codec, Response())
@@ -135,7 +135,7 @@ def test_there_is_one_response_to_a_request() -> None:
         begun(codec, Response())
 
 
-def test_a_body_has_the_length_that_its_head_has_promised() -> None:
+def test_body_shorter_than_its_length_raises_protocol_error() -> None:
     codec = H11Codec(Limits())
     codec.read(GET)
     begun(codec, Response(200, (), Stream(produce, 5)))
@@ -172,7 +172,7 @@ def test_both_codecs_frame_a_body_alike(
 
 
 def joined(pieces: list[bytes | FileSlice]) -> list[bytes | FileSlice]:
-    """Return the pieces with those together that are bytes."""
+    """Return the pieces with adjacent bytes joined."""
     found: list[bytes | FileSlice] = [b""]
     for piece in pieces:
         last = found[-1]

@@ -1,4 +1,4 @@
-"""Errors that tell the author of a handler what to write instead."""
+"""Errors that tell the author of a handler how to correct it."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -25,7 +25,7 @@ class Answering:
 
 class Awaited:
     def __await__(self) -> Iterator[object]:
-        raise AssertionError("nobody waits for it")
+        raise AssertionError("it must not be awaited")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ class Awaited:
         ([1], "a value of type list instead of a Response: return Response.json(…)"),
         (1.5, "a value of type float instead of a Response: return Response.json(…)"),
         (Awaited(), "a value of type Awaited instead of a Response: await it "),
-        # What has the parts of a response is none.
+        # has a body and headers, but is not a response
         (Request("GET", "/", "1.1", NO_FIELDS, NO_BODY), "a value of type Request instead of"),
     ],
 )
@@ -50,5 +50,5 @@ def test_error_says_what_to_return(returned: object, expected: str) -> None:
 
 
 @pytest.mark.parametrize("named", [Answering(), partial(handler)])
-def test_handler_without_a_name_is_shown_as_it_is(named: object) -> None:
+def test_handler_without_name_is_shown_by_its_repr(named: object) -> None:
     assert str(wrong_return(named, {})).startswith(f"the handler {named!r} returned a value of ")

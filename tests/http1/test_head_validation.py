@@ -1,4 +1,4 @@
-"""Heads that are refused before h11 sees them."""
+"""Heads that are refused before they reach h11."""
 
 import h11
 import pytest
@@ -23,7 +23,7 @@ HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def outcome_of(received: bytes, pieces: list[int]) -> int | tuple[int, str] | None:
-    """What comes of bytes that arrive in pieces that end at these places."""
+    """Return the outcome for bytes that arrive in pieces with these end positions."""
     looked_at = 0
     for end in (*pieces, len(received)):
         try:
@@ -46,27 +46,27 @@ def outcome_of(received: bytes, pieces: list[int]) -> int | tuple[int, str] | No
         (HEAD, len(HEAD)),
         (HEAD + b"what follows", len(HEAD)),
         (HEAD + HEAD, len(HEAD)),
-        # Control characters behind a head are those of its body.
+        # Control characters after a head belong to the body.
         (HEAD + b"\x00\n", len(HEAD)),
-        # A CR at the end may yet get its LF.
+        # The LF after the CR may still arrive.
         (b"GET / HTTP/1.1\r", None),
     ],
 )
-def test_where_a_head_ends(received: bytes, expected: int | None) -> None:
+def test_complete_head_is_measured(received: bytes, expected: int | None) -> None:
     assert find_head(bytearray(received), 0, LIMITS) == expected
 
 
 @pytest.mark.parametrize(
     "received",
     [
-        b"\x16\x03\x01\x02",  # TLS where there is none
-        b"GET / HTTP/1.1\nHost: x\n\n",  # RFC 9112 2.2 lets us refuse a bare LF
-        b"GET / HTTP/1.1\rHost: x\r\r",  # and has us refuse a bare CR
+        b"\x16\x03\x01\x02",  # a TLS client
+        b"GET / HTTP/1.1\nHost: x\n\n",  # RFC 9112 2.2: a server may refuse a bare LF
+        b"GET / HTTP/1.1\rHost: x\r\r",  # and must refuse a bare CR
         b"GET / HTTP/1.1\r\nA: b\x00c",
         b"GET / HTTP/1.1\r\nA: b\x7fc",
     ],
 )
-def test_what_never_becomes_a_head_is_refused_before_it_is_complete(received: bytes) -> None:
+def test_malformed_bytes_get_400_before_the_head_is_complete(received: bytes) -> None:
     with pytest.raises(HTTPError) as refusal:
         find_head(bytearray(received), 0, LIMITS)
     assert refusal.value.status == 400
@@ -76,23 +76,23 @@ def test_what_never_becomes_a_head_is_refused_before_it_is_complete(received: by
     ("received", "status"),
     [
         (b"x" * 100, 414),
-        # The line has an end, but beyond what a target may take.
+        # The request line is complete, but longer than the limit of a target.
         (b"GET /" + b"x" * 60 + b" HTTP/1.1\r\nA: " + b"b" * 100, 414),
         (b"GET / HTTP/1.1\r\nA: " + b"b" * 100, 431),
-        # Complete, and yet too large: how it is cut must not matter.
+        # Complete but too large: the number of pieces must not matter.
         (b"GET / HTTP/1.1\r\nA: " + b"b" * 100 + b"\r\n\r\n", 431),
-        # What is beyond the limit is not looked at, in whatever piece it arrives.
+        # Bytes beyond the limit are ignored, no matter in which piece they arrive.
         (b"GET / HTTP/1.1\r\nA: " + b"b" * 100 + b"\x00", 431),
         (b"GET / HTTP/1.1\r\nA: \x00" + b"b" * 100, 400),
     ],
 )
-def test_what_is_too_large_is_refused_by_what_it_is(received: bytes, status: int) -> None:
+def test_oversized_head_gets_the_status_of_its_oversized_part(received: bytes, status: int) -> None:
     with pytest.raises(HTTPError) as refusal:
         find_head(bytearray(received), 0, LIMITS)
     assert refusal.value.status == status
 
 
-def test_a_head_may_be_exactly_as_large_as_the_limit() -> None:
+def test_head_of_exactly_the_limit_passes() -> None:
     fill = LIMITS.head - len(HEAD)
     largest = HEAD[:-4] + b"x" * fill + b"\r\n\r\n"
     assert find_head(bytearray(largest), 0, LIMITS) == LIMITS.head
@@ -111,14 +111,14 @@ def test_a_head_may_be_exactly_as_large_as_the_limit() -> None:
         )
     )
 )
-def test_how_a_head_is_cut_makes_no_difference(cut: tuple[bytes, list[int]]) -> None:
+def test_outcome_does_not_depend_on_input_boundaries(cut: tuple[bytes, list[int]]) -> None:
     received, pieces = cut
     whole = outcome_of(received, [])
     assert outcome_of(received, pieces) == whole
     assert outcome_of(received, list(range(len(received)))) == whole
 
 
-def test_a_plain_head_passes() -> None:
+def test_plain_head_passes() -> None:
     check_head(HEAD, LIMITS)
 
 
@@ -128,17 +128,17 @@ def test_a_plain_head_passes() -> None:
         (b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", 400),  # a bare LF: RFC 9112 2.2
         (b"GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", 400),  # a bare CR
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: \x01\r\n\r\n", 400),  # RFC 9110 5.5
-        (b"GET /\r\nHost: x\r\n\r\n", 400),  # HTTP/0.9 is not spoken
+        (b"GET /\r\nHost: x\r\n\r\n", 400),  # HTTP/0.9
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nA: 2\r\nA: 3\r\n\r\n", 431),
     ],
 )
-def test_a_complete_head_is_refused(head: bytes, status: int) -> None:
+def test_malformed_complete_head_is_refused(head: bytes, status: int) -> None:
     with pytest.raises(HTTPError) as refusal:
         check_head(head, LIMITS)
     assert refusal.value.status == status
 
 
-def test_as_many_fields_as_the_limit_pass() -> None:
+def test_number_of_fields_at_the_limit_passes() -> None:
     check_head(b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nA: 2\r\n\r\n", LIMITS)
 
 
@@ -147,14 +147,14 @@ def test_as_many_fields_as_the_limit_pass() -> None:
     [
         b"GET / HTTP/1.1",
         b"GET / HTTP/1.0",
-        b"GET / HTTP/1.2",  # RFC 9110 2.5: read as the highest that there is
+        b"GET / HTTP/1.2",  # RFC 9110 2.5: read as the highest minor version
         b"GET / HTTP/1.9",
         b"M-SEARCH /a?b HTTP/1.1",  # any token is a method (RFC 9110 9.1)
         b"GET http://example.org/ HTTP/1.1",
         b"GET /" + b"x" * 39 + b" HTTP/1.1",
     ],
 )
-def test_a_request_line_in_its_form_passes(line: bytes) -> None:
+def test_well_formed_request_line_passes(line: bytes) -> None:
     parse_request_line(line, LIMITS)
 
 
@@ -168,18 +168,18 @@ def test_a_request_line_in_its_form_passes(line: bytes) -> None:
         (b"GET / HTTP/1.1 ", 400),
         (b"GET / http/1.1", 400),  # the name is case-sensitive (RFC 9112 2.3)
         (b"GET / HTTP/1.10", 400),
-        (b"G(T / HTTP/1.1", 400),  # no token
+        (b"G(T / HTTP/1.1", 400),  # not a token
         (b"GET /caf\xc3\xa9 HTTP/1.1", 400),  # a target is ASCII (RFC 3986 2)
         (b"GET / HTTP/2.0", 505),
         (b"GET / HTTP/3.1", 505),
         (b"GET / HTTP/0.9", 505),
         (b"GET / HTTP/0.1", 505),
         (b"GET /" + b"x" * 40 + b" HTTP/1.1", 414),
-        # A target that is too long is so in any version.
+        # A target that is too long gets 414 in any version.
         (b"GET /" + b"x" * 40 + b" HTTP/3.0", 414),
     ],
 )
-def test_a_request_line_is_refused(line: bytes, status: int) -> None:
+def test_malformed_request_line_is_refused(line: bytes, status: int) -> None:
     with pytest.raises(HTTPError) as refusal:
         parse_request_line(line, LIMITS)
     assert refusal.value.status == status
@@ -189,12 +189,12 @@ def test_a_request_line_is_refused(line: bytes, status: int) -> None:
     ("sent", "read_as"),
     [(b"1.0", b"1.0"), (b"1.1", b"1.1"), (b"1.2", b"1.1"), (b"1.9", b"1.1")],
 )
-def test_versions_as_they_are_read(sent: bytes, read_as: bytes) -> None:
+def test_higher_minor_versions_are_read_as_1_1(sent: bytes, read_as: bytes) -> None:
     assert effective_version(sent) == read_as
     assert parse_request_line(b"GET / HTTP/" + sent, LIMITS)[2] == read_as
 
 
-# Between the brackets: RFC 3986 3.2.2.
+# Contents of the brackets: RFC 3986 3.2.2
 @pytest.mark.parametrize(
     "address",
     [
@@ -203,15 +203,15 @@ def test_versions_as_they_are_read(sent: bytes, read_as: bytes) -> None:
         b"1::",
         b"1:2:3:4:5:6:7:8",
         b"2001:DB8::aBcD",
-        b"1:2:3:4:5:6:7::",  # which stands for one group
+        b"1:2:3:4:5:6:7::",  # :: replaces one group
         b"::2:3:4:5:6:7:8",
         b"1::3:4:5:6:7:8",
         b"::ffff:1.2.3.4",
         b"1:2:3:4:5:6:255.255.255.255",
-        b"1111:2222:3333:4444:5555:6666:111.111.111.111",  # there is none that is longer
+        b"1111:2222:3333:4444:5555:6666:111.111.111.111",  # the longest possible
     ],
 )
-def test_addresses_in_brackets(address: bytes) -> None:
+def test_ipv6_address_in_brackets_passes(address: bytes) -> None:
     check_host([b"[%b]" % address], b"1.1")
     check_host([b"[%b]:" % address], b"1.1")
     check_host([b"[%b]:65535" % address], b"1.1")
@@ -231,7 +231,7 @@ def test_addresses_in_brackets(address: bytes) -> None:
         b"1::2::3",
         b"1:2:3:4:5:6:7",
         b"1:2:3:4:5:6:7:8:9",
-        b"1:2:3:4:5:6:7:8::",  # stands for none
+        b"1:2:3:4:5:6:7:8::",  # :: replaces no group
         b"::1:2:3:4:5:6:7:8",
         b"1:2:3:4::5:6:7:8",
         b"12345::",
@@ -239,19 +239,19 @@ def test_addresses_in_brackets(address: bytes) -> None:
         b"::ffff:1.2.3.4.5",
         b"::ffff:1.2.3",
         b"::ffff:1.2.3.256",
-        b"::ffff:1.2.3.04",  # octal to some
+        b"::ffff:1.2.3.04",  # octal for some recipients
         b"::1.2.3.4:5",
         b"1:2:3:4:5:6:7:1.2.3.4",
         b"1.2.3.4",
-        b"fe80::1%eth0",  # means something on one machine only
+        b"fe80::1%eth0",  # has a meaning on one machine only
         b"fe80::1%25eth0",  # RFC 6874
-        b"v1.a",  # RFC 3986 3.2.2: of a kind that nobody knows
+        b"v1.a",  # RFC 3986 3.2.2: a future version
         b"localhost",
         b" ::1",
         b"::" + b"0" * 5000 + b"1",
     ],
 )
-def test_what_is_no_address_in_brackets(address: bytes) -> None:
+def test_malformed_address_in_brackets_gets_400(address: bytes) -> None:
     for host in (b"[%b]" % address, b"[%b]:80" % address):
         with pytest.raises(HTTPError) as refusal:
             check_host([host], b"1.1")
@@ -270,7 +270,7 @@ def test_what_is_no_address_in_brackets(address: bytes) -> None:
         (b"*", b""),
     ],
 )
-def test_the_authority_in_a_target(target: bytes, authority: bytes) -> None:
+def test_authority_is_found_in_absolute_target_only(target: bytes, authority: bytes) -> None:
     assert authority_of(target) == authority
 
 
@@ -292,7 +292,7 @@ HOST = b"Host: example.org"
         (GET, HOST),
         (GET, b"HOST:example.org:80"),
         (GET, b"host: \t [::1]:4221 \t"),
-        (GET, b"Host:"),  # RFC 9112 3.2: empty where the target has no authority
+        (GET, b"Host:"),  # RFC 9112 3.2: empty if the target has no authority
         (GET, b"Host: a%20b"),
         (GET, b"Host: " + b"a" * LONGEST),
         (b"GET http://example.org HTTP/1.1", HOST),  # RFC 9112 3.2.2
@@ -305,14 +305,14 @@ HOST = b"Host: example.org"
         (b"OPTIONS * HTTP/1.1", HOST),  # RFC 9112 3.2.4
         (b"GET /%41%zz HTTP/1.1".replace(b"%zz", b""), HOST),
         (b"GET /?100% HTTP/1.1", HOST),  # a query is decoded leniently
-        (b"GET / HTTP/1.0",),  # RFC 9112 3.2: Host came with 1.1
+        (b"GET / HTTP/1.0",),  # RFC 9112 3.2: Host is required since 1.1
         (b"GET / HTTP/1.0", b"Expect: something"),  # RFC 9110 10.1.1: ignored
         (POST, HOST, b"Content-Length: 0"),
         (POST, HOST, b"Content-Length: 123456789012345678"),
         (POST, HOST, b"Transfer-Encoding: chunked"),
         (POST, HOST, b"Transfer-Encoding: CHUNKED "),
         (POST, HOST, b"Expect: 100-Continue"),
-        (POST, HOST, b"Expect:"),  # RFC 9110 5.6.1.2: a list without members expects nothing
+        (POST, HOST, b"Expect:"),  # RFC 9110 5.6.1.2: an empty list
         (POST, HOST, b"Expect: ,100-continue,"),
         (GET, HOST, b"Connection: " + b"a," * MOST_OPTIONS),
         (GET, HOST, b"Upgrade: " + b"a," * MOST_OPTIONS),
@@ -321,23 +321,23 @@ HOST = b"Host: example.org"
         (GET, HOST, b"X: a b\tc \xe9"),
     ],
 )
-def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
+def test_valid_head_passes(lines: tuple[bytes, ...]) -> None:
     check_head(head_of(*lines), FIELD_LIMITS)
 
 
 @pytest.mark.parametrize(
     ("lines", "status"),
     [
-        # RFC 9112 5.1: white space between a name and its colon.
+        # RFC 9112 5.1: white space between the name and the colon
         ((GET, b"Host : x"), 400),
         ((GET, b"Host\t: x"), 400),
-        # RFC 9112 2.2: white space before the first field.
+        # RFC 9112 2.2: white space before the first field
         ((GET, b" Host: x"), 400),
-        # RFC 9112 5.2: obs-fold.
+        # RFC 9112 5.2: obs-fold
         ((GET, HOST, b"X: a", b" b"), 400),
         ((GET, HOST, b"X: a", b"\tb"), 400),
         ((GET, HOST, b"no colon"), 400),
-        # Lists that h11 would take apart.
+        # Lists that h11 would split
         ((GET, HOST, b"Connection: " + b"a," * MOST_OPTIONS + b","), 400),
         ((GET, HOST, b"Connection: " + b"a," * 60, b"Connection: " + b"a," * 60), 400),
         ((GET, HOST, b"Upgrade: " + b"a," * MOST_OPTIONS + b","), 400),
@@ -345,7 +345,7 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((GET, HOST, b": no name"), 400),
         ((GET, HOST, b"X(y): z"), 400),
         ((GET, HOST, b"X\xe9: z"), 400),
-        # RFC 9112 3.2: exactly one Host, well-formed.
+        # RFC 9112 3.2: missing, repeated or malformed Host
         ((GET,), 400),
         ((GET, HOST, HOST), 400),
         ((b"GET / HTTP/1.0", HOST, HOST), 400),
@@ -362,7 +362,7 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((GET, b"Host: [::1"), 400),
         ((GET, b"Host: \xe9"), 400),
         ((GET, b"Host: %zz"), 400),
-        # RFC 9112 3.2: four forms of targets, each where it belongs.
+        # RFC 9112 3.2: targets without a valid form
         ((b"GET foo HTTP/1.1", HOST), 400),
         ((b"GET * HTTP/1.1", HOST), 400),
         ((b"OPTIONS *a HTTP/1.1", HOST), 400),
@@ -370,13 +370,13 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((b"GET ftp://example.org/ HTTP/1.1", HOST), 400),
         ((b"GET http:///path HTTP/1.1", HOST), 400),
         ((b"GET http://user@example.org/ HTTP/1.1", HOST), 400),
-        # A Host has to be there beside an authority, too, and only one, and well-formed.
+        # With an authority in the target, Host is still required, once and well-formed.
         ((b"GET http://example.org/ HTTP/1.1",), 400),
         ((b"GET http://example.org/ HTTP/1.1", b"Host:", b"Host:"), 400),
         ((b"GET http://example.org/ HTTP/1.1", b"Host: a/b"), 400),
         ((b"GET http:// HTTP/1.1", b"Host:"), 400),
         ((b"GET http://:80/ HTTP/1.1", b"Host:"), 400),
-        # RFC 9110 2.5: the rules of 1.1 hold for the minor versions above it.
+        # RFC 9110 2.5: the rules of 1.1 hold for higher minor versions.
         ((b"GET / HTTP/1.2",), 400),
         ((b"POST / HTTP/1.5", HOST, b"Expect: x"), 417),
         ((b"POST / HTTP/1.9", HOST, b"Content-Length: 1", b"Transfer-Encoding: chunked"), 400),
@@ -386,26 +386,24 @@ def test_what_is_allowed_passes(lines: tuple[bytes, ...]) -> None:
         ((b"GET /%zz HTTP/1.1", HOST), 400),
         ((b"GET /% HTTP/1.1", HOST), 400),
         ((b"GET /\xe9 HTTP/1.1", HOST), 400),
-        # RFC 9110 9.3.6: there is no tunnel to be had.
+        # RFC 9110 9.3.6: CONNECT
         ((b"CONNECT example.org:443 HTTP/1.1", HOST), 501),
-        # RFC 9112 6.1 and 6.3: one way to tell where a body ends.
+        # RFC 9112 6.1 and 6.3: contradictory or malformed framing
         ((POST, HOST, b"Content-Length: 3", b"Transfer-Encoding: chunked"), 400),
         ((POST, HOST, b"Content-Length: 3", b"Content-Length: 3"), 400),
         ((POST, HOST, b"Content-Length: 3, 3"), 400),
         ((b"POST / HTTP/1.0", b"Transfer-Encoding: chunked"), 400),
         ((POST, HOST, b"Transfer-Encoding: \x0bchunked"), 400),
         ((POST, HOST, b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked"), 501),
-        # RFC 9110 10.1.1.
+        # RFC 9110 10.1.1
         ((POST, HOST, b"Expect: 200-ok"), 417),
         ((POST, HOST, b"Expect: 100-continue, x"), 417),
         ((POST, HOST, b"Expect:", b"Expect: x"), 417),
-        # RFC 9110 2.5 and RFC 9113 3.4: the preface of HTTP/2.
+        # RFC 9110 2.5 and RFC 9113 3.4: the preface of HTTP/2
         ((b"PRI * HTTP/2.0",), 505),
     ],
 )
-def test_what_two_readers_could_read_differently_is_refused(
-    lines: tuple[bytes, ...], status: int
-) -> None:
+def test_ambiguous_head_is_refused(lines: tuple[bytes, ...], status: int) -> None:
     with pytest.raises(HTTPError) as refusal:
         check_head(head_of(*lines), FIELD_LIMITS)
     assert refusal.value.status == status
@@ -432,7 +430,7 @@ def test_what_two_readers_could_read_differently_is_refused(
         max_size=3,
     ),
 )
-def test_whatever_passes_h11_takes_too(
+def test_every_head_that_passes_is_accepted_by_h11(
     method: bytes, target: bytes, version: bytes, fields: list[bytes]
 ) -> None:
     head = head_of(b"%b %b %b" % (method, target, version), HOST, *fields)

@@ -1,4 +1,4 @@
-"""Requests out of bytes, responses into bytes, and what is left between them."""
+"""Reading requests, sending responses, and the state of the connection between them."""
 
 import os
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class Peer(Client):
-    """A client that can have the other end closed, too."""
+    """A client with access to the server's transport, to close it."""
 
     def __init__(self, near: MemoryStream, transport: Transport) -> None:
         super().__init__(near)
@@ -54,14 +54,14 @@ class Peer(Client):
 
 
 class Connected(Protocol):
-    """Connects a client to a wire that reads with the codec of the test."""
+    """Connects a client to a wire that uses the codec of the test."""
 
     def __call__(self, timeouts: Timeouts = ..., limits: Limits = ...) -> tuple[Wire, Peer]: ...
 
 
 @pytest.fixture(params=["fast path", "h11"])
 def connect(request: pytest.FixtureRequest) -> Connected:
-    """Let a test hold for both codecs."""
+    """Run a test with each codec."""
     is_plain = request.param == "fast path"
 
     def connected(
@@ -84,7 +84,7 @@ def wired(
 
 
 async def read_head(wire: Wire) -> RequestHead:
-    """Read a head that has begun to arrive, as a connection does."""
+    """Read a head as a connection does; its first byte has arrived."""
     return wire.read_plain() or await wire.read_any()
 
 
@@ -95,7 +95,7 @@ async def begin(wire: Wire) -> RequestHead:
 
 
 async def respond(wire: Wire, response: Response) -> None:
-    """Send a response to the request that was read last, with its framing."""
+    """Frame and send a response to the request that was read last."""
     method, _, rest = wire.input.line.decode("latin-1").partition(" ")
     await wire.respond(frame(response, method, rest[-3:] if rest else "1.1"))
 
@@ -108,31 +108,31 @@ async def read_body(wire: Wire) -> bytes:
 
 
 async def answered(wire: Wire) -> bool:
-    """Answer the next request; return whether there can be another after it."""
+    """Respond to the next request; return whether another can follow."""
     await begin(wire)
     await respond(wire, Response())
     return await wire.next_cycle()
 
 
 async def refusal_of(wire: Wire) -> HTTPError:
-    """Return why the next request is refused."""
+    """Return the error with which the next request is refused."""
     with pytest.raises(HTTPError) as refusal:
         await read_head(wire)
     return refusal.value
 
 
 async def all_sent(wire: Wire, client: Peer) -> bytes:
-    """Return everything that the client is sent until the connection ends."""
+    """Return all bytes that the client receives until the connection ends."""
     await client.send_eof()
     await wire.hang_up()
     await client.transport.aclose()
     return await client.rest()
 
 
-# A request begins
+# The beginning of a request
 
 
-async def test_a_request_begins_with_its_first_byte(connect: Connected) -> None:
+async def test_request_begins_with_its_first_byte(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET[:1])
     assert await wire.input.wait_for_request()
@@ -141,10 +141,10 @@ async def test_a_request_begins_with_its_first_byte(connect: Connected) -> None:
 
 
 @pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
-async def test_an_empty_line_before_a_request_is_skipped(
+async def test_empty_line_before_request_is_skipped(
     pieces: list[bytes], connect: Connected
 ) -> None:
-    # RFC 9112 2.2, for clients that end a body with a line break too many.
+    # RFC 9112 2.2: some clients send an extra line ending after a body.
     wire, client = connect()
     async with trio.open_nursery() as nursery:
 
@@ -158,7 +158,7 @@ async def test_an_empty_line_before_a_request_is_skipped(
     assert (await read_head(wire)).method == b"GET"
 
 
-async def test_only_one_empty_line_is_skipped(connect: Connected) -> None:
+async def test_second_empty_line_gets_400(connect: Connected) -> None:
     wire, client = connect()
     await client.send(b"\r\n\r\n" + GET)
     assert await wire.input.wait_for_request()
@@ -166,7 +166,7 @@ async def test_only_one_empty_line_is_skipped(connect: Connected) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r"])
-async def test_there_is_no_request_where_the_input_ends(sent: bytes, connect: Connected) -> None:
+async def test_end_of_input_is_no_request(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
     await client.send_eof()
@@ -174,7 +174,7 @@ async def test_there_is_no_request_where_the_input_ends(sent: bytes, connect: Co
     assert not await wire.input.wait_for_request()
 
 
-async def test_requests_that_are_there_already_let_others_run(connect: Connected) -> None:
+async def test_pipelined_request_yields_to_other_tasks(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET * 2)
     assert await answered(wire)
@@ -183,10 +183,10 @@ async def test_requests_that_are_there_already_let_others_run(connect: Connected
     assert (await read_head(wire)).method == b"GET"
 
 
-# Its head
+# Heads
 
 
-async def test_a_head_may_arrive_in_single_bytes(connect: Connected) -> None:
+async def test_head_in_single_bytes_is_read(connect: Connected) -> None:
     wire, client = wired(Timeouts(), Limits(), Behavior(fast_path=False))
     async with trio.open_nursery() as nursery:
 
@@ -202,7 +202,7 @@ async def test_a_head_may_arrive_in_single_bytes(connect: Connected) -> None:
     assert wire.input.line == b"GET / HTTP/1.1"
 
 
-async def test_a_head_has_its_time(autojump_clock: MockClock, connect: Connected) -> None:
+async def test_slow_head_gets_408(autojump_clock: MockClock, connect: Connected) -> None:
     wire, client = connect(Timeouts(head=10))
     await client.send(b"GET / HTTP/1.1\r\nHost")
     assert await wire.input.wait_for_request()
@@ -222,13 +222,13 @@ async def test_a_head_has_its_time(autojump_clock: MockClock, connect: Connected
         (b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 32768 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100 + b"\r\n", 431),
-        # RFC 9112 6.3: where this body ends, nobody can tell.
+        # RFC 9112 6.3: the end of this body is unknown.
         (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        # RFC 9110 9.3.6: whatever we said, 2xx would begin a tunnel.
+        # RFC 9110 9.3.6: any 2xx response would begin a tunnel.
         (b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n", 501),
     ],
 )
-async def test_a_head_is_refused_and_nothing_after_it_is_read(
+async def test_refused_head_ends_the_connection(
     sent: bytes, status: int, connect: Connected
 ) -> None:
     wire, client = connect()
@@ -237,7 +237,7 @@ async def test_a_head_is_refused_and_nothing_after_it_is_read(
     assert await wire.input.wait_for_request()
     assert (await refusal_of(wire)).status == status
     assert wire.must_close
-    # It can be answered all the same, though there was never a request.
+    # A response can still be sent, although there was no valid request.
     await respond(wire, Response(status))
     assert not await wire.next_cycle()
     assert (await client.answer()).status == status
@@ -250,10 +250,10 @@ async def test_a_head_is_refused_and_nothing_after_it_is_read(
         (b"GET / HTTP/1.1\r\nHost", b"GET / HTTP/1.1"),
         (b"\n", b""),
         (b"\x16\x03\x01", b"\x16\x03\x01"),
-        (b"x" * 40000, b"x" * Limits().target),  # as much as a target may have
+        (b"x" * 40000, b"x" * Limits().target),  # cut at the limit of a target
     ],
 )
-async def test_the_line_tells_what_there_was_of_it(
+async def test_line_is_the_received_part_of_the_request_line(
     sent: bytes, line: bytes, connect: Connected
 ) -> None:
     wire, client = connect()
@@ -264,7 +264,7 @@ async def test_the_line_tells_what_there_was_of_it(
     assert wire.input.line == line
 
 
-async def test_what_is_told_of_one_request_is_not_told_of_the_next(connect: Connected) -> None:
+async def test_state_of_one_request_is_reset_for_the_next(connect: Connected) -> None:
     wire, client = connect()
     await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n\r\n" + b"?")
     await client.send_eof()
@@ -278,11 +278,11 @@ async def test_what_is_told_of_one_request_is_not_told_of_the_next(connect: Conn
     assert (wire.input.line, wire.status, wire.sent, wire.body.trailers) == (b"?", 0, 0, Headers())
 
 
-# Its body
+# Request bodies
 
 
 @pytest.mark.parametrize("head", [GET, PUT % 0])
-async def test_no_body_is_an_empty_one(head: bytes, connect: Connected) -> None:
+async def test_request_without_body_reads_as_empty(head: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(head + GET)
     await begin(wire)
@@ -295,7 +295,9 @@ async def test_no_body_is_an_empty_one(head: bytes, connect: Connected) -> None:
     [PUT % 11 + b"hello world", CHUNKED + b"6;a=b\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"],
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int, connect: Connected) -> None:
+async def test_body_in_pieces_of_any_size_is_read(
+    sent: bytes, size: int, connect: Connected
+) -> None:
     wire, client = connect()
     async with trio.open_nursery() as nursery:
 
@@ -310,8 +312,8 @@ async def test_a_body_arrives_however_it_is_cut(sent: bytes, size: int, connect:
         assert await wire.body.receive() == b""
 
 
-async def test_trailers_are_kept_unless_they_come_too_late(connect: Connected) -> None:
-    # RFC 9110 6.5.1: what decides about the message has to come before it.
+async def test_trailers_are_kept_except_fields_not_allowed_in_them(connect: Connected) -> None:
+    # RFC 9110 6.5.1: fields that affect framing or routing are ignored in trailers.
     wire, client = connect()
     await client.send(CHUNKED + b"2\r\nhi\r\n0\r\nX-Sum: 1\r\nHOST: y\r\nX-Sum: 2\r\n\r\n")
     await begin(wire)
@@ -326,19 +328,19 @@ async def test_trailers_are_kept_unless_they_come_too_late(connect: Connected) -
         CHUNKED + b"5\r\nhello",
         CHUNKED + b"5\r\nhello\r\n",
         CHUNKED + b"5\r\nhello\r\n0\r\n",
-        CHUNKED + b"5\r\nhelloo\r\n0\r\n\r\n",  # longer than it says
+        CHUNKED + b"5\r\nhelloo\r\n0\r\n\r\n",  # longer than its size
         CHUNKED + b"5\r\nhello\r\nx\r\n\r\n",
         CHUNKED + b"5\r\nhello\r\n0\r\nA b\r\n\r\n",
-        CHUNKED + b"5\r\nhello\r\n5;" + b"x" * 40000,  # extensions without an end
+        CHUNKED + b"5\r\nhello\r\n5;" + b"x" * 40000,  # endless extensions
     ],
 )
-async def test_a_body_that_is_broken_never_looks_whole(sent: bytes, connect: Connected) -> None:
+async def test_malformed_or_incomplete_body_gets_400(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
     await client.send_eof()
     await begin(wire)
     assert await wire.body.receive() == b"hello"
-    for _ in range(2):  # nor does it for who asks again
+    for _ in range(2):  # a second read fails again
         with pytest.raises(HTTPError) as refusal:
             await wire.body.receive()
         assert refusal.value.status == 400
@@ -347,9 +349,7 @@ async def test_a_body_that_is_broken_never_looks_whole(sent: bytes, connect: Con
     assert not await wire.next_cycle()
 
 
-async def test_a_body_has_its_time_for_each_piece(
-    autojump_clock: MockClock, connect: Connected
-) -> None:
+async def test_stalled_body_gets_408(autojump_clock: MockClock, connect: Connected) -> None:
     wire, client = connect(Timeouts(receive=30))
     await client.send(PUT % 11 + b"he")
     await begin(wire)
@@ -367,13 +367,13 @@ async def test_a_body_has_its_time_for_each_piece(
     assert refusal.value.status == 408
     assert wire.must_close
     assert trio.current_time() == 59
-    # Nor is it waited for again once its time is up.
+    # After the timeout, skipping does not wait again.
     await respond(wire, Response(408))
     assert not await wire.next_cycle()
     assert trio.current_time() == 59
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_read(connect: Connected) -> None:
+async def test_too_large_content_length_gets_413_without_100(connect: Connected) -> None:
     wire, client = connect(limits=Limits(body=10))
     await client.send(EXPECTING % 11)
     await begin(wire)
@@ -383,10 +383,10 @@ async def test_a_body_that_says_it_is_too_large_is_not_read(connect: Connected) 
         assert refusal.value.status == 413
         assert refusal.value.detail == "the request body is larger than 10 bytes"
     await respond(wire, Response(413))
-    assert (await client.answer()).status == 413  # and no 100 before it
+    assert (await client.answer()).status == 413  # no 100 before it
 
 
-async def test_each_body_may_be_as_large_as_the_limit(connect: Connected) -> None:
+async def test_body_of_exactly_the_limit_is_read(connect: Connected) -> None:
     wire, client = connect(limits=Limits(body=10))
     await client.send((PUT % 10 + b"0123456789") * 2)
     for _ in range(2):
@@ -396,7 +396,7 @@ async def test_each_body_may_be_as_large_as_the_limit(connect: Connected) -> Non
         assert await wire.next_cycle()
 
 
-async def test_a_body_that_becomes_too_large_is_given_up(connect: Connected) -> None:
+async def test_chunked_body_beyond_the_limit_gets_413(connect: Connected) -> None:
     wire, client = connect(limits=Limits(body=10))
     await client.send(CHUNKED + b"a\r\n0123456789\r\n")
     await begin(wire)
@@ -410,14 +410,14 @@ async def test_a_body_that_becomes_too_large_is_given_up(connect: Connected) -> 
     assert not await wire.next_cycle()
 
 
-# Whether the client is to continue
+# 100 Continue
 
 
-async def test_a_client_is_told_to_continue_by_the_first_read(connect: Connected) -> None:
+async def test_first_read_sends_100_continue(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5)
     await begin(wire)
-    last = [wire.must_close]  # as long as it is not told
+    last = [wire.must_close]  # before the client was told
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -439,13 +439,13 @@ async def test_a_client_is_told_to_continue_by_the_first_read(connect: Connected
 @pytest.mark.parametrize(
     "sent",
     [
-        PUT % 5 + b"hello",  # has not asked
+        PUT % 5 + b"hello",  # does not expect it
         b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",  # has no body
-        # RFC 9110 10.1.1: in a request of HTTP/1.0 it is to be ignored.
+        # RFC 9110 10.1.1: ignored in a request of HTTP/1.0
         (EXPECTING % 5).replace(b"HTTP/1.1", b"HTTP/1.0") + b"hello",
     ],
 )
-async def test_not_every_client_is_told_to_continue(sent: bytes, connect: Connected) -> None:
+async def test_100_continue_is_not_sent_unless_expected(sent: bytes, connect: Connected) -> None:
     wire, client = connect()
     await client.send(sent)
     head = await begin(wire)
@@ -455,7 +455,7 @@ async def test_not_every_client_is_told_to_continue(sent: bytes, connect: Connec
     assert (await client.answer()).status == 200
 
 
-async def test_a_client_is_told_to_continue_by_nothing_but_that(connect: Connected) -> None:
+async def test_103_does_not_replace_100_continue(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5 + b"hello")
     await begin(wire)
@@ -465,7 +465,7 @@ async def test_a_client_is_told_to_continue_by_nothing_but_that(connect: Connect
     assert [(await client.answer()).status for _ in range(2)] == [103, 100]
 
 
-async def test_a_client_is_told_to_continue_once(connect: Connected) -> None:
+async def test_100_continue_is_sent_once(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5 + b"hello")
     await begin(wire)
@@ -476,7 +476,7 @@ async def test_a_client_is_told_to_continue_once(connect: Connected) -> None:
     assert [(await client.answer()).status for _ in range(2)] == [100, 200]
 
 
-async def test_a_client_that_has_its_answer_is_not_told_to_continue(connect: Connected) -> None:
+async def test_100_continue_is_not_sent_after_the_response(connect: Connected) -> None:
     wire, client = connect()
     await client.send(EXPECTING % 5 + b"hello")
     await begin(wire)
@@ -489,7 +489,7 @@ async def test_a_client_that_has_its_answer_is_not_told_to_continue(connect: Con
     assert (answer.status, answer.body) == (200, b"hello")
 
 
-# The response
+# Responses
 
 
 @pytest.fixture
@@ -506,7 +506,7 @@ def file(tmp_path: Path) -> Iterator[int]:
 async def sent_for(
     connect: Connected, response: Response, request: bytes = GET
 ) -> tuple[bytes, int]:
-    """Return the bytes of a response to a request, and how many of them are its body's."""
+    """Return the bytes of a response to a request, and the recorded length of its body."""
     wire, client = connect()
     await client.send(request)
     await begin(wire)
@@ -527,14 +527,14 @@ async def sent_for(
             Response(200, {"Content-Length": "5"}, b"hello"),
             b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         ),
-        # RFC 9112 4: a phrase may be missing, the blank before it may not.
+        # RFC 9112 4: the reason phrase is optional, the space before it is not.
         (Response(299, {"Content-Length": "0"}), b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"),
         (
             Response(200, {"Content-Length": "10"}, stream_of(b"hello", b"", b"world")),
             b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhelloworld",
         ),
         (
-            # An empty piece would end the body (RFC 9112 7.1), so it is left out.
+            # An empty piece would end the body (RFC 9112 7.1), so it is not sent.
             Response(200, body=stream_of(b"hello", b"", b"world!")),
             (
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -547,7 +547,7 @@ async def sent_for(
         ),
     ],
 )
-async def test_a_response_is_sent_as_it_is_framed(
+async def test_response_is_sent_as_framed(
     response: Response, sent: bytes, connect: Connected
 ) -> None:
     assert (await sent_for(connect, response))[0] == sent
@@ -571,7 +571,7 @@ async def test_trailers_are_sent_after_the_last_chunk(connect: Connected) -> Non
     )
 
 
-async def test_a_response_whose_trailers_cannot_be_sent_is_not_whole(connect: Connected) -> None:
+async def test_malformed_trailers_leave_the_response_incomplete(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
     await begin(wire)
@@ -582,7 +582,7 @@ async def test_a_response_whose_trailers_cannot_be_sent_is_not_whole(connect: Co
     assert (await all_sent(wire, client)).endswith(b"\r\n2\r\nhi\r\n")
 
 
-async def test_the_bytes_of_a_body_are_counted_without_their_framing(connect: Connected) -> None:
+async def test_sent_bytes_are_counted_without_framing(connect: Connected) -> None:
     assert (await sent_for(connect, Response(200, body=stream_of(b"hello", b"", b"world!"))))[
         1
     ] == 11
@@ -590,7 +590,7 @@ async def test_the_bytes_of_a_body_are_counted_without_their_framing(connect: Co
     assert (await sent_for(connect, Response()))[1] == 0
 
 
-async def test_a_body_of_unknown_length_ends_with_a_connection_of_http_1_0(
+async def test_http_1_0_body_of_unknown_length_ends_with_the_connection(
     connect: Connected,
 ) -> None:
     response = Response(200, body=stream_of(b"hello", b"world"))
@@ -598,14 +598,14 @@ async def test_a_body_of_unknown_length_ends_with_a_connection_of_http_1_0(
     assert sent == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhelloworld"
 
 
-async def test_files_are_sent_between_other_bytes(file: int, connect: Connected) -> None:
+async def test_parts_of_files_are_sent_in_order_with_bytes(file: int, connect: Connected) -> None:
     body = Chain((b"<", FileSlice(file, 1, 3), b"|", FileSlice(file, 7, 3), b">"))
     response = Response(200, {"Content-Length": "9"}, body)
     assert await sent_for(connect, response) == (
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<123|789>",
         9,
     )
-    # In chunks a file stands between the framing of its own.
+    # In a chunked body, each part of a file is a chunk.
     sent, size = await sent_for(connect, Response(200, body=Chain((*body.parts, stream_of(b"!")))))
     assert sent == (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -614,7 +614,7 @@ async def test_files_are_sent_between_other_bytes(file: int, connect: Connected)
     assert size == 10
 
 
-async def test_a_head_does_not_wait_for_its_body(connect: Connected) -> None:
+async def test_head_is_sent_before_the_first_piece(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
     await begin(wire)
@@ -632,7 +632,7 @@ async def test_a_head_does_not_wait_for_its_body(connect: Connected) -> None:
         assert await client.stream.receive_some() == b"5\r\nhello\r\n"
 
 
-async def test_head_and_body_leave_together_where_both_are_there() -> None:
+async def test_head_and_existing_body_are_sent_in_one_call() -> None:
     near, far = memory_stream_pair()
     sends = 0
 
@@ -652,13 +652,13 @@ async def test_head_and_body_leave_together_where_both_are_there() -> None:
 @pytest.mark.parametrize(
     ("body", "arrived"),
     [
-        (stream_of(b"hell", length=5), b"hell"),  # too little
-        (stream_of(b"hello", b"!", length=5), b"hello"),  # too much
+        (stream_of(b"hell", length=5), b"hell"),  # too short
+        (stream_of(b"hello", b"!", length=5), b"hello"),  # too long
         (stream_of(b"hello!", length=5), b""),
         (Chain((b"hello", stream_of(b"!", length=0))), b"hello"),
     ],
 )
-async def test_a_length_that_is_not_kept_ends_the_connection(
+async def test_wrong_length_ends_the_connection(
     body: Body, arrived: bytes, connect: Connected
 ) -> None:
     wire, client = connect()
@@ -669,13 +669,13 @@ async def test_a_length_that_is_not_kept_ends_the_connection(
     assert wire.head_has_left
     assert not wire.response_has_left
     assert not await wire.next_cycle()
-    # Nothing leaves that could be taken for the next response.
+    # No bytes are sent that could be read as the next response.
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
     assert await all_sent(wire, client) == head + arrived
     assert wire.sent == len(arrived)
 
 
-async def test_a_response_that_cannot_be_written_leaves_room_for_another(
+async def test_unsendable_response_can_be_replaced(
     connect: Connected,
 ) -> None:
     wire, client = connect()
@@ -690,7 +690,7 @@ async def test_a_response_that_cannot_be_written_leaves_room_for_another(
     assert await wire.next_cycle()
 
 
-async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
+async def test_cancelled_response_is_incomplete() -> None:
     near, far = memory_stream_pair()
     wire, client = Wire(transport_of(far, Timeouts()), Timeouts(), Limits()), Client(near)
     await client.send(GET)
@@ -709,7 +709,7 @@ async def test_a_response_whose_sending_was_cancelled_is_not_whole() -> None:
 # Between requests
 
 
-async def test_one_request_follows_the_other(connect: Connected) -> None:
+async def test_requests_are_read_one_after_the_other(connect: Connected) -> None:
     wire, client = connect()
     for _ in range(3):
         await client.send(GET)
@@ -728,7 +728,7 @@ async def test_one_request_follows_the_other(connect: Connected) -> None:
     ],
 )
 @pytest.mark.parametrize("read", ["read", "unread"])
-async def test_what_comes_behind_a_body_is_the_next_request(
+async def test_next_request_begins_after_the_body(
     first: bytes, read: str, connect: Connected
 ) -> None:
     wire, client = connect()
@@ -744,7 +744,7 @@ async def test_what_comes_behind_a_body_is_the_next_request(
     assert not await wire.input.wait_for_request()
 
 
-async def test_a_body_that_is_not_read_is_skipped_as_it_arrives(connect: Connected) -> None:
+async def test_unread_body_is_skipped_as_it_arrives(connect: Connected) -> None:
     wire, client = connect(limits=Limits(skip=10))
     await client.send(PUT % 10)
     async with trio.open_nursery() as nursery:
@@ -762,12 +762,10 @@ async def test_a_body_that_is_not_read_is_skipped_as_it_arrives(connect: Connect
     "limits",
     [
         Limits(skip=10),
-        Limits(skip=20, body=10),  # it would be refused even if it was wanted
+        Limits(skip=20, body=10),  # reading it would raise 413
     ],
 )
-async def test_a_large_body_that_is_not_read_ends_the_connection(
-    limits: Limits, connect: Connected
-) -> None:
+async def test_large_unread_body_ends_the_connection(limits: Limits, connect: Connected) -> None:
     last = []
     for size in (10, 11):
         wire, client = connect(limits=limits)
@@ -778,7 +776,7 @@ async def test_a_large_body_that_is_not_read_ends_the_connection(
 
 
 @pytest.mark.parametrize("size", [10, 11])
-async def test_a_body_of_unknown_size_is_skipped_up_to_the_limit(
+async def test_unread_chunked_body_is_skipped_up_to_the_limit(
     size: int, connect: Connected
 ) -> None:
     wire, client = connect(limits=Limits(skip=10))
@@ -789,7 +787,7 @@ async def test_a_body_of_unknown_size_is_skipped_up_to_the_limit(
     assert await wire.next_cycle() is (size == 10)
 
 
-async def test_what_was_read_of_a_large_body_need_not_be_skipped(connect: Connected) -> None:
+async def test_skip_limit_counts_only_the_unread_rest(connect: Connected) -> None:
     wire, client = connect(limits=Limits(skip=10))
     await client.send(PUT % 25 + b"x" * 15)
     await begin(wire)
@@ -802,7 +800,7 @@ async def test_what_was_read_of_a_large_body_need_not_be_skipped(connect: Connec
     assert await wire.next_cycle()
 
 
-async def test_a_skipped_body_that_stops_coming_ends_the_connection(
+async def test_stalled_skipped_body_ends_the_connection(
     autojump_clock: MockClock, connect: Connected
 ) -> None:
     wire, client = connect(Timeouts(receive=30))
@@ -820,14 +818,16 @@ async def test_a_skipped_body_that_stops_coming_ends_the_connection(
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: TE, Close\r\n\r\n",
     ],
 )
-async def test_some_clients_want_one_answer_only(sent: bytes, connect: Connected) -> None:
+async def test_last_request_of_client_gets_connection_close(
+    sent: bytes, connect: Connected
+) -> None:
     wire, client = connect()
     await client.send(sent)
     assert not await answered(wire)
     assert (await client.answer()).headers["Connection"] == "close"
 
 
-async def test_an_upgrade_that_is_not_made_changes_nothing(connect: Connected) -> None:
+async def test_ignored_upgrade_keeps_the_connection(connect: Connected) -> None:
     wire, client = connect()
     upgrade = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
     await client.send(upgrade + GET)
@@ -835,11 +835,11 @@ async def test_an_upgrade_that_is_not_made_changes_nothing(connect: Connected) -
     assert await answered(wire)
 
 
-# The end
+# Hanging up
 
 
 class WithoutHalves(trio.abc.Stream):
-    """A stream that can only be closed altogether, as those of TLS."""
+    """A stream without half-close, such as TLS."""
 
     def __init__(self, inner: MemoryStream) -> None:
         self._inner = inner
@@ -857,7 +857,7 @@ class WithoutHalves(trio.abc.Stream):
         await self._inner.aclose()
 
 
-async def test_hanging_up_says_so_and_waits_for_the_client(connect: Connected) -> None:
+async def test_hang_up_half_closes_and_waits_for_the_client(connect: Connected) -> None:
     wire, client = connect()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wire.hang_up)
@@ -868,7 +868,7 @@ async def test_hanging_up_says_so_and_waits_for_the_client(connect: Connected) -
         await client.send_eof()
 
 
-async def test_hanging_up_is_for_closing_where_the_client_has_done_so() -> None:
+async def test_hang_up_after_end_of_input_does_nothing() -> None:
     near, far = memory_stream_pair()
     wire = Wire(transport_of(far, Timeouts()), Timeouts(), Limits())
     await near.send_eof()
@@ -877,13 +877,15 @@ async def test_hanging_up_is_for_closing_where_the_client_has_done_so() -> None:
     await far.send_all(b"still open")
 
 
-async def test_hanging_up_has_its_time(autojump_clock: MockClock, connect: Connected) -> None:
+async def test_hang_up_ends_after_the_linger_timeout(
+    autojump_clock: MockClock, connect: Connected
+) -> None:
     wire, _client = connect(Timeouts(linger=2))
     await wire.hang_up()
     assert trio.current_time() == 2
 
 
-async def test_hanging_up_drops_no_more_than_its_limit(
+async def test_hang_up_drops_bytes_up_to_its_limit(
     autojump_clock: MockClock, connect: Connected
 ) -> None:
     wire, client = connect(limits=Limits(linger=2 * PIECE))
@@ -895,13 +897,13 @@ async def test_hanging_up_drops_no_more_than_its_limit(
 @pytest.mark.parametrize(
     ("size", "seconds"),
     [
-        (PORTION, 15),  # slow, but it gets there
+        (PORTION, 15),  # slow, but fast enough
         (PORTION // 2, 15),
         (PORTION // 3, 2.75),  # less than a portion in two seconds after the first bytes
         (1, 2.75),
     ],
 )
-async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
+async def test_hang_up_continues_while_enough_bytes_arrive(
     size: int, seconds: float, autojump_clock: MockClock, connect: Connected
 ) -> None:
     wire, client = connect(Timeouts(linger=2))
@@ -924,10 +926,10 @@ async def test_a_client_that_sends_on_is_heard_out_while_it_gets_on(
     [
         (GET, 2),
         (CLOSE, 0),
-        (CLOSE + b"!", 2),  # which it should not have said
+        (CLOSE + b"!", 2),  # not allowed after ``close``
     ],
 )
-async def test_a_client_that_has_said_close_is_not_waited_for(
+async def test_hang_up_does_not_wait_after_connection_close(
     sent: bytes, seconds: float, autojump_clock: MockClock, connect: Connected
 ) -> None:
     wire, client = connect(Timeouts(linger=2), Limits())
@@ -943,14 +945,14 @@ async def test_a_client_that_has_said_close_is_not_waited_for(
     ("sent", "reads", "seconds"),
     [
         (GET, 0, 0),
-        (PUT % 5 + b"hello", 2, 0),  # its bytes, and its end
-        (GET + b"GET /", 0, 2),  # a request that is not going to be read
-        (PUT % 5 + b"hell", 0, 2),  # nor is a body
-        (PUT % 5 + b"hell", 1, 2),  # nor the rest of it
-        (b"?\r\n\r\n", 0, 2),  # what follows, nobody knows
+        (PUT % 5 + b"hello", 2, 0),  # reads the bytes and the end
+        (GET + b"GET /", 0, 2),  # an unread request
+        (PUT % 5 + b"hell", 0, 2),  # an unread body
+        (PUT % 5 + b"hell", 1, 2),  # an unread rest of a body
+        (b"?\r\n\r\n", 0, 2),  # a malformed request
     ],
 )
-async def test_a_client_that_only_closing_tells_waits_for_nothing(
+async def test_hang_up_without_half_close_waits_for_unread_input_only(
     sent: bytes, reads: int, seconds: float, autojump_clock: MockClock
 ) -> None:
     near, far = memory_stream_pair()
@@ -966,7 +968,7 @@ async def test_a_client_that_only_closing_tells_waits_for_nothing(
     assert trio.current_time() == seconds
 
 
-async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock) -> None:
+async def test_hang_up_without_half_close_is_immediate_when_idle(autojump_clock: MockClock) -> None:
     near, far = memory_stream_pair()
     wire = Wire(transport_of(WithoutHalves(far), Timeouts()), Timeouts(linger=2), Limits())
     client = Client(near)
@@ -978,10 +980,10 @@ async def test_a_client_that_was_idle_is_told_at_once(autojump_clock: MockClock)
 
 # Both codecs on one connection
 
-WITH_TE = GET.replace(b"\r\n\r\n", b"\r\nTE: trailers\r\n\r\n")  # which is not plain
+WITH_TE = GET.replace(b"\r\n\r\n", b"\r\nTE: trailers\r\n\r\n")  # not plain
 
 
-async def test_each_exchange_has_a_codec_of_its_own() -> None:
+async def test_codec_is_chosen_per_exchange() -> None:
     wire, client = wired(Timeouts(), Limits())
     await client.send((GET + WITH_TE + WITH_TE + PUT % 5 + b"hello") * 2)
     for _ in range(2):
@@ -1029,7 +1031,7 @@ async def test_both_codecs_send_the_same_bytes(
     assert conversations[0] == conversations[1]
 
 
-async def test_nothing_is_read_after_a_refusal_whatever_came_before(connect: Connected) -> None:
+async def test_refused_second_request_ends_the_connection(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET + b"nonsense\r\n\r\n" + GET)
     assert await answered(wire)
@@ -1041,10 +1043,10 @@ async def test_nothing_is_read_after_a_refusal_whatever_came_before(connect: Con
     assert [(await client.answer()).status for _ in range(2)] == [200, 400]
 
 
-# What is sent, and when
+# Sending
 
 
-async def test_a_body_that_exists_is_sent_whole(tmp_path: Path, connect: Connected) -> None:
+async def test_existing_bodies_are_sent_whole(tmp_path: Path, connect: Connected) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     wire, client = connect()
@@ -1067,15 +1069,15 @@ async def test_a_body_that_exists_is_sent_whole(tmp_path: Path, connect: Connect
     assert [(await client.answer()).body for _ in range(5)] == [b"hello", b"a file", b"", b"", b""]
 
 
-async def test_a_stream_that_fails_is_not_whole(connect: Connected) -> None:
+async def test_failed_stream_leaves_the_response_incomplete(connect: Connected) -> None:
     async def produce(send: Send) -> None:
         await send(b"hello")
-        raise ValueError("out of ideas")
+        raise ValueError("the stream has failed")
 
     wire, client = connect()
     await client.send(GET)
     await begin(wire)
-    with pytest.raises(ValueError, match="out of ideas"):
+    with pytest.raises(ValueError, match="the stream has failed"):
         await respond(wire, Response(200, (), Stream(produce)))
     assert (wire.status, wire.sent, wire.response_has_left) == (200, 5, False)
     assert not await wire.next_cycle()
@@ -1086,7 +1088,7 @@ async def test_a_stream_that_fails_is_not_whole(connect: Connected) -> None:
 
 @pytest.mark.parametrize("said", [{}, {"Connection": "close"}])
 @pytest.mark.parametrize("request_", [GET, CLOSE])
-async def test_close_is_said_once_whoever_wants_it(
+async def test_connection_close_is_sent_once(
     said: dict[str, str], request_: bytes, connect: Connected
 ) -> None:
     wire, client = connect()
@@ -1099,7 +1101,7 @@ async def test_close_is_said_once_whoever_wants_it(
     assert values == (["close"] if closes else [])
 
 
-async def test_the_server_can_make_a_response_the_last(connect: Connected) -> None:
+async def test_last_response_has_connection_close(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
     await begin(wire)
@@ -1112,7 +1114,7 @@ async def test_the_server_can_make_a_response_the_last(connect: Connected) -> No
     ("body", "skip", "goes_on"),
     [(b"hello", 5, True), (b"hello", 4, False), (b"hell", 5, False)],
 )
-async def test_a_body_that_is_not_read_is_skipped_up_to_the_limit(
+async def test_unread_body_is_skipped_up_to_the_limit(
     body: bytes,
     skip: int,
     goes_on: bool,  # noqa: FBT001 - an expected value
@@ -1130,12 +1132,12 @@ async def test_a_body_that_is_not_read_is_skipped_up_to_the_limit(
 
 
 @pytest.mark.parametrize("read", [0, 1, 2])
-async def test_a_request_follows_a_streamed_response_to_a_body(
+async def test_body_can_be_read_while_the_response_is_streamed(
     read: int, connect: Connected
 ) -> None:
     async def produce(send: Send) -> None:
         await send(b"hello")
-        await send(await wire.body.receive() or b"!")  # also of what is still to come
+        await send(await wire.body.receive() or b"!")  # a second read may have to wait
 
     wire, client = connect()
     await client.send(PUT % 5 + b"hello")
@@ -1153,8 +1155,8 @@ async def test_a_request_follows_a_streamed_response_to_a_body(
 
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("kind", ["bytes", "file"])
-@pytest.mark.parametrize("size", [2**17, 2**21])  # as much as there is room for, and more
-async def test_what_a_client_has_no_room_for_is_sent_later(
+@pytest.mark.parametrize("size", [2**17, 2**21])  # fits into the socket buffer; does not fit
+async def test_response_larger_than_the_socket_buffer_is_sent_whole(
     size: int,
     kind: str,
     plain: bool,  # noqa: FBT001
@@ -1185,7 +1187,7 @@ async def test_what_a_client_has_no_room_for_is_sent_later(
 
 
 @pytest.mark.parametrize("plain", [True, False])
-async def test_the_rest_of_an_interim_response_is_sent_before_the_response(
+async def test_rest_of_interim_response_precedes_the_response(
     plain: bool,  # noqa: FBT001
 ) -> None:
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
@@ -1196,7 +1198,7 @@ async def test_the_rest_of_an_interim_response_is_sent_before_the_response(
         await begin(wire)
         interim = 0
         given_up = trio.CancelScope()
-        while not given_up.cancelled_caught:  # until there is no room for the rest of one
+        while not given_up.cancelled_caught:  # until the socket buffer is full
             given_up = trio.CancelScope()
             given_up.cancel()
             interim += 1
@@ -1214,7 +1216,7 @@ async def test_the_rest_of_an_interim_response_is_sent_before_the_response(
     )
 
 
-async def test_what_was_cut_off_is_not_counted_as_sent(connect: Connected) -> None:
+async def test_unsent_bytes_are_not_counted(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
     await begin(wire)

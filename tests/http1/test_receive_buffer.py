@@ -1,4 +1,4 @@
-"""Bytes that were received, and heads cut out of them."""
+"""The receive buffer: bytes in order, and heads taken from them."""
 
 import socket
 from contextlib import closing
@@ -45,14 +45,14 @@ def connect(limits: Limits = Limits()) -> tuple[Input, trio.testing.MemorySendSt
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n"])  # RFC 9112 2.2: one empty line is skipped
-async def test_a_request_begins_with_its_first_byte(before: bytes) -> None:
+async def test_request_begins_with_its_first_byte(before: bytes) -> None:
     received, client = connect()
     await client.send_all(before + b"G")
     assert await received.wait_for_request()
     assert received.unread == b"G"
 
 
-async def test_a_request_may_begin_byte_by_byte() -> None:
+async def test_head_in_single_bytes_is_read() -> None:
     received, client = connect()
     async with trio.open_nursery() as nursery:
 
@@ -68,7 +68,7 @@ async def test_a_request_may_begin_byte_by_byte() -> None:
     assert received.unread == b""
 
 
-async def test_a_second_empty_line_is_a_malformed_request() -> None:
+async def test_second_empty_line_is_kept() -> None:
     received, client = connect()
     await client.send_all(b"\r\n\r\n" + GET)
     assert await received.wait_for_request()
@@ -76,7 +76,7 @@ async def test_a_second_empty_line_is_a_malformed_request() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r"])
-async def test_an_end_before_a_request_is_no_request(sent: bytes) -> None:
+async def test_end_of_input_is_no_request(sent: bytes) -> None:
     received, client = connect()
     await client.send_all(sent)
     await client.aclose()
@@ -85,7 +85,7 @@ async def test_an_end_before_a_request_is_no_request(sent: bytes) -> None:
     assert not await received.receive_more()
 
 
-async def test_what_is_pipelined_begins_at_once_but_gives_others_their_turn() -> None:
+async def test_pipelined_request_yields_to_other_tasks() -> None:
     received, client = connect()
     await client.send_all(GET + GET)
     assert await received.wait_for_request()
@@ -95,7 +95,7 @@ async def test_what_is_pipelined_begins_at_once_but_gives_others_their_turn() ->
     assert await received.next_head() == GET
 
 
-async def test_a_head_that_ends_early_is_refused() -> None:
+async def test_incomplete_head_gets_400() -> None:
     received, client = connect()
     await client.send_all(GET[:-2])
     await client.aclose()
@@ -106,7 +106,7 @@ async def test_a_head_that_ends_early_is_refused() -> None:
     assert received.line == b"GET / HTTP/1.1"
 
 
-async def test_the_line_of_what_is_refused_is_kept_for_the_record() -> None:
+async def test_line_of_refused_head_is_kept() -> None:
     received, client = connect(Limits(target=10))
     await client.send_all(b"nonsense\x00and more of it")
     assert await received.wait_for_request()
@@ -115,7 +115,7 @@ async def test_the_line_of_what_is_refused_is_kept_for_the_record() -> None:
     assert received.line == b"nonsense\x00a"
 
 
-async def test_a_false_alarm_is_no_request(
+async def test_false_wakeup_is_no_request(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -128,7 +128,7 @@ async def test_a_false_alarm_is_no_request(
         begun.append((await received.wait_for_request(), bytes(received.unread)))
 
     with rival:
-        # Both are told of the one byte, and one of them comes too late for it.
+        # Both are woken for one byte, which only one of them can receive.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait, ours)
             nursery.start_soon(wait, rival)
@@ -140,8 +140,8 @@ async def test_a_false_alarm_is_no_request(
         assert begun == [(True, b"1"), (True, b"2")]
 
 
-@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
-async def test_what_has_been_received_is_moved_before_what_has_not(
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system has no splice")
+async def test_buffered_bytes_are_moved_before_new_ones(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
@@ -157,7 +157,7 @@ async def test_what_has_been_received_is_moved_before_what_has_not(
         await received.readable()
         assert received.move(pipe, ROOM) == 1
         assert pipe.held == len(b"hello world!")
-        # Each piece has its places, so what is there already takes more than its bytes.
+        # Each piece takes a whole slot of the pipe, so the small pieces take more than their bytes.
         received.unread += bytes(ROOM)
         moved = received.move(pipe, ROOM)
         assert moved is not None
@@ -166,6 +166,6 @@ async def test_what_has_been_received_is_moved_before_what_has_not(
         assert len(received.unread) == ROOM - moved
 
 
-async def test_there_may_be_no_way_to_move_anything() -> None:
+async def test_memory_stream_opens_no_pipe() -> None:
     received, _ = connect()
     assert received.open_pipe() is None

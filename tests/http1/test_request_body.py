@@ -1,4 +1,4 @@
-"""The body of a request, as far as it is asked for."""
+"""The body of a request, which is received on demand."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ EXPECTING = COUNTED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
 
 
 class Sent:
-    """A request with as much of its body as has come, and how often we said to go on."""
+    """A request with the received part of its body; counts the calls of ``go_on``."""
 
     def __init__(self, head: bytes, body: bytes, limits: Limits = Limits()) -> None:  # noqa: B008
         near, far = trio.testing.memory_stream_pair()
@@ -57,15 +57,15 @@ async def all_of(body: RequestBody) -> list[bytes]:
     return [piece async for piece in body]
 
 
-async def test_a_request_without_a_body_has_an_empty_one() -> None:
+async def test_request_without_body_reads_as_empty() -> None:
     sent = Sent(COUNTED, b"hello")
     sent.body.begin_counted(0)
     assert await all_of(sent.body) == []
     assert sent.body.is_worth_reading
-    assert sent.input.unread == b"hello"  # which is somebody else's
+    assert sent.input.unread == b"hello"  # belongs to the next request
 
 
-async def test_a_body_is_read_to_its_end_and_no_further() -> None:
+async def test_body_is_read_up_to_its_end() -> None:
     sent = Sent(COUNTED, b"helloGET /")
     assert await all_of(sent.body) == [b"hello"]
     assert await all_of(sent.body) == []
@@ -73,7 +73,7 @@ async def test_a_body_is_read_to_its_end_and_no_further() -> None:
     assert sent.body.is_sound
 
 
-async def test_trailers_are_those_of_the_last_body() -> None:
+async def test_trailers_are_reset_for_the_next_body() -> None:
     sent = Sent(CHUNKED, b"2\r\nhi\r\n0\r\nA: b\r\nHost: y\r\n\r\n")
     assert await all_of(sent.body) == [b"hi"]
     assert sent.body.trailers == Headers({"A": "b"})
@@ -81,7 +81,7 @@ async def test_trailers_are_those_of_the_last_body() -> None:
     assert sent.body.trailers is NO_FIELDS
 
 
-async def test_blanks_before_the_extension_of_a_chunk_are_no_part_of_the_body() -> None:
+async def test_white_space_before_chunk_extension_is_ignored() -> None:
     # RFC 9112 7.1.1: bad white space, but not an error.
     sent = Sent(CHUNKED, b'2 ;a\r\nhi\r\n3\t;b = "c" ;d\r\n ;!\r\n0 ;e\r\nA: b\r\n\r\nGET /')
     assert b"".join(await all_of(sent.body)) == b"hi ;!"
@@ -89,7 +89,7 @@ async def test_blanks_before_the_extension_of_a_chunk_are_no_part_of_the_body() 
     assert sent.input.unread == b"GET /"
 
 
-async def test_trailers_may_come_bit_by_bit() -> None:
+async def test_trailers_in_pieces_are_read() -> None:
     sent = Sent(CHUNKED, b"2\r\nhi\r\n0\r\n")
     assert await sent.body.receive() == b"hi"
     async with trio.open_nursery() as nursery:
@@ -105,7 +105,7 @@ async def test_trailers_may_come_bit_by_bit() -> None:
     assert sent.input.unread == b"GET /"
 
 
-async def test_the_client_is_told_to_go_on_once_and_only_when_asked_for_more() -> None:
+async def test_first_read_tells_the_client_to_continue_once() -> None:
     sent = Sent(EXPECTING, b"hello")
     assert sent.continued == 0
     assert not sent.body.is_worth_reading
@@ -121,12 +121,12 @@ async def test_the_client_is_told_to_go_on_once_and_only_when_asked_for_more() -
         (COUNTED, Limits(skip=5), True),
         (COUNTED, Limits(skip=4), False),
         (COUNTED, Limits(body=4), False),
-        (CHUNKED, Limits(skip=0), True),  # nobody knows yet
-        (EXPECTING, Limits(), False),  # RFC 9110 10.1.1: it may come, or may not
+        (CHUNKED, Limits(skip=0), True),  # its length is not known yet
+        (EXPECTING, Limits(), False),  # RFC 9110 10.1.1: the client may not send it
         (CHUNKED_EXPECTING, Limits(), False),
     ],
 )
-async def test_what_is_read_only_to_reach_its_end(
+async def test_small_expected_body_is_worth_reading(
     head: bytes,
     limits: Limits,
     worth: bool,  # noqa: FBT001 - an expected value
@@ -141,11 +141,11 @@ async def test_what_is_read_only_to_reach_its_end(
         (CHUNKED, b"5\r\nhello\r\n0\r\n\r\n", Limits(body=4), 413),
         (CHUNKED, b"x\r\n", Limits(), 400),
         (CHUNKED, b"5;\x00", Limits(), 400),
-        (COUNTED, b"hell", Limits(), 400),  # it breaks off
+        (COUNTED, b"hell", Limits(), 400),  # incomplete
         (CHUNKED, b"5\r\nhel", Limits(), 400),
     ],
 )
-async def test_a_body_that_is_not_taken_is_of_no_use_any_more(
+async def test_refused_body_is_not_sound(
     head: bytes, body: bytes, limits: Limits, status: int
 ) -> None:
     sent = Sent(head, body, limits)
@@ -163,7 +163,7 @@ def chunked(size: int, count: int, data: bytes = b"x") -> bytes:
     return b"%x\r\n%b\r\n" % (size, data * size) * count
 
 
-async def test_the_chunks_at_hand_are_joined() -> None:
+async def test_received_chunks_are_joined() -> None:
     sent = Sent(CHUNKED, chunked(1, 3) + b"2;a=b\r\nyz\r\n5\r\nhel")
     assert await sent.body.receive() == b"xxxyzhel"
     await sent.client.send_all(b"lo\r\n0\r\n\r\nGET /")
@@ -172,7 +172,7 @@ async def test_the_chunks_at_hand_are_joined() -> None:
 
 
 class Turns:
-    """Counts the turns of others."""
+    """Counts the turns of another task."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -183,7 +183,7 @@ class Turns:
             self.count += 1
 
 
-async def test_others_have_their_turn_between_many_chunks() -> None:
+async def test_many_chunks_yield_to_other_tasks() -> None:
     sent = Sent(CHUNKED, chunked(1, 20 * CHUNKS_AT_ONCE) + b"0\r\n\r\n")
     turns = Turns()
     async with trio.open_nursery() as nursery:
@@ -191,11 +191,11 @@ async def test_others_have_their_turn_between_many_chunks() -> None:
         pieces = await all_of(sent.body)
         nursery.cancel_scope.cancel()
     assert [len(piece) for piece in pieces] == [CHUNKS_AT_ONCE] * 20
-    # One between each two, of which the last may come too late: Trio draws lots within a turn.
+    # One between each two pieces. The last may be too late: Trio shuffles the tasks of a turn.
     assert turns.count >= 18
 
 
-async def test_whoever_understands_a_body_can_give_way() -> None:
+async def test_give_way_is_a_checkpoint() -> None:
     body = Sent(COUNTED, b"hello").body
     with trio.testing.assert_checkpoints():
         await give_way_of(body)()
@@ -207,17 +207,17 @@ LITTLE = Limits(framing=500)
 @pytest.mark.parametrize(
     ("body", "taken"),
     [
-        (chunked(1, 165), True),  # five bytes of framing, less two for the byte of data
+        (chunked(1, 165), True),  # five bytes of framing, two of them allowed by the byte of data
         (chunked(1, 167), False),
         (chunked(2, 497), True),
         (chunked(2, 501), False),
-        (chunked(3, 10_000), True),  # in proportion, however many there are
+        (chunked(3, 10_000), True),  # in proportion for any number of chunks
         (b"1;a=%b\r\nx\r\n" % (b"b" * 200) * 2, True),
         (b"1;a=%b\r\nx\r\n" % (b"b" * 200) * 3, False),
         (b"800\r\n%b\r\n" % bytes(2048) + chunked(1, 1500), True),
     ],
 )
-async def test_more_framing_than_is_in_proportion_is_refused(
+async def test_framing_out_of_proportion_to_data_gets_400(
     body: bytes,
     taken: bool,  # noqa: FBT001 - an expected value
     autojump_clock: MockClock,
@@ -232,7 +232,7 @@ async def test_more_framing_than_is_in_proportion_is_refused(
     assert sent.body.is_sound == taken
 
 
-async def test_a_client_that_sends_byte_by_byte_may_do_so_for_ever(
+async def test_slow_single_byte_chunks_are_accepted(
     autojump_clock: MockClock,
 ) -> None:
     sent = Sent(CHUNKED, b"", LITTLE)
@@ -248,20 +248,20 @@ async def test_a_client_that_sends_byte_by_byte_may_do_so_for_ever(
         assert len(b"".join(await all_of(sent.body))) == 2000
 
 
-async def test_a_program_may_send_line_by_line_at_any_rate() -> None:
-    # None of the usual limits is met by lines of JSON, whose framing is the lesser part.
+async def test_100_000_chunks_of_a_line_are_accepted() -> None:
+    # Lines of JSON, with less framing than data, are within the default limits.
     lines = b'd\r\n{"value": 1}\n\r\n' * 100_000
     sent = Sent(CHUNKED, lines + b"0\r\n\r\n")
     assert len(b"".join(await all_of(sent.body))) == 1_300_000
 
 
-async def test_100_000_chunks_of_a_byte_are_refused_by_default() -> None:
+async def test_100_000_chunks_of_a_byte_are_refused() -> None:
     sent = Sent(CHUNKED, chunked(1, 100_000) + b"0\r\n\r\n")
     with pytest.raises(HTTPError, match="too small"):
         await all_of(sent.body)
 
 
-async def test_a_body_that_stops_coming_has_its_time(autojump_clock: MockClock) -> None:
+async def test_stalled_body_gets_408(autojump_clock: MockClock) -> None:
     sent = Sent(COUNTED, b"hel")
     assert await sent.body.receive() == b"hel"
     with pytest.raises(HTTPError) as refusal:
@@ -279,7 +279,7 @@ async def test_a_body_that_stops_coming_has_its_time(autojump_clock: MockClock) 
         (CHUNKED, b"3\r\nhel\r\nx\r\n", Limits(), False),
     ],
 )
-async def test_what_nobody_wanted_is_skipped_up_to_a_limit(
+async def test_unread_body_is_skipped_up_to_the_limit(
     head: bytes,
     body: bytes,
     limits: Limits,
@@ -288,7 +288,7 @@ async def test_what_nobody_wanted_is_skipped_up_to_a_limit(
     assert await Sent(head, body, limits).body.skip() == reached
 
 
-# So many bytes
+# Bodies of known length
 
 
 def counted(length: int, unread: bytes = b"", limits: Limits = Limits()) -> Sent:  # noqa: B008
@@ -297,7 +297,7 @@ def counted(length: int, unread: bytes = b"", limits: Limits = Limits()) -> Sent
     return sent
 
 
-async def test_so_many_bytes_are_the_body_and_what_follows_is_not() -> None:
+async def test_counted_body_ends_after_its_length() -> None:
     sent = counted(5, b"hel")
     known = [sent.body.is_read]
     await sent.client.send_all(b"loGET /")
@@ -309,7 +309,7 @@ async def test_so_many_bytes_are_the_body_and_what_follows_is_not() -> None:
     assert sent.input.unread == b"GET /"
 
 
-async def test_large_bodies_come_in_large_pieces() -> None:
+async def test_large_body_arrives_in_large_pieces() -> None:
     sent = counted(3 * LARGE_PIECE, bytes(2 * LARGE_PIECE + 1))
     await sent.client.send_all(bytes(LARGE_PIECE))
     sizes = [len(piece) for piece in await all_of(sent.body)]
@@ -319,7 +319,7 @@ async def test_large_bodies_come_in_large_pieces() -> None:
 @pytest.mark.parametrize(
     ("length", "limits", "status"), [(5, Limits(body=4), 413), (6, Limits(), 400)]
 )
-async def test_so_many_bytes_are_refused_where_they_are_too_many_or_do_not_come(
+async def test_too_large_or_incomplete_counted_body_is_refused(
     length: int, limits: Limits, status: int
 ) -> None:
     sent = counted(length, b"hello", limits)
@@ -333,7 +333,7 @@ async def test_so_many_bytes_are_refused_where_they_are_too_many_or_do_not_come(
     assert known == [False, True]
 
 
-async def test_so_many_bytes_that_stop_coming_have_their_time(autojump_clock: MockClock) -> None:
+async def test_stalled_counted_body_gets_408(autojump_clock: MockClock) -> None:
     with pytest.raises(HTTPError) as refusal:
         await all_of(counted(6, b"hello").body)
     assert refusal.value.status == 408
@@ -341,7 +341,7 @@ async def test_so_many_bytes_that_stop_coming_have_their_time(autojump_clock: Mo
 
 
 @pytest.mark.parametrize(("skip", "worth"), [(5, True), (4, False)])
-async def test_so_many_bytes_that_nobody_wanted_are_skipped(
+async def test_unread_counted_body_is_skipped_within_the_limit(
     skip: int,
     worth: bool,  # noqa: FBT001 - an expected value
 ) -> None:
@@ -352,7 +352,7 @@ async def test_so_many_bytes_that_nobody_wanted_are_skipped(
         assert sent.input.unread == b"GET /"
 
 
-async def test_there_is_none_or_there_is_something_to_know() -> None:
+async def test_only_empty_counted_body_is_none() -> None:
     sent = Sent(CHUNKED, b"0\r\n\r\n")
     known = [sent.body.is_none]
     sent.body.begin_counted(0)
@@ -362,16 +362,14 @@ async def test_there_is_none_or_there_is_something_to_know() -> None:
     assert known == [False, True, False]
 
 
-# Into a pipe
+# Pipes
 
-only_with_pipes = pytest.mark.skipif(
-    not splice.CAN_SPLICE, reason="this system moves nothing past us"
-)
+only_with_pipes = pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system has no splice")
 
 
 @pytest.fixture
 def pair(socket_pair: tuple[socket.socket, socket.socket]) -> tuple[socket.socket, socket.socket]:
-    """Our end and the client's, which has room for all that a test sends."""
+    """Return both ends; the client's has buffer space for all bytes of a test."""
     _, theirs = socket_pair
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
     return socket_pair
@@ -397,7 +395,7 @@ def pipe_for(body: RequestBody) -> BodyPipe:
 
 
 def emptied(pipe: BodyPipe, folder: Path) -> bytes:
-    """What was in a pipe."""
+    """Empty a pipe and return its contents."""
     target = os.open(folder / "emptied", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         pipe.empty_into(target)
@@ -407,7 +405,7 @@ def emptied(pipe: BodyPipe, folder: Path) -> bytes:
 
 
 @only_with_pipes
-async def test_a_pipe_gets_the_body_and_not_what_follows(
+async def test_pipe_gets_the_body_up_to_its_end(
     pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     ours, theirs = pair
@@ -436,7 +434,7 @@ async def test_a_pipe_gets_the_body_and_not_what_follows(
 
 
 @only_with_pipes
-async def test_a_pipe_is_filled_as_far_as_it_goes(
+async def test_pipe_is_filled_to_its_capacity(
     pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     ours, theirs = pair
@@ -462,7 +460,7 @@ async def test_a_pipe_is_filled_as_far_as_it_goes(
 
 
 @only_with_pipes
-async def test_a_client_that_waits_is_told_before_its_bytes_are_moved(
+async def test_filling_a_pipe_sends_100_continue_first(
     pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     ours, theirs = pair
@@ -480,7 +478,7 @@ async def test_a_client_that_waits_is_told_before_its_bytes_are_moved(
 
 
 @only_with_pipes
-async def test_a_pipe_may_be_full_before_it_holds_much(
+async def test_pipe_full_of_small_pieces_is_emptied_and_refilled(
     pair: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     ours, theirs = pair
@@ -506,7 +504,7 @@ async def test_a_pipe_may_be_full_before_it_holds_much(
 @pytest.mark.parametrize(
     ("length", "limits", "status"), [(5, Limits(body=4), 413), (6, Limits(), 400)]
 )
-async def test_a_pipe_is_given_no_more_than_bytes_would_be(
+async def test_pipe_refuses_too_large_or_incomplete_body(
     pair: tuple[socket.socket, socket.socket], length: int, limits: Limits, status: int
 ) -> None:
     ours, theirs = pair
@@ -520,7 +518,7 @@ async def test_a_pipe_is_given_no_more_than_bytes_would_be(
 
 
 @only_with_pipes
-async def test_what_stops_coming_into_a_pipe_has_its_time(
+async def test_stalled_body_in_pipe_gets_408(
     pair: tuple[socket.socket, socket.socket], autojump_clock: MockClock
 ) -> None:
     ours, theirs = pair
@@ -541,7 +539,7 @@ async def test_what_stops_coming_into_a_pipe_has_its_time(
 
 
 @only_with_pipes
-async def test_what_is_skipped_begins_behind_what_is_in_a_pipe(
+async def test_bytes_in_pipe_do_not_count_as_skipped(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
@@ -558,11 +556,11 @@ async def test_what_is_skipped_begins_behind_what_is_in_a_pipe(
 
 
 @only_with_pipes
-async def test_no_pipe_is_opened_for_what_does_not_come_that_way(
+async def test_unsuitable_body_opens_no_pipe(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Sent(COUNTED, b"").body.open_pipe() is None  # h11 reads that one
-    assert counted(5).body.open_pipe() is None  # and this one comes over a stream
+    assert Sent(COUNTED, b"").body.open_pipe() is None  # h11 reads this body
+    assert counted(5).body.open_pipe() is None  # this body arrives over a stream, not a socket
     assert counted_from(pair[0], 0)[0].open_pipe() is None
     monkeypatch.setattr(splice, "CAN_SPLICE", False)
     assert counted_from(pair[0], 5)[0].open_pipe() is None

@@ -1,4 +1,4 @@
-"""Where bodies end, followed ahead of h11."""
+"""The framing of request bodies, checked before h11 reads them."""
 
 import re
 
@@ -80,7 +80,7 @@ def test_unknown_transfer_coding_before_chunked_gets_501(codings: list[bytes]) -
 
 
 def taken(counted: Counted, sent: bytes, piece: int) -> bytes:
-    """What goes on to h11 of bytes that arrive in pieces of this size."""
+    """Return the bytes that go to h11 if ``sent`` arrives in pieces of this size."""
     passed = b""
     for start in range(0, len(sent), piece):
         part = sent[start : start + piece]
@@ -89,7 +89,7 @@ def taken(counted: Counted, sent: bytes, piece: int) -> bytes:
 
 
 def read(sent: bytes, piece: int) -> tuple[bytes, bytes, bytes]:
-    """The data of a chunked body that arrives in such pieces, its trailers, and what follows."""
+    """Return the data, the trailers and the rest of ``sent``, read in pieces of this size."""
     chunked = Chunked(LIMITS)
     unread = bytearray()
     data = trailers = b""
@@ -109,7 +109,7 @@ def read(sent: bytes, piece: int) -> tuple[bytes, bytes, bytes]:
 
 @pytest.mark.parametrize("piece", [1, 2, 100])
 @pytest.mark.parametrize("length", [0, 1, 5, 100])
-def test_a_counted_body_ends_where_it_says(length: int, piece: int) -> None:
+def test_counted_body_ends_after_its_length(length: int, piece: int) -> None:
     body = b"x" * length
     assert taken(Counted(length), body + REST, piece) == body
 
@@ -129,7 +129,7 @@ def test_a_counted_body_ends_where_it_says(length: int, piece: int) -> None:
         (b"2\r\n\r\n\r\n0\r\n\r\n", b"\r\n", b"\r\n"),
         # RFC 9112 7.1.1
         (b'1;a;b=c;d="e\\"; \xe9"\r\nx\r\n0;z\r\n\r\n', b"x", b"\r\n"),
-        # RFC 9112 7.1.1, RFC 9110 5.6.3: bad white space, which a recipient removes.
+        # RFC 9112 7.1.1, RFC 9110 5.6.3: bad white space, which a recipient removes
         (b"5\t \t; a\r\nhello\r\n0 ;b\r\n\r\n", b"hello", b"\r\n"),
         (b"1 ;a\r\nx\r\n" * 9 + b"0\r\n\r\n", b"x" * 9, b"\r\n"),
         (b'4 ;a = "b" ;c\r\n ;\r\n\r\n0\r\n\r\n', b" ;\r\n", b"\r\n"),
@@ -137,7 +137,7 @@ def test_a_counted_body_ends_where_it_says(length: int, piece: int) -> None:
         (b"0\r\nA: b\r\nC:\r\n\r\n", b"", b"A: b\r\nC:\r\n\r\n"),
     ],
 )
-def test_a_chunked_body_ends_behind_its_trailers(
+def test_chunked_body_ends_after_its_trailers(
     body: bytes, data: bytes, trailers: bytes, piece: int
 ) -> None:
     assert read(body + REST, piece) == (data, trailers, REST)
@@ -155,7 +155,7 @@ def test_a_chunked_body_ends_behind_its_trailers(
         (b"5 \r\nhello\r\n", 400),
         (b"5_0\r\n", 400),
         (b"g\r\n", 400),
-        (b"1000000000000000\r\n", 400),  # sixteen digits
+        (b"1000000000000000\r\n", 400),  # sixteen digits are too many
         (b"5;\r\nhello\r\n", 400),
         (b"5;a=\r\nhello\r\n", 400),
         (b'5;a="b\r\nhello\r\n', 400),
@@ -168,7 +168,7 @@ def test_a_chunked_body_ends_behind_its_trailers(
         (b"5 5;a\r\nhello\r\n", 400),
         (b"5\x0b;a\r\nhello\r\n", 400),
         (b"5" + b" " * 255 + b";a\r\n", 400),  # too long
-        (b"5;" + b"a" * 300, 400),  # too long, and no end in sight
+        (b"5;" + b"a" * 300, 400),  # too long and incomplete
         (b"5;" + b"a" * 300 + b"\r\n", 400),
         (b"5\nhello\r\n", 400),  # RFC 9112 2.2: a bare LF
         (b"5\rhello\r\n", 400),
@@ -181,15 +181,13 @@ def test_a_chunked_body_ends_behind_its_trailers(
         (b"0\r\nA: 1\r\nA: 2\r\nA: 3\r\n\r\n", 431),
     ],
 )
-def test_a_chunked_body_that_is_not_well_formed_is_refused(
-    body: bytes, status: int, piece: int
-) -> None:
+def test_malformed_chunked_body_is_refused(body: bytes, status: int, piece: int) -> None:
     with pytest.raises(HTTPError) as refusal:
         read(body, piece)
     assert refusal.value.status == status
 
 
-def test_what_is_well_formed_goes_on_before_the_rest_is_refused() -> None:
+def test_chunks_before_a_malformed_one_are_returned() -> None:
     chunked, received = Chunked(LIMITS), bytearray(b"1\r\nx\r\n+1\r\n")
     assert chunked.read(received) == (6, [b"x"])
     del received[:6]
@@ -198,7 +196,7 @@ def test_what_is_well_formed_goes_on_before_the_rest_is_refused() -> None:
             chunked.read(received)
 
 
-def test_what_are_trailers_go_on_before_the_rest_is_refused() -> None:
+def test_trailers_before_a_malformed_one_are_taken() -> None:
     chunked, received = Chunked(LIMITS), bytearray(b"A: b\r\n c\r\n")
     assert chunked.read(b"0\r\n") == (3, [])
     assert chunked.take(received) == 6
@@ -209,7 +207,7 @@ def test_what_are_trailers_go_on_before_the_rest_is_refused() -> None:
 
 
 @pytest.mark.parametrize("chunk", [b"1\r\nx\r\n", b"1;a=b\r\nx\r\n"])
-def test_so_many_chunks_are_read_at_once(chunk: bytes) -> None:
+def test_number_of_chunks_per_read_is_limited(chunk: bytes) -> None:
     chunked, received = Chunked(LIMITS), bytearray(chunk * (2 * CHUNKS_AT_ONCE + 1))
     counts = []
     while received:
@@ -220,7 +218,7 @@ def test_so_many_chunks_are_read_at_once(chunk: bytes) -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 3, 100])
-def test_framing_is_all_that_is_no_data(piece: int) -> None:
+def test_framing_counts_all_bytes_except_data(piece: int) -> None:
     chunked, received = Chunked(LIMITS), bytearray()
     sent = b"1\r\nx\r\n5;a=b\r\nhello\r\n0\r\n"
     for start in range(0, len(sent), piece):
@@ -234,13 +232,13 @@ def test_framing_is_all_that_is_no_data(piece: int) -> None:
     st.binary(max_size=20),
     st.integers(1, 30),
 )
-def test_h11_reads_the_same(chunks: list[bytes], behind: bytes, piece: int) -> None:
+def test_h11_reads_well_formed_chunks_alike(chunks: list[bytes], behind: bytes, piece: int) -> None:
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     assert read(body + behind, piece) == (b"".join(chunks), b"\r\n", behind)
     assert read_by_h11(body) == b"".join(chunks)
 
 
-# Pieces of chunks, well-formed and not, and anything in between; at last a whole end.
+# Well-formed and malformed parts of chunks and arbitrary bytes, then a valid end.
 _PIECES = st.sampled_from(
     [b"\r\n", b"\r", b"\n", b"1", b"0", b"a", b";a", b"\t", b' "', b"=", b"1 ;a\r\n", b"x\r\n"]
 ) | st.binary(max_size=5)
@@ -249,7 +247,7 @@ _FRAMING = st.lists(_PIECES, max_size=8).map(lambda pieces: b"".join(pieces) + b
 
 @settings(deadline=None)
 @given(_FRAMING, st.integers(1, 60))
-def test_whatever_passes_h11_reads_the_same(sent: bytes, piece: int) -> None:
+def test_h11_reads_every_accepted_body_alike(sent: bytes, piece: int) -> None:
     try:
         data, trailers, behind = read(sent, piece)
     except HTTPError:
@@ -259,11 +257,11 @@ def test_whatever_passes_h11_reads_the_same(sent: bytes, piece: int) -> None:
         try:
             assert read_by_h11(body) == data
         except h11.RemoteProtocolError:
-            assert re.search(rb"[0-9A-Fa-f][ \t]+;", body)  # that it does not take
+            assert re.search(rb"[0-9A-Fa-f][ \t]+;", body)  # which h11 refuses
 
 
 def read_by_h11(body: bytes) -> bytes:
-    """The data of a whole body, and nothing but that."""
+    """Return the data of a complete body; assert that no bytes follow it."""
     reader = h11.Connection(h11.SERVER)
     reader.receive_data(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     reader.next_event()
@@ -280,9 +278,9 @@ def read_by_h11(body: bytes) -> bytes:
     ("data", "seconds", "is_refused"),
     [
         (0, 0, True),
-        (1, 0, False),  # two bytes more for each byte of data
+        (1, 0, False),  # two bytes of framing per byte of data are allowed
         (0, 0.001, True),
-        (0, 0.002, False),  # and 1024 for each second
+        (0, 0.002, False),  # and 1024 per second
     ],
 )
 def test_framing_out_of_proportion_gets_400(data: int, seconds: float, is_refused: object) -> None:

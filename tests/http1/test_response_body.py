@@ -1,4 +1,4 @@
-"""Bodies become bytes, in order, and no sooner than they are taken."""
+"""Bodies are turned into bytes in order, as fast as the client takes them."""
 
 import gzip
 import os
@@ -25,8 +25,8 @@ from trio_http.semantics.content_coding import QUICK
 from trio_http.semantics.errors import ClientDisconnected
 from trio_http.transport.page_cache import PIECE
 
-AT_ONCE = QUICK["br"]  # so much of it is coded where it stands
-CONTENT = bytes(range(256)) * 1024  # several pieces of a file
+AT_ONCE = QUICK["br"]  # larger pieces are encoded in a thread
+CONTENT = bytes(range(256)) * 1024  # several pieces long
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def file(tmp_path: Path) -> Iterator[int]:
 
 
 async def passed_on(body: Body) -> list[bytes | FileSlice]:
-    """What a body asks to be sent, piece by piece."""
+    """Return the pieces that a body passes on."""
     pieces: list[bytes | FileSlice] = []
 
     async def pass_on(piece: bytes | FileSlice) -> None:
@@ -57,13 +57,13 @@ async def coded(body: Body, coding: str = "gzip") -> bytes:
     return b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
-async def test_bytes_and_files_are_passed_on_as_they_are(file: int) -> None:
+async def test_bytes_and_files_are_passed_on_unchanged(file: int) -> None:
     assert await passed_on(b"hello") == [b"hello"]
     assert await passed_on(b"") == [b""]
     assert await passed_on(FileSlice(file, 1, 2)) == [FileSlice(file, 1, 2)]
 
 
-async def test_a_chain_keeps_its_order(file: int) -> None:
+async def test_chain_keeps_its_order(file: int) -> None:
     inner = Chain((stream_of(b"2", b"3"), FileSlice(file, 0, 5)))
     assert await passed_on(Chain((b"1", inner, b"4"))) == [
         b"1",
@@ -75,7 +75,7 @@ async def test_a_chain_keeps_its_order(file: int) -> None:
     assert await passed_on(Chain(())) == []
 
 
-async def test_what_a_stream_sends_is_passed_on_at_once() -> None:
+async def test_stream_piece_is_passed_on_at_once() -> None:
     async def produce(send: Send) -> None:
         await send(b"1")
         assert taken == [b"1"]
@@ -92,7 +92,7 @@ async def test_what_a_stream_sends_is_passed_on_at_once() -> None:
     assert taken == [b"1", b"2"]
 
 
-async def test_a_stream_waits_until_its_piece_is_taken() -> None:
+async def test_send_returns_after_the_piece_was_taken() -> None:
     room, steps = trio.Event(), []
 
     async def produce(send: Send) -> None:
@@ -114,7 +114,7 @@ async def has_room(piece: bytes | FileSlice) -> None:
     pass
 
 
-async def test_a_stream_lets_others_run_though_there_is_always_room() -> None:
+async def test_fast_stream_yields_to_other_tasks() -> None:
     send = fair(has_room)
     for _ in range(3):
         with assert_checkpoints():
@@ -133,7 +133,7 @@ async def test_a_stream_lets_others_run_though_there_is_always_room() -> None:
         Encoded(Chain((b"1",) * 1600), "gzip"),
     ],
 )
-async def test_others_have_a_turn_between_small_pieces_however_they_come_about(body: Body) -> None:
+async def test_small_pieces_of_every_body_yield_to_other_tasks(body: Body) -> None:
     turns = 0
 
     async def take_turns() -> None:
@@ -146,26 +146,26 @@ async def test_others_have_a_turn_between_small_pieces_however_they_come_about(b
         nursery.start_soon(take_turns)
         await run(body, has_room)
         nursery.cancel_scope.cancel()
-    assert turns >= 95  # one after each 16 pieces, or nearly so
+    assert turns >= 95  # about one per 16 pieces
 
 
 PULSES = [None, Pulse(15, b"!")]
 
 
 @pytest.mark.parametrize("pulse", PULSES)
-async def test_what_a_stream_raises_goes_on_to_whoever_runs_it(pulse: Pulse | None) -> None:
-    reason = LookupError("no ideas")
+async def test_error_of_stream_is_raised_by_run(pulse: Pulse | None) -> None:
+    reason = LookupError("the reason")
 
     async def produce(send: Send) -> None:
         await send(b"1")
-        raise ValueError("out of ideas") from reason
+        raise ValueError("the stream has failed") from reason
 
-    with pytest.raises(ValueError, match="out of ideas") as error:
+    with pytest.raises(ValueError, match="the stream has failed") as error:
         await passed_on(Stream(produce, pulse=pulse))
     assert error.value.__cause__ is reason
 
 
-async def test_pieces_that_two_tasks_send_at_once_are_not_mixed() -> None:
+async def test_concurrent_send_raises_busy_resource_error() -> None:
     room = trio.Event()
 
     async def produce(send: Send) -> None:
@@ -192,7 +192,7 @@ async def test_pieces_that_two_tasks_send_at_once_are_not_mixed() -> None:
 
 
 def ticking(*seconds: float, pulse: float = 15) -> Stream:
-    """A stream that sends ``tick`` after each of these pauses, and ``!`` when it is silent."""
+    """Return a stream that sends ``tick`` after each pause and ``!`` as its pulse."""
 
     async def produce(send: Send) -> None:
         for pause in seconds:
@@ -203,7 +203,7 @@ def ticking(*seconds: float, pulse: float = 15) -> Stream:
 
 
 async def times_of(body: Body, each: float = 0) -> list[tuple[bytes, float]]:
-    """When which bytes are passed on, to somebody who needs so many seconds for each piece."""
+    """Return the pieces and their times for a client that needs ``each`` seconds per piece."""
     times = []
 
     async def pass_on(piece: bytes | FileSlice) -> None:
@@ -221,21 +221,21 @@ async def times_of(body: Body, each: float = 0) -> list[tuple[bytes, float]]:
         (ticking(), []),
         (ticking(1), [(b"tick", 1)]),
         (ticking(40), [(b"!", 15), (b"!", 30), (b"tick", 40)]),
-        # What counts is the silence since the last piece, not since the last pulse.
+        # The silence is counted from the last piece, not from the last pulse.
         (ticking(10, 10, 20), [(b"tick", 10), (b"tick", 20), (b"!", 35), (b"tick", 40)]),
         (ticking(1000, pulse=float("inf")), [(b"tick", 1000)]),
     ],
 )
-async def test_a_pulse_is_sent_after_silence(
+async def test_pulse_is_sent_after_silence(
     stream: Stream, expected: list[tuple[bytes, float]], autojump_clock: MockClock
 ) -> None:
     assert await times_of(stream) == expected
     assert await times_of(Chain((b"<", stream, b">")))
 
 
-async def test_a_pulse_is_sent_whichever_task_begins(autojump_clock: MockClock) -> None:
-    # Trio starts tasks in any order, so that some of these begin with a piece
-    # on its way and some do not.
+async def test_pulse_is_sent_in_any_order_of_task_starts(autojump_clock: MockClock) -> None:
+    # Trio starts tasks in any order, so some of these streams send a piece before the pulse
+    # task has started and some after.
     times: list[tuple[bytes | FileSlice, float]] = []
 
     async def pass_on(piece: bytes | FileSlice) -> None:
@@ -252,9 +252,9 @@ async def test_a_pulse_is_sent_whichever_task_begins(autojump_clock: MockClock) 
     assert times == [(b"tick", 0)] * 20 + [(b"!", 15)] * 20
 
 
-async def test_a_pulse_never_stands_within_a_piece(autojump_clock: MockClock) -> None:
-    # Each piece needs 20 seconds, so it is due while one is on its way; then it
-    # has to wait, and finds that there was no silence after all.
+async def test_pulse_waits_for_the_piece_being_sent(autojump_clock: MockClock) -> None:
+    # Each piece takes 20 seconds, so the pulse is due while a piece is being sent. It has to
+    # wait for the piece, and then there was no silence after all.
     assert await times_of(ticking(0, 0, 16), each=20) == [
         (b"tick", 0),
         (b"tick", 20),
@@ -263,7 +263,7 @@ async def test_a_pulse_never_stands_within_a_piece(autojump_clock: MockClock) ->
     ]
 
 
-async def test_a_pulse_that_has_begun_is_finished_before_the_stream_ends(
+async def test_started_pulse_is_finished_before_the_stream_ends(
     autojump_clock: MockClock,
 ) -> None:
     taken: list[bytes | FileSlice] = []
@@ -280,7 +280,7 @@ async def test_a_pulse_that_has_begun_is_finished_before_the_stream_ends(
     assert trio.current_time() == 25
 
 
-async def test_a_pulse_finds_out_that_the_client_is_gone(autojump_clock: MockClock) -> None:
+async def test_failed_pulse_ends_the_stream(autojump_clock: MockClock) -> None:
     ended = []
 
     async def produce(send: Send) -> None:
@@ -298,10 +298,8 @@ async def test_a_pulse_finds_out_that_the_client_is_gone(autojump_clock: MockClo
 
 
 @pytest.mark.parametrize("pause", [0, 16])
-async def test_that_the_client_is_gone_is_told_once(
-    pause: float, autojump_clock: MockClock
-) -> None:
-    # From 15 to 16 the one waits until the other has sent, which fails.
+async def test_disconnect_of_client_is_raised_once(pause: float, autojump_clock: MockClock) -> None:
+    # With a pause of 16, the stream waits for the pulse of second 15, which then fails.
     tried = []
 
     async def pass_on(piece: bytes | FileSlice) -> None:
@@ -323,12 +321,12 @@ async def test_that_the_client_is_gone_is_told_once(
     assert len(tried) == 1
 
 
-async def test_what_goes_wrong_on_both_sides_is_told_together(autojump_clock: MockClock) -> None:
+async def test_errors_of_stream_and_pulse_are_raised_as_group(autojump_clock: MockClock) -> None:
     async def produce(send: Send) -> None:
         try:
             await trio.sleep_forever()
         finally:
-            raise ValueError("out of ideas")
+            raise ValueError("the stream has failed")
 
     async def pass_on(piece: bytes | FileSlice) -> None:
         raise ClientDisconnected
@@ -339,7 +337,7 @@ async def test_what_goes_wrong_on_both_sides_is_told_together(autojump_clock: Mo
 
 
 @pytest.mark.parametrize("pulse", PULSES)
-async def test_a_stream_is_cancelled_with_whoever_runs_it(
+async def test_cancellation_of_run_cancels_the_stream(
     pulse: Pulse | None, autojump_clock: MockClock
 ) -> None:
     async def produce(send: Send) -> None:
@@ -350,7 +348,7 @@ async def test_a_stream_is_cancelled_with_whoever_runs_it(
     assert scope.cancelled_caught
 
 
-async def test_a_stream_with_a_pulse_lets_others_run_though_there_is_always_room() -> None:
+async def test_send_with_pulse_is_a_checkpoint() -> None:
     async def has_room(piece: bytes | FileSlice) -> None:
         pass
 
@@ -361,7 +359,7 @@ async def test_a_stream_with_a_pulse_lets_others_run_though_there_is_always_room
     await run(Stream(produce, pulse=Pulse(15, b"!")), has_room)
 
 
-async def test_a_pulse_can_be_decoded_when_it_arrives(autojump_clock: MockClock) -> None:
+async def test_encoded_pulse_can_be_decoded_on_arrival(autojump_clock: MockClock) -> None:
     decoder = zlib.decompressobj(31)
     times = await times_of(Encoded(ticking(20), "gzip"))
     assert [(decoder.decompress(piece), time) for piece, time in times] == [
@@ -372,7 +370,7 @@ async def test_a_pulse_can_be_decoded_when_it_arrives(autojump_clock: MockClock)
     assert decoder.eof
 
 
-async def test_what_takes_long_to_encode_lets_others_run() -> None:
+async def test_slow_encoding_yields_to_other_tasks() -> None:
     async def has_room(piece: bytes | FileSlice) -> None:
         pass
 
@@ -381,7 +379,7 @@ async def test_what_takes_long_to_encode_lets_others_run() -> None:
         await run(Encoded(bytes(AT_ONCE), "br"), has_room)
     with assert_checkpoints():
         await run(Encoded(bytes(AT_ONCE + 1), "br"), has_room)
-    with assert_checkpoints():  # quickly coded, but much
+    with assert_checkpoints():  # encoded quickly, but large
         await run(Encoded(bytes(2 * PIECE), "zstd"), has_room)
 
 
@@ -392,17 +390,17 @@ async def test_bytes_of_any_size_are_encoded(size: int) -> None:
     assert zlib.decompress(await coded(content, "deflate")) == content
 
 
-async def test_a_file_is_encoded(file: int) -> None:
+async def test_file_is_encoded(file: int) -> None:
     body = FileSlice(file, 1, len(CONTENT) - 2)
     assert gzip.decompress(await coded(body)) == CONTENT[1:-1]
 
 
-async def test_a_file_that_becomes_shorter_is_an_error_also_encoded(file: int) -> None:
+async def test_truncated_encoded_file_raises_eof_error(file: int) -> None:
     with pytest.raises(EOFError, match="shorter"):
         await coded(FileSlice(file, 0, len(CONTENT) + 1))
 
 
-async def test_a_chain_is_encoded_as_one(file: int) -> None:
+async def test_chain_is_encoded_as_one(file: int) -> None:
     body = Chain((b"begin", FileSlice(file, 0, 5), stream_of(b"a", b"b"), b"end"))
     assert gzip.decompress(await coded(body)) == b"begin" + CONTENT[:5] + b"abend"
 
@@ -415,7 +413,7 @@ async def test_a_chain_is_encoded_as_one(file: int) -> None:
         lambda stream: Chain((Chain((stream,)), b"")),
     ],
 )
-async def test_each_piece_of_an_encoded_stream_can_be_decoded_when_it_arrives(
+async def test_encoded_stream_piece_can_be_decoded_on_arrival(
     around: Callable[[Stream], Body],
 ) -> None:
     decoder = zlib.decompressobj(31)
@@ -435,7 +433,7 @@ async def test_each_piece_of_an_encoded_stream_can_be_decoded_when_it_arrives(
     assert decoder.eof
 
 
-async def test_a_stream_can_be_decoded_as_it_arrives_however_often_it_is_encoded() -> None:
+async def test_twice_encoded_stream_can_be_decoded_on_arrival() -> None:
     outer, inner = zlib.decompressobj(31), zlib.decompressobj()
     decoded: list[bytes] = []
 
@@ -451,12 +449,12 @@ async def test_a_stream_can_be_decoded_as_it_arrives_however_often_it_is_encoded
     await run(Encoded(Encoded(Stream(produce), "deflate"), "gzip"), pass_on)
 
 
-async def test_what_is_whole_is_not_flushed_in_between() -> None:
-    # A flush costs compression: five bytes each time, and all that could be shared.
+async def test_encoded_bytes_are_not_flushed_in_between() -> None:
+    # Each flush costs five bytes and prevents references to earlier bytes.
     content = b"hello, hello, hello, " * 100
     whole = await coded(Chain((content,) * 20))
     assert len(whole) < len(await coded(stream_of(*(content,) * 20)))
-    # Nor is what was encoded before.
+    # The output of an inner encoder is not flushed either.
     twice = await passed_on(Encoded(Encoded(Chain((content,) * 20), "gzip"), "gzip"))
     assert sum(map(len, twice)) < len(whole) + 40
 
@@ -483,7 +481,7 @@ bodies = st.recursive(
 
 @given(bodies)
 @settings(max_examples=50)
-async def test_whatever_is_nested_arrives_whole(case: tuple[Body, bytes]) -> None:
+async def test_nested_bodies_arrive_whole(case: tuple[Body, bytes]) -> None:
     body, content = case
     assert b"".join(piece for piece in await passed_on(body) if isinstance(piece, bytes)) == content
     assert gzip.decompress(await coded(body)) == content

@@ -1,4 +1,4 @@
-"""The head of a response, the length of its body, and where that ends."""
+"""The head of a response and the framing of its body."""
 
 import h11
 import pytest
@@ -38,7 +38,7 @@ async def produce(send: Send) -> None:
 STREAM = Stream(produce)
 
 
-# How the length is told
+# Content-Length and chunks
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ STREAM = Stream(produce)
         (Response(200, (), b"abc"), b"Content-Length: 3\r\n", b"abc"),
         (Response(200, (), FileSlice(3, 5, 7)), b"Content-Length: 7\r\n", FileSlice(3, 5, 7)),
         (Response(200, {"Content-Length": "3"}, b"abc"), b"Content-Length: 3\r\n", b"abc"),
-        # RFC 9112 6.1: how a message is framed is the connection's part.
+        # RFC 9112 6.1: the connection decides about the framing, not the handler.
         (Response(200, {"Transfer-Encoding": "chunked"}, b"abc"), b"Content-Length: 3\r\n", b"abc"),
     ],
 )
-def test_a_body_that_exists_is_sent_as_it_is(
+def test_existing_body_is_sent_unchanged(
     response: Response, line: bytes, sent: bytes | FileSlice
 ) -> None:
     framed = frame(response)
@@ -71,9 +71,7 @@ def test_a_body_that_exists_is_sent_as_it_is(
         (Chain((b"abc", STREAM)), None),
     ],
 )
-def test_a_body_that_is_made_while_it_is_sent_has_a_length_or_chunks(
-    body: Body, length: int | None
-) -> None:
+def test_streamed_body_has_length_or_chunks(body: Body, length: int | None) -> None:
     framed = frame(Response(200, {"Transfer-Encoding": "chunked"}, body))
     line = CHUNKED if length is None else b"Content-Length: %d\r\n" % length
     assert framed.head == OK + line + b"\r\n"
@@ -84,14 +82,14 @@ def test_http_1_0_gets_no_chunks() -> None:
     framed = frame(Response(200, (), STREAM), version="1.0")
     assert framed.head == OK + b"\r\n"
     assert framed.body == Streamed(STREAM, None, is_chunked=False)
-    # A length is no matter of the version.
+    # Content-Length does not depend on the version.
     assert (
         frame(Response(200, (), b"abc"), version="1.0").head
         == frame(Response(200, (), b"abc")).head
     )
 
 
-def test_a_handler_may_promise_the_length_of_a_stream() -> None:
+def test_handler_can_set_the_length_of_a_stream() -> None:
     framed = frame(Response(200, {"Content-Length": "5"}, STREAM))
     assert framed.head == OK + b"Content-Length: 5\r\n\r\n"
     assert framed.body == Streamed(STREAM, 5, is_chunked=False)
@@ -101,23 +99,23 @@ def test_a_handler_may_promise_the_length_of_a_stream() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("body", [b"abc", STREAM])
-def test_some_responses_have_no_body_and_no_length(method: str, status: int, body: Body) -> None:
+def test_204_and_304_have_no_body_and_no_length(method: str, status: int, body: Body) -> None:
     framed = frame(Response(status, {"Content-Length": "3", "Allow": "GET"}, body), method)
     assert framed.head.endswith(b"\r\nAllow: GET\r\n\r\n")
     assert framed.body == b""
 
 
-# RFC 9110 15.3.6: and says so, since clients would wait for one.
+# RFC 9110 15.3.6: Content-Length: 0 is sent, because clients would wait for a body.
 @pytest.mark.parametrize("body", [b"", b"abc", STREAM])
 @pytest.mark.parametrize("fields", [{}, {"Content-Length": "3"}])
-def test_a_reset_has_a_body_of_no_bytes(body: Body, fields: Fields) -> None:
+def test_205_has_content_length_0(body: Body, fields: Fields) -> None:
     framed = frame(Response(205, fields, body))
     assert framed.head == b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
     assert framed.body == b""
 
 
 @pytest.mark.parametrize("promised", [["4"], ["2"], ["three"], ["3", "3"], ["3, 3"], ["03"], [""]])
-def test_a_promise_that_is_not_the_bodys_length_is_a_mistake(promised: list[str]) -> None:
+def test_wrong_content_length_raises_value_error(promised: list[str]) -> None:
     fields = [("Content-Length", length) for length in promised]
     for method in ("GET", "HEAD"):
         with pytest.raises(ValueError, match="on a body of 3 bytes"):
@@ -125,15 +123,15 @@ def test_a_promise_that_is_not_the_bodys_length_is_a_mistake(promised: list[str]
 
 
 @pytest.mark.parametrize("promised", [["three"], ["3", "3"], ["3, 3"], ["03"], [""], ["9" * 19]])
-def test_a_promise_that_is_not_a_length_is_a_mistake(promised: list[str]) -> None:
+def test_malformed_content_length_raises_value_error(promised: list[str]) -> None:
     fields = [("Content-Length", length) for length in promised]
     with pytest.raises(ValueError, match="on a body of unknown length"):
         frame(Response(200, fields, STREAM))
 
 
-# RFC 9110 9.3.2: the length that GET would have told.
+# RFC 9110 9.3.2: the length of the response to GET
 @pytest.mark.parametrize("body", [b"", FileSlice(3, 0, 0)])
-def test_a_response_to_head_may_tell_the_length_without_the_body(body: Body) -> None:
+def test_head_response_can_have_length_without_body(body: Body) -> None:
     response = Response(200, {"Content-Length": "12345", "Transfer-Encoding": "chunked"}, body)
     framed = frame(response, "HEAD")
     assert (framed.head, framed.body) == (OK + b"Content-Length: 12345\r\n\r\n", b"")
@@ -142,30 +140,30 @@ def test_a_response_to_head_may_tell_the_length_without_the_body(body: Body) -> 
 
 
 @pytest.mark.parametrize("status", [-1, 99, 100, 101, 103, 199, 1000])
-def test_a_final_response_has_a_final_status(status: int) -> None:
+def test_status_that_is_not_final_raises_value_error(status: int) -> None:
     with pytest.raises(ValueError, match=f"{status} is not the status of a final response"):
         frame(Response(status))
 
 
-# RFC 9112 4: a phrase may be missing, the blank before it may not.
-def test_an_unknown_status_has_no_reason_phrase() -> None:
+# RFC 9112 4: the reason phrase is optional, the space before it is not.
+def test_unknown_status_has_no_reason_phrase() -> None:
     assert frame(Response(299)).head == b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"
 
 
-# The other fields
+# Other fields
 
 
-def test_the_fields_of_the_handler_come_first() -> None:
+def test_fields_of_the_handler_come_first() -> None:
     framed = frame(Response(200, [("B", "1"), ("A", "2"), ("b", "3")], b"abc"), date=DATE)
     assert framed.head == OK + b"B: 1\r\nA: 2\r\nb: 3\r\n" + DATE + b"Content-Length: 3\r\n\r\n"
 
 
-def test_a_date_of_the_handler_stays() -> None:
+def test_date_of_the_handler_is_kept() -> None:
     framed = frame(Response(200, {"date": "Thu, 01 Jan 1970 00:00:00 GMT"}), date=DATE)
     assert framed.head == OK + b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
 
 
-def test_a_date_is_told_in_the_one_form_that_is_sent() -> None:
+def test_date_line_is_written_as_imf_fixdate() -> None:
     assert date_line(784111777) == DATE  # RFC 9110 5.6.7
     assert date_line(784111778) == DATE.replace(b":37", b":38")
 
@@ -181,7 +179,7 @@ def test_a_date_is_told_in_the_one_form_that_is_sent() -> None:
         ([("Connection", "Upgrade"), ("Upgrade", "h2c")], True, b"close, upgrade"),
     ],
 )
-def test_connection_options_are_told_in_one_line(
+def test_connection_options_are_written_in_one_line(
     fields: list[tuple[str, str]],
     closes: bool,  # noqa: FBT001
     line: bytes,
@@ -194,16 +192,16 @@ def test_connection_options_are_told_in_one_line(
     assert ("close" in framed.options) == (b"close" in line and not closes) or closes
 
 
-def test_keep_alive_is_no_option() -> None:
+def test_keep_alive_is_removed_from_the_options() -> None:
     assert frame(Response(200, {"Connection": "keep-alive"})).options == frozenset()
 
 
-def test_an_interim_response_is_a_head() -> None:
+def test_interim_response_is_only_a_head() -> None:
     head = interim_head(103, Headers([("Link", "</a>"), ("Link", "</b>")]).raw)
     assert head == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n"
 
 
-# As h11 would have it
+# Comparison with h11
 
 _FIELDS = st.lists(
     st.one_of(
@@ -223,7 +221,7 @@ _LEAVES: st.SearchStrategy[Body] = st.one_of(
 
 
 def h11_says(method: str, version: str, says_close: bytes, framed: FramedResponse) -> bytes:
-    """Return the head that h11 writes where it is told nothing of the connection."""
+    """Return the head that h11 writes if the handler sets no Connection field."""
     connection = h11.Connection(h11.SERVER)
     head = f"{method} / HTTP/{version}\r\nHost: x\r\n".encode()
     connection.receive_data(head + says_close + b"\r\n")
@@ -250,7 +248,7 @@ def h11_says(method: str, version: str, says_close: bytes, framed: FramedRespons
     _FIELDS,
     _LEAVES,
 )
-def test_every_head_is_the_one_that_h11_would_write(  # noqa: PLR0917
+def test_every_head_equals_that_of_h11(  # noqa: PLR0917
     method: str,
     version: str,
     says_close: bytes,
@@ -262,15 +260,15 @@ def test_every_head_is_the_one_that_h11_would_write(  # noqa: PLR0917
     framed = frame(response, method, version, b"Date: now\r\n")
     closes = bool(says_close) or version == "1.0" or "close" in framed.options
     head = framed.head_with_connection(closes=closes) if closes else framed.head
-    # h11 tells a transfer coding after everything else that it was given.
+    # h11 writes Transfer-Encoding after all other fields.
     expected = sorted(h11_says(method, version, says_close, framed).split(b"\r\n"))
     assert sorted(head.split(b"\r\n")) == expected
 
 
-# All of it
+# Selection and framing together
 
 
-def test_a_response_is_selected_and_then_framed() -> None:
+def test_response_is_selected_and_then_framed() -> None:
     request = asked(fields={"Accept-Encoding": "gzip"})
     framed = finish(request, Response.text("hello " * 1000), Behavior(), NOW)
     assert isinstance(framed.body, bytes)
@@ -279,7 +277,7 @@ def test_a_response_is_selected_and_then_framed() -> None:
     assert DATE in framed.head
 
 
-def test_no_date_is_sent_where_it_is_not_wanted() -> None:
+def test_disabled_date_is_not_sent() -> None:
     assert b"Date" not in finish(asked(), Response(200), Behavior(date=False), NOW).head
 
 
@@ -289,7 +287,7 @@ def test_no_date_is_sent_where_it_is_not_wanted() -> None:
         (asked(fields={"TE": "trailers"}), Response(200, (), STREAM, trailers=dict), True),
         (asked(), Response(200, (), STREAM, trailers=dict), False),
         (asked(fields={"TE": "trailers"}), Response(200, (), STREAM), False),
-        # There have to be chunks, which they come after (RFC 9112 7.1.2).
+        # Trailers follow the last chunk, so they need a chunked body (RFC 9112 7.1.2).
         (
             asked(fields={"TE": "trailers"}),
             Response(200, (), Stream(produce, 5), trailers=dict),
@@ -302,7 +300,7 @@ def test_no_date_is_sent_where_it_is_not_wanted() -> None:
         ),
     ],
 )
-def test_trailers_need_chunks_and_a_client_that_keeps_them(
+def test_trailers_need_chunks_and_te_trailers(
     request_: Request,
     response: Response,
     has_trailers: bool,  # noqa: FBT001
@@ -320,7 +318,7 @@ def test_trailers_need_chunks_and_a_client_that_keeps_them(
         ("GET", Response(200, (), b"abc", trailers=dict)),
     ],
 )
-def test_a_body_that_is_not_streamed_has_no_trailers(method: str, response: Response) -> None:
+def test_body_that_is_not_streamed_has_no_trailers(method: str, response: Response) -> None:
     framed = finish(asked(method, fields={"TE": "trailers"}), response, Behavior(), NOW)
     assert isinstance(framed.body, bytes)
 
@@ -366,7 +364,7 @@ def accepting(accepted: str | None, method: str = "GET") -> Request:
 
 @settings(deadline=None)
 @given(RESPONSES, ACCEPTED)
-def test_every_response_has_one_end(response: Response, accepted: str | None) -> None:
+def test_every_response_has_exactly_one_framing(response: Response, accepted: str | None) -> None:
     framed = finish(accepting(accepted), response, Behavior(compress_min_size=0), NOW)
     expected = b""
     if isinstance(framed.body, Streamed):
@@ -384,9 +382,7 @@ def test_every_response_has_one_end(response: Response, accepted: str | None) ->
 
 @settings(deadline=None)
 @given(RESPONSES, ACCEPTED)
-def test_head_is_answered_like_get_without_the_body(
-    response: Response, accepted: str | None
-) -> None:
+def test_head_gets_the_get_response_without_body(response: Response, accepted: str | None) -> None:
     got = finish(accepting(accepted, "GET"), response, Behavior(compress_min_size=0), NOW)
     headed = finish(accepting(accepted, "HEAD"), response, Behavior(compress_min_size=0), NOW)
     assert headed.body == b""

@@ -1,4 +1,4 @@
-"""What is gathered, and how it leaves."""
+"""The send buffer: gathering pieces and sending them."""
 
 import math
 from pathlib import Path
@@ -13,11 +13,11 @@ from trio_http.transport.page_cache import read_slice
 
 
 class Calls:
-    """A transport that notes what it is told to send, and with how much patience."""
+    """A transport that records its calls with their data and patience."""
 
     def __init__(self, room: float = math.inf) -> None:
         self.made: list[tuple[str, bytes, float]] = []
-        self.room = room  # for so many bytes, after which the client is gone
+        self.room = room  # bytes that it takes before the client disconnects
         self.passed = 0
 
     async def readable(self) -> None:
@@ -72,7 +72,7 @@ class Calls:
         raise AssertionError
 
 
-async def test_what_is_gathered_leaves_at_once_and_once() -> None:
+async def test_gathered_pieces_are_sent_in_one_call() -> None:
     calls = Calls()
     output = Output(calls, 3)
     output.add((b"one ", b"two "))
@@ -83,7 +83,7 @@ async def test_what_is_gathered_leaves_at_once_and_once() -> None:
     assert calls.made == [("send", b"one two three", 3)]
 
 
-async def test_a_short_part_of_a_file_that_is_in_memory_leaves_with_the_rest(
+async def test_cached_part_of_file_is_sent_with_its_neighbours(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "file"
@@ -99,7 +99,7 @@ async def test_a_short_part_of_a_file_that_is_in_memory_leaves_with_the_rest(
     assert calls.made == expected
 
 
-async def test_a_part_of_a_file_leaves_in_its_place(
+async def test_part_of_file_is_sent_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)
@@ -132,14 +132,14 @@ async def test_a_part_of_a_file_leaves_in_its_place(
         (FileSlice(3, 10, 5), 9, ()),
     ],
 )
-def test_what_is_left_follows_what_was_sent(
+def test_rest_begins_after_the_sent_bytes(
     body: bytes | FileSlice, sent: int, rest: tuple[bytes | FileSlice, ...]
 ) -> None:
     assert rest_of((b"head", body), sent) == list(rest)
 
 
 @pytest.mark.parametrize("room", range(12))
-async def test_what_was_cut_off_stays_gathered(
+async def test_unsent_pieces_stay_gathered_after_an_error(
     room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_cache, "CAN_TELL_CACHED", False)

@@ -1,4 +1,4 @@
-"""What a connection tells, and what becomes of it unless somebody listens."""
+"""The events of a server and the default report."""
 
 import logging
 
@@ -17,12 +17,12 @@ from trio_http.http1.server_events import (
 )
 
 
-def test_a_failure_goes_to_the_log_with_its_exception(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_is_logged_with_its_exception(caplog: pytest.LogCaptureFixture) -> None:
     event = Failure("127.0.0.1:80", b"GET /caf\xe9 HTTP/1.1", ValueError("the app's own text"))
     report_failures(event)
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("trio_http", logging.ERROR)
-    # The line is a client's: quoted, it can do nothing to a terminal or a log's format.
+    # The client wrote the line. Quoted, it cannot affect a terminal or the format of the log.
     assert record.getMessage() == "127.0.0.1:80 'GET /café HTTP/1.1' failed"
     assert record.exc_info is not None
     assert record.exc_info[1] is event.error
@@ -39,7 +39,7 @@ def test_a_failure_goes_to_the_log_with_its_exception(caplog: pytest.LogCaptureF
         ),
     ],
 )
-def test_a_lack_is_a_warning(
+def test_shortage_is_logged_as_warning(
     event: ServerEvent, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     report_failures(event)
@@ -55,15 +55,13 @@ def test_a_lack_is_a_warning(
         Disconnected("local"),
     ],
 )
-def test_whatever_else_happens_is_not_logged(
-    event: ServerEvent, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_events_are_not_logged(event: ServerEvent, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     report_failures(event)
     assert not caplog.records
 
 
-def test_events_are_values() -> None:
+def test_events_compare_by_value_and_are_frozen() -> None:
     assert Connected("local") == Connected("local") != Connected("127.0.0.1:80")
     with pytest.raises(AttributeError):
-        Connected("local").client = "somebody else"  # type: ignore[misc]
+        Connected("local").client = "another"  # type: ignore[misc]
