@@ -1,4 +1,4 @@
-"""Every stage of the challenge, as the App answers it, and the rules that hold for all."""
+"""Tests of every stage of the challenge, and of the rules for all of them."""
 
 import gzip
 from base64 import b64encode
@@ -19,12 +19,11 @@ from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
 from trio_http.semantics.behavior import Behavior
 from trio_http.testing import Client, ReceivedResponse, open_client
 
-# Worker threads read and write the files, so none of these tests has a clock
-# that jumps.
+# Worker threads read and write the files, so these tests do not use the autojump clock.
 
 EVERY_BYTE = bytes(range(256))
 
-# What your_program.sh asks for.
+# The setting of your_program.sh.
 open_connection = partial(open_client, behavior=Behavior(date=False))
 
 
@@ -32,7 +31,7 @@ open_connection = partial(open_client, behavior=Behavior(date=False))
 async def open_connections(
     count: int, directory: Path | None = None
 ) -> AsyncIterator[list[Client]]:
-    """Several connections to one App."""
+    """Open several connections to one App."""
     app = challenge(directory)
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_connection(app)) for _ in range(count)]
@@ -54,13 +53,13 @@ def all_below(folder: Path) -> list[Path]:
     return list(folder.rglob("*"))
 
 
-# The stages, by the numbers of the list
+# The stages, numbered as in the list
 
 
 async def test_01_bind_to_a_port() -> None:
     async with open_connections(1) as (client,):
         await trio.testing.wait_all_tasks_blocked()
-        # Accepted, and nothing is said before there is a request.
+        # The server accepts, and sends nothing before there is a request.
         with trio.move_on_after(0) as waiting:
             await client.stream.receive_some()
         assert waiting.cancelled_caught
@@ -90,7 +89,7 @@ async def test_03_extract_url_path(path: str) -> None:
         ("yikes/dooby-Monkey", b"yikes/dooby-Monkey"),  # an early edition has slashes
         ("a%20b", b"a b"),
         ("caf%C3%A9", "café".encode()),
-        ("%ff%00", b"\xff\0"),  # whatever the bytes
+        ("%ff%00", b"\xff\0"),  # any bytes
         ("x" * 5000, b"x" * 5000),
     ],
 )
@@ -110,22 +109,22 @@ async def test_05_read_header(name: str) -> None:
 
 
 @pytest.mark.parametrize("agent", ["curl/8", "x" * 5000])
-async def test_what_depends_on_the_user_agent_says_so_to_caches(agent: str) -> None:
-    # RFC 9110 12.5.5; what is long enough for a coding depends on that as well.
+async def test_05_response_varies_by_user_agent(agent: str) -> None:
+    # RFC 9110 12.5.5; a body that is long enough also varies by the coding.
     answer = await get("/user-agent", ("User-Agent", agent), ("Accept-Encoding", "gzip"))
     assert "User-Agent" in answer.headers["Vary"].split(", ")
     assert ("Accept-Encoding" in answer.headers["Vary"].split(", ")) is (len(agent) > 100)
     assert "User-Agent" not in ((await get("/echo/abc")).headers["Vary"])
 
 
-async def test_05_read_header_that_is_not_there() -> None:
+async def test_05_absent_header_gives_an_empty_body() -> None:
     answer = await get("/user-agent")
     assert (answer.status, answer.headers["Content-Length"], answer.body) == (200, "0", b"")
 
 
 async def test_06_concurrent_connections() -> None:
     async with open_connections(5) as clients:
-        # The first one says half of what it has to say, and holds up nobody.
+        # The first client sends half a request, which does not delay the others.
         await clients[0].send(b"GET / HTTP/1.1\r\n")
         for client in (clients[3], clients[1], clients[4], clients[2]):
             assert (await client.get("/")).status == 200
@@ -142,13 +141,13 @@ async def test_07_return_a_file(tmp_path: Path, data: bytes) -> None:
     assert answer.headers["Content-Length"] == str(len(data))
 
 
-async def test_07_files_are_held_open_while_the_app_is_served(tmp_path: Path) -> None:
+async def test_07_directory_is_open_while_the_app_is_served(tmp_path: Path) -> None:
     (tmp_path / "name").write_bytes(b"data")
     app, before = challenge(tmp_path), open_descriptors()
     async with open_client(app) as client:
         for _ in range(3):
             assert (await client.get("/files/name")).body == b"data"
-        assert open_descriptors() == before + 1  # with the directory
+        assert open_descriptors() == before + 1  # the directory
     assert open_descriptors() == before
 
 
@@ -169,7 +168,7 @@ async def test_07_return_a_file_of_any_type_as_bytes(tmp_path: Path) -> None:
         "/files/%2e%2e%2fsecret",
     ],
 )
-async def test_07_return_a_file_only_where_there_is_one(tmp_path: Path, target: str) -> None:
+async def test_07_missing_file_gets_404(tmp_path: Path, target: str) -> None:
     (tmp_path / "secret").touch()
     (tmp_path / "files").mkdir()
     answer = await get(target, directory=tmp_path / "files")
@@ -186,14 +185,14 @@ async def test_08_read_request_body(tmp_path: Path, data: bytes) -> None:
     assert (await get("/files/name", directory=tmp_path)).body == data
 
 
-async def test_08_read_request_body_that_is_empty(tmp_path: Path) -> None:
+async def test_08_empty_request_body_is_stored(tmp_path: Path) -> None:
     async with open_connection(challenge(tmp_path)) as client:
         answer = await client.request("POST", "/files/name", [("Content-Length", "0")])
     assert answer.status == 201
     assert (tmp_path / "name").read_bytes() == b""
 
 
-async def test_08_what_comes_without_a_length_empties_no_file(tmp_path: Path) -> None:
+async def test_08_request_without_length_gets_411_and_keeps_the_file(tmp_path: Path) -> None:
     (tmp_path / "name").write_bytes(b"keep this")
     async with open_connection(challenge(tmp_path)) as client:
         await client.send(b"POST /files/name HTTP/1.0\r\n\r\n")
@@ -201,7 +200,7 @@ async def test_08_what_comes_without_a_length_empties_no_file(tmp_path: Path) ->
     assert (tmp_path / "name").read_bytes() == b"keep this"
 
 
-async def test_08_a_name_that_cannot_be_is_told(tmp_path: Path) -> None:
+async def test_08_too_long_name_gets_404_with_the_reason(tmp_path: Path) -> None:
     async with open_connection(challenge(tmp_path)) as client:
         answer = await client.request("POST", f"/files/{'n' * 300}", body=b"data")
     assert (answer.status, b"longer than the file system allows" in answer.body) == (404, True)
@@ -250,7 +249,9 @@ async def test_12_persistent_connections() -> None:
             answer = await client.get(target)
             assert (answer.status, answer.body) == (200, body)
             assert "Connection" not in answer.headers
-        assert (await client.get("/nothing")).status == 404  # this closes none either
+        assert (
+            await client.get("/nothing")
+        ).status == 404  # an error does not close the connection
         assert (await client.get("/user-agent", [("User-Agent", "x")])).body == b"x"
 
 
@@ -259,7 +260,7 @@ async def test_13_several_persistent_connections() -> None:
         for turn in (0, 2, 1, 1, 0, 2):
             answer = await clients[turn].get(f"/echo/{turn}")
             assert answer.body == str(turn).encode()
-        # Requests may be sent before the answers to others have been read.
+        # Requests may be sent before the responses to others have been read.
         for turn in (1, 2, 0):
             await clients[turn].send(f"GET /echo/{turn} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         for turn in (0, 1, 2):
@@ -279,13 +280,13 @@ async def test_14_connection_closure(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/echo/abc", "/user-agent", "/nothing"])
-async def test_no_answer_names_the_server_or_the_time(target: str) -> None:
+async def test_responses_have_neither_server_nor_date(target: str) -> None:
     answer = await get(target)
     assert "Date" not in answer.headers
     assert "Server" not in answer.headers
 
 
-async def test_the_time_is_told_unless_it_is_turned_off() -> None:
+async def test_date_is_sent_by_default() -> None:
     async with open_client(challenge()) as client:
         answer = await client.get("/")
         assert "Date" in answer.headers  # RFC 9110 6.6.1
@@ -295,7 +296,7 @@ async def test_the_time_is_told_unless_it_is_turned_off() -> None:
 @pytest.mark.parametrize(
     ("target", "status"), [("/", 200), ("/echo/abc", 200), ("/files/name", 200), ("/nothing", 404)]
 )
-async def test_a_client_that_says_no_more_gets_its_answer(
+async def test_half_closed_client_gets_its_response(
     tmp_path: Path, target: str, status: int
 ) -> None:
     (tmp_path / "name").touch()
@@ -306,7 +307,7 @@ async def test_a_client_that_says_no_more_gets_its_answer(
         assert await client.rest() == b""
 
 
-async def test_an_upload_of_a_client_that_says_no_more_is_stored(tmp_path: Path) -> None:
+async def test_upload_of_a_half_closed_client_is_stored(tmp_path: Path) -> None:
     async with open_connections(1, tmp_path) as (client,):
         await client.send(
             b"POST /files/name HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\ndata"
@@ -316,10 +317,10 @@ async def test_an_upload_of_a_client_that_says_no_more_is_stored(tmp_path: Path)
     assert (tmp_path / "name").read_bytes() == b"data"
 
 
-# What the programs before this one did, or owned up not to do
+# Features of earlier versions of this program
 
 
-async def test_files_are_compressed_for_those_who_ask(tmp_path: Path) -> None:
+async def test_files_are_compressed_if_accepted(tmp_path: Path) -> None:
     (tmp_path / "name").write_bytes(EVERY_BYTE)
     answer = await get("/files/name", ("Accept-Encoding", "gzip"), directory=tmp_path)
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -339,13 +340,15 @@ async def test_files_are_compressed_for_those_who_ask(tmp_path: Path) -> None:
         ('/files/a"%0d%0aSet-Cookie:b', "/files/a%22%0D%0ASet-Cookie%3Ab"),
     ],
 )
-async def test_a_post_tells_where_its_file_is(tmp_path: Path, target: str, location: str) -> None:
+async def test_post_gets_the_location_of_its_file(
+    tmp_path: Path, target: str, location: str
+) -> None:
     answer = await post(target, b"data", tmp_path)
     assert (answer.status, answer.headers.values("Location")) == (201, [location])
     assert (await get(location, directory=tmp_path)).body == b"data"
 
 
-async def test_where_a_file_is_depends_on_the_mount(tmp_path: Path) -> None:
+async def test_location_includes_the_mount(tmp_path: Path) -> None:
     app = Router()
     app.mount("/in", challenge(tmp_path))
     async with open_client(app) as client:
@@ -354,20 +357,20 @@ async def test_where_a_file_is_depends_on_the_mount(tmp_path: Path) -> None:
         assert (await client.get("/in/files/name")).body == b"data"
 
 
-async def test_a_post_overwrites(tmp_path: Path) -> None:
+async def test_post_replaces_an_existing_file(tmp_path: Path) -> None:
     (tmp_path / "name").write_bytes(b"old and longer")
     assert (await post("/files/name", b"new", tmp_path)).status == 201
     assert (tmp_path / "name").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
-async def test_without_a_directory_there_are_no_files(method: str) -> None:
+async def test_files_get_404_without_a_directory(method: str) -> None:
     async with open_connections(1) as (client,):
         for target in ("/files/", "/files/name", "/files/etc/passwd"):
             assert (await client.request(method, target)).status == 404
 
 
-async def test_a_chunked_body_is_stored(tmp_path: Path) -> None:
+async def test_chunked_body_is_stored(tmp_path: Path) -> None:
     async with open_connections(1, tmp_path) as (client,):
         fields = [("Transfer-Encoding", "chunked")]
         body = b"3\r\nabc\r\n2\r\n\0\0\r\n0\r\n\r\n"
@@ -376,7 +379,7 @@ async def test_a_chunked_body_is_stored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("request_line", [b"hello", b"GET /", b"GET  / HTTP/1.1", b"\0"])
-async def test_a_malformed_request_is_refused(request_line: bytes) -> None:
+async def test_malformed_request_gets_400(request_line: bytes) -> None:
     async with open_connections(1) as (client,):
         await client.send(request_line + b"\r\n\r\n")
         answer = await client.answer()
@@ -385,7 +388,7 @@ async def test_a_malformed_request_is_refused(request_line: bytes) -> None:
         assert await client.rest() == b""
 
 
-async def test_a_slow_upload_holds_up_nobody(tmp_path: Path) -> None:
+async def test_slow_upload_does_not_delay_others(tmp_path: Path) -> None:
     async with open_connections(2, tmp_path) as (slow, quick):
         await slow.send(b"POST /files/name HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf")
         assert (await quick.get("/files/name")).status == 404
@@ -394,13 +397,13 @@ async def test_a_slow_upload_holds_up_nobody(tmp_path: Path) -> None:
         assert (await quick.get("/files/name")).body == b"halfrest"
 
 
-# What else there is to say of the files
+# Files
 
 
 @pytest.mark.parametrize(
     "name", ["..", "%2e%2e", "..%2fname", "%2Ftmp%2Fname", "a%00", "", "nothing%2Fname"]
 )
-async def test_nothing_is_stored_outside_of_the_directory(tmp_path: Path, name: str) -> None:
+async def test_nothing_is_stored_outside_the_directory(tmp_path: Path, name: str) -> None:
     root = tmp_path / "files"
     root.mkdir()
     answer = await post(f"/files/{name}", b"data", root)
@@ -408,7 +411,7 @@ async def test_nothing_is_stored_outside_of_the_directory(tmp_path: Path, name: 
     assert all_below(tmp_path) == [root]
 
 
-async def test_files_below_are_read_and_not_stored(tmp_path: Path) -> None:
+async def test_files_in_subdirectories_are_read_only(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "name").write_bytes(b"deep")
     assert (await get("/files/folder/name", directory=tmp_path)).body == b"deep"
@@ -416,13 +419,13 @@ async def test_files_below_are_read_and_not_stored(tmp_path: Path) -> None:
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-async def test_whatever_was_stored_can_be_fetched(tmp_path: Path) -> None:
+async def test_stored_file_of_any_name_can_be_fetched(tmp_path: Path) -> None:
     for name in (".hidden", "name.gz", "..."):
         assert (await post(f"/files/{name}", name.encode(), tmp_path)).status == 201
         assert (await get(f"/files/{name}", directory=tmp_path)).body == name.encode()
 
 
-async def test_a_file_is_the_same_whatever_is_next_to_it(tmp_path: Path) -> None:
+async def test_precompressed_siblings_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "name").write_bytes(b"plain")
     (tmp_path / "name.gz").write_bytes(b"of another kind")
     (tmp_path / "name.br").write_bytes(b"of another kind")
@@ -431,7 +434,7 @@ async def test_a_file_is_the_same_whatever_is_next_to_it(tmp_path: Path) -> None
     assert (await get("/files/name", directory=tmp_path)).body == b"plain"
 
 
-async def test_a_folder_is_not_listed(tmp_path: Path) -> None:
+async def test_directories_get_404(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for target in ("/files", "/files/", "/files/folder", "/files/folder/"):
         assert (await get(target, directory=tmp_path)).status == 404
@@ -449,11 +452,11 @@ async def test_a_folder_is_not_listed(tmp_path: Path) -> None:
         (("Content-Digest", f"sha-256=:{b64encode(sha256(b'new').digest()).decode()}:"), 201),
         (("Content-Digest", f"sha-256=:{b64encode(sha256(b'odd').digest()).decode()}:"), 400),
         (("Repr-Digest", "sha-256=nonsense"), 400),
-        (("Sec-Fetch-Site", "cross-site"), 403),  # a form of some other page's
+        (("Sec-Fetch-Site", "cross-site"), 403),  # a form on a page of another site
         (("Sec-Fetch-Site", "same-origin"), 201),
     ],
 )
-async def test_a_file_is_stored_on_the_clients_terms_or_not_at_all(
+async def test_file_is_stored_only_if_all_fields_allow_it(
     tmp_path: Path, field: tuple[str, str], status: int
 ) -> None:
     (tmp_path / "name").write_bytes(b"old")
@@ -462,7 +465,7 @@ async def test_a_file_is_stored_on_the_clients_terms_or_not_at_all(
     assert (tmp_path / "name").read_bytes() == (b"new" if status == 201 else b"old")
 
 
-async def test_no_update_is_lost_by_those_who_say_what_they_saw(tmp_path: Path) -> None:
+async def test_if_match_prevents_lost_updates(tmp_path: Path) -> None:
     async with open_connections(1, tmp_path) as (client,):
         await client.request("POST", "/files/name", body=b"1")
         seen = ("If-Match", (await client.get("/files/name")).headers["ETag"])
@@ -471,13 +474,13 @@ async def test_no_update_is_lost_by_those_who_say_what_they_saw(tmp_path: Path) 
         assert (await client.get("/files/name")).body == b"2"
 
 
-async def test_other_methods_are_told_what_is_allowed(tmp_path: Path) -> None:
+async def test_unsupported_method_gets_405_with_allow(tmp_path: Path) -> None:
     async with open_connections(1, tmp_path) as (client,):
         answer = await client.request("DELETE", "/files/name")
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
 
 
-def test_what_a_killed_server_has_left_is_cleared_away_at_the_start(tmp_path: Path) -> None:
+def test_partial_files_of_a_killed_server_are_removed_at_start(tmp_path: Path) -> None:
     part = tmp_path / f"{PART_PREFIX}0{PART_SUFFIX}"
     part.touch()
     challenge(tmp_path)

@@ -1,4 +1,4 @@
-"""Which requests reach an app, by the host that they name and the site that they come from."""
+"""Tests of accepting requests by their host and by the site that they come from."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ async def status_of(app: App, method: str, *fields: tuple[str, str]) -> int:
 
 
 @pytest.mark.parametrize("wrap", [only_hosts, only_same_origin])
-async def test_app_keeps_its_lifetime(wrap: Callable[[Servable], App]) -> None:
+async def test_lifetime_of_the_app_is_kept(wrap: Callable[[Servable], App]) -> None:
     steps = []
 
     @asynccontextmanager
@@ -81,28 +81,26 @@ async def test_app_keeps_its_lifetime(wrap: Callable[[Servable], App]) -> None:
         ("a" * (LONGEST - 9) + ".localhost", 400),  # longer than a name can be
     ],
 )
-async def test_only_requests_for_our_own_hosts_are_answered(
-    method: str, host: str, status: int
-) -> None:
+async def test_requests_for_other_hosts_get_421(method: str, host: str, status: int) -> None:
     app = only_hosts(say_method, ["files.example.ORG", "192.168.1.5", "fe80::1"])
     assert await status_of(app, method, ("Host", host)) == status
     assert await status_of(app, method, ("X-Before", "it"), ("hOST", host)) == status
 
 
-async def test_any_number_of_spellings_is_known() -> None:
+async def test_any_number_of_spellings_is_accepted() -> None:
     async with open_client(only_hosts(say_method, ["test"])) as client:
         for turn in range(KNOWN + 2):
             for host, status in ((f"test:{turn}", 200), (f"test{turn}", 421)):
                 assert (await client.get("/", [("Host", host)])).status == status
 
 
-async def test_without_names_the_host_is_loopback() -> None:
+async def test_only_loopback_hosts_are_accepted_without_names() -> None:
     for host, status in {"localhost": 200, "[::1]:1": 200, "test": 421}.items():
         assert await status_of(only_hosts(say_method), "GET", ("Host", host)) == status
 
 
-async def test_a_page_of_a_name_that_leads_to_us_reads_nothing() -> None:
-    # To the browser it is the same site: only the name tells.
+async def test_page_that_uses_dns_rebinding_gets_421() -> None:
+    # To the browser it is the same site; only the name differs.
     page = [("Origin", "http://evil.example:4501"), ("Sec-Fetch-Site", "same-origin")]
     for method in ("GET", "PUT", "DELETE"):
         fields = [("Host", "evil.example:4501"), *page]
@@ -112,7 +110,7 @@ async def test_a_page_of_a_name_that_leads_to_us_reads_nothing() -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (b"GET / HTTP/1.0\r\n\r\n", b"421"),  # nobody can tell for which host it is
+        (b"GET / HTTP/1.0\r\n\r\n", b"421"),  # the host is unknown
         (b"GET / HTTP/1.0\r\nX: y\r\n\r\n", b"421"),
         (b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", b"200"),
         # RFC 9112 3.2.2: the authority in the target is the host.
@@ -122,13 +120,13 @@ async def test_a_page_of_a_name_that_leads_to_us_reads_nothing() -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", b"400"),
     ],
 )
-async def test_the_host_is_told_by_the_whole_head(head: bytes, status: bytes) -> None:
+async def test_host_is_taken_from_target_or_field(head: bytes, status: bytes) -> None:
     async with open_client(only_hosts(say_method)) as client:
         await client.send(head)
         assert (await client.answer()).status == int(status)
 
 
-async def test_a_refusal_reaches_a_client_that_sends_a_body() -> None:
+async def test_421_reaches_a_client_that_sends_a_body() -> None:
     async with open_client(only_hosts(say_method)) as client:
         answer = await client.request("PUT", "/", [("Host", "evil.example")], bytes(1000))
         assert (answer.status, answer.reason) == (421, "Misdirected Request")
@@ -136,15 +134,15 @@ async def test_a_refusal_reaches_a_client_that_sends_a_body() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a:80", "http://a", "[::1]:80", "*.example.org"])
-def test_a_name_that_no_host_can_have_raises(name: str) -> None:
+def test_malformed_name_raises_value_error(name: str) -> None:
     for wrap in (only_hosts, only_same_origin):
         with pytest.raises(ValueError, match="not a domain name or an IP address"):
             wrap(say_method, ["localhost", name])
 
 
 @pytest.mark.parametrize("app", [only_hosts(say_method), only_same_origin(say_method)])
-def test_what_is_guarded_is_an_app(app: App) -> None:
-    assert iscoroutinefunction(app)  # by that the command line knows one
+def test_result_is_an_async_function(app: App) -> None:
+    assert iscoroutinefunction(app)  # by which the command line recognizes an app
 
 
 # Origins
@@ -168,7 +166,7 @@ SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
         ([("Origin", "")], False),
     ],
 )
-async def test_pages_of_other_sites_change_nothing_by_any_method(
+async def test_unsafe_methods_from_other_sites_get_403(
     method: str, fields: list[tuple[str, str]], is_own: object
 ) -> None:
     status = 200 if is_own or method in SAFE else 403
@@ -180,7 +178,7 @@ def request_of(scheme: str, *fields: tuple[str, str]) -> Request:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_scheme_of_the_connection_is_that_of_our_pages(scheme: str) -> None:
+def test_origin_with_another_scheme_raises_403(scheme: str) -> None:
     other = {"http": "https", "https": "http"}[scheme]
     refuse_other_origins(request_of(scheme, ("Host", "test"), ("Origin", f"{scheme}://test")))
     with pytest.raises(HTTPError, match="another site") as refusal:
@@ -192,7 +190,7 @@ def test_the_scheme_of_the_connection_is_that_of_our_pages(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "host", "hosts", "status"),
     [
-        # Programs name any host, and pages only those that are ours.
+        # Programs may name any host, but pages only the server's own.
         ([], "evil.example", [], 200),
         ([("Sec-Fetch-Site", "same-origin")], "evil.example", [], 421),
         ([("Sec-Fetch-Site", "none")], "evil.example", [], 421),
@@ -204,7 +202,7 @@ def test_the_scheme_of_the_connection_is_that_of_our_pages(scheme: str) -> None:
         ([("Origin", "http://test")], "", [], 421),
     ],
 )
-async def test_pages_change_nothing_under_a_name_that_is_not_ours(
+async def test_unsafe_methods_of_pages_on_other_hosts_get_421(
     method: str, fields: list[tuple[str, str]], host: str, hosts: list[str] | None, status: int
 ) -> None:
     app = only_same_origin(say_method, hosts)
@@ -212,7 +210,7 @@ async def test_pages_change_nothing_under_a_name_that_is_not_ours(
     assert await status_of(app, method, ("Host", host), *fields) == expected
 
 
-async def test_what_is_refused_does_not_reach_the_app() -> None:
+async def test_rejected_requests_do_not_reach_the_app() -> None:
     async def unreached(exchange: Exchange) -> None:
         raise AssertionError
 

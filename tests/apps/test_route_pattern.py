@@ -1,4 +1,4 @@
-"""Which paths a pattern fits, and what its names stand for."""
+"""Tests of the paths that patterns match and of the values of their names."""
 
 from urllib.parse import quote
 
@@ -15,21 +15,21 @@ from trio_http.semantics.request import decoded
     [
         ("/", "/", {}),
         ("/users/{name}", "/users/ada", {"name": "ada"}),
-        ("/users/{name}", "/users/", None),  # a name is never empty
+        ("/users/{name}", "/users/", None),  # values are never empty
         ("/users/{name}", "/users/ada/", None),
         ("/users/{name}", "/users/ada/notes", None),
-        ("/users/{name}", "/Users/ada", None),  # paths have case (RFC 3986 6.2.2.1)
-        ("/users/{name}", "/users/a%2Fb", {"name": "a/b"}),  # escaped, so no separator
+        ("/users/{name}", "/Users/ada", None),  # paths are case-sensitive (RFC 3986 6.2.2.1)
+        ("/users/{name}", "/users/a%2Fb", {"name": "a/b"}),  # escaped, so not a separator
         ("/users/{name}", "/users/%00", {"name": "\0"}),
         ("/users/{name}", "/users/%0A", {"name": "\n"}),
         ("/users/{name}", "/users/%c3%a9", {"name": "é"}),
-        ("/users/{name}", "/users/%ff", {"name": "\udcff"}),  # no UTF-8, and not lost either
-        ("/users/{name}", "/users/100%", {"name": "100%"}),  # no escape at all
-        ("/users/{name}", "/users/a+b", {"name": "a+b"}),  # a blank in forms, not in paths
+        ("/users/{name}", "/users/%ff", {"name": "\udcff"}),  # not UTF-8, but kept
+        ("/users/{name}", "/users/100%", {"name": "100%"}),  # not an escape
+        ("/users/{name}", "/users/a+b", {"name": "a+b"}),  # a space in forms, not in paths
         ("/{a}/{b}", "/1/2", {"a": "1", "b": "2"}),
         ("/{a}-{b}", "/1-2", {"a": "1", "b": "2"}),
         ("/{name}.txt", "/notes.txt", {"name": "notes"}),
-        ("/{name}.txt", "/notesAtxt", None),  # a dot stands for itself
+        ("/{name}.txt", "/notesAtxt", None),  # a dot matches only itself
         ("/docs/{rest:path}", "/docs/a", {"rest": "a"}),
         ("/docs/{rest:path}", "/docs/a/b//c/", {"rest": "a/b//c/"}),
         ("/docs/{rest:path}", "/docs/a%20b/c", {"rest": "a b/c"}),
@@ -37,7 +37,7 @@ from trio_http.semantics.request import decoded
         ("/docs/{rest:path}", "/docs/", None),
         ("/docs/{rest:path}", "/docs", None),
         ("/{a:path}/edit", "/x/y/edit", {"a": "x/y"}),
-        ("/{name:str}", "/a%20b", {"name": "a b"}),  # what it is anyway
+        ("/{name:str}", "/a%20b", {"name": "a b"}),  # the default type
         ("/{name:str}", "/a/b", None),
         ("/users/{id:int}", "/users/42", {"id": 42}),
         ("/users/{id:int}", "/users/007", {"id": 7}),
@@ -46,11 +46,11 @@ from trio_http.semantics.request import decoded
         ("/users/{id:int}", "/users/4/2", None),
         ("/users/{id:int}", "/users/-4", None),  # digits only
         ("/users/{id:int}", "/users/+4", None),
-        ("/users/{id:int}", "/users/4_2", None),  # which Python would read
+        ("/users/{id:int}", "/users/4_2", None),  # valid only in Python
         ("/users/{id:int}", "/users/%34", None),  # not a normal path
         ("/users/{id:int}", "/users/\u0664", None),  # an Arabic four
         ("/users/{id:int}", "/users/" + "9" * 39, {"id": 10**39 - 1}),
-        ("/users/{id:int}", "/users/" + "9" * 40, None),  # no number that means something
+        ("/users/{id:int}", "/users/" + "9" * 40, None),  # too long
         ("/{a:int}-{b}.{c:int}", "/1-2.3", {"a": 1, "b": "2", "c": 3}),
         ("/{a:int}/{b:path}", "/1/2/3", {"a": 1, "b": "2/3"}),
         ("/%7Eada", "/~ada", {}),
@@ -59,10 +59,10 @@ from trio_http.semantics.request import decoded
         ("/.{name}", "/..a", {"name": ".a"}),
         ("/a%2fb", "/a%2Fb", {}),
         ("/a%2fb", "/a/b", None),
-        ("/a%7B{name}%7d", "/a%7Bb%7D", {"name": "b"}),  # escaped braces hold no name
+        ("/a%7B{name}%7d", "/a%7Bb%7D", {"name": "b"}),  # escaped braces are literals
     ],
 )
-def test_what_the_names_in_a_pattern_stand_for(
+def test_match_returns_the_values_of_the_names(
     pattern: str, path: str, names: dict[str, str] | None
 ) -> None:
     assert Pattern.parse(pattern).match(path) == names
@@ -71,8 +71,8 @@ def test_what_the_names_in_a_pattern_stand_for(
 @pytest.mark.parametrize(
     "pattern", ["/{y}-{m}-{d}", "/{a}{b}{c}", "/{a}.{b}/x", "/{a:path}/x/{b:path}/{c:path}/y"]
 )
-def test_no_path_takes_long_to_be_found_another(pattern: str) -> None:
-    # An expression that tries each way to share these between the names takes hours.
+def test_mismatch_takes_linear_time(pattern: str) -> None:
+    # A regular expression that tries all ways to divide these would take hours.
     for unit in ("-", ".", "/x/", "a", "-."):
         assert Pattern.parse(pattern).match("/" + unit * (8000 // len(unit)) + "/") is None
 
@@ -86,12 +86,14 @@ def test_no_path_takes_long_to_be_found_another(pattern: str) -> None:
         ("/{a:path}/x/{b:path}", "/a/x/b/x/c", {"a": "a/x/b", "b": "c"}),
     ],
 )
-def test_several_names_in_a_segment(pattern: str, path: str, names: dict[str, object]) -> None:
+def test_segment_with_several_names_is_matched(
+    pattern: str, path: str, names: dict[str, object]
+) -> None:
     assert Pattern.parse(pattern).match(path) == names
 
 
 @given(st.text(alphabet="ab/%2Fe.\n", max_size=12))
-def test_a_name_is_exactly_one_segment_decoded(path: str) -> None:
+def test_name_matches_exactly_one_decoded_segment(path: str) -> None:
     expected = None
     match path.split("/"):
         case ["", "a", name, "b"] if name:
@@ -100,7 +102,7 @@ def test_a_name_is_exactly_one_segment_decoded(path: str) -> None:
 
 
 @given(st.binary(min_size=1))
-def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
+def test_value_may_be_any_escaped_bytes(raw: bytes) -> None:
     name = raw.decode("utf-8", "surrogateescape")
     assert Pattern.parse("/{name}").match("/" + quote(raw, safe="")) == {"name": name}
 
@@ -112,10 +114,10 @@ def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
         "users",
         "{name}",
         "/a b",
-        "/café",  # would have to be sent as caf%C3%A9
-        "/a?b=c",  # a query is no part of a path
+        "/café",  # must be written as caf%C3%A9
+        "/a?b=c",  # a query is not part of a path
         "/a#b",  # nor a fragment
-        "/100%",  # no request has a malformed escape
+        "/100%",  # malformed escapes never arrive
         "/%4{name}",
         "/{",
         "/}",
@@ -125,12 +127,12 @@ def test_any_bytes_can_be_a_name_when_escaped(raw: bytes) -> None:
         "/{1st}",
         "/{name:}",
         "/{name:Int}",
-        "/{name:float}",  # no such kind
+        "/{name:float}",  # an unknown type
         "/{name}/{name}",
     ],
 )
-def test_a_malformed_pattern_raises(text: str) -> None:
-    message = r"a path begins|names stand in braces|one thing only|but not float"
+def test_malformed_pattern_raises_value_error(text: str) -> None:
+    message = r"not a percent-encoded path|write names in braces|only once|not float"
     with pytest.raises(ValueError, match=message):
         Pattern.parse(text)
 
@@ -145,9 +147,7 @@ patterns = st.lists(
 
 
 @given(patterns, patterns, st.text(alphabet="12a/-", max_size=8))
-def test_what_a_pattern_fits_is_fitted_by_what_covers_it(
-    wide: Pattern, narrow: Pattern, path: str
-) -> None:
+def test_covering_pattern_matches_the_same_paths(wide: Pattern, narrow: Pattern, path: str) -> None:
     assert wide.covers(wide)
     if wide.covers(narrow) and narrow.match("/" + path) is not None:
         assert wide.match("/" + path) is not None
@@ -157,7 +157,7 @@ def test_what_a_pattern_fits_is_fitted_by_what_covers_it(
     ("pattern", "expected"),
     [
         ("/a-b/{name}.txt", True),  # unreserved characters only
-        ("/it's/{name}", False),  # which may be sent as /it%27s/
+        ("/it's/{name}", False),  # may also be sent as /it%27s/
         ("/caf%c3%a9", False),  # not ASCII
     ],
 )

@@ -1,4 +1,4 @@
-"""The values of a pattern's names, found in one pass."""
+"""Tests of splitting a path into the values of a pattern's names."""
 
 import re
 from collections.abc import Sequence
@@ -17,8 +17,13 @@ CLASSES = {STR: "([^/]+)", PATH: "(.+)", INT: "([0-9]{1,3})"}
     ("path", "literals", "extents", "expected"),
     [
         ("/2026-11-27", ["/", "-", "-", ""], [STR] * 3, ["2026", "11", "27"]),
-        ("/a.tar.gz", ["/", ".", ""], [STR] * 2, ["a.tar", "gz"]),  # the first takes the most
-        ("/a.tar.", ["/", ".", ""], [STR] * 2, ["a", "tar."]),  # but no name is empty
+        (
+            "/a.tar.gz",
+            ["/", ".", ""],
+            [STR] * 2,
+            ["a.tar", "gz"],
+        ),  # the first value is as long as possible
+        ("/a.tar.", ["/", ".", ""], [STR] * 2, ["a", "tar."]),  # but values are never empty
         ("/a.", ["/", ".", ""], [STR] * 2, None),
         ("/a/b.c", ["/", ".", ""], [STR] * 2, None),
         ("/a.b/c", ["/", ".", ""], [STR] * 2, None),
@@ -33,7 +38,7 @@ CLASSES = {STR: "([^/]+)", PATH: "(.+)", INT: "([0-9]{1,3})"}
         ("", ["/", "-", ""], [STR] * 2, None),
     ],
 )
-def test_names(
+def test_split_returns_the_values(
     path: str, literals: list[str], extents: list[Extent], expected: list[str] | None
 ) -> None:
     assert split(path, literals, extents) == expected
@@ -51,11 +56,11 @@ PATTERNS = NAMES.flatmap(
 @settings(deadline=None, max_examples=500)
 @given(PATTERNS, st.lists(st.text(st.sampled_from("/-a1"), max_size=4), max_size=8))
 @example((["/", "-", ""], [STR, STR]), ["/", "a-a", "-a"])
-def test_it_is_what_a_regular_expression_finds(
+def test_split_equals_a_regular_expression(
     pattern: tuple[list[str], list[Extent]], words: list[str]
 ) -> None:
     literals, extents = pattern
-    # Words between the literals, so that many of the paths fit.
+    # Words between the literals, so that many of the paths match.
     fitting = "".join(
         literal + word for literal, word in zip(literals, [*words, *[""] * 9], strict=False)
     )
@@ -91,13 +96,13 @@ def expression(literals: Sequence[str], extents: Sequence[Extent]) -> re.Pattern
         (["/", "/x/", "/y/", ""], [PATH, STR, PATH], True),
     ],
 )
-def test_what_can_be_read_in_many_ways(
+def test_is_ambiguous_for_patterns_with_many_divisions(
     literals: list[str], extents: list[Extent], ambiguous: object
 ) -> None:
     assert is_ambiguous(literals, extents) is ambiguous
 
 
-# A path as long as a target may be, and none that fits: to try all ways would take years.
+# Paths of the maximum length that do not match: trying all divisions would take years.
 @pytest.mark.parametrize(
     ("literals", "extents", "unit"),
     [
@@ -107,7 +112,7 @@ def test_what_can_be_read_in_many_ways(
         (["/", "", "", ""], [STR, INT, STR], "1"),
     ],
 )
-def test_no_path_is_read_in_more_ways_than_one(
+def test_mismatch_of_a_long_path_takes_linear_time(
     literals: list[str], extents: list[Extent], unit: str
 ) -> None:
     assert is_ambiguous(literals, extents)

@@ -1,1 +1,1 @@
-"""Things that answer: each an App, and none of them knows what server it runs in."""
+"""Apps, independent of the server that runs them."""

@@ -1,7 +1,7 @@
 """The app of the "Build your own HTTP server" challenge: the example to read first.
 
-It greets, echoes, names the user agent, and fetches and stores files. A handler takes a
-request and returns a response. Only public names of the package are used, as in any program.
+It greets, echoes text, returns the user agent, and serves and stores files. A handler takes a
+request and returns a response. Like any program, it uses only public names of the package.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from trio_http import (
 
 
 def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None) -> App:
-    """Return the challenge's app.
+    """Return the app of the challenge.
 
     Args:
-        directory: the directory of the files below ``/files/`` (default: there are none).
-        hosts: names of the server, as for ``only_same_origin``. The challenge's clients may
-            use any name, but a browser can store nothing under another one.
+        directory: the directory of the files below ``/files/``. None, the default, serves no
+            files.
+        hosts: names of the server, as for ``only_same_origin``. The challenge's clients may use
+            any name, but browsers cannot store files under other names.
     """
     app = Router()
 
@@ -36,7 +37,7 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
     async def home(request: Request) -> Response:
         return Response(200)
 
-    # An early edition of the challenge has slashes in its texts.
+    # The texts in an early edition of the challenge contain slashes.
     @app.get("/echo/{text:path}")
     async def echo(request: Request, text: str) -> Response:
         return Response.text(text, media_type="text/plain", compress=Compress.ALWAYS)
@@ -44,7 +45,7 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
     @app.get("/user-agent")
     async def user_agent(request: Request) -> Response:
         name = request.headers.get("User-Agent") or ""
-        # Without Vary, a cache would tell one client the name of another (RFC 9110 12.5.5).
+        # Without Vary, a cache would send one client's name to another (RFC 9110 12.5.5).
         return Response.text(name, media_type="text/plain", headers={"Vary": "User-Agent"})
 
     if directory is not None:
@@ -52,16 +53,16 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
             directory,
             media_type="application/octet-stream",
             compress=Compress.ALWAYS,
-            # Every file that was stored can be fetched, even if it is called ".profile".
+            # Every stored file can be fetched, even if its name is ".profile".
             allow=Permissions.WRITING | Permissions.HIDDEN,
         )
-        # The challenge stores with POST, so clients may not use PUT and DELETE.
+        # The challenge stores files with POST, so PUT and DELETE are not allowed.
         app.mount("/files", stored, methods=["GET", "HEAD"])
 
         @app.post("/files/{name}")
         async def upload(request: Request, name: str) -> Response:
             await stored.store(request, name)
-            # A name may be any bytes, and the app may be mounted in another.
+            # A name may consist of any bytes, and this app may be mounted in another.
             escaped = quote(name, safe="", errors="surrogateescape")
             return Response(201, {"Location": f"{request.mount}/files/{escaped}"})
 

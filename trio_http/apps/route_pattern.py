@@ -1,4 +1,4 @@
-"""Which paths a route is for, and what the names in its pattern stand for."""
+"""Patterns of routes: the paths that they match and the values of their names."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from trio_http.semantics.paths import has_one_spelling, literal_path, normal_pat
 from trio_http.semantics.request import decoded
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-z]+))?\}")
-# The path of a request is visible ASCII with well-formed escapes, and ends where a query
-# or a fragment begins (RFC 3986 3.3).
+# The path of a request is visible ASCII with well-formed escapes, and ends before a query or a
+# fragment (RFC 3986 3.3).
 PATH = re.compile(r"/(?:[!\"$&->@-~]|%[0-9A-Fa-f]{2})*")
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a name can stand for, and what a handler is given for it."""
+    """The texts that a name can match, and the value passed to the handler."""
 
     regex: str
-    extent: Extent  # the same, where a regular expression would take too long
+    extent: Extent  # for paths where a regular expression would take too long
     type: type
     read: Callable[[str], Any]
 
 
-# Each takes all that those before it take. So many digits are enough for 128
-# bits, and no more than ``int`` reads in no time.
+# Each kind matches everything that the kinds before it match. 39 digits are enough for 128
+# bits, and ``int`` parses them instantly.
 KINDS = {
     "int": _Kind("([0-9]{1,39})", Extent(only=DIGITS, longest=39), int, int),
     "str": _Kind("([^/]+)", Extent(stop="/"), str, decoded),
@@ -41,35 +41,37 @@ _WIDTHS = list(KINDS)
 class Pattern:
     """A path with names in braces: ``/users/{id:int}``, ``/docs/{name}``, ``/raw/{rest:path}``.
 
-    A name stands for one segment, not empty, as does ``:str``; ``:int`` for
-    digits, which are passed as a number; ``:path`` for all that follow. Patterns
-    and paths are compared in their normal form (RFC 3986 6.2.2), and names are
-    decoded after that, so that an escaped slash is never a separator. In the value
-    of a ``:path`` it looks like one: split ``request.segments`` instead.
+    A name, with or without ``:str``, matches one segment that is not empty; ``:int`` matches
+    digits, which are passed as a number; ``:path`` matches the rest of the path. Patterns and
+    paths are compared in their normal form (RFC 3986 6.2.2). Values are decoded afterwards, so
+    an escaped slash is never a separator, but in the value of a ``:path`` it looks like one:
+    split ``request.segments`` instead.
     """
 
     text: str = field(compare=False)
     regex: re.Pattern[str]
-    literals: tuple[str, ...]  # one more than there are names, which stand between them
+    literals: tuple[str, ...]  # the texts around the names, so one more than names
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     is_ambiguous: bool
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """``ValueError`` says what is wrong with a pattern."""
+        """Parse a pattern; raise ``ValueError`` with the reason if it is malformed."""
         if not PATH.fullmatch(text):
-            raise ValueError(f"a path begins with a slash and is escaped as when sent: {text!r}")
+            raise ValueError(f"not a percent-encoded path that begins with a slash: {text!r}")
         path = normal_path(text)
         names = tuple([match[1] for match in _PARAMETER.finditer(path)])
         kinds = tuple([match[2] or "str" for match in _PARAMETER.finditer(path)])
         literals = tuple(_PARAMETER.split(path)[::3])
         if any("{" in literal or "}" in literal for literal in literals):
-            raise ValueError(f"names stand in braces, as in /users/{{name}}: {text!r}")
+            raise ValueError(f"write names in braces, as in /users/{{name}}: {text!r}")
         if len(set(names)) < len(names):
-            raise ValueError(f"a name can stand for one thing only: {text!r}")
+            raise ValueError(f"a name may occur only once: {text!r}")
         if unknown := set(kinds) - set(KINDS):
-            raise ValueError(f"there is int, str and path, but not {min(unknown)}: {text!r}")
+            raise ValueError(
+                f"the type of a name is int, str or path, not {min(unknown)}: {text!r}"
+            )
         literals = tuple(map(literal_path, literals))
         groups = [KINDS[kind].regex for kind in kinds]
         regex = "".join(
@@ -81,13 +83,13 @@ class Pattern:
 
     @property
     def has_one_spelling(self) -> bool:
-        """Whether a path in its normal form can spell the literals in one way only."""
+        """True if a path in its normal form can spell the literals in one way only."""
         return all(map(has_one_spelling, self.literals))
 
     def match(self, path: str) -> dict[str, Any] | None:
-        """Return what the names stand for in a normal path, or None for any other path.
+        """Return the values of the names in a normal path, or None if the path does not match.
 
-        Unless ``has_one_spelling``, the path has to be a ``literal_path``.
+        Unless ``has_one_spelling``, the path must be a ``literal_path``.
         """
         texts: Sequence[str] | None
         if self.is_ambiguous:
@@ -97,7 +99,7 @@ class Pattern:
             texts = None if match is None else match.groups()
         if texts is None:
             return None
-        if "%" not in path and "int" not in self.kinds:  # as mostly: texts, in clear
+        if "%" not in path and "int" not in self.kinds:  # the usual case
             return dict(zip(self.names, texts, strict=True))
         return {
             name: KINDS[kind].read(text)
@@ -105,7 +107,7 @@ class Pattern:
         }
 
     def covers(self, other: Pattern) -> bool:
-        """Whether it fits whatever the other fits, as far as the two look alike."""
+        """Return whether this pattern has equal literals and matches every path of the other."""
         return self.literals == other.literals and all(
             _WIDTHS.index(mine) >= _WIDTHS.index(theirs)
             for mine, theirs in zip(self.kinds, other.kinds, strict=True)

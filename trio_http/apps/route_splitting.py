@@ -1,9 +1,9 @@
-"""The values of a pattern's names in a path that could be read in several ways.
+"""The values of a pattern's names, for paths that could be divided in several ways.
 
-A regular expression tries these ways one after the other. For ``/{year}-{month}-{day}``
-and a path of a thousand hyphens that takes two seconds, and eight times as long for
-twice the hyphens. ``split`` finds the same values in one pass over the path for each
-name: 4 ms for the longest target.
+A regular expression tries these ways one after the other. For ``/{year}-{month}-{day}`` and a
+path of a thousand hyphens that takes two seconds, and eight times as long for twice the
+hyphens. ``split`` finds the same values in one pass over the path per name: 4 ms for the
+longest target.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ DIGITS = "0123456789"
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The characters that the value of a name may contain: at least one, and up to ``longest``."""
+    """The texts that the value of a name may be: at least one of these characters."""
 
-    stop: str = ""  # the one character that it may not contain
-    only: str = ""  # the only characters that it may contain
-    longest: int = sys.maxsize  # in characters
+    stop: str = ""  # the only character that a value may not contain
+    only: str = ""  # if not empty, the only characters that a value may contain
+    longest: int = sys.maxsize  # the maximum number of characters
 
     def holds(self, character: str) -> bool:
         """Return whether a value may contain a character."""
         return character in self.only if self.only else character != self.stop
 
     def stop_in(self, path: str, start: int) -> int:
-        """Return the place of the first character that a value from ``start`` cannot contain."""
+        """Return the position, from ``start``, of the first character that ends a value."""
         if self.only:
             while start < len(path) and path[start] in self.only:
                 start += 1
@@ -40,8 +40,8 @@ class Extent:
 def is_ambiguous(literals: Sequence[str], extents: Sequence[Extent]) -> bool:
     """Return whether a path may be divided between the names of a pattern in many ways.
 
-    That is so for two adjacent names if each may contain all that stands between them,
-    and for two names that may contain anything.
+    This is so if two names may contain anything, or if two adjacent names may each contain all
+    the text between them.
     """
     if sum(not (extent.stop or extent.only) for extent in extents) > 1:
         return True
@@ -52,16 +52,17 @@ def is_ambiguous(literals: Sequence[str], extents: Sequence[Extent]) -> bool:
 
 
 def split(path: str, literals: Sequence[str], extents: Sequence[Extent]) -> list[str] | None:
-    """Return the texts between the literals of a pattern, or None where it does not fit.
+    """Return the texts between the literals of a pattern, or None if the path does not match.
 
-    ``literals`` has one member more than ``extents``. Each value is as long as possible,
-    the first before the second, as with a regular expression.
+    ``literals`` has one member more than ``extents``. Earlier values are as long as possible,
+    as with a regular expression.
     """
     slashes = sum(literal.count("/") for literal in literals)
     if path.count("/") != slashes and not any(extent.holds("/") for extent in extents):
         return None
-    # From the right: the places at which a value may end so that the rest of the path
-    # fits the rest of the pattern. After the last literal only the end of the path fits.
+    # From right to left: mark the positions at which a value may end so that the rest of the
+    # path matches the rest of the pattern. After the last literal only the end of the path
+    # does.
     fits = bytearray(len(path) + 1)
     fits[-1] = 1
     ends = []
@@ -70,7 +71,7 @@ def split(path: str, literals: Sequence[str], extents: Sequence[Extent]) -> list
         fits = _starts_of(path, extent, ends[-1])
     if not path.startswith(literals[0]) or not fits[len(literals[0])]:
         return None
-    # From the left: the last of these places that each value can reach.
+    # From left to right: the last marked position that each value can reach.
     found = []
     start = len(literals[0])
     for literal, extent, possible in zip(literals[1:], extents, reversed(ends), strict=True):
@@ -82,7 +83,7 @@ def split(path: str, literals: Sequence[str], extents: Sequence[Extent]) -> list
 
 
 def _ends_before(path: str, literal: str, fits: bytearray) -> bytearray:
-    """Mark the places of a literal after which the rest of the path fits."""
+    """Mark the positions of a literal after which the rest of the path matches."""
     ends = bytearray(len(path) + 1)
     place = path.find(literal)
     while place >= 0:
@@ -92,7 +93,7 @@ def _ends_before(path: str, literal: str, fits: bytearray) -> bytearray:
 
 
 def _starts_of(path: str, extent: Extent, ends: bytearray) -> bytearray:
-    """Mark the places at which a value may begin that ends at one of ``ends``."""
+    """Mark the positions at which a value may begin that ends at one of ``ends``."""
     starts = bytearray(len(path) + 1)
     start = 0
     while start < len(path):

@@ -1,4 +1,4 @@
-"""Routes: which handler answers a request, by its path and method."""
+"""Routes: the choice of a handler by path and method."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ AnyHandler = TypeVar("AnyHandler", bound=RouteHandler)
 @dataclass(frozen=True, slots=True)
 class _Mount:
     prefix: str
-    lifetime: AbstractAsyncContextManager[Servable] | None  # unless it has been entered
+    lifetime: AbstractAsyncContextManager[Servable] | None  # None once it has been entered
     app: App
-    methods: frozenset[str] | None  # None for all, which is for the app to decide
+    methods: frozenset[str] | None  # None passes all methods to the app
 
 
 class Router:
-    """An App that passes each request to a handler, by the path and the method.
+    """An App that passes each request to a handler, by path and method.
 
         app = Router()
 
@@ -42,52 +42,54 @@ class Router:
         async def article(request: Request, id: int) -> Response:
             return Response.json({"id": id})
 
-    In a path, ``{name}`` is one segment, ``{name:int}`` digits, which are passed as a number,
-    and ``{name:path}`` everything that follows, slashes included. Paths are compared in their
-    normal form (RFC 3986 6.2.2), and a slash at the end counts: ``/a`` is not ``/a/``.
+    In a path, ``{name}`` matches one segment, ``{name:int}`` digits, which are passed as a
+    number, and ``{name:path}`` everything that follows, including slashes. Paths are compared
+    in their normal form (RFC 3986 6.2.2). A final slash matters: ``/a`` is not ``/a/``.
 
-    A path without names counts for more than patterns. Of the patterns, the first that fits
-    counts, in the order in which they were added. A path that fits none may be that of a
-    mounted app, and is otherwise a 404.
+    A path without names has priority over patterns. Among patterns, the first match in the
+    order in which they were added counts. A path without a route may belong to a mounted app,
+    and is otherwise a 404.
 
-    The handler of GET answers HEAD as well (RFC 9110 9.3.2). The router itself answers
-    OPTIONS, methods that a path does not have (405, with ``Allow``) and methods that it does
-    not know at all (501, RFC 9110 9.1).
+    The handler of GET also handles HEAD (RFC 9110 9.3.2). The router itself responds to
+    OPTIONS, to methods that the path does not have (405, with ``Allow``) and to unknown methods
+    (501, RFC 9110 9.1).
     """
 
     def __init__(self) -> None:
         self._fixed: dict[str, dict[str, RouteHandler]] = {}
         self._patterns: dict[Pattern, dict[str, RouteHandler]] = {}
         self._mounts: list[_Mount] = []
-        self._methods = set(METHODS)  # those that are not a 501
-        # The routes and mounts with characters other than unreserved ones. Without any, the
-        # normal form of a path is all that has to be compared.
+        self._methods = set(METHODS)  # all other methods get a 501
+        # The routes and mounts that contain other than unreserved characters. If there are
+        # none, comparing the normal form of a path is enough.
         self._respelled: list[str] = []
         self._entries: Entries[Self] = Entries()
 
     def route(self, method: str, path: str) -> Callable[[AnyHandler], AnyHandler]:
         """Return a decorator that adds a handler for a method and a path.
 
-        A handler is an async function. It is given the ``Request``, and the names in the path
-        as keyword arguments, and returns a ``Response``; other values are an error when a
-        request comes. The decorator returns the handler as it is.
+        A handler is an async function. It receives the ``Request``, and the names in the path
+        as keyword arguments, and returns a ``Response``; other values fail when a request
+        arrives. The decorator returns the handler unchanged.
 
         Args:
-            method: such as ``"GET"``, in upper case: methods are case-sensitive.
+            method: such as ``"GET"``, in upper case, because methods are case-sensitive.
             path: begins with a slash; see ``Router`` for names in it.
 
         Raises:
             ValueError: the method or the path is malformed, the path can never be reached, or
-                it has a handler for this method already.
-            TypeError: the handler is not an async function, or does not take the names in
-                the path as what they are.
+                it already has a handler for this method.
+            TypeError: the handler is not an async function, or does not accept the names in the
+                path with their types.
         """
         if not is_token(method.encode()):
             raise ValueError(f"not a method: {method!r}")
         pattern = Pattern.parse(path)
         for first in self._patterns:
             if first != pattern and first.covers(pattern):
-                raise ValueError(f"{path} fits nothing that {first.text} does not fit before")
+                raise ValueError(
+                    f"{path} is never reached, because {first.text} matches the same paths first"
+                )
 
         def add(handler: AnyHandler) -> AnyHandler:
             _check(handler, pattern)
@@ -97,7 +99,7 @@ class Router:
                 else self._fixed.setdefault(pattern.literals[0], {})
             )
             if method in handlers:
-                raise ValueError(f"{method} {path} has a handler already")
+                raise ValueError(f"{method} {path} already has a handler")
             handlers[method] = handler
             self._methods.add(method)
             if not pattern.has_one_spelling:
@@ -129,27 +131,27 @@ class Router:
     def mount(self, prefix: str, app: Servable, *, methods: Iterable[str] | None = None) -> None:
         """Pass the requests for all paths below a prefix to an app.
 
-        The app sees the path without the prefix, which is in ``Request.mount``. Routes count
-        for more than mounts, and longer prefixes for more than shorter ones. The lifetime of
-        the app is entered with that of the router, so mount everything before it is served.
+        The app sees the path without the prefix, which is in ``Request.mount``. Routes have
+        priority over mounts, and longer prefixes over shorter ones. The lifetime of the app is
+        entered with that of the router, so mount everything before serving.
 
         Args:
-            prefix: begins with a slash and ends without one; ``"/files"`` is for ``/files``
-                and ``/files/a``, not for ``/files2``.
-            app: an App, a Router, or an async context manager of one. A handler has to be
-                passed through ``answering``.
-            methods: the methods that the app gets, and HEAD with GET; others are a 405. None,
-                the default, is for all.
+            prefix: begins with a slash and ends without one; ``"/files"`` matches ``/files``
+                and ``/files/a``, but not ``/files2``.
+            app: an App, a Router, or an async context manager of one. Wrap a handler in
+                ``answering``.
+            methods: the methods passed to the app, where GET includes HEAD; others get a 405.
+                None, the default, passes all methods.
 
         Raises:
-            ValueError: the prefix is malformed, or has an app already.
+            ValueError: the prefix is malformed, or already has an app.
             TypeError: the app cannot be served.
         """
         path = literal_path(normal_path(prefix))
         if not PATH.fullmatch(prefix) or path.endswith("/"):
-            raise ValueError(f"a prefix begins with a slash and ends without: {prefix!r}")
+            raise ValueError(f"a prefix begins with a slash and ends without one: {prefix!r}")
         if any(path == mount.prefix for mount in self._mounts):
-            raise ValueError(f"{prefix} has an app already")
+            raise ValueError(f"{prefix} already has an app")
         allowed = None if methods is None else frozenset(methods)
         if allowed is not None and "GET" in allowed:
             allowed |= {"HEAD"}
@@ -161,7 +163,7 @@ class Router:
         self._mounts.sort(key=lambda mount: len(mount.prefix), reverse=True)
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Answer a request, as an App does."""
+        """Handle a request, as an App does."""
         request = exchange.request
         method = request.method
         path = literal_path(request.path) if self._respelled else request.path
@@ -172,7 +174,8 @@ class Router:
             try:
                 await exchange.respond(response)
             except Exception:
-                # Only here, because each request would pay for a look at the type before.
+                # Checked only after a failure, because a type check before would slow down each
+                # request.
                 if not isinstance(response, Response):
                     raise wrong_return(handler, response) from None
                 raise
@@ -202,8 +205,8 @@ class Router:
             return
         async with lifetimes_of(ahead) as apps:
             within = dict(zip(map(id, ahead), apps, strict=True))
-            router = copy(self)  # with the same routes, even those that are added later
-            router._mounts = [  # noqa: SLF001 - it is one of these
+            router = copy(self)  # shares its routes, even those that are added later
+            router._mounts = [  # noqa: SLF001 - of this same class
                 replace(mount, lifetime=None, app=within.get(id(mount.lifetime), mount.app))
                 for mount in self._mounts
             ]
@@ -225,7 +228,7 @@ class Router:
 
 
 def _beginning(path: str, prefix: str) -> str:
-    """Return the beginning of a path, as the client has spelled it, that is this prefix."""
+    """Return the prefix of a path in the client's spelling."""
     return prefix if path.startswith(prefix) else "/".join(path.split("/")[: prefix.count("/") + 1])
 
 
@@ -233,7 +236,7 @@ def _check(handler: RouteHandler, pattern: Pattern) -> None:
     if not iscoroutinefunction(handler) and not iscoroutinefunction(
         getattr(handler, "__call__", None)  # noqa: B004 - the method may be async
     ):
-        raise TypeError(f"a handler has to be an async function: {handler!r}")
+        raise TypeError(f"a handler must be an async function: {handler!r}")
     parameters = signature(handler)
     try:
         parameters.bind(None, **dict.fromkeys(pattern.names))
@@ -247,17 +250,17 @@ def _check(handler: RouteHandler, pattern: Pattern) -> None:
 
 
 def _takes(parameter: Parameter, value_type: type) -> bool:
-    """Return whether a parameter takes such values, as far as its annotation can tell."""
+    """Return whether the annotation of a parameter, if known, allows such values."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
-        # Postponed (PEP 563), and perhaps known to type checkers only. But the names of
-        # the built-in types are known.
+        # Postponed (PEP 563), and perhaps known only to type checkers. But the names of the
+        # built-in types are known.
         annotation = vars(builtins).get(annotation)
     if annotation in (Any, Parameter.empty) or not isinstance(annotation, type):
         return True
     try:
         return issubclass(value_type, annotation)
-    except TypeError:  # of protocols, most cannot be asked
+    except TypeError:  # most protocols do not support this check
         return True
 
 
