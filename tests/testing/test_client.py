@@ -1,4 +1,4 @@
-"""The client that tests send requests with, and the app that it is connected to."""
+"""Tests of the client that sends requests in tests, and of serving its app."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,13 +21,13 @@ from trio_http.testing import open_client
 
 @answering
 async def echoing(request: Request) -> Response:
-    """What the request was, as a client reads it."""
+    """Return the request as text."""
     body = await request.read()
     fields = "".join(f"{name}: {value}\n" for name, value in request.headers)
     return Response.text(f"{request.method} {request.target}\n{fields}\n{body.decode()}")
 
 
-async def test_a_request_names_a_host_and_its_length() -> None:
+async def test_request_has_host_and_content_length() -> None:
     async with open_client(echoing) as client:
         answer = await client.get("/a?b")
         assert answer.body == b"GET /a?b\nHost: test\n\n"
@@ -40,7 +40,7 @@ async def test_a_request_names_a_host_and_its_length() -> None:
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
-async def test_json_is_sent_with_its_media_type(method: str) -> None:
+async def test_json_is_sent_with_its_content_type(method: str) -> None:
     async with open_client(echoing) as client:
         send = getattr(client, method)
         answer = await send("/a", json={"é": [None]})
@@ -57,14 +57,14 @@ async def test_json_is_sent_with_its_media_type(method: str) -> None:
         assert answer.text().endswith("\n\nhello")
 
 
-async def test_json_beside_a_body_is_refused_and_nothing_is_sent() -> None:
+async def test_json_with_a_body_raises_value_error_and_sends_nothing() -> None:
     async with open_client(echoing) as client:
         with pytest.raises(ValueError, match="a body or JSON, not both"):
             await client.post("/", body=b"1", json=1)
         assert (await client.delete("/a")).text() == "DELETE /a\nHost: test\n\n"
 
 
-async def test_fields_that_are_given_are_left_as_they_are() -> None:
+async def test_given_fields_are_sent_unchanged() -> None:
     async with open_client(echoing) as client:
         answer = await client.get("/", {"host": "example.org", "Content-Length": "0"})
         assert answer.body == b"GET /\nhost: example.org\nContent-Length: 0\n\n"
@@ -73,7 +73,7 @@ async def test_fields_that_are_given_are_left_as_they_are() -> None:
         assert answer.body == b"PUT /\nTransfer-Encoding: chunked\nHost: test\n\nhi"
 
 
-async def test_an_answer_to_head_is_read_without_a_body() -> None:
+async def test_response_to_head_is_read_without_a_body() -> None:
     async with open_client(echoing) as client:
         answer = await client.request("HEAD", "/")
         assert answer.headers["Content-Length"] == str(len("HEAD /\nHost: test\n\n"))
@@ -81,7 +81,7 @@ async def test_an_answer_to_head_is_read_without_a_body() -> None:
         assert (await client.get("/")).status == 200  # nothing was left over
 
 
-async def test_right_or_wrong_is_sent_as_it_is() -> None:
+async def test_malformed_bytes_are_sent_unchanged() -> None:
     async with open_client(echoing) as client:
         await client.send(b"nonsense\r\n\r\n")
         await client.send_eof()
@@ -89,7 +89,7 @@ async def test_right_or_wrong_is_sent_as_it_is() -> None:
         assert await client.rest() == b""
 
 
-async def test_interim_responses_are_answers_of_their_own() -> None:
+async def test_interim_response_is_received_separately() -> None:
     async def app(exchange: Exchange) -> None:
         await exchange.inform(103, {"Link": "</style.css>"})
         await exchange.respond(Response(200))
@@ -99,7 +99,7 @@ async def test_interim_responses_are_answers_of_their_own() -> None:
         assert (await client.answer()).status == 200
 
 
-async def test_a_client_is_served_as_it_is_asked_for(autojump_clock: MockClock) -> None:
+async def test_settings_apply_to_the_served_app(autojump_clock: MockClock) -> None:
     events: list[ServerEvent] = []
     async with open_client(
         echoing, timeouts=Timeouts(idle=5), behavior=Behavior(date=False), report=events.append
@@ -110,7 +110,7 @@ async def test_a_client_is_served_as_it_is_asked_for(autojump_clock: MockClock) 
     assert isinstance(events[-1], Disconnected)
 
 
-async def test_leaving_the_block_ends_the_exchange() -> None:
+async def test_leaving_the_block_cancels_the_exchange() -> None:
     events: list[ServerEvent] = []
     arrived = trio.Event()
 
@@ -126,14 +126,14 @@ async def test_leaving_the_block_ends_the_exchange() -> None:
     assert isinstance(events[-1], Disconnected)
 
 
-async def test_leaving_the_block_ends_the_connection() -> None:
+async def test_leaving_the_block_closes_the_connection() -> None:
     async with open_client(echoing) as client:
         await client.get("/")
     with pytest.raises(trio.ClosedResourceError):
         await client.get("/")
 
 
-async def test_lifetime_of_the_app_is_around_the_block() -> None:
+async def test_lifetime_of_the_app_encloses_the_block() -> None:
     steps = []
 
     @asynccontextmanager
@@ -148,7 +148,7 @@ async def test_lifetime_of_the_app_is_around_the_block() -> None:
     assert steps == ["begun", "over"]
 
 
-async def test_error_of_the_lifetime_ends_the_block() -> None:
+async def test_error_of_the_lifetime_is_raised_by_the_block() -> None:
     @asynccontextmanager
     async def lifetime() -> AsyncIterator[App]:
         async def fail() -> None:
@@ -181,7 +181,7 @@ async def test_response_can_be_read_while_it_is_sent(autojump_clock: MockClock) 
         assert trio.current_time() == 2
 
 
-async def test_request_of_a_response_that_is_read_later_has_its_body() -> None:
+async def test_open_sends_the_body_before_the_response_is_read() -> None:
     async with open_client(echoing) as client:
         response = await client.open("POST", "/a", json=[])
         assert response.status == 200
@@ -190,7 +190,7 @@ async def test_request_of_a_response_that_is_read_later_has_its_body() -> None:
         assert (await client.get("/")).status == 200  # nothing was left over
 
 
-# What goes wrong in the block
+# Failures in the block
 
 
 async def background() -> None:
@@ -199,7 +199,7 @@ async def background() -> None:
 
 @asynccontextmanager
 async def busy() -> AsyncIterator[App]:
-    """Have a nursery around the app, which wraps what passes through it in a group."""
+    """Open a nursery around the app, which wraps exceptions in a group."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(background)
         yield echoing
@@ -220,7 +220,7 @@ SERVABLES = pytest.mark.parametrize("servable", [lambda: echoing, busy], ids=["a
     ],
     ids=["assert", "group", "interrupt", "exit"],
 )
-async def test_failure_of_the_block_comes_out_as_it_is(
+async def test_exception_of_the_block_is_raised_unwrapped(
     servable: Callable[[], Servable], error: BaseException
 ) -> None:
     async def fail() -> None:
@@ -234,7 +234,7 @@ async def test_failure_of_the_block_comes_out_as_it_is(
 
 
 @SERVABLES
-async def test_time_out_around_the_block_ends_it(
+async def test_time_out_around_the_block_cancels_it(
     servable: Callable[[], Servable], autojump_clock: MockClock
 ) -> None:
     with trio.move_on_after(5) as scope:
@@ -249,7 +249,7 @@ async def test_time_out_around_the_block_ends_it(
     assert scope.cancelled_caught
 
 
-async def test_failure_of_the_block_counts_for_more_than_one_of_the_lifetime() -> None:
+async def test_exception_of_the_block_wins_over_that_of_the_lifetime() -> None:
     @asynccontextmanager
     async def failing() -> AsyncIterator[App]:
         yield echoing
@@ -258,4 +258,4 @@ async def test_failure_of_the_block_counts_for_more_than_one_of_the_lifetime() -
     with pytest.raises(ZeroDivisionError) as caught:
         async with open_client(failing()):
             raise ZeroDivisionError
-    assert isinstance(caught.value.__context__, KeyError)  # and neither is lost
+    assert isinstance(caught.value.__context__, KeyError)  # neither is lost

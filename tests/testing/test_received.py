@@ -1,4 +1,4 @@
-"""Responses as a client receives them, of whatever framing and however they are cut."""
+"""Tests of received responses with any framing and in any pieces."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from trio_http.testing.received import MessageReader
 
 
 async def client_that_reads(*pieces: bytes) -> Client:
-    """A client whose server has sent these bytes and closed the connection."""
+    """Return a client whose server has sent these bytes and closed the connection."""
     near, far = memory_stream_pair()
     for piece in pieces:
         await far.send_all(piece)
@@ -21,7 +21,7 @@ async def client_that_reads(*pieces: bytes) -> Client:
     return Client(near)
 
 
-async def test_a_response_with_a_length_is_read_to_its_end() -> None:
+async def test_response_with_a_length_is_read_to_its_end() -> None:
     client = await client_that_reads(
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nX-A:  2 \r\n\r\nhelloHTTP/1.1 404 Not",
         b" Found\r\nContent-Length: 0\r\n\r\n",
@@ -33,7 +33,7 @@ async def test_a_response_with_a_length_is_read_to_its_end() -> None:
     assert (await client.answer()).reason == "Not Found"
 
 
-async def test_chunks_are_joined_and_followed_by_trailers() -> None:
+async def test_chunks_are_joined_and_trailers_are_read() -> None:
     client = await client_that_reads(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"5;extension=x\r\nhello\r\n1",
@@ -45,7 +45,7 @@ async def test_chunks_are_joined_and_followed_by_trailers() -> None:
     assert await client.rest() == b"rest"
 
 
-async def test_a_response_without_a_length_ends_with_the_connection() -> None:
+async def test_response_without_a_length_ends_with_the_connection() -> None:
     body = b"hello" * 100_000  # more than is received at once
     client = await client_that_reads(b"HTTP/1.1 200 OK\r\n\r\n", body)
     assert (await client.answer()).body == body
@@ -55,7 +55,7 @@ async def test_a_response_without_a_length_ends_with_the_connection() -> None:
 @pytest.mark.parametrize(
     ("method", "status"),
     [
-        # RFC 9112 6.3: none of these has a body, whatever its fields say.
+        # RFC 9112 6.3: these have no body, regardless of their fields.
         ("HEAD", b"200 OK"),
         ("GET", b"204 No Content"),
         ("GET", b"304 Not Modified"),
@@ -63,7 +63,9 @@ async def test_a_response_without_a_length_ends_with_the_connection() -> None:
     ],
 )
 @pytest.mark.parametrize("framing", [b"Content-Length: 5", b"Transfer-Encoding: chunked", b"A: b"])
-async def test_some_responses_have_no_body(method: str, status: bytes, framing: bytes) -> None:
+async def test_responses_without_content_have_no_body(
+    method: str, status: bytes, framing: bytes
+) -> None:
     client = await client_that_reads(b"HTTP/1.1 " + status + b"\r\n" + framing + b"\r\n\r\nrest")
     assert (await client.answer(method)).body == b""
     assert await client.rest() == b"rest"
@@ -80,9 +82,9 @@ async def test_some_responses_have_no_body(method: str, status: bytes, framing: 
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
     ],
 )
-async def test_a_response_that_breaks_off_is_an_error(sent: bytes) -> None:
+async def test_incomplete_response_raises_eof_error(sent: bytes) -> None:
     client = await client_that_reads(sent)
-    with pytest.raises(EOFError, match="ended within a response"):
+    with pytest.raises(EOFError, match="closed in a response"):
         await client.answer()
 
 
@@ -99,24 +101,24 @@ def response_with(body: bytes, media_type: str = "") -> ReceivedResponse:
         ("text/plain; charset=iso-8859-1", b"caf\xe9", "café"),
     ],
 )
-def test_text_is_in_the_charset_that_is_named(media_type: str, body: bytes, text: str) -> None:
+def test_text_is_decoded_in_the_named_charset(media_type: str, body: bytes, text: str) -> None:
     assert response_with(body, media_type).text() == text
 
 
-def test_bytes_that_are_not_text_are_an_error() -> None:
+def test_undecodable_text_raises_http_error() -> None:
     with pytest.raises(HTTPError, match="the body is not valid utf-8"):
         response_with(b"\xe9").text()
 
 
 @pytest.mark.parametrize("value", [None, 1.5, {"é": ["a"]}])
-def test_json_is_read_whatever_its_media_type(value: Any) -> None:
+def test_json_is_parsed_for_any_media_type(value: Any) -> None:
     body = str(value).replace("'", '"').replace("None", "null").encode()
     assert response_with(body).json() == value
     with pytest.raises(ValueError, match="Expecting value"):
         response_with(b"<p>").json()
 
 
-# Responses that are still being received
+# Open responses
 
 
 async def opened(*pieces: bytes, fields: bytes = b"") -> OpenResponse:
@@ -129,7 +131,7 @@ async def opened(*pieces: bytes, fields: bytes = b"") -> OpenResponse:
     )
 
 
-async def test_chunks_are_received_as_they_were_sent() -> None:
+async def test_each_chunk_is_one_piece() -> None:
     response = await opened(b"3\r\nab", b"c\r\n1\r\nd\r\n0\r\nA: b\r\n\r\n", fields=b"chunked")
     assert response.trailers == Headers()
     assert [piece async for piece in response] == [b"abc", b"d"]
@@ -137,19 +139,19 @@ async def test_chunks_are_received_as_they_were_sent() -> None:
     assert await response.receive_some() == b""
 
 
-async def test_long_chunk_is_received_as_one_piece() -> None:
+async def test_long_chunk_is_one_piece() -> None:
     long = b"long" * 50_000  # more than is received at once
     response = await opened(b"30d40\r\n" + long + b"\r\n0\r\n\r\n", fields=b"chunked")
     assert await response.receive_some() == long
 
 
-async def test_everything_until_the_end_can_be_received() -> None:
+async def test_rest_returns_everything_until_the_end() -> None:
     long = b"long" * 50_000
     client = await client_that_reads(b"begin", long)
     assert await client.rest() == b"begin" + long
 
 
-async def test_body_without_framing_is_received_as_it_comes() -> None:
+async def test_body_without_framing_is_received_as_it_arrives() -> None:
     response = await opened(b"abc", b"d")
     assert await response.receive_some() == b"abcd"
     assert await response.read() == b""
@@ -161,7 +163,7 @@ async def test_events_are_received_one_by_one(line_end: bytes) -> None:
     response = await opened(stream.replace(b"\n", line_end), b"x")
     assert await response.event() == ServerSentEvent("1", "a", "7")
     assert await response.event() == ServerSentEvent("2\n3")
-    with pytest.raises(EOFError, match="no more events"):  # the last has no end
+    with pytest.raises(EOFError, match="no more events"):  # the last event is incomplete
         await response.event()
 
 

@@ -1,12 +1,12 @@
-r"""A client in memory, for tests of apps: without sockets, and with time-outs in no time.
+r"""A client in memory for tests of apps, without sockets and without waiting for time-outs.
 
     async def test_hello(autojump_clock):
         async with open_client(app) as client:
             response = await client.get("/hello/ada")
             assert response.text() == "hello, ada\n"
 
-The clock is a fixture of pytest-trio: whenever all tasks sleep or wait for a time-out, it
-jumps to the next moment at which one of them goes on.
+The clock is a fixture of pytest-trio: whenever all tasks sleep or wait for a time-out, it jumps
+to the next moment at which a task continues.
 """
 
 from trio_http.testing.client import Client as Client

@@ -1,4 +1,4 @@
-"""The client that tests send requests with."""
+"""The client that sends requests in tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Client:
     """The client's end of a connection, which sends valid and invalid requests alike.
 
     It handles one response at a time. ``open_client`` makes one for an app; for any other
-    server, ``Client(stream)`` takes a ``trio.abc.HalfCloseableStream`` that its caller closes.
+    server, ``Client(stream)`` takes a ``trio.abc.HalfCloseableStream``, which its caller
+    closes.
     """
 
     def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
@@ -37,11 +38,11 @@ class Client:
         self._reader = MessageReader(stream)
 
     async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         await self.stream.send_all(data)
 
     async def send_eof(self) -> None:
-        """End the sending direction; responses can still be received."""
+        """Close the sending direction; responses can still be received."""
         await self.stream.send_eof()
 
     async def request(
@@ -55,16 +56,16 @@ class Client:
     ) -> ReceivedResponse:
         """Send a request and receive its whole response.
 
-        A response without an end, such as server-sent events, is for ``open``.
+        For an endless response, such as server-sent events, use ``open``.
 
         Args:
-            method: such as ``"GET"``; sent as it is.
+            method: the method, such as ``"GET"``; sent unchanged.
             target: the request target, percent-encoded by the caller (RFC 9112 3.2).
-            headers: sent as they are. ``Host`` is added unless given, and so is
+            headers: header fields, sent unchanged. ``Host`` is added unless given. So is
                 ``Content-Length`` for a body and for the methods that have content
-                (RFC 9110 8.6), except beside ``Transfer-Encoding``.
+                (RFC 9110 8.6), unless ``Transfer-Encoding`` is given.
             body: the content, framed by the caller if ``Transfer-Encoding`` is given.
-            json: a value to send as JSON in place of ``body``, with the ``Content-Type``
+            json: a value to send as JSON in place of ``body``. ``Content-Type`` is
                 ``application/json`` unless given. None is sent as ``null``.
 
         Raises:
@@ -111,22 +112,22 @@ class Client:
     ) -> OpenResponse:
         """Send a request and return its response as soon as the head has been received.
 
-        This is for server-sent events and other responses that take their time:
+        Use this for server-sent events and other long responses:
 
             clock = await client.open("GET", "/clock")
             assert (await clock.event()).data == "0"
 
-        No other request can be sent on the connection before the response has been read to
-        its end. The arguments and errors are those of ``request``.
+        Read the response to its end before sending another request on the connection. For
+        arguments and errors, see ``request``.
         """
         await self._send_request(method, target, Headers(headers), body, json)
         return await self._next_response(method)
 
     async def answer(self, method: str = "GET") -> ReceivedResponse:
-        """Receive the next response, such as one to bytes sent by ``send`` or after a 103.
+        """Receive the next response, such as one to bytes sent by ``send``, or one after a 103.
 
         Args:
-            method: that of the request, because a response to HEAD has no body.
+            method: the method of the request, because a response to HEAD has no body.
 
         Raises:
             EOFError: the server closed the connection before the end of the response.
@@ -146,7 +147,7 @@ class Client:
     ) -> None:
         if value is not _NOTHING:
             if body:
-                raise ValueError("a request has a body or JSON, not both")
+                raise ValueError("pass either a body or JSON, not both")
             body = json_format.dumps(value).encode()
             fields = fields.defaulting("Content-Type", "application/json")
         fields = fields.defaulting("Host", "test")
@@ -172,30 +173,31 @@ async def open_client(
 ) -> AsyncIterator[Client]:
     """Serve an app to one client, on a connection in memory.
 
-    A handler is not an app: pass ``answering(handler)``. What a handler raises is a 500 for
-    the client, and its traceback goes to the log (the fixture ``caplog``) or to ``report``.
+    A handler is not an app: pass ``answering(handler)``. An exception in a handler becomes a
+    500 for the client, and its traceback goes to the log (the fixture ``caplog``) or to
+    ``report``.
 
     Args:
-        app: an App, a Router, or an async context manager of one, which is entered before
-            the block and left after it.
-        timeouts: those of the server, in seconds.
-        limits: those of the server.
-        behavior: that of the server.
+        app: an App, a Router, or an async context manager of one, which is entered before the
+            block and left after it.
+        timeouts: the time-outs of the server, in seconds.
+        limits: the limits of the server.
+        behavior: the behavior of the server.
         report: called with each event of the server.
 
     Yields:
-        The client. Leaving the block closes the connection and cancels what is still running
-        on it.
+        The client. Leaving the block closes the connection and cancels everything still running
+            on it.
 
     Raises:
-        Exception: whatever the block raises, as it is, even if the app fails as well; or
-            else whatever the frame of the app's lifetime raises.
+        Exception: the exception of the block, not wrapped in a group, even if the app fails as
+            well; otherwise the exception of the app's lifetime.
         trio.TooSlowError: the lifetime has not begun within ``timeouts.start`` seconds.
     """
     near, far = trio.testing.memory_stream_pair()
     block = _Block()
     try:
-        # In the nursery, the server's end of the connection runs beside the test.
+        # The nursery runs the server's end of the connection next to the test.
         async with entered(app, timeouts) as within, trio.open_nursery() as nursery:
             keep_alive = KeepAliveQueue(timeouts.idle)
             service = Service(within, keep_alive, timeouts, limits, behavior, report)
@@ -210,9 +212,9 @@ async def open_client(
 
 
 class _Block:
-    """Keeps the exception of a block from the frames around it, whose nurseries would wrap it.
+    """Keeps the exception of a block from the nurseries around it, which would wrap it.
 
-    A cancellation is not kept: the scope that it belongs to may be one of these frames.
+    Cancellations are not kept, because they may belong to one of these nurseries.
     """
 
     def __init__(self) -> None:

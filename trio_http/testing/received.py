@@ -1,4 +1,4 @@
-"""Responses as a client receives them: whole, or as far as they have arrived."""
+"""Responses as a client receives them, whole or while they arrive."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _END_OF_EVENT = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 @dataclass(frozen=True, slots=True)
 class ReceivedResponse:
-    """A response as it was received.
+    """A received response.
 
-    ``body`` is the content without framing, in whatever content coding it was sent: a test
-    that sends ``Accept-Encoding`` has to decode it.
+    ``body`` is the content without framing, but still in the content coding in which it was
+    sent: a test that sends ``Accept-Encoding`` has to decode it.
 
     Attributes:
         status: the status code.
         reason: the reason phrase.
         headers: the header fields.
-        body: the content, all chunks joined.
+        body: the content, with all chunks joined.
         trailers: the trailer fields, which are empty for most responses.
     """
 
@@ -41,7 +41,7 @@ class ReceivedResponse:
     trailers: Headers
 
     def text(self) -> str:
-        """Return the body as a text, in the charset of ``Content-Type`` or in UTF-8.
+        """Return the body as text, decoded in the charset of ``Content-Type`` or else UTF-8.
 
         Raises:
             HTTPError: the body is not valid in that charset, or the charset is unknown.
@@ -50,7 +50,7 @@ class ReceivedResponse:
         return text_in(self.body, charset or "utf-8")
 
     def json(self) -> Any:
-        """Return the value that the body is as JSON, whatever ``Content-Type`` says.
+        """Return the value of the body as JSON, whatever its ``Content-Type``.
 
         Raises:
             ValueError: the body is not JSON in UTF-8.
@@ -59,7 +59,7 @@ class ReceivedResponse:
 
 
 class OpenResponse:
-    """A response whose head has been received, and whose body is received as it is needed.
+    """A response whose head has been received, and whose body is received on demand.
 
     Attributes:
         status: the status code.
@@ -77,13 +77,13 @@ class OpenResponse:
         self.trailers: Headers = Headers()
         self._reader = reader
         self._is_chunked = headers.get("Transfer-Encoding") == "chunked"
-        # Bytes of the body (RFC 9112 6.3).
+        # The remaining bytes of the body (RFC 9112 6.3).
         self._left = math.inf
         if method == "HEAD" or status < 200 or status in WITHOUT_LENGTH:
             self._left = 0
         elif not self._is_chunked and "Content-Length" in headers:
             self._left = int(headers["Content-Length"])
-        self._unread = b""  # of events
+        self._unread = b""  # received bytes that ``event`` has not parsed yet
 
     def __aiter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class OpenResponse:
     async def receive_some(self) -> bytes:
         """Receive the next bytes of the body, or ``b""`` at its end.
 
-        Of a chunked body these are a chunk: what the app has passed to ``send``.
+        Of a chunked body these are one chunk: the bytes of one call of ``send`` in the app.
 
         Raises:
             EOFError: the server closed the connection before the end of the body.
@@ -112,7 +112,7 @@ class OpenResponse:
             return piece
         piece = await self._reader.some(self._left)
         if not piece and self._left != math.inf:
-            raise EOFError("the connection has ended within a response")
+            raise EOFError("the connection was closed in a response")
         self._left -= len(piece)
         return piece
 
@@ -139,7 +139,7 @@ class OpenResponse:
 
 
 class MessageReader:
-    """Parses what a server sends: trustingly, because only tests read it."""
+    """Parses responses without validating them, because only tests use it."""
 
     def __init__(self, stream: trio.abc.ReceiveStream) -> None:
         self._stream = stream
@@ -150,7 +150,7 @@ class MessageReader:
         return await self._line(), await self._fields()
 
     async def chunk(self) -> tuple[bytes, Headers]:
-        """Return the data of the next chunk; of the last, none and the trailer fields."""
+        """Return the data of the next chunk, or ``b""`` and the trailer fields for the last one."""
         size = int((await self._line()).partition(b";")[0], 16)
         if not size:
             return b"", await self._fields()
@@ -159,13 +159,13 @@ class MessageReader:
         return self._cut(size + 2)[:-2], Headers()
 
     async def some(self, most: float) -> bytes:
-        """Return up to ``most`` bytes as soon as there are some, or none at the end."""
+        """Return up to ``most`` bytes as soon as there are any, or ``b""`` at the end."""
         if not self._received:
             await self._receive()
         return self._cut(int(min(most, len(self._received))))
 
     async def rest(self) -> bytes:
-        """Return everything until the end."""
+        """Return all bytes until the end of the connection."""
         while await self._receive():
             pass
         return self._cut(len(self._received))
@@ -189,7 +189,7 @@ class MessageReader:
 
     async def _need_more(self) -> None:
         if not await self._receive():
-            raise EOFError(f"the connection has ended within a response: {bytes(self._received)!r}")
+            raise EOFError(f"the connection was closed in a response: {bytes(self._received)!r}")
 
     async def _receive(self) -> bool:
         data = await self._stream.receive_some(65536)
