@@ -1,4 +1,4 @@
-"""The chat: who hears what, and from where on."""
+"""Tests of the chat example."""
 
 import importlib
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def empty_room() -> Iterator[None]:
     importlib.reload(chat)
 
 
-async def test_everybody_hears_what_is_said(autojump_clock: MockClock) -> None:
+async def test_message_reaches_all_listeners(autojump_clock: MockClock) -> None:
     async with (
         open_client(chat.app) as ada,
         open_client(chat.app) as bob,
@@ -35,7 +35,7 @@ async def test_everybody_hears_what_is_said(autojump_clock: MockClock) -> None:
             assert (event.data, event.id) == ("zweitens, ä", "2")
 
 
-async def test_silence_is_bridged(autojump_clock: MockClock) -> None:
+async def test_silence_is_filled_with_keep_alive_comments(autojump_clock: MockClock) -> None:
     async with open_client(chat.app) as client:
         response = await client.open("GET", "/messages")
         assert await response.receive_some() == KEEP_ALIVE
@@ -44,13 +44,13 @@ async def test_silence_is_bridged(autojump_clock: MockClock) -> None:
 @pytest.mark.parametrize(
     ("last", "first"),
     [
-        (None, 51),  # a hundred are kept
+        (None, 51),  # the latest hundred are kept
         ("7", 51),
         ("149", 150),
-        ("1000", 151),  # from before the server was started again
+        ("1000", 151),  # from before a restart of the server
     ],
 )
-async def test_client_that_comes_back_hears_what_it_has_missed(
+async def test_reconnecting_client_gets_missed_messages(
     last: str | None, first: int, autojump_clock: MockClock
 ) -> None:
     async with open_client(chat.app) as speaker, open_client(chat.app) as client:
@@ -70,12 +70,12 @@ async def test_client_that_comes_back_hears_what_it_has_missed(
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 5000])
-async def test_number_that_is_none_is_a_400(last: str) -> None:
+async def test_malformed_last_event_id_gets_400(last: str) -> None:
     async with open_client(chat.app) as client:
         assert (await client.get("/messages", {"Last-Event-ID": last})).status == 400
 
 
-async def test_long_messages_and_other_sites_are_refused() -> None:
+async def test_long_message_gets_413_and_other_site_403() -> None:
     async with open_client(chat.app) as client:
         assert (await client.post("/messages", body=bytes(1001))).status == 413
         fields = {"Sec-Fetch-Site": "cross-site"}
@@ -83,6 +83,6 @@ async def test_long_messages_and_other_sites_are_refused() -> None:
     assert chat.room.count == 0
 
 
-async def test_page_is_shown() -> None:
+async def test_page_is_served() -> None:
     async with open_client(chat.app) as client:
         assert "new EventSource" in (await client.get("/")).text()

@@ -1,4 +1,4 @@
-"""The program that serves beside other work."""
+"""Tests of the example that serves within a larger program."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ from trio_http.examples.embedded import Counter, app_for
 from trio_http.testing import open_client
 
 
-async def test_count_goes_on_between_requests(
+async def test_counting_continues_between_requests(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     counter = Counter()
@@ -23,7 +23,7 @@ async def test_count_goes_on_between_requests(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_signal_ends_server_and_program(number: signal.Signals) -> None:
+async def test_signal_stops_server_and_program(number: signal.Signals) -> None:
     program_to_stderr = 'exec "$0" -m trio_http.examples.embedded 127.0.0.1:0 >&2'
     async with started(["sh", "-c", program_to_stderr, sys.executable]) as program:
         (port,) = await program.says(r"listening on 127.0.0.1:(\d+)\n")

@@ -1,4 +1,4 @@
-"""Each example starts as its docstring says, and uses public names only."""
+"""Tests that each example starts as its docstring says, and uses public names only."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def commands_of(file: Path) -> list[list[str]]:
     return [shlex.split(line) for line in re.findall("^    (.*)$", told, re.MULTILINE)]
 
 
-def test_all_examples_are_here() -> None:
+def test_all_examples_are_tested() -> None:
     assert {file.stem for file in FILES} >= {
         "chat",
         "embedded",
@@ -33,7 +33,7 @@ def test_all_examples_are_here() -> None:
 
 
 @EXAMPLES
-async def test_example_starts_and_answers_as_its_docstring_says(file: Path, tmp_path: Path) -> None:
+async def test_commands_in_the_docstring_work(file: Path, tmp_path: Path) -> None:
     start, *curls = commands_of(file)
     assert curls
     assert start[:2] in (["trio-http", "app"], ["python", "-m"])
@@ -53,11 +53,11 @@ async def test_example_starts_and_answers_as_its_docstring_says(file: Path, tmp_
                     method = "POST"
                 response = await client.open(method, target)
                 assert response.status in {200, 201, 202}
-        program.process.kill()  # a drain would wait for streams that have no end
+        program.process.kill()  # a drain would wait for endless streams
 
 
 @EXAMPLES
-def test_example_is_made_of_public_names(file: Path) -> None:
+def test_example_uses_public_names_only(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("trio_http"):
             assert node.module == "trio_http"

@@ -1,4 +1,4 @@
-"""The smallest example."""
+"""Tests of the smallest example."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from trio_http.examples.hello import app
 from trio_http.testing import open_client
 
 
-async def test_greets_by_name() -> None:
+async def test_greeting_names_the_person() -> None:
     async with open_client(app) as client:
         assert (await client.get("/hello/Ada")).text() == "hello, Ada\n"
         response = await client.get("/hello/Ada?greeting=good+morning")
@@ -24,7 +24,7 @@ async def test_visits_are_counted_in_the_browser(cookie: str, visits: int) -> No
         assert response.headers["Set-Cookie"].startswith(f"visits={visits}; ")
 
 
-async def test_squares_are_json_and_too_large_numbers_a_422() -> None:
+async def test_square_is_json_and_too_large_number_gets_422() -> None:
     async with open_client(app) as client:
         assert (await client.get("/squares/12")).json() == {"number": 12, "square": 144}
         assert (await client.get("/squares/x")).status == 404

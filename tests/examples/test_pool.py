@@ -1,4 +1,4 @@
-"""The pool: lent out, given back, and refreshed around the app."""
+"""Tests of the pool: lending connections, and refreshing in the background."""
 
 import pytest
 import trio
@@ -22,7 +22,7 @@ async def test_prices_are_refreshed_once_a_minute(autojump_clock: MockClock) -> 
         )
 
 
-async def test_connection_is_given_back_whatever_ends_its_use(
+async def test_connection_is_returned_after_use_or_cancellation(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     pool = Pool([Database()])
@@ -35,14 +35,14 @@ async def test_connection_is_given_back_whatever_ends_its_use(
         await look()
     assert scope.cancelled_caught
     async with pool.connection():
-        nursery.start_soon(look)  # which has to wait
+        nursery.start_soon(look)  # has to wait
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 1
     await trio.sleep(1)
     assert not nursery.child_tasks
 
 
-async def test_failing_refresher_ends_the_server(
+async def test_error_of_the_background_task_stops_the_server(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(database: Database) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Jobs in the background: started, followed, ended."""
+"""Tests of background jobs: starting, following and cancelling them."""
 
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -11,7 +11,7 @@ async def follow(client: Client, number: int = 1) -> OpenResponse:
     return await client.open("GET", f"/jobs/{number}/events")
 
 
-async def test_progress_is_told_until_the_end(autojump_clock: MockClock) -> None:
+async def test_progress_is_sent_until_the_job_is_finished(autojump_clock: MockClock) -> None:
     async with open_client(app()) as client:
         response = await client.post("/jobs")
         assert (response.status, response.headers["Location"]) == (202, "/jobs/1")
@@ -21,11 +21,11 @@ async def test_progress_is_told_until_the_end(autojump_clock: MockClock) -> None
         assert (told[-1].data, told[-1].event) == ("finished", "end")
         assert await events.read() == b""
         assert trio.current_time() == STEPS
-        # The end is told to those who come later, too.
+        # Clients that come later get the end, too.
         assert (await (await follow(client)).event()).data == "finished"
 
 
-async def test_deleted_job_is_cancelled_and_forgotten(autojump_clock: MockClock) -> None:
+async def test_deleted_job_is_cancelled_and_removed(autojump_clock: MockClock) -> None:
     async with open_client(app()) as client:
         await client.post("/jobs")
         await trio.sleep(2.5)
@@ -36,7 +36,7 @@ async def test_deleted_job_is_cancelled_and_forgotten(autojump_clock: MockClock)
         assert (await events.event()).data == "0 of 10"
 
 
-async def test_jobs_are_limited(autojump_clock: MockClock) -> None:
+async def test_too_many_jobs_get_503(autojump_clock: MockClock) -> None:
     async with open_client(app()) as client:
         for _ in range(MOST):
             assert (await client.post("/jobs")).status == 202
@@ -46,7 +46,7 @@ async def test_jobs_are_limited(autojump_clock: MockClock) -> None:
         assert (await client.post("/jobs")).status == 202
 
 
-async def test_end_is_told_though_it_came_while_the_client_was_slow(
+async def test_end_is_sent_even_if_it_comes_during_a_send(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     servable = app()
@@ -60,7 +60,7 @@ async def test_end_is_told_though_it_came_while_the_client_was_slow(
     await servable.__aexit__(None, None, None)
 
 
-async def test_end_of_the_server_ends_the_jobs(autojump_clock: MockClock) -> None:
+async def test_stopping_the_server_cancels_the_jobs(autojump_clock: MockClock) -> None:
     async with open_client(app()) as client:
         await client.post("/jobs")
         await trio.sleep(1.5)

@@ -1,4 +1,4 @@
-"""Uploads: what is stored, what is shown, what is refused."""
+"""Tests of the upload example."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def names_in(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
 
 
-async def test_picture_is_stored_and_shown(directory: Path) -> None:
+async def test_picture_is_stored_and_served(directory: Path) -> None:
     async with open_client(app()) as client:
         target = "/pictures/my%20cat.PNG"
         response = await client.post(target, body=b"first")
@@ -29,7 +29,7 @@ async def test_picture_is_stored_and_shown(directory: Path) -> None:
         assert (await client.post(target, body=b"second")).status == 204
         assert (await client.get("/pictures/")).status == 200
     assert (directory / "my cat.PNG").read_bytes() == b"second"
-    async with open_client(app()) as client:  # as after the next start
+    async with open_client(app()) as client:  # as after a restart
         assert (await client.get(target)).body == b"second"
 
 
@@ -43,7 +43,7 @@ async def test_picture_is_stored_and_shown(directory: Path) -> None:
         ("/pictures/cat.png", {"If-Match": '"another"'}, 412),
     ],
 )
-async def test_what_could_do_harm_is_refused(
+async def test_harmful_uploads_are_rejected(
     target: str, fields: dict[str, str], status: int, directory: Path
 ) -> None:
     async with open_client(app()) as client:
@@ -52,6 +52,6 @@ async def test_what_could_do_harm_is_refused(
     assert names_in(directory) == []
 
 
-async def test_page_uploads_by_script() -> None:
+async def test_page_uploads_by_post() -> None:
     async with open_client(app()) as client:
         assert 'method: "POST", body: file' in (await client.get("/")).text()

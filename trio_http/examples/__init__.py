@@ -1,1 +1,1 @@
-"""Small programs to copy from: each runs as its docstring says, on public names only."""
+"""Small programs to copy from, on public names only; their docstrings say how to run them."""

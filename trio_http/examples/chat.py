@@ -3,8 +3,8 @@
     trio-http app trio_http.examples.chat:app
     curl -N localhost:4221/messages
 
-Open http://localhost:4221/ in a browser: what is said there appears in every window and in
-the output of curl. All messages are in the memory of one process: not for ``--workers``.
+Open http://localhost:4221/ in a browser: each message appears in every window and in the output
+of curl. All messages are in the memory of one process, so do not use ``--workers``.
 """
 
 from collections import deque
@@ -42,14 +42,14 @@ class Room:
         self._more = trio.Event()
 
     def say(self, text: str) -> None:
-        """Add a message, and wake all listeners."""
+        """Add a message and wake all listeners."""
         self.latest.append(text)
         self.count += 1
         self._more.set()
         self._more = trio.Event()
 
     async def after(self, number: int) -> list[tuple[int, str]]:
-        """Return the messages after this one, as soon as there are some, with their numbers."""
+        """Return the messages after this one with their numbers, waiting for at least one."""
         while self.count <= number:
             await self._more.wait()
         first = self.count - len(self.latest) + 1
@@ -58,7 +58,7 @@ class Room:
 
 room: Room = Room()
 router: Router = Router()
-app: App = only_same_origin(router)  # no other site can make its visitors say anything here
+app: App = only_same_origin(router)  # no other site can post in its visitors' names
 
 
 @router.get("/")
@@ -69,14 +69,14 @@ async def show(request: Request) -> Response:
 
 @router.post("/messages")
 async def say(request: Request) -> Response:
-    """Take a message; more than 1000 bytes are a 413."""
+    """Add a message; more than 1000 bytes are a 413."""
     room.say(await request.text(limit=1000))
     return Response(204)
 
 
 @router.get("/messages")
 async def listen(request: Request) -> Response:
-    """Send all messages until the client leaves; one that comes back gets what it has missed."""
+    """Send all messages until the client leaves; a client that reconnects gets those it missed."""
     last = request.headers.get("Last-Event-ID") or "0"
     if not last.isdecimal() or len(last) > 15:
         raise HTTPError(400, "Last-Event-ID is not the number of a message")

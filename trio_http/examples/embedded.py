@@ -1,10 +1,11 @@
-"""Serve from within a program that has other things to do.
+"""Serve from within a program that does other work, too.
 
     python -m trio_http.examples.embedded
     curl localhost:4221/
 
 The program counts once a second, with or without requests; ``curl`` prints the count. Ctrl-C
-lets running requests finish and then ends the counting. A second Ctrl-C ends all at once.
+lets running requests finish and then stops the counting. A second Ctrl-C stops everything at
+once.
 """
 
 import signal
@@ -16,20 +17,20 @@ from trio_http import Request, Response, Router, open_listeners, serve
 
 
 class Counter:
-    """What the program is really for."""
+    """The main work of the program."""
 
     def __init__(self) -> None:
         self.count: int = 0
 
     async def run(self) -> None:
-        """Count, once a second."""
+        """Count once a second."""
         while True:
             await trio.sleep(1)
             self.count += 1
 
 
 def app_for(counter: Counter) -> Router:
-    """Return an app that tells how far the counter is."""
+    """Return an app that responds with the current count."""
     app = Router()
 
     @app.get("/")
@@ -44,7 +45,7 @@ async def main(*addresses: str) -> None:
     counter = Counter()
     async with trio.open_nursery() as program:
         program.start_soon(counter.run)
-        # Leaving the inner nursery waits for the server, and the rest goes on meanwhile.
+        # Leaving the inner nursery waits for the server, while the counting continues.
         async with trio.open_nursery() as serving:
             listeners = await open_listeners(*addresses or ["localhost:4221"])
             server = await serving.start(serve, app_for(counter), listeners)

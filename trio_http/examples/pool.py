@@ -1,11 +1,11 @@
-"""Share a pool of connections, and refresh in the background what was read through it.
+"""Share a pool of connections, and refresh cached data in the background.
 
     trio-http app trio_http.examples.pool:shop
     curl localhost:4221/prices/tea
 
 prints a price that rises once a minute. The pool is opened before the first request and closed
-after the last, in the frame of ``shop``. An error in there, such as one of ``refresh``, ends the
-server with that error, so that its service manager can start it again.
+after the last, in the frame of ``shop``. An error in that frame, such as one in ``refresh``,
+ends the server with that error, so that its service manager can restart it.
 """
 
 from collections.abc import AsyncIterator
@@ -17,19 +17,19 @@ from trio_http import HTTPError, Request, Response, Router
 
 
 class Database:
-    """A connection that answers one query at a time, in place of that of a real driver."""
+    """A stand-in for a driver's connection, which runs one query at a time."""
 
     queries: int = 0
 
     async def prices(self) -> dict[str, int]:
-        """Return all prices, which rise with each look."""
+        """Return all prices, which rise with each query."""
         await trio.sleep(0.01)
         Database.queries += 1
         return {"tea": 200 + Database.queries, "coffee": 300 + Database.queries}
 
 
 class Pool:
-    """Connections, each lent to one task at a time; the others wait their turn."""
+    """Connections, each lent to one task at a time, while other tasks wait."""
 
     def __init__(self, connections: list[Database]) -> None:
         self._send, self._receive = trio.open_memory_channel[Database](len(connections))
@@ -38,17 +38,17 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Database]:
-        """Lend a connection for the time of the block."""
+        """Lend a connection for the duration of the block."""
         connection = await self._receive.receive()
         try:
             yield connection
         finally:
-            self._send.send_nowait(connection)  # does not wait, so a cancellation cannot lose it
+            self._send.send_nowait(connection)  # never waits, so it cannot be cancelled
 
 
 @asynccontextmanager
 async def shop() -> AsyncIterator[Router]:
-    """Serve with a pool and a refresher around the app."""
+    """Serve with a pool and a background task around the app."""
     pool = Pool([Database() for _ in range(4)])  # with a driver: async with open_pool(…) as pool
     async with pool.connection() as database:
         prices = await database.prices()
@@ -69,5 +69,5 @@ async def shop() -> AsyncIterator[Router]:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(refresh)
-        yield router  # and serve it, until all connections have ended
+        yield router  # returns when all connections have ended
         nursery.cancel_scope.cancel()

@@ -1,12 +1,12 @@
-"""Run jobs in the background, and tell how far they are.
+"""Run jobs in the background, and report their progress.
 
     trio-http app trio_http.examples.progress:app
     curl -i -X POST localhost:4221/jobs
     curl -N localhost:4221/jobs/1/events
 
-The first request starts a job of ten seconds and is answered at once, with the job's path in
-``Location``. The second shows its progress, and ``curl -X DELETE localhost:4221/jobs/1`` ends it.
-When the server ends, it cancels the jobs that are still running.
+The first request starts a job of ten seconds and returns at once, with the job's path in
+``Location``. The second shows its progress, and ``curl -X DELETE localhost:4221/jobs/1``
+cancels it. When the server stops, it cancels the running jobs.
 """
 
 from collections.abc import AsyncIterator
@@ -18,11 +18,11 @@ import trio
 from trio_http import HTTPError, Request, Response, Router, SendEvent, ServerSentEvent
 
 STEPS = 10
-MOST = 100  # jobs that are remembered until a client deletes them
+MOST = 100  # jobs, which are kept until a client deletes them
 
 
 class Job:
-    """Work that takes a second for each step."""
+    """Work that takes a second per step."""
 
     def __init__(self) -> None:
         self.done: int = 0
@@ -51,7 +51,7 @@ async def app() -> AsyncIterator[Router]:
 
     def job_of(number: int) -> Job:
         if number not in jobs:
-            raise HTTPError(404, "there is no such job")
+            raise HTTPError(404, "the job does not exist")
         return jobs[number]
 
     async with trio.open_nursery() as nursery:
@@ -77,7 +77,7 @@ async def app() -> AsyncIterator[Router]:
 
             async def produce(send: SendEvent) -> None:
                 while job.state == "running":
-                    changed = job.changed  # before sending, because it may change meanwhile
+                    changed = job.changed  # before sending, during which the state may change
                     await send(ServerSentEvent(f"{job.done} of {STEPS}"))
                     await changed.wait()
                 await send(ServerSentEvent(job.state, event="end"))

@@ -1,12 +1,12 @@
-"""Take pictures from clients, and show them.
+"""Receive pictures from clients, and show them.
 
     trio-http app trio_http.examples.uploads:app
     curl --data-binary @cat.png localhost:4221/pictures/cat.png
     curl localhost:4221/pictures/cat.png
 
-Open http://localhost:4221/ in a browser to choose pictures there. They are kept in the directory
-``pictures``. Each is there whole or not at all, whatever ends its upload, and takes no more
-memory than a piece of it.
+Open http://localhost:4221/ in a browser to choose pictures there. They are stored in the
+directory ``pictures``. An interrupted upload leaves no partial file, and an upload needs only
+the memory of one piece.
 """
 
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ from trio_http import (
     only_same_origin,
 )
 
-# Anything else could be a page, whose scripts would run as if they were this site's own.
+# Other files could be pages, whose scripts would run as if they belonged to this site.
 SUFFIXES = {".gif", ".jpeg", ".jpg", ".png", ".webp"}
 
 PAGE = """<!doctype html><title>Pictures</title><input type="file" multiple><p></p><script>
@@ -44,7 +44,7 @@ input.onchange = async () => {
 
 @asynccontextmanager
 async def app() -> AsyncIterator[App]:
-    """Serve with the directory ``pictures``, which is made unless it exists."""
+    """Serve with the directory ``pictures``, which is created if necessary."""
     await trio.Path("pictures").mkdir(exist_ok=True)
     pictures = files("pictures", allow=Permissions.LISTING | Permissions.WRITING)
     router = Router()
@@ -64,4 +64,4 @@ async def app() -> AsyncIterator[App]:
         fields = {"Location": request.mount + request.path, "ETag": stored.etag}
         return Response(201 if stored.is_new else 204, fields)
 
-    yield only_same_origin(router)  # the pages of other sites cannot upload anything
+    yield only_same_origin(router)  # pages of other sites cannot upload anything
