@@ -196,7 +196,7 @@ def test_signal_just_before_the_server_listens_ends_the_command(number: signal.S
         "from trio_http.command import single_process\n"
         "async def open_listeners(*addresses):\n"
         f"  signal.raise_signal({int(number)})\n"
-        "running.open_listeners = open_listeners\n"
+        "single_process.open_listeners = open_listeners\n"
         "sys.argv = ['trio-http', 'challenge']\n"
         "sys.exit(__main__.main())\n"
     )
