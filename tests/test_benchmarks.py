@@ -156,7 +156,7 @@ def test_numbers_have_about_three_digits(value: float, expected: str) -> None:
 RESULTS = [
     Result(PLAIN, "ours", [Sample(40_000, 0.001, 0.002, 25e-6), Sample(50_000, 0.001, 0.002)]),
     Result(PLAIN, "uvicorn", [Sample(30_000, 0.002, 0.012, errors=2)]),
-    Result(PLAIN, "nginx", problem="answered 500"),
+    Result(PLAIN, "nginx", problem="responded with 500"),
 ]
 
 
@@ -168,7 +168,7 @@ plain: GET, 13 bytes of text (higher is better)
   server                                  requests/s  spread  ours ÷ it  p50 ms  p99 ms  CPU µs
   trio_http                                   45 000    ±11%       1.00    1.00    2.00    25.0
   Uvicorn (uvloop, httptools) (2 errors)      30 000               1.50    2.00    12.0
-  nginx: answered 500""".splitlines()
+  nginx: responded with 500""".splitlines()
     )
 
 
@@ -182,7 +182,7 @@ def test_table_has_the_least_first_if_less_is_better_and_no_empty_columns() -> N
 
 
 def test_table_of_failures_reports_problems() -> None:
-    assert table(PLAIN, RESULTS[2:]).splitlines()[1:] == ["  server", "  nginx: answered 500"]
+    assert table(PLAIN, RESULTS[2:]).splitlines()[1:] == ["  server", "  nginx: responded with 500"]
 
 
 def test_document_contains_every_round() -> None:
@@ -194,7 +194,7 @@ def test_document_contains_every_round() -> None:
     assert (ours["median"], ours["ours_to_it"], uvicorn["ours_to_it"]) == (45_000, 1, 1.5)
     assert [sample["value"] for sample in ours["rounds"]] == [40_000, 50_000]
     assert ours["rounds"][0]["cpu"] == 25e-6
-    assert (nginx_["median"], nginx_["problem"]) == (None, "answered 500")
+    assert (nginx_["median"], nginx_["problem"]) == (None, "responded with 500")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_section_of_the_readme_is_replaced() -> None:
 
 @pytest.mark.parametrize("text", ["", readme.BEGIN, readme.END, f"{readme.END}{readme.BEGIN}"])
 def test_readme_without_markers_raises_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="there is no <!--"):
+    with pytest.raises(ValueError, match="has no <!--"):
         readme.replaced(text, "new")
 
 
@@ -309,7 +309,7 @@ def test_goals_are_judged_if_both_sides_are_known() -> None:
     assert judged(known, goals) == [
         "  reached  plain, to uvicorn: 2.00 (≥ 1.5), by CPU time 2.50",
         "  MISSED   plain, to uvicorn: 2.00 (≤ 1.3), by CPU time 2.50",
-        "  told     plain, to uvicorn: 2.00, by CPU time 2.50",
+        "  info     plain, to uvicorn: 2.00, by CPU time 2.50",
         "  reached  plain, to trio: 0.50 (≥ 0.5)",
         "  MISSED   log, to our plain: 0.60 (≥ 0.75)",
         "  MISSED   start: 500 (≤ 400)",
@@ -354,8 +354,8 @@ GREETING = Expected(media_type="text/plain", body=b"hi")
     [
         (Answer(200, TEXT, b"hi"), GREETING, None),
         (Answer(200, GZIPPED, gzip.compress(b"hi")), GREETING, None),
-        (Answer(200, GZIPPED, b"hi"), GREETING, "sent what is no gzip"),
-        (Answer(404, TEXT, b"hi"), GREETING, "answered 404"),
+        (Answer(200, GZIPPED, b"hi"), GREETING, "sent invalid gzip"),
+        (Answer(404, TEXT, b"hi"), GREETING, "responded with 404"),
         (Answer(200, {}, b"hi"), GREETING, "sent the type ''"),
         (Answer(200, TEXT, b"ho!"), GREETING, "sent another body, of 3 bytes"),
         (Answer(200, TEXT, b"file"), Expected(media_type="text/plain", document="a"), None),

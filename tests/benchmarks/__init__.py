@@ -1,6 +1,6 @@
-"""Our server next to its peers and its floors: ``python -m tests.benchmarks``.
+"""Compares trio_http with other servers and with bare Trio: ``python -m tests.benchmarks``.
 
-Only ratios taken in one run mean anything, so all servers of a run are up at
-once, on one core, and take rounds in turn; the load comes from another core.
-What is compared is the same work: every answer is checked before it is timed.
+Only ratios within one run are meaningful, so all servers of a run are up at once, on one core,
+and take turns; the load comes from another core. All servers do the same work: every response
+is checked before it is timed.
 """

@@ -1,4 +1,4 @@
-"""The command: ``python -m tests.benchmarks --help`` says what it can do."""
+"""The command line: see ``python -m tests.benchmarks --help``."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from .report import TITLES, document, summaries, table
 from .run import Result, Run
 from .servers import content
 
-# Connections that are held to see what one takes: enough that the allocator's
-# own steps do not show.
+# Connections that are held to measure the memory of one: enough to hide the steps of the
+# allocator.
 IDLE, IDLE_QUICKLY = 4_000, 1_000
 
-# Where a system sets no limit on descriptors, so many are more than we need.
+# More descriptors than a run needs, for systems without a limit.
 MANY = 65_536
 
-# Seconds that it takes about to check and to change over, and to start a server.
+# Approximate seconds to check a server and change to the next one, and to start one.
 CHANGE, START = 0.4, 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and say what came out; 130 where it was interrupted, else 0."""
+    """Measure, and report; return 0, or 130 if interrupted."""
     options = _parser().parse_args(arguments)
     if options.list:
         _list()
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure(run, cases, peers)
             status = 0
         except KeyboardInterrupt:
-            _say("interrupted; this is what there is")
+            _say("interrupted; the results so far:")
             status = 130
     about["machine"]["load_after"] = os.getloadavg()
     _report(options, about, shown)
@@ -70,49 +70,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
-        description="Our server next to its peers and its floors, one core for the server "
-        "and one for the load, rounds in turn. Ratios taken in one run mean something; "
-        "figures alone do not.",
-        epilog="The peers come with the extra 'bench'; wrk and nginx from the system. "
-        "Files are made where TMPDIR says.",
+        description="Compare trio_http with other servers and with bare Trio. The servers run on "
+        "one core and the load on another, and take turns. Only ratios within one run are "
+        "meaningful, not single figures.",
+        epilog="Install the servers with the extra 'bench', wrk and nginx from the system. "
+        "Temporary files are below TMPDIR.",
     )
     parser.add_argument(
         "--servers",
         type=_names([peer.name for peer in PEERS]),
         metavar="NAME,…",
-        help="which servers, * standing for any letters (default: those that tell something)",
+        help="servers to compare; * matches any letters (default: all but redundant ones)",
     )
     parser.add_argument(
         "--cases",
         type=_names([case.name for case in CASES]),
         metavar="NAME,…",
-        help="which cases, for example file-*,gzip (default: all)",
+        help="cases to measure, for example file-*,gzip (default: all)",
     )
-    parser.add_argument("--rounds", type=_count, help="of each server and case (default: 3)")
-    parser.add_argument("--seconds", type=_count, help="that a round takes (default: 1)")
+    parser.add_argument("--rounds", type=_count, help="rounds of each server and case (default: 3)")
+    parser.add_argument("--seconds", type=_count, help="seconds of each round (default: 1)")
     parser.add_argument(
-        "--quick", action="store_true", help="one round, and a few cases unless they are named"
+        "--quick", action="store_true", help="one round of a few cases, unless others are named"
     )
     parser.add_argument(
-        "--load", choices=list(TOOLS), help="what makes the load (default: the best installed)"
+        "--load", choices=list(TOOLS), help="load generator (default: the best installed)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
     parser.add_argument(
-        "--chart", type=Path, metavar="FILE", help="draw a chart there, .svg or .png"
+        "--chart", type=Path, metavar="FILE", help="draw a chart to FILE, .svg or .png"
     )
     parser.add_argument(
         "--readme",
         action="store_true",
-        help="write a table into README.md, and the chart that belongs to it",
+        help="write a table to README.md, and its chart",
     )
-    parser.add_argument("--list", action="store_true", help="say which servers and cases there are")
+    parser.add_argument("--list", action="store_true", help="list servers and cases")
     return parser
 
 
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("one at least")
+        raise argparse.ArgumentTypeError("must be at least 1")
     return number
 
 
@@ -121,7 +121,7 @@ def _names(known: Sequence[str]) -> Any:
         patterns = text.split(",")
         for pattern in patterns:
             if not any(fnmatch(name, pattern) for name in known):
-                raise argparse.ArgumentTypeError(f"{pattern} is none of {', '.join(known)}")
+                raise argparse.ArgumentTypeError(f"{pattern} matches none of {', '.join(known)}")
         return [name for name in known if any(fnmatch(name, pattern) for pattern in patterns)]
 
     return names
@@ -138,19 +138,19 @@ def _list() -> None:
 
 
 def print_line(text: str) -> None:
-    """To the standard output, where the report goes."""
+    """Write to the standard output, which gets the report."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def _say(text: str) -> None:
-    """To the standard error, while people wait."""
+    """Write to the standard error, which gets the progress."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
-    """End, once: while everything is being stopped nothing else should come between."""
+    """Raise once, and ignore further signals, so that everything can be stopped undisturbed."""
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -162,7 +162,7 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 
 
 def _peers(names: Sequence[str] | None) -> list[Peer]:
-    """Those that can take part, if named in all they can do; of the others the reason is said."""
+    """Return the named servers that can take part, in all cases; say why others cannot."""
     found = []
     for peer in PEERS:
         if peer.name in names if names else peer.name not in UNUSUAL:
@@ -197,7 +197,7 @@ def _run(options: argparse.Namespace, directory: Path, shown: list[list[Result]]
 
 
 def _raise_descriptors() -> int:
-    """As many descriptors as we may have, for us and for all that we start."""
+    """Raise the limit on descriptors of this process and its children, and return it."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
@@ -219,9 +219,9 @@ def _make_content(directory: Path) -> None:
 
 def _machine(run: Run) -> str:
     if run.cores.server is None:
-        cores = "no core of its own for anybody"
+        cores = "no separate cores"
     elif run.cores.server == run.cores.load:
-        cores = "servers and load on one core, so the figures are of both"
+        cores = "servers and load share one core, so figures include both"
     else:
         cores = f"servers on core {run.cores.server}, load on core {run.cores.load}"
     return f"{run.tool.name}; {cores}; every server in Python on Python {build_of_python()}"

@@ -1,4 +1,4 @@
-"""What is asked, and what the right answer to it is."""
+"""Requests of the benchmark, and the correct responses to them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import cache
 
 @cache
 def noise(size: int) -> bytes:
-    """Bytes that no coding makes smaller, always the same."""
+    """Return incompressible bytes, always the same."""
     return random.Random(size).randbytes(size)  # noqa: S311 - not a secret
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request; ``size`` is that of its body, whose bytes ``noise`` makes."""
+    """A request; ``size`` is the length of its body, whose bytes ``noise`` makes."""
 
     method: str = "GET"
     path: str = "/"
@@ -23,7 +23,7 @@ class Ask:
     size: int = 0
 
     def head(self, host: str) -> bytes:
-        """Everything before the body, as wrk sends it."""
+        """Return everything before the body, as wrk sends it."""
         lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}"]
         lines += [f"{name}: {value}" for name, value in self.fields]
         if self.size:
@@ -33,16 +33,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The right answer, its coding undone; ``document`` is a file's name below ``files/``."""
+    """The correct response, decoded; ``document`` is the name of a file below ``files/``."""
 
     statuses: tuple[int, ...] = (200,)
     media_type: str | None = None
     body: bytes = b""
     document: str | None = None
-    fields: tuple[tuple[str, str], ...] = ()  # fields, and what their values contain
+    fields: tuple[tuple[str, str], ...] = ()  # names, and substrings of the values
 
 
-# What a browser sends with every request, in its order.
+# The fields that a browser sends with every request, in its order.
 BROWSER = (
     ("Connection", "keep-alive"),
     ("Cache-Control", "max-age=0"),

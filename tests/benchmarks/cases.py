@@ -1,4 +1,4 @@
-"""What is measured: one request again and again, or what a server costs."""
+"""The cases of the benchmark: one request again and again, or a cost of a server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .servers import content
 
 
 class Ability(Enum):
-    """What a server must be able to do to take part in a case."""
+    """An ability that a server needs to take part in a case."""
 
-    TEXT = "answer with a text"
+    TEXT = "respond with a text"
     ECHO = "route by a path's segment"
-    POST = "give back what it is sent"
-    STREAM = "send an answer of unknown length"
+    POST = "echo a request body"
+    STREAM = "send a response of unknown length"
     FILES = "serve files"
     UPLOADS = "store files"
     GZIP = "compress on the fly"
@@ -25,7 +25,7 @@ class Ability(Enum):
 
 
 class Better(Enum):
-    """Which way is forward."""
+    """Whether a higher or a lower value is better."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -40,7 +40,7 @@ class Log(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How servers are run; one process has a core of its own, several share all with the load."""
+    """The way to run servers: one process has its own core, several share all with the load."""
 
     log: Log = Log.OFF
     processes: int = 1
@@ -51,7 +51,7 @@ USUALLY = Manner()
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """As many answers as there can be in a time; ``pipelined`` requests are sent at once."""
+    """As many responses as possible in a time; ``pipelined`` requests are sent at once."""
 
     name: str
     title: str
@@ -62,8 +62,7 @@ class Load:
     pipelined: int = 1
     manner: Manner = USUALLY
     least_seconds: int = 1  # connecting ten thousand clients takes more than a moment
-    # Speed drifts, so what is to be compared with another case of ours has that
-    # in its own rounds.
+    # Speed drifts, so another case of trio_http to compare with is measured in the same rounds.
     beside: Load | None = None
 
     unit = "requests/s"
@@ -72,7 +71,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """What a connection holds in memory that has been answered once and waits."""
+    """The memory of a connection that has had one response and is idle."""
 
     name: str = "idle-memory"
     title: str = "memory per idle connection, after one request"
@@ -84,7 +83,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How much more memory large uploads take at their peak than the server took before."""
+    """The additional memory at the peak of large uploads."""
 
     name: str = "upload-memory"
     title: str = "growth of memory while four bodies of 32 MiB are stored at once"
@@ -96,7 +95,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Importing:
-    """How long the shortest command of a server takes; of the floors, ``import trio, h11``."""
+    """The time of a server's shortest command; for bare Trio, of ``import trio, h11``."""
 
     name: str = "import"
     title: str = "time of --version, or of the bare imports"
@@ -108,10 +107,10 @@ class Importing:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """How long after its start a server answers."""
+    """The time from a server's start to its first response."""
 
     name: str = "start"
-    title: str = "time from the start to the first answer"
+    title: str = "time from the start to the first response"
     ability: Ability = Ability.TEXT
 
     unit = "ms"
@@ -171,7 +170,7 @@ def _upload(name: str, connections: int) -> Load:
     )
 
 
-# In the order of the report; what costs a server memory for good comes late.
+# In the order of the report; cases that raise a server's memory permanently are late.
 CASES: tuple[Case, ...] = (
     PLAIN,
     Load(
@@ -184,14 +183,14 @@ CASES: tuple[Case, ...] = (
     Load("browser", "GET as a browser sends it", Ability.TEXT, Ask(fields=BROWSER), GREETING),
     Load(
         "post",
-        "POST of 100 bytes, given back",
+        "POST of 100 bytes, echoed",
         Ability.POST,
         Ask("POST", size=100),
         Expected(media_type=content.STREAM_TYPE, body=noise(100)),
     ),
     Load(
         "stream",
-        f"streamed answer, {content.PIECES} pieces of 1 KiB",
+        f"streamed response, {content.PIECES} pieces of 1 KiB",
         Ability.STREAM,
         Ask(path="/stream"),
         Expected(
@@ -202,7 +201,7 @@ CASES: tuple[Case, ...] = (
     ),
     _file("1k", 64),
     _file("100k", 64),
-    _file("10m", 8),  # what is under way when time is up is not counted
+    _file("10m", 8),  # responses in progress when the time is up are not counted
     _upload("1k", 64),
     _upload("1m", 8),
     _upload("32m", 2),

@@ -1,4 +1,4 @@
-"""A run as a picture: a panel for each case, a bar for each server."""
+"""A run as a chart: a panel for each case, a bar for each server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from .report import TITLES, number, summaries
 from .run import Result
 
 COLUMNS = 3
-# Inches: a panel's width without and for each letter of what is on its left, and its height.
+# Inches: a panel's width without its labels, the width per letter of them, and heights.
 WIDTH, LETTER_WIDTH, BAR_HEIGHT, HEIGHT = 2.2, 0.06, 0.22, 0.6
 
-# There is no background, and what is written has the same contrast to white as to
-# what dark pages have.
+# The background is transparent, and the text has the same contrast to white as to dark pages.
 INK = "#76808c"
 OUR_COLOUR, THEIR_COLOUR = "#d9581e", "#9ca3af"
 
@@ -33,7 +32,7 @@ STYLE: Any = {
 
 
 def draw(path: Path, cases: Sequence[Sequence[Result]], titles: Mapping[str, str] = TITLES) -> None:
-    """Draw medians and their extremes; ``ImportError`` where there is no matplotlib."""
+    """Draw medians and their extremes; ``ImportError`` if matplotlib is not installed."""
     import matplotlib.figure  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - an extra
 
     panels = [results for results in cases if summaries(results)]
@@ -52,7 +51,7 @@ def draw(path: Path, cases: Sequence[Sequence[Result]], titles: Mapping[str, str
 
 def _panel(axes: Any, results: Sequence[Result], titles: Mapping[str, str]) -> None:
     case, known = results[0].case, summaries(results)
-    # From below, so the best is on top.
+    # Drawn from below, so the best is on top.
     names = sorted(known, key=lambda name: known[name].value, reverse=case.better is Better.LOWER)
     values = [known[name].value for name in names]
     reach = (
@@ -65,6 +64,6 @@ def _panel(axes: Any, results: Sequence[Result], titles: Mapping[str, str]) -> N
     axes.bar_label(bars, [number(value) for value in values], padding=4, fontsize=8)
     axes.set_title(f"{case.title}\n{case.unit}, {case.better.value} is better", fontsize=9)
     axes.tick_params(labelsize=8)
-    axes.xaxis.set_visible(False)  # the bars say it
+    axes.xaxis.set_visible(False)  # the bars show the values
     axes.margins(x=0.2)
     axes.spines[["top", "right", "bottom"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Whether a server answers rightly, before anybody asks how fast."""
+"""Checks the responses of a server before it is timed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .asks import Ask, Expected, noise
 from .cases import Load
 from .servers import content
 
-# Seconds that the slowest of them may take for an answer.
+# Seconds that the slowest server may take for a response.
 PATIENCE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response as it arrived; names of fields in small letters, the body as on the wire."""
+    """A response as received; field names in lower case, the body with its coding."""
 
     status: int
     fields: dict[str, str]
@@ -28,9 +28,11 @@ class Answer:
 
 
 def ask_once(port: int, ask: Ask, times: int = 1) -> list[Answer]:
-    """What a server answers on one connection to requests that are sent at once.
+    """Return a server's responses to requests that are sent at once on one connection.
 
-    ``OSError`` and ``h11.RemoteProtocolError`` tell of a server that does not.
+    Raises:
+        OSError: the server does not respond.
+        h11.RemoteProtocolError: a response is malformed.
     """
     request = ask.head(f"127.0.0.1:{port}") + noise(ask.size)
     address = ("127.0.0.1", port)
@@ -46,7 +48,7 @@ def ask_once(port: int, ask: Ask, times: int = 1) -> list[Answer]:
 
 
 def _next_answer(connection: h11.Connection, connected: socket.socket, ask: Ask) -> Answer:
-    # The bytes have left already; h11 is told of them as far as it has to know.
+    # The bytes have been sent already; this tells h11 as much as it needs to read the response.
     connection.send(h11.Request(method=ask.method, target=ask.path, headers=[("Host", "-")]))
     connection.send(h11.EndOfMessage())
     status, fields, body = 0, dict[str, str](), bytearray()
@@ -64,9 +66,9 @@ def _next_answer(connection: h11.Connection, connected: socket.socket, ask: Ask)
 
 
 def complaint(answer: Answer, expected: Expected, directory: Path) -> str | None:
-    """What is wrong with an answer, if anything."""
+    """Return the fault of a response, or None if it is as expected."""
     if answer.status not in expected.statuses:
-        return f"answered {answer.status}"
+        return f"responded with {answer.status}"
     media_type = answer.fields.get("content-type", "")
     if expected.media_type not in {None, media_type.partition(";")[0]}:
         return f"sent the type {media_type!r}"
@@ -82,7 +84,7 @@ def _wrong_body(answer: Answer, expected: Expected, directory: Path) -> str | No
         try:
             body = gzip.decompress(body)
         except (OSError, EOFError):
-            return "sent what is no gzip"
+            return "sent invalid gzip"
     wanted = expected.body
     if expected.document is not None:
         wanted = (directory / content.FILES / expected.document).read_bytes()
@@ -90,11 +92,11 @@ def _wrong_body(answer: Answer, expected: Expected, directory: Path) -> str | No
 
 
 def checked(port: int, load: Load, directory: Path) -> str | None:
-    """Why a server cannot be timed at a load, or None where it answers as it should."""
+    """Return why a server cannot be timed at a load, or None if its responses are correct."""
     try:
         answers = ask_once(port, load.ask, load.pipelined)
     except (OSError, h11.RemoteProtocolError) as error:
-        return f"did not answer: {error}"
+        return f"did not respond: {error}"
     for answer in answers:
         if (wrong := complaint(answer, load.expected, directory)) is not None:
             return wrong

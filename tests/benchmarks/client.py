@@ -1,7 +1,7 @@
-"""A load of our own, for where wrk is not installed: ``python -m … FILE``, which says what to do.
+"""A load generator for systems without wrk: ``python -m … FILE`` reads its orders from a file.
 
-It is written in Python, so the fastest servers wait for it: good for ratios
-among slow ones, and a lower bound for the rest.
+It is written in Python, so it limits the fastest servers: good for ratios among slow servers,
+and a lower bound for the others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]+)")
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked")
 _CLOSE = re.compile(rb"(?i)\r\nconnection:[ \t]*close")
 
-# Seconds that a connection may take to be made.
+# Seconds within which a connection must be made.
 PATIENCE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What to send where, how often and how long; ``request`` is a file of bytes."""
+    """The requests to send, how many and for how long; ``request`` is a file of bytes."""
 
     port: int
     request: str
@@ -38,13 +38,13 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What came back: answers, those among them that were not 2xx, seconds for each."""
+    """The results: responses, how many of them were not 2xx, and latencies in seconds."""
 
     answers: int
     wrong: int
     seconds: float
-    middle: float | None  # half of the answers took no longer
-    late: float | None  # 99 of a hundred took no longer
+    middle: float | None  # the median latency
+    late: float | None  # the 99th percentile
 
 
 class _At(Enum):
@@ -55,15 +55,15 @@ class _At(Enum):
 
 
 class Answers:
-    """Counts the answers in what arrives on a connection, in whatever pieces it does."""
+    """Counts the responses in the bytes of a connection, however they are cut."""
 
     def __init__(self) -> None:
         self.complete = 0
         self.wrong = 0
-        self.closing = False  # the server will close after the last of them
+        self.closing = False  # the server will close after the last response
         self._data = bytearray()
         self._at = _At.HEAD
-        self._missing = 0  # bytes that are to come and do not matter
+        self._missing = 0  # bytes of the body that are still to come
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -72,7 +72,7 @@ class Answers:
             pass
 
     def _step(self) -> bool:
-        """Get over the next thing; whether it was there."""
+        """Parse the next part of a response; return whether it was complete."""
         if self._missing:
             skipped = min(self._missing, len(self._data))
             del self._data[:skipped]
@@ -90,7 +90,7 @@ class Answers:
                 return self._end() if line == b"" else line is not None
 
     def _take(self, mark: bytes) -> bytes | None:
-        """What stands before a mark, if it has arrived."""
+        """Take and return the bytes before a mark, or None if it has not arrived."""
         end = self._data.find(mark)
         if end < 0:
             return None
@@ -132,7 +132,7 @@ class Answers:
 
 
 class _Connection:
-    """One client: asks, counts, asks again."""
+    """A client that sends requests and counts the responses, again and again."""
 
     def __init__(self, orders: Orders, request: bytes) -> None:
         self._orders = orders
@@ -142,15 +142,15 @@ class _Connection:
     def _open(self) -> None:
         self.socket = socket.create_connection(("127.0.0.1", self._orders.port), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+        self.socket.setblocking(False)  # noqa: FBT003 - the library's own signature
         self.answers = Answers()
 
     def close(self) -> None:
-        """Be gone."""
+        """Close the connection."""
         self.socket.close()
 
     def reconnect(self) -> None:
-        """Begin again on a new connection, because the server closes this one."""
+        """Make a new connection, because the server closes the present one."""
         self.close()
         self._open()
 
@@ -160,13 +160,13 @@ class _Connection:
         self._rest = memoryview(self._request)
 
     def send(self) -> bool:
-        """Send what there is room for; whether that was all."""
+        """Send as much as there is room for; return whether that was everything."""
         with suppress(BlockingIOError):
             self._rest = self._rest[self.socket.send(self._rest) :]
         return not self._rest
 
     def receive(self) -> bool:
-        """Take what has arrived; whether all requests are answered now."""
+        """Take the bytes that have arrived; return whether all responses are complete."""
         try:
             data = self.socket.recv(262144)
         except BlockingIOError:
@@ -178,7 +178,7 @@ class _Connection:
 
 
 def run(orders: Orders) -> Tally:
-    """Ask until the time is up."""
+    """Send requests until the time is up."""
     request = Path(orders.request).read_bytes() * orders.pipelined
     with ExitStack() as frame:
         selector = frame.enter_context(closing(selectors.DefaultSelector()))
@@ -231,7 +231,7 @@ class _Round:
 
 
 def tally(latencies: list[float], pipelined: int, wrong: int, seconds: float) -> Tally:
-    """Sum up; requests that were sent at once share a latency."""
+    """Sum up the results; requests that were sent at once share a latency."""
     ordered = sorted(latencies)
     return Tally(
         len(ordered) * pipelined,

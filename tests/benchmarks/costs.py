@@ -1,4 +1,4 @@
-"""What a server costs that does little or nothing, each started afresh to see it."""
+"""Costs of servers that do little or nothing; each is started anew to measure them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .peers import Peer
 from .processes import forget_peak, memory, on_core
 from .run import SPARE, NotUpError, Result, Run, Up, up
 
-# Connections that stay open throughout, so that what a server makes only once
-# is there before anything is weighed.
+# Connections that stay open throughout, so that everything that a server makes only once exists
+# before its memory is measured.
 FIRST = 64
 
-# Seconds until a server has done what follows an answer.
+# Seconds until a server has finished its work after a response.
 SETTLING = 0.3
 
 LARGE = Ask("PUT", "/uploads/large", size=32 * MIB)
@@ -33,7 +33,7 @@ SMALL = Ask("PUT", "/uploads/small", size=MIB)
 
 
 class NotKnownError(Exception):
-    """What cannot be found out here."""
+    """A cost that cannot be measured on this system."""
 
 
 _FAILURES = (
@@ -46,9 +46,9 @@ _FAILURES = (
 
 
 def costs_of(run: Run, case: Case, peers: Sequence[Peer]) -> list[Result]:
-    """The cost of each server, rounds in turn."""
+    """Return the cost of each server; the servers take turns in each round."""
     results = [Result(case, peer.name) for peer in peers]
-    # Memory is the same each time; moments are not.
+    # Memory is the same in each round, times are not.
     for _ in range(run.rounds if isinstance(case, Importing | Starting) else 1):
         for peer, result in zip(peers, results, strict=True):
             if result.problem is None:
@@ -119,7 +119,7 @@ def _weighed(server: Up, name: str = "VmRSS") -> int:
     time.sleep(SETTLING)
     found = memory(server.session, name)
     if found is None:
-        raise NotKnownError("there is no /proc to say")
+        raise NotKnownError("this system has no /proc")
     return found
 
 
@@ -130,5 +130,5 @@ def _growth(server: Up) -> float:
     with ThreadPoolExecutor(4) as clients:
         for answers in clients.map(ask_once, [server.port] * 4, [LARGE] * 4):
             if answers[0].status not in {201, 204}:
-                raise NotKnownError(f"answered {answers[0].status}")
+                raise NotKnownError(f"responded with {answers[0].status}")
     return (_weighed(server, "VmHWM") - before) / MIB

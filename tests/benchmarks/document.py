@@ -1,4 +1,4 @@
-"""JSON such as services answer with: 128 KiB of it, the same each time."""
+"""JSON like that of real services: 128 KiB, the same each time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SIZE = 128 * 1024
 WORDS = """
 amber basin cedar delta ember fable grove harbor island juniper kettle lantern
 meadow nectar orchard pebble quartz river saffron timber umber valley willow yarrow zephyr
-""".split()  # noqa: SIM905 - a list of them is three times as long
+""".split()  # noqa: SIM905 - a list literal is three times as long
 
 
 def text() -> bytes:
-    """Records with names, numbers and moments, as many as fit, and spaces up to the size."""
+    """Return records of names, numbers and times, padded with spaces to the exact size."""
     chance = random.Random(128)  # noqa: S311 - not a secret
     records: list[str] = []
     length = 2

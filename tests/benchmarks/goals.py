@@ -1,4 +1,4 @@
-"""What we have set ourselves: ratios to others, and a few figures, next to what came out."""
+"""The project's goals, as ratios to other servers and a few figures, compared with a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .report import Summary, number, ratio
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """Our figure in a case, so many times another server's, at least or at most, or just told."""
+    """The figure of trio_http in a case as a multiple of another server's, within these limits."""
 
     case: str
     peer: str
@@ -23,7 +23,7 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Our figure in a case, so many times our own in the case ``plain``, of the same rounds."""
+    """The figure of trio_http as a multiple of its own in ``plain``, in the same rounds."""
 
     case: str
     at_least: float = 0
@@ -31,7 +31,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Our figure in a case, at most."""
+    """The figure of trio_http in a case, with an upper limit."""
 
     case: str
     at_most: float
@@ -39,7 +39,7 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Our 99th percentile in a case, below another server's."""
+    """The 99th percentile of trio_http in a case, which should be below another server's."""
 
     case: str
     peer: str
@@ -69,14 +69,14 @@ GOALS: tuple[Goal, ...] = (
     Against("file-10m", "aiohttp", 1.5),
     Against("upload-1m", "aiohttp", 1.3),
     Against("upload-32m", "aiohttp", 1.3),
-    Alone("upload-memory", 2),  # "flat": a server's own noise
+    Alone("upload-memory", 2),  # "flat": the noise of a server
     Against("gzip", "nginx", 2),
     Against("gzip", "starlette", 20),
     Beside("connections-1000", 0.8),
     Beside("connections-10000", 0.6),
     Late("connections-1000", "uvicorn"),
     Late("connections-10000", "uvicorn"),
-    Against("connections-1", "uvicorn", 1.0),  # one connection: the rate is the latency
+    Against("connections-1", "uvicorn", 1.0),  # one connection: the rate shows the latency
     Alone("idle-memory", 6),
     Beside("log", 0.75),
     Against("workers-2", "uvicorn"),
@@ -88,7 +88,7 @@ GOALS: tuple[Goal, ...] = (
 
 
 def judged(cases: Mapping[str, Mapping[str, Summary]], goals: Sequence[Goal] = GOALS) -> list[str]:
-    """A line for every goal that the run says something about."""
+    """Return a line for every goal about which the run has results."""
     return [line for goal in goals if (line := _judged(cases, goal)) is not None]
 
 
@@ -118,7 +118,7 @@ def _compared(
     if found is None:
         return None
     line = _line(what, found, low, high)
-    # The other way round, so that more is better: as many answers for a second of CPU.
+    # Inverted, so that more is better: responses per second of CPU time.
     ours, theirs = known[OURS].cpu, known[peer].cpu
     return line if not ours or theirs is None else f"{line}, by CPU time {number(theirs / ours)}"
 
@@ -130,5 +130,5 @@ def _line(what: str, found: float, low: float, high: float) -> str:
     elif high < inf:
         wanted = f" (≤ {high:g})"
     else:
-        verdict, wanted = "told", ""
+        verdict, wanted = "info", ""
     return f"  {verdict:<7}  {what}: {number(found)}{wanted}"

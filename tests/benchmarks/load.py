@@ -1,4 +1,4 @@
-"""What makes the load: wrk where it is installed, else h2load, else a client of our own."""
+"""Load generators: wrk if installed, else h2load, else the benchmark's own client."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from .cases import Load
 from .client import Orders
 from .processes import on_core
 
-# Seconds that a tool may take longer than it was told to, before it is given up.
+# Seconds that a tool may run longer than requested before it is stopped.
 PATIENCE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One round: a value in the case's unit, and of a load what else it tells."""
+    """One round: a value in the unit of the case, and further results of a load."""
 
     value: float
-    middle: float | None = None  # seconds that half of the answers took at most
-    late: float | None = None  # and 99 of a hundred
-    cpu: float | None = None  # seconds of the server's processors for one answer
-    errors: int = 0  # answers that were not 2xx, and connections that broke
+    middle: float | None = None  # the median latency in seconds
+    late: float | None = None  # the 99th percentile
+    cpu: float | None = None  # CPU seconds of the server per response
+    errors: int = 0  # responses other than 2xx, and broken connections
 
 
 class LoadError(Exception):
-    """A tool that failed, and what it said."""
+    """A tool that failed, and its message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a load goes, how long, and where a tool may put its files."""
+    """The destination and duration of a load, and a directory for the tool's files."""
 
     load: Load
     port: int
@@ -51,14 +51,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program that makes a load, and how its output reads."""
+    """A program that makes a load, and the parser of its output."""
 
     name: str
     command: Callable[[Target], list[str]]
-    parse: Callable[[str], tuple[int, Sample]]  # answers, and the round
+    parse: Callable[[str], tuple[int, Sample]]  # the number of responses, and the round
 
     def run(self, target: Target, core: int | None) -> tuple[int, Sample]:
-        """Load a server: how many answers it gave, and the round."""
+        """Load a server; return the number of its responses, and the round."""
         command = self.command(target)
         try:
             with on_core(core):
@@ -79,15 +79,15 @@ class Tool:
 
 
 def body_file(target: Target) -> Path:
-    """The body of a case's request, in a file."""
+    """Write the body of a case's request to a file, and return its path."""
     path = target.folder / f"{target.load.name}.body"
     if not path.exists():
         path.write_bytes(noise(target.load.ask.size))
     return path
 
 
-# wrk takes a method, a body and several requests at once only from a script.
-# What init() makes is sent again and again.
+# wrk takes a method, a body and several requests at once only from a script. It sends the
+# result of init() again and again.
 _BODY = """\
 wrk.method = "{method}"
 local file = assert(io.open([==[{file}]==], "rb"))
@@ -129,7 +129,7 @@ _BROKEN = re.compile(
 
 
 def parse_wrk(output: str) -> tuple[int, Sample]:
-    """What wrk says of a round with ``--latency``; ``ValueError`` where it says something else."""
+    """Parse the output of wrk with ``--latency``; ``ValueError`` if it is unknown."""
     answers, rate = _ANSWERS.search(output), _RATE.search(output)
     if answers is None or rate is None:
         raise ValueError(f"unknown output: {output!r}")
@@ -160,7 +160,7 @@ _REQUESTS = re.compile(
 
 
 def parse_h2load(output: str) -> tuple[int, Sample]:
-    """What h2load says of a round; of latencies only their mean, which is none of ours."""
+    """Parse the output of h2load, which has only the mean of latencies, so they are left out."""
     rate, requests = _FINISHED.search(output), _REQUESTS.search(output)
     if rate is None or requests is None:
         raise ValueError(f"unknown output: {output!r}")
@@ -178,7 +178,7 @@ def _own(target: Target) -> list[str]:
 
 
 def parse_own(output: str) -> tuple[int, Sample]:
-    """What our own client says of a round."""
+    """Parse the output of the benchmark's own client."""
     tally = json.loads(output)
     rate = tally["answers"] / tally["seconds"]
     sample = Sample(rate, tally["middle"], tally["late"], errors=tally["wrong"])
@@ -193,16 +193,16 @@ TOOLS: Mapping[str, Tool] = {
 
 
 def choose_tool(wanted: str | None = None) -> Tool:
-    """The tool that is asked for, or the best that is installed."""
+    """Return the requested tool, or the best installed one."""
     if wanted is None:
         wanted = next((name for name in ("wrk", "h2load") if shutil.which(name)), "own")
     return TOOLS[wanted]
 
 
 def able(tool: Tool, load: Load) -> Tool:
-    """The same tool, or our own client where it cannot do what a case asks.
+    """Return the tool, or the benchmark's own client if the tool cannot run the case.
 
-    h2load keeps its connections, whatever a field says.
+    h2load keeps its connections open, even with ``Connection: close``.
     """
     closes = ("Connection", "close") in load.ask.fields
     return TOOLS["own"] if tool.name == "h2load" and closes else tool

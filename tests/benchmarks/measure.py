@@ -1,4 +1,4 @@
-"""Servers taking turns: what a run finds out, one case after the other."""
+"""Measures one case after the other, with servers taking turns."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .peers import BESIDE, OURS, Peer
 from .processes import cpu_seconds
 from .run import SPARE, NotUpError, Result, Run, Up, up
 
-# Requests that a server gets before it is timed, each on a connection of its own.
+# Requests that a server gets before it is timed, each on a new connection.
 WARMING = 50
 
-# Seconds that the other processes of a server may take after the first one has answered.
+# Seconds that further processes of a server may take after the first has responded.
 JOINING = 1
 
 
 def measure(run: Run, cases: Sequence[Case], peers: Sequence[Peer]) -> None:
-    """Measure one case after the other, each with all servers that can do it."""
+    """Measure one case after the other, each with all servers that can take part."""
     loads = [case for case in cases if isinstance(case, Load)]
     for manner in dict.fromkeys(load.manner for load in loads):
         alike = [load for load in loads if load.manner == manner]
@@ -43,15 +43,15 @@ def _any(peer: Peer, cases: Iterable[Case]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A server that is asked, the load that it gets, and what it shows."""
+    """A server, its load, and its result."""
 
-    server: Up | str  # or why it is not there
+    server: Up | str  # or why it did not start
     load: Load
     result: Result
 
 
 def _measure_loads(run: Run, loads: Sequence[Load], peers: Sequence[Peer], manner: Manner) -> None:
-    # All are up at once: one that waits for its turn costs the others nothing.
+    # All servers are up at once: a server that waits for its turn costs the others nothing.
     with ExitStack() as frame:
         servers = {peer.name: _started(run, frame, peer, manner) for peer in peers}
         beside = {load.beside.manner for load in loads if load.beside is not None}
@@ -98,15 +98,15 @@ def _take(run: Run, turns: Sequence[_Turn]) -> None:
 
 
 def _unfit(run: Run, load: Load, server: Up | str) -> str | None:
-    """Why a server cannot be timed at a load; asking makes it warm as well."""
+    """Return why a server cannot be timed at a load, or None; the requests also warm it up."""
     if isinstance(server, str):
         return server
     if load.connections + SPARE > run.descriptors:
-        return f"only {run.descriptors} descriptors are allowed here"
+        return f"this system allows only {run.descriptors} descriptors"
     said = server.output.stat().st_size
     wrong = checked(server.port, load, run.directory)
     if wrong is None and load.ask.size <= KIB:
-        with suppress(OSError, h11.RemoteProtocolError):  # the load will say so
+        with suppress(OSError, h11.RemoteProtocolError):  # the load will report the error
             for _ in range(WARMING):
                 ask_once(server.port, load.ask, load.pipelined)
     if wrong is None and load.manner.log is Log.ON and server.output.stat().st_size == said:
@@ -120,7 +120,7 @@ def _timed(run: Run, load: Load, server: Up) -> Sample:
     before = cpu_seconds(server.session)
     answers, sample = able(run.tool, load).run(target, run.cores_in(load.manner).load)
     after = cpu_seconds(server.session)
-    if load.pipelined > 1:  # of answers that share a request nobody knows how long each took
+    if load.pipelined > 1:  # the latency of pipelined requests is unknown
         sample = replace(sample, middle=None, late=None)
     if before is None or after is None or not answers:
         return sample

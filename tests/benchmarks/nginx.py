@@ -1,4 +1,4 @@
-"""nginx, configured to do what the others do, in a prefix of its own."""
+"""nginx, configured to do the same work as the other servers, in its own prefix."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from .cases import Log, Manner
 from .servers import content
 
-# Where the defaults would have it slower or less patient than the others:
-# connections that last for a thousand requests, a backlog of 511.
+# Replaces defaults that would make nginx slower or less patient than the others: connections
+# end after a thousand requests, and the backlog is 511.
 TEMPLATE = """\
 daemon off;
 {user}
@@ -54,7 +54,7 @@ UPLOADS = 'location /uploads/ {{ dav_methods PUT; alias "{folder}/"; }}'
 
 
 def configuration(port: int, manner: Manner, directory: Path, descriptors: int) -> str:
-    """The file that nginx reads."""
+    """Return the text of nginx's configuration file."""
     return TEMPLATE.format(
         user=_user(),
         files=descriptors,
@@ -72,7 +72,7 @@ def configuration(port: int, manner: Manner, directory: Path, descriptors: int) 
 
 
 def _user() -> str:
-    """Started as root it would give its worker away to somebody who cannot read our files."""
+    """Return a directive that keeps workers root: another user could not read the files."""
     if os.geteuid() != 0:
         return ""
     return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};"

@@ -1,4 +1,4 @@
-"""Who takes part: how each is started, and what it can do."""
+"""The servers of a comparison: their command lines, and their abilities."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from .cases import SIZES, UPLOAD_SIZES, Ability, Case, Log, Manner
 CHECKOUT = Path(__file__).parents[2]
 SERVERS = "tests.benchmarks.servers"
 
-# As many as may connect while a server is busy, and seconds that it waits for a
-# next request: the same for all.
+# The accept queue, and the seconds of the keep-alive time-out: the same for all.
 BACKLOG, KEEP_ALIVE = "4096", "75"
 
 ALL = frozenset(Ability) - {Ability.WORKERS}
@@ -30,7 +29,7 @@ BARE_ASGI = frozenset({Ability.TEXT, Ability.ECHO, Ability.POST, Ability.STREAM,
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a server is to do where; ``folder`` is for what it alone needs."""
+    """The way to run a server; ``folder`` is for its own files."""
 
     port: int
     manner: Manner
@@ -53,16 +52,16 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server: its command lines, and what it takes to run it."""
+    """A server: its command lines, and the requirements to run it."""
 
     name: str
     title: str
     abilities: frozenset[Ability]
     command: Callable[[Setup], list[str]]
-    shortest: tuple[str, ...]  # what only imports, and ends
+    shortest: tuple[str, ...]  # a command that only imports, and ends
     packages: tuple[str, ...] = ()
-    absent: Callable[[], str | None] = lambda: None  # why it cannot take part
-    only: frozenset[str] | None = None  # cases; in others it would only repeat what these show
+    absent: Callable[[], str | None] = lambda: None  # returns why it cannot take part
+    only: frozenset[str] | None = None  # cases; in others it would only repeat their results
 
     def takes_part_in(self, case: Case) -> bool:
         return case.ability in self.abilities and (self.only is None or case.name in self.only)
@@ -172,11 +171,11 @@ def _no_plain_absent() -> str | None:
 
 OURS = "ours"
 NO_PLAIN = "ours-no-plain"
-BESIDE = "ours-beside"  # no server of its own, but ours in another case
+BESIDE = "ours-beside"  # not a separate server, but trio_http in another case
 VERSION = ("-m", "trio_http", "--version")
 IMPORTS = ("-c", "import trio, h11")
 
-# What takes a framework: it makes the rest no faster.
+# Cases that need a framework; in the others it makes Uvicorn no faster.
 _BEYOND_UVICORN = frozenset(
     {"echo", "gzip", "upload-memory", "start"}
     | {f"file-{name}" for name in SIZES}
@@ -277,12 +276,12 @@ PEERS: tuple[Peer, ...] = (
     ),
 )
 
-# What a run leaves out unless it is named: of interest now and then.
+# A run leaves these out unless they are named, because they are rarely of interest.
 UNUSUAL = {NO_PLAIN, "starlette-hypercorn"}
 
 
 def reason_absent(peer: Peer) -> str | None:
-    """Why a server cannot take part here, or None where it can."""
+    """Return why a server cannot take part on this system, or None if it can."""
     for package in peer.packages:
         try:
             version(package)
@@ -292,10 +291,10 @@ def reason_absent(peer: Peer) -> str | None:
 
 
 def build_of_python() -> str:
-    """Return the version of the interpreter that runs all servers in Python, and its build.
+    """Return the version and the build of the interpreter that runs all servers in Python.
 
-    The build alone can make a factor of 1.4, and more for servers in Python than for
-    those that call into compiled code.
+    The build alone can make a difference of a factor of 1.4, and more for servers in Python
+    than for those that call compiled code.
     """
     options = sysconfig.get_config_var("CONFIG_ARGS") or ""
     system = None
@@ -306,7 +305,7 @@ def build_of_python() -> str:
 
 
 def described_build(version: str, options: str, system: str | None) -> str:
-    """Describe a build by who made it or, if that was no distribution, by its options."""
+    """Describe a build by its distribution or, without one, by its options."""
     if system is not None:
         return f"{version} (as packaged by {system})"
     flag = "with" if "--enable-optimizations" in options else "without"
@@ -314,7 +313,7 @@ def described_build(version: str, options: str, system: str | None) -> str:
 
 
 def versions() -> dict[str, str]:
-    """What was compared, exactly."""
+    """Return the exact versions of the compared software."""
     found = {"python": build_of_python()}
     packages = {package for peer in PEERS for package in peer.packages} | {"trio", "h11"}
     for package in sorted(packages):

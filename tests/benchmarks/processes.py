@@ -1,4 +1,4 @@
-"""Processes on cores of their own: started, watched from outside, ended whatever happens."""
+"""Processes on their own cores: started, measured from outside, and always ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# Seconds in which a server that was told to end should have ended.
+# Seconds that a server has to end after SIGTERM.
 ENDING = 3
 
 PROC = Path("/proc")
@@ -19,14 +19,14 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which core the servers have and which one the load; None where nobody can choose."""
+    """The cores of the servers and of the load; None if the system does not let us choose."""
 
     server: int | None
     load: int | None
 
     @classmethod
     def choose(cls) -> Cores:
-        """The first and the last of those that we may use."""
+        """Return the first and the last core that this process may use."""
         try:
             usable = sorted(os.sched_getaffinity(0))
         except AttributeError:  # not on Linux
@@ -36,7 +36,7 @@ class Cores:
 
 @contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """Have what is started in here run on one core; processes inherit it."""
+    """Run processes started in the block on one core, which they inherit."""
     if core is None:
         yield
         return
@@ -50,18 +50,18 @@ def on_core(core: int | None) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """What to start, and where."""
+    """A process to start, and its surroundings."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
-    output: Path  # where what it says goes
+    output: Path  # receives both output streams
     core: int | None
 
 
 @contextmanager
 def running(spawn: Spawn) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in a session of its own; leaving ends all that is in it."""
+    """Start a process in its own session; leaving the block ends all processes of the session."""
     with spawn.output.open("ab") as output, on_core(spawn.core):
         process = subprocess.Popen(
             spawn.command,
@@ -84,9 +84,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + ENDING
         while _is_alive(process) and time.monotonic() < deadline:
             time.sleep(0.01)
-    finally:  # an interrupt in here is no reason to leave somebody running
-        # Who is killed takes a while to end, above all where much memory is to be
-        # given back or others are busy, and may have started somebody just before.
+    finally:  # an interrupt must not leave processes running
+        # A killed process takes a while to end, above all if it has much memory to release or
+        # the machine is busy, and may have started another process just before.
         _signal(process.pid, signal.SIGKILL)
         while _is_alive(process):
             time.sleep(0.01)
@@ -95,7 +95,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(session: int, number: signal.Signals) -> None:
-    """Tell all groups of a session, first that of its leader, who else would start new ones."""
+    """Signal all groups of a session, the leader's first, because it could start new ones."""
     groups = {stat.group for stat in _members(session)} if PROC.is_dir() else set[int]()
     for group in (session, *(groups - {session})):
         with suppress(ProcessLookupError, PermissionError):  # it has ended already
@@ -103,10 +103,10 @@ def _signal(session: int, number: signal.Signals) -> None:
 
 
 def _is_alive(process: subprocess.Popen[bytes]) -> bool:
-    """Whether any of the session still runs.
+    """Return whether any process of the session is still running.
 
-    Of a process that was not waited for the number stays taken, so the session
-    cannot meanwhile have become somebody else's.
+    The number of a process that has not been waited for stays taken, so no other session can
+    have got it.
     """
     if not PROC.is_dir():
         return process.poll() is None
@@ -123,7 +123,7 @@ class _Stat:
 
 
 def parse_stat(text: str) -> _Stat:
-    """A process as ``/proc/NUMBER/stat`` tells it; its name may hold anything, even brackets."""
+    """Parse ``/proc/NUMBER/stat``; the name in it may contain anything, even brackets."""
     number, _, rest = text.partition(" (")
     fields = rest.rpartition(") ")[2].split()
     group, session = int(fields[2]), int(fields[3])
@@ -133,21 +133,21 @@ def parse_stat(text: str) -> _Stat:
 def _members(session: int) -> Iterator[_Stat]:
     for entry in PROC.iterdir():
         if entry.name.isdigit():
-            with suppress(OSError):  # it has ended meanwhile
+            with suppress(OSError):  # it has ended since
                 stat = parse_stat((entry / "stat").read_text("ascii", "replace"))
                 if stat.session == session:
                     yield stat
 
 
 def cpu_seconds(session: int) -> float | None:
-    """Seconds of CPU that a session's processes have used, in user's code and the kernel."""
+    """Return the CPU seconds of a session's processes, in user mode and in the kernel."""
     if not PROC.is_dir():
         return None
     return sum(stat.ticks for stat in _members(session)) / os.sysconf("SC_CLK_TCK")
 
 
 def parse_memory(status: str, name: str) -> int:
-    """Bytes, from a line of ``/proc/NUMBER/status``; none for a process that is ending."""
+    """Return bytes from ``/proc/NUMBER/status``; 0 for a process that is ending."""
     for line in status.splitlines():
         key, _, value = line.partition(":")
         if key == name:
@@ -156,7 +156,7 @@ def parse_memory(status: str, name: str) -> int:
 
 
 def memory(session: int, name: str = "VmRSS") -> int | None:
-    """Bytes of memory that a session's processes hold, or at their peak held (``VmHWM``)."""
+    """Return the bytes of memory of a session's processes, now or at their peak (``VmHWM``)."""
     if not PROC.is_dir():
         return None
     found = 0
@@ -167,7 +167,7 @@ def memory(session: int, name: str = "VmRSS") -> int | None:
 
 
 def forget_peak(session: int) -> None:
-    """Have the peak of memory counted from now on (proc(5), ``clear_refs``)."""
+    """Restart the count of the peak of memory (proc(5), ``clear_refs``)."""
     for stat in _members(session):
         with suppress(OSError):
             (PROC / str(stat.number) / "clear_refs").write_text("5")

@@ -1,4 +1,4 @@
-"""The part of the README that a run writes: a table, what it is of, and the way to its chart."""
+"""The section of the README that a run writes: a table, its circumstances, and a chart."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .run import Result
 README = CHECKOUT / "README.md"
 CHART = CHECKOUT / "tests/benchmarks/chart.svg"
 
-# What the run writes stands between these lines, of which the first is the command.
+# The run writes its section between these lines; the first contains the command.
 BEGIN = "<!-- python -m tests.benchmarks --readme -->"
 END = "<!-- the end of what it wrote -->"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A server as people know it, and who stands in where it cannot do what is asked."""
+    """A server, and the substitute for cases that it cannot serve."""
 
     title: str
     peer: str
     substitute: str | None = None
 
     def shown(self, known: Mapping[str, Summary]) -> str | None:
-        """Whose figure is in the column, if anybody's."""
+        """Return which of the two is shown in the column, or None."""
         return next((name for name in (self.peer, self.substitute) if name in known), None)
 
 
@@ -41,24 +41,25 @@ COLUMNS = (
     Column("bare Trio", "trio"),
 )
 
-# Our --version loads nothing, so beside what others import it would only look well.
+# --version of trio_http loads nothing, so comparing it with the imports of others is unfair.
 LEFT_OUT = {"import"}
 
-# What the chart is of, and what it calls everybody.
+# The cases of the chart, and the names of the servers in it.
 DRAWN = ("plain", "browser", "close", "stream", "file-1k", "gzip")
 TITLES = {column.peer: column.title for column in COLUMNS} | {"starlette": "Uvicorn, Starlette"}
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 LEGEND = f"""\
-Of trio_http these are figures, of the others multiples of them: at 0.50{TIMES} they answer half as
-many requests, or take half of the memory or the time. Uvicorn has uvloop and httptools, and
-Starlette (\\*) for what it cannot do alone. Bare Trio is sockets without HTTP."""
-ERRORS = "† Not all were answered rightly."
+The column of trio_http has figures, the others have multiples of them: at 0.50{TIMES} a server
+handles half as many requests, or takes half the memory or time. Uvicorn runs with uvloop and
+httptools, and with Starlette (\\*) for cases that need a framework. Bare Trio is sockets without
+HTTP."""
+ERRORS = "† Not all responses were correct."
 
 
 def section(about: Mapping[str, Any], cases: Sequence[Sequence[Result]]) -> str:
-    """Table, legend and circumstances, in Markdown."""
+    """Return the table, the legend and the circumstances in Markdown."""
     rows = [_line(["requests/s", *(column.title for column in COLUMNS)])]
     rows.append(_line(["---", *("--:" for _ in COLUMNS)]))
     for results in cases:
@@ -109,7 +110,7 @@ def _circumstances(about: Mapping[str, Any]) -> str:
 
 
 def drawn(cases: Sequence[Sequence[Result]]) -> list[list[Result]]:
-    """What the chart shows: a few cases, and of each those who are in the table."""
+    """Return the results for the chart: a few cases, with the servers in the table."""
     panels = []
     for results in cases:
         known = summaries(results)
@@ -120,9 +121,9 @@ def drawn(cases: Sequence[Sequence[Result]]) -> list[list[Result]]:
 
 
 def replaced(text: str, written: str) -> str:
-    """A README with another section; ``ValueError`` where there is no place for one."""
+    """Return a README with a new section; ``ValueError`` if it has no markers."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"there is no {END if begin else BEGIN}")
+        raise ValueError(f"README.md has no {END if begin else BEGIN}")
     return f"{before}{BEGIN}\n\n{written}\n\n{END}{after}"

@@ -1,4 +1,4 @@
-"""What a run has found out, for people and for programs: medians, spread, ratios."""
+"""The results of a run, for people and for programs: medians, spread and ratios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TITLES[BESIDE] = "(trio_http in the case plain)"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The medians of some rounds; ``low`` and ``high`` are the extremes of the value."""
+    """The medians of several rounds; ``low`` and ``high`` are the extremes of the value."""
 
     value: float
     low: float
@@ -30,7 +30,7 @@ class Summary:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Summary:
-        """``samples`` are one at least."""
+        """Summarize ``samples``, of which there must be at least one."""
         values = [sample.value for sample in samples]
         return cls(
             median(values),
@@ -44,7 +44,7 @@ class Summary:
 
     @property
     def spread(self) -> float:
-        """How far the rounds lay apart: the half of it, as a part of the median."""
+        """Half the difference of the extremes, relative to the median."""
         return (self.high - self.low) / 2 / self.value if self.value else 0.0
 
 
@@ -54,7 +54,7 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def summaries(results: Sequence[Result]) -> dict[str, Summary]:
-    """What each server has shown in a case, of those that have shown something."""
+    """Return a summary for each server with results in a case."""
     return {
         result.peer: Summary.of(result.samples)
         for result in results
@@ -63,14 +63,14 @@ def summaries(results: Sequence[Result]) -> dict[str, Summary]:
 
 
 def ratio(of: Mapping[str, Summary], ours: str, other: str) -> float | None:
-    """How many times the other's value ours is, where both are known."""
+    """Return the value of ``ours`` divided by that of ``other``, or None if either is unknown."""
     if ours not in of or other not in of or not of[other].value:
         return None
     return of[ours].value / of[other].value
 
 
 def table(case: Case, results: Sequence[Result]) -> str:
-    """A case as people read it, the best first."""
+    """Return the results of a case as a table for people, the best server first."""
     known = summaries(results)
     forward = case.better is Better.HIGHER
     rows = [["server", case.unit, "spread", "ours ÷ it", "p50 ms", "p99 ms", "CPU µs"]]
@@ -99,15 +99,15 @@ def _scaled(value: float | None, factor: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits or more, thousands apart."""
+    """Return a number with at least three digits, and spaces between thousands."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}".replace(",", " ")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows under each other: the first column to the left, figures to the right.
+    """Align rows of a table: the first column to the left, figures to the right.
 
-    Columns with nothing below their heading are left out.
+    Columns that are empty below their heading are left out.
     """
     heading, *_ = rows
     columns = [column for column in zip(*rows, strict=True) if any(column[1:])] or [(heading[0],)]
@@ -121,7 +121,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def document(about: Mapping[str, Any], cases: Sequence[Sequence[Result]]) -> dict[str, Any]:
-    """A run as JSON holds it: what was compared where, and every round of it."""
+    """Return a run as JSON: its circumstances, cases, and all rounds."""
     return {**about, "cases": [_case(results) for results in cases if results]}
 
 

@@ -1,4 +1,4 @@
-"""What holds for a whole run, and how a server in it comes up."""
+"""The parameters of a whole run, and the start of its servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .load import Sample, Tool
 from .peers import CHECKOUT, Peer, Setup
 from .processes import Cores, Spawn, running
 
-# Seconds within which a server that was started answers.
+# Seconds within which a started server responds.
 PATIENCE = 20
 
 # Descriptors that a process needs besides its connections.
@@ -28,7 +28,7 @@ SPARE = 200
 
 @dataclass(slots=True)
 class Result:
-    """What one server has shown in one case, or why it has not."""
+    """The samples of one server in one case, or the problem that prevented them."""
 
     case: Case
     peer: str
@@ -38,24 +38,24 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How everything in a run is measured."""
+    """The parameters of all measurements in a run."""
 
     tool: Tool
     cores: Cores
     rounds: int
     seconds: int
-    idle: int  # connections that are opened to see what one costs
-    descriptors: int  # that a process may have
-    directory: Path  # with the files that are served and stored
-    begin: Callable[[Case, list[str]], None]  # is told of each case and who is in it
-    show: Callable[[list[Result]], None]  # and what came of it
+    idle: int  # connections that are opened to measure the memory of one
+    descriptors: int  # the limit of each process
+    directory: Path  # contains the files that are served and stored
+    begin: Callable[[Case, list[str]], None]  # called with each case and the names of its servers
+    show: Callable[[list[Result]], None]  # called with the results
 
     def cores_in(self, manner: Manner) -> Cores:
-        """Where servers run, and the load."""
+        """Return the cores of servers and load."""
         return self.cores if manner.processes == 1 else Cores(None, None)
 
     def spawn(self, command: list[str], name: str, manner: Manner = USUALLY) -> Spawn:
-        """A command on the servers' core; what it says goes to a file of that name."""
+        """Return how to run a command on the servers' core; its output goes to ``name``.log."""
         environment = {"BENCHMARK_DIRECTORY": str(self.directory), "PYTHONPATH": str(CHECKOUT)}
         output = self.directory / f"{name}.log"
         return Spawn(command, environment, CHECKOUT, output, self.cores_in(manner).server)
@@ -63,20 +63,20 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A server that answers, and the session that its processes are in."""
+    """A server that responds, and the session of its processes."""
 
     session: int
     port: int
-    output: Path  # what it and its log have said
+    output: Path  # the output of the server and its log
 
 
 class NotUpError(Exception):
-    """A server that did not start, and the last that it said."""
+    """A server that did not start, and the last line of its output."""
 
 
 @contextmanager
 def up(run: Run, peer: Peer, manner: Manner = USUALLY) -> Iterator[Up]:
-    """Start a server and wait for its first answer; leaving ends it."""
+    """Start a server and wait for its first response; leaving the block ends it."""
     port = free_port()
     folder = run.directory / f"{peer.name}-{port}"
     folder.mkdir(exist_ok=True)
@@ -88,7 +88,7 @@ def up(run: Run, peer: Peer, manner: Manner = USUALLY) -> Iterator[Up]:
 
 
 def free_port() -> int:
-    """A port that nobody listens at now, and that no client is soon given."""
+    """Return a free port that the system will not soon give to a client."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
@@ -102,7 +102,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
         except (OSError, h11.RemoteProtocolError):
             if process.poll() is not None or time.monotonic() > deadline:
                 said = output.read_text("utf-8", "replace").strip().splitlines()
-                raise NotUpError(f"did not start: {said[-1] if said else 'silently'}") from None
+                raise NotUpError(f"did not start: {said[-1] if said else 'no output'}") from None
             time.sleep(0.002)
         else:
             return

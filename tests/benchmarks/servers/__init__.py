@@ -1,1 +1,1 @@
-"""The programs that are measured: ours, our peers', and the floors below both."""
+"""The programs that are measured: trio_http, other servers, and bare Trio with and without h11."""

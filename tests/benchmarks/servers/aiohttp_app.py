@@ -1,4 +1,4 @@
-"""The same on aiohttp, with its own server: ``python -m … PORT off|on``, the access log."""
+"""The content on aiohttp, with its own server: ``python -m … PORT off|on``, the access log."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ async def json(request: web.Request) -> web.Response:
 
 
 async def upload(request: web.Request) -> web.Response:
-    """As durable as ours: there whole or not at all, not forced to the disk."""
+    """Store as durably as trio_http: completely or not at all, without forcing it to the disk."""
     part = UPLOADS / f".{secrets.token_hex(8)}"
-    # Writing in the loop holds up everybody else, and is the fastest there is.
+    # Writing in the event loop blocks all other requests, and is the fastest possible way.
     with part.open("wb") as file:
         async for data in request.content.iter_any():
             file.write(data)

@@ -1,4 +1,4 @@
-"""An ASGI application without any framework: what Hypercorn, Uvicorn and Granian can do at best."""
+"""An ASGI application without a framework: the best case for Hypercorn, Uvicorn and Granian."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _stream(send: Send) -> None:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Hypercorn complains of applications that take no part in its start."""
+    """Take part in the lifespan: otherwise Hypercorn logs a complaint."""
     while True:
         event = (await receive())["type"]
         await send({"type": f"{event}.complete"})

@@ -1,4 +1,4 @@
-"""The floor of Trio with h11: its events, and nothing around them: ``python -m … PORT``."""
+"""An upper limit for Trio with h11: its events and nothing else: ``python -m … PORT``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import content
 
 async def accept(port: int) -> NoReturn:
     listening = socket.create_server(("127.0.0.1", port), backlog=4096)
-    listening.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+    listening.setblocking(False)  # noqa: FBT003 - the library's own signature
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     async with trio.open_nursery() as nursery:
         while True:
@@ -34,12 +34,12 @@ async def serve(connected: socket.socket) -> None:
         try:
             while await answer(connection, connected):
                 connection.start_next_cycle()
-        except (ConnectionError, h11.RemoteProtocolError):  # the load ends in mid-request
+        except (ConnectionError, h11.RemoteProtocolError):  # the load ends during a request
             return
 
 
 async def answer(connection: h11.Connection, connected: socket.socket) -> bool:
-    """Answer the next request; whether there may be another."""
+    """Respond to the next request; return whether there may be another."""
     request = await receive(connection, connected)
     if not isinstance(request, h11.Request):
         return False

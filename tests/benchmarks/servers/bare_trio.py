@@ -1,6 +1,6 @@
-"""The floor of Trio itself: sockets, no parsing, one answer: ``python -m … PORT``.
+"""An upper limit for Trio: sockets, no parsing, one fixed response: ``python -m … PORT``.
 
-Whatever ends with an empty line is a request without a body.
+Everything up to an empty line is a request without a body.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LAST_ANSWER = (f"{HEAD}Connection: close\r\n{REST}").encode()
 
 async def accept(port: int) -> NoReturn:
     listening = socket.create_server(("127.0.0.1", port), backlog=4096)
-    listening.setblocking(False)  # noqa: FBT003 - the library's own way to say it
+    listening.setblocking(False)  # noqa: FBT003 - the library's own signature
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     async with trio.open_nursery() as nursery:
         while True:

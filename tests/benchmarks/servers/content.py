@@ -1,4 +1,4 @@
-"""What every server here answers with, so that all do the same work."""
+"""The content of the responses of every server, so that all do the same work."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ TEXT = "Hello, world!"
 TEXT_TYPE = "text/plain; charset=utf-8"
 STREAM_TYPE = "application/octet-stream"
 
-# A streamed answer: its pieces, one after the other, its length told to nobody.
+# A streamed response without a Content-Length, sent in pieces.
 PIECE = b"0123456789abcdef" * 64
 PIECES = 8
 
 JSON_TYPE = "application/json"
 
-# Below the directory that the benchmark makes: files to serve, and to store.
+# Directories below that of the benchmark: files to serve, and files to store.
 FILES, UPLOADS, DOCUMENT = "files", "uploads", "document.json"
 
 
 def directory() -> Path:
-    """The directory with the files, as the benchmark names it to the servers."""
+    """Return the directory with the files, which the benchmark sets in the environment."""
     return Path(os.environ["BENCHMARK_DIRECTORY"])
 
 
 def document() -> bytes:
-    """128 KiB of JSON, to be compressed on the fly."""
+    """Return 128 KiB of JSON, to be compressed on the fly."""
     return (directory() / FILES / DOCUMENT).read_bytes()

@@ -1,4 +1,4 @@
-"""Ours, as people write it: a Router with handlers, served by ``trio-http app``."""
+"""The content on trio_http, as a user writes it: a Router, served by ``trio-http app``."""
 
 from __future__ import annotations
 

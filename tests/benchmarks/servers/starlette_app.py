@@ -1,4 +1,4 @@
-"""The same on Starlette: routes, its static files, its gzip."""
+"""The content on Starlette: its routes, static files and gzip middleware."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ async def json(request: Request) -> Response:
 
 
 async def upload(request: Request) -> Response:
-    """As durable as ours: there whole or not at all, not forced to the disk."""
+    """Store as durably as trio_http: completely or not at all, without forcing it to the disk."""
     target = UPLOADS / request.path_params["name"]
     part = UPLOADS / f".{secrets.token_hex(8)}"
-    # Writing in the loop holds up everybody else, and is the fastest there is.
+    # Writing in the event loop blocks all other requests, and is the fastest possible way.
     with part.open("wb") as file:
         async for data in request.stream():
             file.write(data)
