@@ -1,4 +1,4 @@
-"""Files over HTTP: their bytes, their types, and nothing that is not below the root."""
+"""Tests of files over HTTP: their bytes and types, and that nothing outside is served."""
 
 import fcntl
 import gzip
@@ -48,15 +48,14 @@ from trio_http.transport import page_cache, threads
 from trio_http.transport.page_cache import read_slice
 from trio_http.transport.threads import Threads
 
-# Worker threads open and read the files, so none of these tests has a clock
-# that jumps.
+# Worker threads open and read the files, so these tests do not use an autojump clock.
 
 EVERY_BYTE = bytes(range(256))
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder to be served, next to a file that is not."""
+    """A directory to be served, next to a file outside of it."""
     (tmp_path / "secret").write_bytes(b"secret")
     root = tmp_path / "root"
     root.mkdir()
@@ -71,7 +70,7 @@ def root(tmp_path: Path) -> Path:
     "name", ["file", "a b", "é", "back\\slash", "%2e%2e", "q?x=y", "a...", "~"]
 )
 @pytest.mark.parametrize("data", [b"", b"\0", EVERY_BYTE], ids=["empty", "NUL", "every byte"])
-async def test_a_file_is_sent_byte_for_byte(root: Path, name: str, data: bytes) -> None:
+async def test_file_is_sent_byte_for_byte(root: Path, name: str, data: bytes) -> None:
     (root / name).write_bytes(data)
     async with open_client(files(root)) as client:
         answer = await client.get("/" + quote(name, safe=""))
@@ -79,13 +78,13 @@ async def test_a_file_is_sent_byte_for_byte(root: Path, name: str, data: bytes) 
         assert answer.headers["Content-Length"] == str(len(data))
 
 
-async def test_a_file_whose_name_is_no_text_is_sent(root: Path) -> None:
+async def test_file_with_a_name_that_is_not_text_is_sent(root: Path) -> None:
     (root / os.fsdecode(b"caf\xe9")).write_bytes(b"latin")
     async with open_client(files(root)) as client:
         assert (await client.get("/caf%E9")).body == b"latin"
 
 
-async def test_folders_nest(root: Path, way: str) -> None:
+async def test_nested_file_is_sent(root: Path, way: str) -> None:
     (root / "a" / "b").mkdir(parents=True)
     (root / "a" / "b" / "c").write_bytes(b"deep")
     async with open_client(files(root)) as client:
@@ -94,7 +93,7 @@ async def test_folders_nest(root: Path, way: str) -> None:
         assert (await client.get("http://test/a/b/c")).body == b"deep"
 
 
-async def test_the_root_may_be_given_as_a_text(root: Path) -> None:
+async def test_root_may_be_a_string(root: Path) -> None:
     async with open_client(files(str(root))) as client:
         assert (await client.get("/file")).body == EVERY_BYTE
 
@@ -117,10 +116,10 @@ async def test_the_root_may_be_given_as_a_text(root: Path) -> None:
         "/%2e%2e%2fsecret",
         "/..%5csecret",
         r"/..\secret",
-        "/%252e%252e/secret",  # escaped twice is decoded once
+        "/%252e%252e/secret",  # escaped twice, so decoded only once
         "/..;/secret",
         "/..%00/secret",
-        "/%c0%ae%c0%ae/secret",  # dots in no UTF-8 that anybody may read (RFC 3629 10)
+        "/%c0%ae%c0%ae/secret",  # overlong encoding of dots, which is not UTF-8 (RFC 3629 10)
         "/file%00",
         "/file%00.txt",
         "/%2Ffile",
@@ -145,7 +144,7 @@ async def test_the_root_may_be_given_as_a_text(root: Path) -> None:
     ],
     ids=lambda target: target[:30],
 )
-async def test_there_is_no_way_out(root: Path, way: str, target: str) -> None:
+async def test_target_outside_of_the_root_gets_404(root: Path, way: str, target: str) -> None:
     async with open_client(files(root)) as client:
         answer = await client.get(target)
         assert answer.status == 404
@@ -164,7 +163,7 @@ async def test_only_regular_files_are_sent(root: Path, way: str) -> None:
         assert (await client.get("/zero")).status == 404
 
 
-async def test_head_tells_all_but_the_body(root: Path) -> None:
+async def test_head_gets_the_fields_without_the_body(root: Path) -> None:
     async with open_client(files(root)) as client:
         head = await client.request("HEAD", "/file")
         get = await client.get("/file")
@@ -175,14 +174,14 @@ async def test_head_tells_all_but_the_body(root: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-async def test_files_are_only_read(root: Path, method: str) -> None:
+async def test_methods_that_write_get_405(root: Path, method: str) -> None:
     async with open_client(files(root)) as client:
         answer = await client.request(method, "/file", body=b"x")
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
     assert (root / "file").read_bytes() == EVERY_BYTE
 
 
-async def test_methods_that_nobody_knows_are_not_implemented(root: Path) -> None:
+async def test_unknown_method_gets_501(root: Path) -> None:
     async with open_client(files(root, allow=Permissions.WRITING)) as client:
         assert (await client.request("get", "/file")).status == 501
 
@@ -198,7 +197,7 @@ async def test_methods_that_nobody_knows_are_not_implemented(root: Path) -> None
         ("/folder/", Permissions.WRITING, "GET, HEAD, OPTIONS, POST"),
     ],
 )
-async def test_options_names_the_methods_of_a_path(
+async def test_options_gets_the_methods_of_a_path(
     root: Path, target: str, allow: Permissions, expected: str
 ) -> None:
     async with open_client(files(root, allow=allow)) as client:
@@ -208,7 +207,7 @@ async def test_options_names_the_methods_of_a_path(
         assert (answer.status, answer.headers["Allow"]) == (405, expected)
 
 
-async def test_options_of_the_server_names_no_methods(root: Path) -> None:
+async def test_options_of_the_server_gets_no_methods(root: Path) -> None:
     async with open_client(files(root)) as client:
         answer = await client.request("OPTIONS", "*")  # RFC 9110 9.3.7
         assert (answer.status, "Allow" in answer.headers) == (204, False)
@@ -238,7 +237,7 @@ async def test_files_can_be_mounted(root: Path) -> None:
         ("/site/private%21/x.txt", 403),
         ("/site/private!/x.txt", 403),
         ("/site/%70rivate%21/./x.txt", 403),
-        # No file is reached by these, so nothing has to be refused.
+        # These lead to no file, so nothing has to be refused.
         ("/site//private/x.txt", 404),
         ("//site/private/x.txt", 404),
         ("/site/private%2Fx.txt", 404),
@@ -250,10 +249,10 @@ async def test_files_can_be_mounted(root: Path) -> None:
         ("/site/%2570rivate/x.txt", 404),
         ("/site/public/x.txt", 200),
         ("/site/private/../public/x.txt", 200),
-        ("/site/public/%2e/x.txt", 200),  # as apt spells it
+        ("/site/public/%2e/x.txt", 200),  # as apt writes it
     ],
 )
-async def test_no_spelling_of_a_path_passes_the_route_that_guards_it(
+async def test_no_spelling_of_a_path_bypasses_its_guard(
     root: Path, target: str, status: int
 ) -> None:
     for name in ("public", "private", "private!"):
@@ -268,13 +267,13 @@ async def test_no_spelling_of_a_path_passes_the_route_that_guards_it(
     app.get("/site/private!/{rest:path}")(forbid)
     app.mount("/site", files(root))
     async with open_client(app) as client:
-        for _ in range(3):  # looked up, known, and kept
+        for _ in range(3):  # looked up, known, and cached
             answer = await client.get(target)
             assert answer.status == status
             assert status != 200 or answer.body == b"public"
 
 
-async def test_a_large_file_goes_through_a_real_socket_whole(root: Path) -> None:
+async def test_large_file_arrives_complete_over_a_real_socket(root: Path) -> None:
     # More than the kernel takes at once, in pieces that all differ.
     data = b"".join([number.to_bytes(4, "big") for number in range(1_000_000)])
     (root / "large").write_bytes(data)
@@ -287,7 +286,7 @@ async def test_a_large_file_goes_through_a_real_socket_whole(root: Path) -> None
 
 @asynccontextmanager
 async def open_socket_client(app: App) -> AsyncIterator[Client]:
-    """A client whose connection is the kernel's."""
+    """Connect a client over sockets of the kernel."""
     near, far = trio.socket.socketpair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_stream, app, trio.SocketStream(far))
@@ -296,8 +295,8 @@ async def open_socket_client(app: App) -> AsyncIterator[Client]:
         nursery.cancel_scope.cancel()
 
 
-async def test_an_answer_breaks_off_when_its_file_becomes_shorter(root: Path) -> None:
-    # The length has been promised, and there are no bytes to keep the promise with.
+async def test_response_breaks_off_when_its_file_becomes_shorter(root: Path) -> None:
+    # The length has been promised, and the bytes for it are missing.
     path = root / "large"
     path.write_bytes(bytes(10_000_000))
     events: list[ServerEvent] = []
@@ -317,7 +316,7 @@ async def test_no_descriptor_stays_open(root: Path) -> None:
     async with open_client(files(root)) as client:
         for _ in range(2):
             await client.get("/file")
-        before = open_descriptors()  # with the folder itself, which stays open for a second
+        before = open_descriptors()  # with the directory itself, which stays open for a second
         for target in ("/file", "/nothing", "/link", "/fifo", "/../secret", "/page"):
             for accepted in ("identity", "gzip"):
                 await client.get(target, [("Accept-Encoding", accepted)])
@@ -325,24 +324,24 @@ async def test_no_descriptor_stays_open(root: Path) -> None:
         assert open_descriptors() <= before
 
 
-# What is held open, and for how long
+# Descriptors that are held open
 
 
 async def held_after_requests(app: Servable, before: int) -> int:
-    """The number of descriptors that an app holds open when it has been asked a few times."""
+    """Return how many descriptors an app holds open after a few requests."""
     async with open_client(app) as client:
         for _ in range(3):
             assert (await client.get("/file")).body == EVERY_BYTE
         return open_descriptors() - before
 
 
-async def test_folders_are_held_open_within_the_lifetime_only(root: Path) -> None:
+async def test_directories_are_held_open_only_within_the_lifetime(root: Path) -> None:
     app, before = files(root), open_descriptors()
     assert await held_after_requests(app, before) == 1
     assert open_descriptors() == before
 
 
-async def test_without_a_lifetime_nothing_is_held_open(root: Path) -> None:
+async def test_nothing_is_held_open_without_a_lifetime(root: Path) -> None:
     app, before = files(root), open_descriptors()
 
     async def passing_on(exchange: Exchange) -> None:
@@ -351,10 +350,10 @@ async def test_without_a_lifetime_nothing_is_held_open(root: Path) -> None:
     assert await held_after_requests(passing_on, before) == 0
 
 
-async def test_lifetime_is_entered_by_an_app_of_somebodys_own(root: Path) -> None:
+async def test_lifetime_can_be_entered_by_another_app(root: Path) -> None:
     before = open_descriptors()
     async with files(root) as app:
-        # It serves the same, whether it is entered once more or not.
+        # It serves the same if it is entered once more.
         assert await held_after_requests(app, before) == 1
 
         async def passing_on(exchange: Exchange) -> None:
@@ -408,10 +407,10 @@ def test_one_app_is_served_in_several_runs_at_once(root: Path) -> None:
     assert open_descriptors() == before
 
 
-# How it is represented
+# Representation
 
 
-async def test_the_media_type_follows_the_name(root: Path) -> None:
+async def test_media_type_depends_on_the_name(root: Path) -> None:
     (root / "page.html").write_bytes(b"<p>")
     async with open_client(files(root)) as client:
         answer = await client.get("/page.html")
@@ -420,7 +419,7 @@ async def test_the_media_type_follows_the_name(root: Path) -> None:
         assert answer.headers["Content-Type"] == "application/octet-stream"
 
 
-async def test_the_media_type_can_be_given(root: Path) -> None:
+async def test_media_type_can_be_given(root: Path) -> None:
     (root / "page.html").write_bytes(b"<p>")
     async with open_client(files(root, media_type="application/octet-stream")) as client:
         answer = await client.get("/page.html")
@@ -445,7 +444,7 @@ async def test_compressible_file_is_compressed_for_clients_that_accept_it(root: 
 @pytest.mark.parametrize(
     ("compress", "coding"), [(Compress.ALWAYS, "gzip"), (Compress.NEVER, None)]
 )
-async def test_compression_can_be_chosen(
+async def test_compression_can_be_selected(
     root: Path, compress: Compress, coding: str | None
 ) -> None:
     (root / "text.txt").write_bytes(b"the same over and over\n" * 1000)
@@ -456,7 +455,7 @@ async def test_compression_can_be_chosen(
 
 
 @pytest.mark.parametrize("value", ["no-cache", "public, max-age=31536000, immutable"])
-async def test_how_long_files_are_kept_can_be_given(root: Path, value: str) -> None:
+async def test_cache_control_can_be_given(root: Path, value: str) -> None:
     (root / "index.html").write_bytes(b"<p>")
     async with open_client(files(root, cache_control=value)) as client:
         for target in ("/file", "/"):
@@ -472,12 +471,12 @@ async def test_how_long_files_are_kept_can_be_given(root: Path, value: str) -> N
 @pytest.mark.parametrize(
     ("name", "value"), [("cache_control", "a\nb"), ("media_type", "a\0"), ("charset", "a b")]
 )
-def test_fields_that_cannot_be_are_refused_at_once(root: Path, name: str, value: str) -> None:
+def test_invalid_field_value_raises_value_error(root: Path, name: str, value: str) -> None:
     with pytest.raises(ValueError, match=r"^not "):
         files(root, **{name: value})  # type: ignore[arg-type]
 
 
-async def test_no_browser_is_to_guess_what_a_file_is(root: Path) -> None:
+async def test_responses_forbid_sniffing_of_types(root: Path) -> None:
     async with open_client(files(root)) as client:
         assert (await client.get("/file")).headers["X-Content-Type-Options"] == "nosniff"
 
@@ -493,7 +492,7 @@ async def test_no_browser_is_to_guess_what_a_file_is(root: Path) -> None:
         ("/folder/?download", 'attachment; filename="index.html"'),
     ],
 )
-async def test_a_file_can_be_asked_for_to_be_saved(
+async def test_download_query_sends_the_file_as_an_attachment(
     root: Path, target: str, expected: str | None
 ) -> None:
     (root / "é").touch()
@@ -504,10 +503,10 @@ async def test_a_file_can_be_asked_for_to_be_saved(
         assert (answer.status, answer.headers.get("Content-Disposition")) == (200, expected)
 
 
-# Validators, and what they are for
+# Validators
 
 
-async def test_a_file_has_validators(root: Path) -> None:
+async def test_file_has_validators(root: Path) -> None:
     os.utime(root / "file", ns=(0, 784111777_123456789))
     status = (root / "file").stat()
     async with open_client(files(root)) as client:
@@ -517,7 +516,7 @@ async def test_a_file_has_validators(root: Path) -> None:
         assert answer.headers["Last-Modified"] == "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
-async def test_a_file_whose_time_was_set_back_is_another(root: Path) -> None:
+async def test_file_whose_time_was_set_back_has_another_tag(root: Path) -> None:
     async with open_client(files(root)) as client:
         tag = (await client.get("/file")).headers["ETag"]
         status = (root / "file").stat()
@@ -531,7 +530,7 @@ async def test_a_file_whose_time_was_set_back_is_another(root: Path) -> None:
             assert (await client.get("/file", fields)).status == 200
 
 
-async def test_a_file_from_the_future_is_not_dated_so(root: Path) -> None:
+async def test_file_from_the_future_is_not_dated_later_than_the_response(root: Path) -> None:
     os.utime(root / "file", (0, 4_000_000_000))
     async with open_client(files(root)) as client:
         headers = (await client.get("/file")).headers
@@ -555,7 +554,7 @@ async def test_file_that_a_client_has_gets_304(root: Path, method: str) -> None:
         assert (await client.get("/file", [("If-Match", '"another"')])).status == 412
 
 
-async def test_parts_of_a_file_are_sent(root: Path) -> None:
+async def test_ranges_of_a_file_are_sent(root: Path) -> None:
     async with open_client(files(root)) as client:
         answer = await client.get("/file", [("Range", "bytes=10-19")])
         assert (answer.status, answer.body) == (206, EVERY_BYTE[10:20])
@@ -574,7 +573,7 @@ PICTURE = bytes(1000)
 
 @pytest.fixture
 def family(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A page and a picture with siblings, all of them as if made long ago."""
+    """A page and a picture with siblings, all as if made long ago."""
     monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
     for name, data in {"page.html": PAGE, "picture.png": PICTURE}.items():
         (root / name).write_bytes(data)
@@ -605,7 +604,7 @@ async def test_precompressed_sibling_is_sent_to_clients_that_accept_it(family: P
     assert len({answer.headers["ETag"] for answer in answers}) == 3
 
 
-async def test_the_file_itself_varies_where_there_are_siblings(family: Path) -> None:
+async def test_file_with_siblings_has_vary(family: Path) -> None:
     async with open_client(precompressed(family)) as client:
         answer = await client.get("/picture.png")
         assert answer.headers["Vary"] == "Accept-Encoding"
@@ -621,9 +620,7 @@ async def test_the_file_itself_varies_where_there_are_siblings(family: Path) -> 
     "allow",
     [Permissions(0), Permissions.WRITING, ~(Permissions.PRECOMPRESSED | Permissions.WRITING)],
 )
-async def test_siblings_are_not_looked_at_unless_that_is_allowed(
-    family: Path, allow: Permissions
-) -> None:
+async def test_siblings_are_ignored_unless_allowed(family: Path, allow: Permissions) -> None:
     async with open_client(files(family, allow=allow)) as client:
         for _ in range(2):
             answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
@@ -632,7 +629,7 @@ async def test_siblings_are_not_looked_at_unless_that_is_allowed(
             assert "Vary" not in answer.headers
 
 
-def test_what_a_client_stores_is_never_a_sibling(root: Path) -> None:
+def test_siblings_and_writing_together_raise_value_error(root: Path) -> None:
     with pytest.raises(ValueError, match="that clients can write to"):
         files(root, allow=Permissions.PRECOMPRESSED | Permissions.WRITING)
 
@@ -642,18 +639,18 @@ def test_what_a_client_stores_is_never_a_sibling(root: Path) -> None:
     [b"", gzip.compress(PICTURE)[:-1], gzip.compress(b"another"), b"no gzip at all"],
     ids=["empty", "too short", "another", "something else"],
 )
-async def test_a_sibling_that_is_not_the_file_is_left_alone(family: Path, content: bytes) -> None:
+async def test_sibling_with_other_content_is_ignored(family: Path, content: bytes) -> None:
     (family / "picture.png.gz").write_bytes(content)
     async with open_client(precompressed(family)) as client:
         for _ in range(3):
             answer = await client.get("/picture.png", [("Accept-Encoding", "gzip")])
             assert answer.body == PICTURE
             assert "Content-Encoding" not in answer.headers
-        # It is a file of its own all the same.
+        # It can still be requested by its own name.
         assert (await client.get("/picture.png.gz")).body == content
 
 
-async def test_a_sibling_that_is_being_written_is_left_alone(
+async def test_sibling_that_is_being_written_is_ignored(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precompressed_siblings, "SETTLED", 3600 * 10**9)
@@ -664,7 +661,7 @@ async def test_a_sibling_that_is_being_written_is_left_alone(
             assert answer.body == PICTURE
 
 
-async def test_a_sibling_that_changes_is_not_sent_before_it_was_decoded(family: Path) -> None:
+async def test_changed_sibling_is_not_sent_before_it_was_decoded(family: Path) -> None:
     gzip_field = [("Accept-Encoding", "gzip")]
     async with open_client(precompressed(family)) as client:
         for _ in range(2):
@@ -684,7 +681,7 @@ async def test_a_sibling_that_changes_is_not_sent_before_it_was_decoded(family: 
 
 
 @pytest.mark.parametrize("compress", Compress)
-async def test_parts_are_cut_from_the_file_itself(family: Path, compress: Compress) -> None:
+async def test_ranges_are_taken_from_the_file_itself(family: Path, compress: Compress) -> None:
     coded = (family / "picture.png.gz").read_bytes()
     accepting = ("Accept-Encoding", "gzip")
     app = files(family, compress=compress, allow=Permissions.PRECOMPRESSED)
@@ -695,7 +692,7 @@ async def test_parts_are_cut_from_the_file_itself(family: Path, compress: Compre
             ]
             for coding in ("identity", "gzip")
         }
-        # A download that broke off is resumed by clients that accept codings all the same.
+        # An interrupted download is resumed even by a client that accepts codings.
         assert len(coded) < 900
         for fields in ([], [("If-Range", tags["identity"])]):
             answer = await client.get("/picture.png", [accepting, ("Range", "bytes=900-"), *fields])
@@ -716,7 +713,7 @@ async def test_parts_are_cut_from_the_file_itself(family: Path, compress: Compre
         assert (await client.get("/picture.png", [tag])).status == 200
 
 
-async def test_an_index_has_siblings_too(family: Path) -> None:
+async def test_index_has_siblings_too(family: Path) -> None:
     for suffix in ("", ".gz"):
         (family / f"page.html{suffix}").rename(family / f"index.html{suffix}")
     async with open_client(precompressed(family)) as client:
@@ -724,7 +721,7 @@ async def test_an_index_has_siblings_too(family: Path) -> None:
         assert answer.body == (family / "index.html.gz").read_bytes()
 
 
-async def test_a_sibling_is_a_file_of_its_own(family: Path) -> None:
+async def test_sibling_can_be_requested_by_its_own_name(family: Path) -> None:
     async with open_client(precompressed(family)) as client:
         answer = await client.get("/page.html.gz", [("Accept-Encoding", "gzip")])
         assert answer.headers["Content-Type"] == "application/gzip"
@@ -734,7 +731,7 @@ async def test_a_sibling_is_a_file_of_its_own(family: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", Compress)
-async def test_siblings_are_sent_whatever_is_compressed_on_its_way(
+async def test_siblings_are_sent_with_every_choice_of_compression(
     family: Path, compress: Compress
 ) -> None:
     app = files(family, compress=compress, allow=Permissions.PRECOMPRESSED)
@@ -743,12 +740,12 @@ async def test_siblings_are_sent_whatever_is_compressed_on_its_way(
         assert answer.body == (family / "page.html.br").read_bytes()
 
 
-# What is in a coding itself, and what charset a text is in
+# Files in a coding, and charsets of texts
 
 DRAWING = gzip.compress(b"<svg/>" * 100)
 
 
-async def test_a_drawing_in_gzip_is_shown_or_saved(root: Path) -> None:
+async def test_svgz_is_shown_or_saved(root: Path) -> None:
     (root / "a.svgz").write_bytes(DRAWING)
     async with open_client(files(root)) as client:
         for _ in range(3):
@@ -771,7 +768,7 @@ async def test_a_drawing_in_gzip_is_shown_or_saved(root: Path) -> None:
         assert part.headers["Content-Encoding"] == "gzip"
 
 
-async def test_a_drawing_in_gzip_has_no_siblings(family: Path) -> None:
+async def test_svgz_has_no_siblings(family: Path) -> None:
     (family / "a.svgz").write_bytes(DRAWING)
     (family / "a.svgz.gz").write_bytes(gzip.compress(DRAWING))
     async with open_client(precompressed(family)) as client:
@@ -779,7 +776,7 @@ async def test_a_drawing_in_gzip_has_no_siblings(family: Path) -> None:
         assert (answer.body, answer.headers["Content-Encoding"]) == (DRAWING, "gzip")
 
 
-async def test_the_charset_of_a_text_is_told_where_it_is_known(root: Path) -> None:
+async def test_charset_of_a_text_is_sent_if_known(root: Path) -> None:
     (root / "utf8.html").write_bytes("<p>é".encode())
     (root / "latin.html").write_bytes(b'<meta charset="windows-1252"><p>\xe9')
     expected = {
@@ -794,7 +791,7 @@ async def test_the_charset_of_a_text_is_told_where_it_is_known(root: Path) -> No
                 assert [answer.headers["Content-Type"] for answer in answers] == types
 
 
-# Files whose length lies
+# Files whose status has a wrong length
 
 LIMITS = Path("/proc/self/limits")
 needs_proc = pytest.mark.skipif(not LIMITS.exists(), reason="this system has no such files")
@@ -808,7 +805,7 @@ def limits() -> bytes:
 @pytest.mark.parametrize(
     "types", [mounts.LOCAL_TYPES, mounts.LOCAL_TYPES | {"proc"}], ids=["as it is", "local"]
 )
-async def test_virtual_file_is_sent_whole(
+async def test_virtual_file_is_sent_complete(
     monkeypatch: pytest.MonkeyPatch, types: frozenset[str]
 ) -> None:
     monkeypatch.setattr(mounts, "LOCAL_TYPES", types)
@@ -822,7 +819,7 @@ async def test_virtual_file_is_sent_whole(
             fields = [("Range", "bytes=0-9"), ("Want-Repr-Digest", "sha-256=1")]
             part = await client.get("/limits", fields)
             assert (part.status, part.body) == (200, answer.body)
-            assert "Repr-Digest" not in part.headers  # it would be that of another reading
+            assert "Repr-Digest" not in part.headers  # the digest would be that of another reading
             head = await client.request("HEAD", "/limits")
             assert (head.status, head.body) == (200, b"")
         assert (await client.get("/sched/")).status == 404
@@ -840,12 +837,12 @@ async def test_long_virtual_file_is_sent_in_chunks(
 
 
 @needs_proc
-async def test_a_file_that_cannot_be_read_is_no_error_of_ours() -> None:
+async def test_unreadable_virtual_file_gets_503() -> None:
     before = open_descriptors()
     async with open_client(files("/proc/self")) as client:
-        assert (await client.get("/mem")).status == 503  # it has nothing at its start
+        assert (await client.get("/mem")).status == 503  # reading its first page fails
         assert (await client.get("/limits")).status == 200
-    while open_descriptors() > before:  # closed elsewhere
+    while open_descriptors() > before:  # a thread closes them
         await trio.testing.wait_all_tasks_blocked(0.001)
 
 
@@ -860,9 +857,7 @@ def digest_of(data: bytes, algorithm: str = "sha-256") -> str:
     ("wanted", "algorithm"),
     [("sha-256=1", "sha-256"), ("sha-256=1, sha-512=9", "sha-512"), ("md5=9", None), ("?", None)],
 )
-async def test_a_digest_is_sent_to_those_who_want_one(
-    root: Path, wanted: str, algorithm: str | None
-) -> None:
+async def test_digest_is_sent_if_wanted(root: Path, wanted: str, algorithm: str | None) -> None:
     expected = algorithm and digest_of(EVERY_BYTE, algorithm)
     async with open_client(files(root)) as client:
         for method in ("GET", "HEAD"):
@@ -871,7 +866,7 @@ async def test_a_digest_is_sent_to_those_who_want_one(
         assert "Repr-Digest" not in (await client.get("/file")).headers
 
 
-async def test_the_digest_of_a_part_is_that_of_the_whole(root: Path) -> None:
+async def test_digest_of_a_range_is_that_of_the_whole_file(root: Path) -> None:
     fields = [("Want-Repr-Digest", "sha-256=1"), ("Range", "bytes=0-0")]
     async with open_client(files(root)) as client:
         answer = await client.get("/file", fields)
@@ -879,25 +874,25 @@ async def test_the_digest_of_a_part_is_that_of_the_whole(root: Path) -> None:
         assert answer.headers["Repr-Digest"] == digest_of(EVERY_BYTE)  # RFC 9530 3
 
 
-async def test_the_digest_is_of_the_bytes_that_are_sent(family: Path) -> None:
+async def test_digest_covers_the_bytes_that_are_sent(family: Path) -> None:
     text = b"the same over and over\n" * 1000
     (family / "text.txt").write_bytes(text)
     wanted = ("Want-Repr-Digest", "sha-256=1")
     async with open_client(precompressed(family)) as client:
-        # Of a sibling, if that is what is chosen.
+        # That of a sibling, if the sibling is chosen.
         answer = await client.get("/page.html", [wanted, ("Accept-Encoding", "gzip")])
         assert answer.headers["Content-Encoding"] == "gzip"
         assert answer.headers["Repr-Digest"] == digest_of(answer.body)
-        # What would be coded on its way is sent as it is,
+        # A response that would be compressed on its way is sent as it is,
         answer = await client.get("/text.txt", [wanted, ("Accept-Encoding", "gzip")])
         assert answer.body == text
         assert answer.headers["Repr-Digest"] == digest_of(text)
         assert answer.headers["Vary"] == "Accept-Encoding"
-        # but not to those who refuse that: they get no digest.
+        # but not to clients that refuse that: they get no digest.
         answer = await client.get("/text.txt", [wanted, ("Accept-Encoding", "gzip, identity;q=0")])
         assert answer.headers["Content-Encoding"] == "gzip"
         assert "Repr-Digest" not in answer.headers
-    # What is never coded does not vary.
+    # A response that is never compressed does not vary.
     (family / "picture.png.gz").unlink()
     async with open_client(precompressed(family)) as client:
         answer = await client.get("/picture.png", [wanted, ("Accept-Encoding", "gzip")])
@@ -905,7 +900,7 @@ async def test_the_digest_is_of_the_bytes_that_are_sent(family: Path) -> None:
         assert "Vary" not in answer.headers
 
 
-async def test_a_file_that_changes_while_its_digest_is_made_is_sent_without(
+async def test_file_that_changes_during_its_digest_is_sent_without(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_and_change(descriptor: int, offset: int, size: int) -> bytes:
@@ -920,7 +915,7 @@ async def test_a_file_that_changes_while_its_digest_is_made_is_sent_without(
         assert "Repr-Digest" not in answer.headers
 
 
-# What was looked up a moment ago
+# Caches
 
 
 async def test_file_is_sent_as_it_is_at_that_moment(root: Path, way: str) -> None:
@@ -966,7 +961,7 @@ async def test_replacement_of_a_remembered_file_is_checked_again(
                 assert (await client.get(f"/{name}")).status == 404
 
 
-async def test_the_second_look_finds_what_the_first_has_found(family: Path, way: str) -> None:
+async def test_repeated_lookup_finds_the_same(family: Path, way: str) -> None:
     (family / "a" / "b").mkdir(parents=True)
     (family / "a" / "b" / "c").write_bytes(b"deep")
     (family / "a" / "index.html").write_bytes(b"index")
@@ -999,7 +994,7 @@ async def test_file_requested_again_is_sent_from_the_cache(
         assert (await client.get("/file")).body == b"y" * size
 
 
-async def test_addresses_that_differ_by_a_slash_are_not_taken_for_each_other(root: Path) -> None:
+async def test_mount_with_and_without_its_slash_are_cached_separately(root: Path) -> None:
     (root / "index.html").write_bytes(b"index")
     app = Router()
     app.mount("/in/here", files(root))
@@ -1009,7 +1004,7 @@ async def test_addresses_that_differ_by_a_slash_are_not_taken_for_each_other(roo
             assert (await client.get("/in/here")).status == 301
 
 
-async def test_more_folders_are_served_than_can_be_kept_open(root: Path) -> None:
+async def test_more_directories_than_can_stay_open_are_served(root: Path) -> None:
     names = [str(number) for number in range(MOST + 3)]
     for name in names:
         (root / name).mkdir()
@@ -1021,7 +1016,7 @@ async def test_more_folders_are_served_than_can_be_kept_open(root: Path) -> None
 
 
 class Gate:
-    """An exchange, for an App whose responses are to be seen before they are finished."""
+    """An exchange that records the responses of an App before they are finished."""
 
     def __init__(self, exchange: Exchange, seen: list[Response]) -> None:
         self.request = exchange.request
@@ -1033,8 +1028,8 @@ class Gate:
         await self._exchange.respond(response)
 
 
-async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root: Path) -> None:
-    # What is made of them on their way is remembered by their identity.
+async def test_fields_are_the_same_object_until_the_file_changes(root: Path) -> None:
+    # Later steps cache their results by the identity of the fields.
     app = files(root)
     seen: list[Response] = []
 
@@ -1056,7 +1051,7 @@ async def test_the_fields_of_a_file_are_the_same_value_until_it_is_another(root:
 
 @asynccontextmanager
 async def no_thread_to_spare(*purposes: Threads) -> AsyncIterator[None]:
-    """Have every thread for these busy, as if all were waiting for a disk."""
+    """Occupy all threads of these purposes, as if each was waiting for a disk."""
     limiters = [purpose.limiter for purpose in purposes]
     borrowed = [
         (limiter, object()) for limiter in limiters for _ in range(int(limiter.total_tokens))
@@ -1077,7 +1072,7 @@ def waiting_for(*purposes: Threads) -> int:
 @pytest.mark.skipif(not page_cache.CAN_TELL_CACHED, reason="this system does not tell")
 def test_file_dropped_from_the_page_cache_is_not_in_memory(root: Path) -> None:
     path = root / "cold"
-    for _ in range(100):  # a quick disk may have brought it again by the time we ask
+    for _ in range(100):  # a fast disk may have cached it again by the time of the check
         path.write_bytes(EVERY_BYTE)
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -1112,12 +1107,12 @@ async def test_slow_disk_delays_no_other_client(
             purposes = app._root.lookups, page_cache.READS
             async with no_thread_to_spare(*purposes):
                 with monkeypatch.context() as patch:
-                    patch.setattr(page_cache, "CAN_TELL_CACHED", False)  # as if it were not there
+                    patch.setattr(page_cache, "CAN_TELL_CACHED", False)  # as if it were not cached
                     nursery.start_soon(wait_for_the_disk)
                     await trio.testing.wait_all_tasks_blocked()
                 assert waiting_for(*purposes) == 1
-                # What is in memory takes neither a disk nor a thread.
-                with trio.fail_after(30):  # or it would be for ever
+                # A cached file needs neither the disk nor a thread.
+                with trio.fail_after(30):  # otherwise it would wait for ever
                     for _ in range(3):
                         assert (await quick.get("/warm")).body == bytes(size)
                 assert not answered.is_set()
@@ -1149,11 +1144,11 @@ async def test_remote_files_are_always_looked_up_in_threads(
                 nursery.start_soon(ask)
                 await trio.testing.wait_all_tasks_blocked()
                 assert waiting_for(lookups) == 1
-    while why == "mount" and open_descriptors() > before:  # closed elsewhere, too
+    while why == "mount" and open_descriptors() > before:  # a thread closes them, too
         await trio.testing.wait_all_tasks_blocked(0.001)
 
 
-async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
+async def test_file_system_that_does_not_respond_gets_503(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "PATIENCE", 0.01)
@@ -1165,7 +1160,7 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
         async with no_thread_to_spare(app._root.lookups):
             assert (await client.get("/file")).status == 503
             assert (await client.request("POST", "/", fields, form)).status == 503
-            # To change something takes other threads.
+            # Changes use other threads.
             assert (await client.request("PUT", "/new", body=b"x")).status == 201
         async with no_thread_to_spare(app._root.changes):
             assert (await client.request("PUT", "/newer", body=b"x")).status == 503
@@ -1174,8 +1169,8 @@ async def test_a_file_system_that_does_not_answer_is_not_waited_for_for_ever(
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux's own")
-async def test_a_file_that_cannot_be_read_ends_one_connection_and_is_told_to_us() -> None:
-    # Its first page is none, so to read it is an error, of which nobody knows before.
+async def test_unreadable_file_aborts_its_connection_and_is_reported() -> None:
+    # Its first page cannot be read, which is only found out by reading.
     events: list[ServerEvent] = []
 
     async def app(exchange: Exchange) -> None:
@@ -1195,7 +1190,7 @@ async def test_a_file_that_cannot_be_read_ends_one_connection_and_is_told_to_us(
     assert isinstance(failure.error, OSError)
 
 
-async def test_a_folder_that_stays_locked_is_told_to_the_client(
+async def test_directory_that_stays_locked_gets_503(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
@@ -1210,12 +1205,12 @@ async def test_a_folder_that_stays_locked_is_told_to_the_client(
         assert (await client.request("DELETE", "/file")).status == 204
 
 
-# Leases: what another program keeps in mind of a file, and writes back when it is asked to
+# Leases: another program caches changes of a file, and writes them back on request
 
 
 @contextmanager
 def leased(path: Path, asked: Callable[[int], None]) -> Iterator[None]:
-    """A lease, as Samba has for its clients; ``asked`` is called when it should be given back."""
+    """Hold a lease, as Samba does for clients; ``asked`` is called when it must be released."""
     if not hasattr(fcntl, "F_SETLEASE"):
         pytest.skip("no leases on this system")
     descriptor = os.open(path, os.O_RDWR)
@@ -1229,9 +1224,7 @@ def leased(path: Path, asked: Callable[[int], None]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("looked_up", ["never", "before"])
-async def test_a_lease_is_given_back_for_a_file_that_is_asked_for(
-    root: Path, looked_up: str
-) -> None:
+async def test_lease_is_released_for_a_requested_file(root: Path, looked_up: str) -> None:
     asked = []
 
     def give_back(descriptor: int) -> None:
@@ -1248,9 +1241,7 @@ async def test_a_lease_is_given_back_for_a_file_that_is_asked_for(
         assert len(asked) == 1
 
 
-async def test_a_lease_that_is_kept_is_told_to_the_client(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lease_that_is_kept_gets_503(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
     asked: list[int] = []
     app = files(root)
@@ -1264,11 +1255,11 @@ async def test_a_lease_that_is_kept_is_told_to_the_client(
         assert (await client.get("/file")).body == EVERY_BYTE
 
 
-# Folders
+# Directories
 
 
 @pytest.mark.parametrize("allow", [Permissions(0), ~Permissions.PRECOMPRESSED])
-async def test_a_folder_is_answered_with_its_index(
+async def test_directory_with_an_index_gets_the_index(
     root: Path, way: str, allow: Permissions
 ) -> None:
     for directory in (root, root / "a b"):
@@ -1284,9 +1275,7 @@ async def test_a_folder_is_answered_with_its_index(
         assert (answer.status, answer.headers["Location"]) == (301, "./a%20b/?c=d")
 
 
-async def test_a_folder_without_an_index_is_not_there_unless_it_is_listed(
-    root: Path, way: str
-) -> None:
+async def test_directory_without_an_index_gets_404_unless_listed(root: Path, way: str) -> None:
     (root / "folder").mkdir()
     for target in ("/", "/folder/", "/folder"):
         async with open_client(
@@ -1303,7 +1292,7 @@ async def test_a_folder_without_an_index_is_not_there_unless_it_is_listed(
             assert (await client.get(target)).status == 404
 
 
-async def test_a_listing_is_a_page_or_json(root: Path) -> None:
+async def test_listing_is_a_page_or_json(root: Path) -> None:
     (root / "folder").mkdir()
     async with open_client(files(root, allow=Permissions.LISTING)) as client:
         page = await client.get("/folder/", [("Accept", "text/html,*/*;q=0.8")])
@@ -1317,7 +1306,7 @@ async def test_a_listing_is_a_page_or_json(root: Path) -> None:
             assert "Accept" in listing.headers["Vary"].split(", ")
 
 
-async def test_a_listing_that_a_client_has_is_not_sent_again(root: Path) -> None:
+async def test_unchanged_listing_gets_304(root: Path) -> None:
     async with open_client(files(root, allow=Permissions.LISTING)) as client:
         tag = ("If-None-Match", (await client.get("/")).headers["ETag"])
         assert (await client.get("/", [tag])).status == 304
@@ -1325,7 +1314,7 @@ async def test_a_listing_that_a_client_has_is_not_sent_again(root: Path) -> None
         assert (await client.get("/", [tag])).status == 200
 
 
-async def test_a_mount_without_a_slash_is_another_address(root: Path) -> None:
+async def test_mount_without_its_slash_is_redirected(root: Path) -> None:
     app = Router()
     app.mount("/in/here", files(root, allow=Permissions.LISTING | Permissions.WRITING))
     async with open_client(app) as client:
@@ -1338,12 +1327,12 @@ async def test_a_mount_without_a_slash_is_another_address(root: Path) -> None:
         assert (await client.request("POST", "/in/here", body=b"x")).status == 405
 
 
-async def test_a_server_as_a_whole_may_be_named_without_a_slash(root: Path) -> None:
+async def test_absolute_target_without_a_path_gets_the_root(root: Path) -> None:
     async with open_client(files(root, allow=Permissions.LISTING)) as client:
         assert (await client.get("http://test")).status == 200
 
 
-async def test_a_folder_that_may_be_passed_through_only_is_not_listed(public: Path) -> None:
+async def test_directory_that_may_not_be_read_is_not_listed(public: Path) -> None:
     (public / "folder" / "deep").mkdir(parents=True)
     (public / "folder" / "deep" / "file").write_bytes(b"deep")
     (public / "folder").chmod(0o311)
@@ -1363,7 +1352,7 @@ async def test_hidden_file_is_served_if_allowed(root: Path) -> None:
         assert (await client.get("/.hidden/.file")).body == b"found"
 
 
-async def test_links_lead_anywhere_where_that_is_allowed(root: Path) -> None:
+async def test_links_lead_anywhere_if_allowed(root: Path) -> None:
     async with open_client(files(root, allow=Permissions.LINKS | Permissions.LISTING)) as client:
         assert (await client.get("/link")).body == EVERY_BYTE
         assert (await client.get("/link-up/secret")).body == b"secret"
@@ -1371,10 +1360,10 @@ async def test_links_lead_anywhere_where_that_is_allowed(root: Path) -> None:
         assert (await client.get("/link-up/")).status == 200
 
 
-# Where files can be stored; how is another test's matter
+# Writable directories; test_write_methods has the details
 
 
-async def test_a_page_lets_people_store_files_where_that_is_allowed(root: Path) -> None:
+async def test_page_of_a_writable_directory_has_a_form(root: Path) -> None:
     async with open_client(files(root, allow=Permissions.LISTING | Permissions.WRITING)) as client:
         answer = await client.get("/")
         assert answer.headers["Content-Security-Policy"] == policy(Uploads.ON)
@@ -1403,7 +1392,7 @@ def test_writing_server_removes_abandoned_parts(root: Path) -> None:
 
 
 def archive(root: Path, *names: str, allow: Permissions = Permissions.WRITING) -> Router:
-    """An app that stores what it is sent under one name, and serves it."""
+    """Return an app that stores request bodies under one name, and serves the file."""
     app, stored = Router(), files(root, allow=allow)
     app.mount("/files", stored, methods=["GET"])
 
@@ -1419,7 +1408,7 @@ def names_in(root: Path) -> list[str]:
     return sorted([path.name for path in root.iterdir()])
 
 
-async def test_a_handler_stores_an_upload_and_learns_its_tag(root: Path) -> None:
+async def test_handler_stores_an_upload_and_gets_its_tag(root: Path) -> None:
     (root / "below").mkdir()
     async with open_client(archive(root, "below", "new")) as client:
         for status, body in [(201, b"first"), (200, b"second")]:
@@ -1442,7 +1431,7 @@ async def test_a_handler_stores_an_upload_and_learns_its_tag(root: Path) -> None
         (["folder"], ("X", "y"), 409),
     ],
 )
-async def test_a_refused_upload_of_a_handler_changes_nothing(
+async def test_refused_upload_of_a_handler_changes_nothing(
     root: Path, names: list[str], field: tuple[str, str], status: int
 ) -> None:
     (root / "folder").mkdir()
@@ -1453,14 +1442,14 @@ async def test_a_refused_upload_of_a_handler_changes_nothing(
     assert (root / "file").read_bytes() == EVERY_BYTE
 
 
-async def test_a_large_upload_of_a_handler_is_stored(root: Path) -> None:
+async def test_large_upload_of_a_handler_is_stored(root: Path) -> None:
     data = os.urandom(1024 * 1024)
     async with open_client(archive(root, "large")) as client:
         assert (await client.request("POST", "/", body=data)).status == 201
     assert (root / "large").read_bytes() == data
 
 
-async def test_storing_without_permission_or_a_name_is_a_mistake(root: Path) -> None:
+async def test_storing_without_permission_or_a_name_raises_an_error(root: Path) -> None:
     request = Request("POST", "/", "1.1", Headers(), NO_BODY)
     with pytest.raises(RuntimeError, match=r"allow=Permissions\.WRITING"):
         await files(root).store(request, "name")

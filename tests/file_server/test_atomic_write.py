@@ -1,4 +1,4 @@
-"""Uploads: whole or not at all, whatever comes in between, and nothing left over."""
+"""Tests of uploads: stored completely or not at all, and without remains."""
 
 import fcntl
 import hashlib
@@ -50,15 +50,15 @@ from trio_http.testing import Client, open_client
 from trio_http.transport import readiness, splice
 from trio_http.transport.splice import ROOM
 
-# Worker threads do the writing, so none of these tests has a clock that jumps.
+# Worker threads do the writing, so these tests do not use an autojump clock.
 
 EVERY_BYTE = bytes(range(256))
-LARGE = b"".join([number.to_bytes(4, "big") for number in range(GATHERED)])  # four times that
+LARGE = b"".join([number.to_bytes(4, "big") for number in range(GATHERED)])  # four times as long
 
 
 @pytest.fixture(params=["unnamed", "named", "paths"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All ways to write a file that is not there yet, whatever this system offers."""
+    """All ways to write a new file, whatever this system supports."""
     if request.param != "unnamed":
         monkeypatch.setattr(part_files, "UNNAMED", 0)
     if request.param == "paths":
@@ -68,7 +68,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def unnamed(tmp_path: Path) -> None:
-    """A need for files without a name, which not every system and file system has."""
+    """Skip tests of unnamed files if this system or file system does not support them."""
     try:
         os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
     except OSError as error:
@@ -105,11 +105,11 @@ async def stored(
 async def refusal_of(
     root: Path, names: Sequence[str], preconditions: WritePreconditions = UNCONDITIONAL
 ) -> int:
-    """The status with which an upload is refused before its first byte has been asked for."""
+    """Return the status of an upload that is refused before its first byte is requested."""
     send, receive = trio.open_memory_channel[bytes](1)
     with send, receive:
         send.send_nowait(b"never read")
-        send.close()  # or whoever reads it would wait for more
+        send.close()  # otherwise the reader would wait for more
         with pytest.raises(HTTPError) as refusal:
             await store(receive, Root(root), names, preconditions)
         assert receive.statistics().current_buffer_used == 1
@@ -120,9 +120,9 @@ async def refusal_of(
 async def uploading(
     root: Path, names: Sequence[str], preconditions: WritePreconditions = UNCONDITIONAL
 ) -> AsyncIterator[trio.MemorySendChannel[bytes]]:
-    """An upload under way: what is sent to it has been taken when sending returns.
+    """Begin an upload; sending a piece returns when the upload has taken it.
 
-    The block's end is the body's, and waits until the upload is over.
+    Leaving the block ends the body, and waits until the upload has ended.
     """
     send, receive = trio.open_memory_channel[bytes](0)
     async with trio.open_nursery() as nursery:
@@ -132,7 +132,7 @@ async def uploading(
 
 
 async def late_refusal_of(upload: Callable[[], Awaitable[None]]) -> int:
-    """The status with which an upload ends that was under way."""
+    """Return the status of an upload that is refused after it has begun."""
     with pytest.raises(ExceptionGroup) as failure:
         await upload()
     (error,) = failure.value.exceptions
@@ -169,14 +169,14 @@ def storing(root: Path) -> Router:
     return app
 
 
-# What is stored
+# Stored files
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\0", EVERY_BYTE, LARGE], ids=["empty", "NUL", "every byte", "large"]
 )
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-async def test_a_body_is_stored_byte_for_byte(
+async def test_body_is_stored_byte_for_byte(
     tmp_path: Path, way: str, data: bytes, framing: str
 ) -> None:
     if framing == "length":
@@ -192,7 +192,7 @@ async def test_a_body_is_stored_byte_for_byte(
     assert contents(tmp_path) == {"name": data}
 
 
-async def test_a_body_replaces_what_was_there(tmp_path: Path, way: str) -> None:
+async def test_body_replaces_the_old_file(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old and longer")
     (tmp_path / "other").write_bytes(b"other")
     async with open_client(storing(tmp_path)) as client:
@@ -200,10 +200,10 @@ async def test_a_body_replaces_what_was_there(tmp_path: Path, way: str) -> None:
     assert contents(tmp_path) == {"name": b"new", "other": b"other"}
 
 
-async def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
+async def test_kernel_without_unnamed_files_gets_a_named_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # To one that has never heard of O_TMPFILE it is a wish to write to a folder.
+    # A kernel without O_TMPFILE takes it for a request to write to the directory.
     monkeypatch.setattr(part_files, "UNNAMED", os.O_WRONLY)
     async with uploading(tmp_path, ["name"]) as body:
         await body.send(bytes(GATHERED))
@@ -212,25 +212,25 @@ async def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
     assert contents(tmp_path) == {"name": bytes(GATHERED) + b"data"}
 
 
-async def test_it_is_told_whether_the_name_was_free(tmp_path: Path, way: str) -> None:
+async def test_result_tells_whether_the_file_is_new(tmp_path: Path, way: str) -> None:
     assert (await stored(b"1", tmp_path, ["name"])).is_new is True
     assert (await stored(b"2", tmp_path, ["name"])).is_new is False
 
 
-async def test_a_file_can_be_stored_in_a_folder_below(tmp_path: Path, way: str) -> None:
+async def test_file_can_be_stored_in_a_subdirectory(tmp_path: Path, way: str) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert (await stored(b"deep", tmp_path, ["a", "b", "name"])).is_new
     assert contents(tmp_path / "a" / "b") == {"name": b"deep"}
 
 
 @pytest.mark.parametrize("name", ["a b", "é", "caf\udce9", "back\\slash", "%2e", "x" * 255])
-async def test_odd_names_are_names(tmp_path: Path, way: str, name: str) -> None:
+async def test_unusual_name_is_stored(tmp_path: Path, way: str, name: str) -> None:
     assert (await stored(b"odd", tmp_path, [name])).is_new
     assert not (await stored(b"again", tmp_path, [name])).is_new
     assert contents(tmp_path) == {name: b"again"}
 
 
-async def test_umask_decides_who_may_read_a_new_file(tmp_path: Path, way: str) -> None:
+async def test_umask_applies_to_a_new_file(tmp_path: Path, way: str) -> None:
     (tmp_path / "plain").touch()
     await stored(b"1", tmp_path, ["name"])
     assert (tmp_path / "name").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -258,7 +258,7 @@ async def test_no_descriptor_stays_open(tmp_path: Path, way: str) -> None:
     assert open_descriptors() == before
 
 
-# What is asked for before the body is
+# Checks before the body is read
 
 
 def with_length(length: int, *others: tuple[str, str]) -> WritePreconditions:
@@ -268,7 +268,7 @@ def with_length(length: int, *others: tuple[str, str]) -> WritePreconditions:
 @pytest.mark.parametrize(
     "preconditions",
     [
-        UNCONDITIONAL,  # how long it is nobody knows
+        UNCONDITIONAL,  # unknown length
         with_length(SHORT + 1),
         with_length(10, ("Expect", "100-continue")),
     ],
@@ -299,8 +299,8 @@ async def test_short_body_is_read_before_it_is_refused(tmp_path: Path, length: i
 
 
 @pytest.mark.parametrize("way", ["named"], indirect=True)
-async def test_many_small_pieces_are_not_gathered_for_long(tmp_path: Path, way: str) -> None:
-    # In memory each takes many times its length.
+async def test_many_small_pieces_are_written_early(tmp_path: Path, way: str) -> None:
+    # In memory, each piece takes many times its length.
     async with uploading(tmp_path, ["name"]) as body:
         for _ in range(GATHERED // 30):
             await body.send(b"x")
@@ -309,10 +309,10 @@ async def test_many_small_pieces_are_not_gathered_for_long(tmp_path: Path, way: 
     assert contents(tmp_path) == {"name": b"x" * (GATHERED // 30)}
 
 
-# What others see meanwhile
+# Views of other readers and writers
 
 
-async def test_a_name_is_there_when_its_file_is_whole(tmp_path: Path, way: str) -> None:
+async def test_file_appears_when_it_is_complete(tmp_path: Path, way: str) -> None:
     async with uploading(tmp_path, ["name"]) as body:
         for piece in (b"first", bytes(GATHERED), b"last"):
             await body.send(piece)
@@ -320,7 +320,7 @@ async def test_a_name_is_there_when_its_file_is_whole(tmp_path: Path, way: str) 
     assert contents(tmp_path) == {"name": b"first" + bytes(GATHERED) + b"last"}
 
 
-async def test_the_old_file_is_there_until_the_new_one_is(tmp_path: Path, way: str) -> None:
+async def test_old_file_is_readable_until_the_new_one_is_complete(tmp_path: Path, way: str) -> None:
     path = tmp_path / "name"
     path.write_bytes(b"old")
     with path.open("rb") as opened_before:
@@ -328,13 +328,13 @@ async def test_the_old_file_is_there_until_the_new_one_is(tmp_path: Path, way: s
             await body.send(bytes(GATHERED))
             await body.send(b"rest")
             assert without_parts(tmp_path) == {"name": b"old"}
-        # Who has opened the old file goes on to read the old file.
+        # A reader that opened the old file can continue to read it.
         assert opened_before.read() == b"old"
     assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
 
 
 @pytest.mark.parametrize("name", ["old", "new"])
-async def test_nothing_of_an_upload_can_be_seen(tmp_path: Path, unnamed: None, name: str) -> None:
+async def test_unnamed_part_is_invisible(tmp_path: Path, unnamed: None, name: str) -> None:
     (tmp_path / "old").write_bytes(b"old")
     async with uploading(tmp_path, [name]) as body:
         await body.send(bytes(GATHERED))
@@ -344,7 +344,7 @@ async def test_nothing_of_an_upload_can_be_seen(tmp_path: Path, unnamed: None, n
 
 
 @pytest.mark.parametrize("way", ["named", "paths"], indirect=True)
-async def test_elsewhere_there_is_one_locked_part(tmp_path: Path, way: str) -> None:
+async def test_named_part_is_single_and_locked(tmp_path: Path, way: str) -> None:
     async with uploading(tmp_path, ["name"]) as body:
         await body.send(bytes(GATHERED))
         await body.send(b"rest")
@@ -353,14 +353,12 @@ async def test_elsewhere_there_is_one_locked_part(tmp_path: Path, way: str) -> N
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         remove_abandoned_parts(tmp_path)
         assert parts(tmp_path) == [part]
-        # Nobody else can read it over HTTP, or write to it.
+        # It cannot be read over HTTP, nor written by another upload.
         assert await refusal_of(tmp_path, [part.name]) == 404
     assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
 
 
-async def test_a_reader_sees_one_file_or_another_and_never_a_mixture(
-    tmp_path: Path, way: str
-) -> None:
+async def test_reader_never_sees_a_mixture_of_two_files(tmp_path: Path, way: str) -> None:
     path = tmp_path / "name"
     versions = [bytes([number]) * 10_000 for number in range(30)]
     path.write_bytes(versions[0])
@@ -381,7 +379,9 @@ async def test_a_reader_sees_one_file_or_another_and_never_a_mixture(
     assert seen <= set(versions)
 
 
-async def test_of_two_uploads_to_one_name_the_last_is_there_whole(tmp_path: Path, way: str) -> None:
+async def test_last_of_two_uploads_to_one_name_is_stored_completely(
+    tmp_path: Path, way: str
+) -> None:
     async with uploading(tmp_path, ["name"]) as first:
         await first.send(b"first, ")
         async with uploading(tmp_path, ["name"]) as second:
@@ -393,7 +393,7 @@ async def test_of_two_uploads_to_one_name_the_last_is_there_whole(tmp_path: Path
     assert contents(tmp_path) == {"name": b"first, " + bytes(GATHERED) + b"whole"}
 
 
-async def test_many_uploads_to_one_name_leave_one_of_them(tmp_path: Path, way: str) -> None:
+async def test_many_uploads_to_one_name_leave_one_file(tmp_path: Path, way: str) -> None:
     versions = [bytes([number]) * 10_000 for number in range(20)]
     async with trio.open_nursery() as nursery:
         for version in versions:
@@ -403,7 +403,9 @@ async def test_many_uploads_to_one_name_leave_one_of_them(tmp_path: Path, way: s
     assert data in versions
 
 
-async def test_of_many_uploads_one_is_told_that_the_name_was_free(tmp_path: Path, way: str) -> None:
+async def test_only_one_of_many_uploads_is_told_that_its_file_is_new(
+    tmp_path: Path, way: str
+) -> None:
     told: list[bool] = []
 
     async def upload(number: int) -> None:
@@ -416,7 +418,9 @@ async def test_of_many_uploads_one_is_told_that_the_name_was_free(tmp_path: Path
 
 
 @pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
-async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, way: str) -> None:
+async def test_directory_that_becomes_a_link_does_not_lead_outside(
+    tmp_path: Path, way: str
+) -> None:
     inside, outside = tmp_path / "root" / "folder", tmp_path / "outside"
     inside.mkdir(parents=True)
     outside.mkdir()
@@ -428,7 +432,7 @@ async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, w
     assert contents(tmp_path / "root" / "moved") == {"name": b"data"}
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -447,7 +451,7 @@ async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, w
         ["folder", "..", "name"],
         ["../name"],
         ["folder/name"],
-        ["/tmp/name"],  # noqa: S108 - what a client might try
+        ["/tmp/name"],  # noqa: S108 - a client might try it
         ["na\0me"],
         ["\ud800"],
         ["x" * 256],
@@ -457,7 +461,7 @@ async def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path, w
     ],
     ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
 )
-async def test_where_nothing_can_be_nothing_is_stored(
+async def test_impossible_target_is_refused_and_nothing_is_stored(
     tmp_path: Path, way: str, names: Sequence[str]
 ) -> None:
     root = tmp_path / "root"
@@ -465,12 +469,12 @@ async def test_where_nothing_can_be_nothing_is_stored(
     (root / "file").touch()
     (root / "link-up").symlink_to("..")
     before = all_below(tmp_path)
-    # The link itself is something else of that name.
+    # The link itself occupies the name.
     assert await refusal_of(root, names) == (409 if names == ["link-up"] else 404)
     assert all_below(tmp_path) == before
 
 
-async def test_other_things_than_regular_files_stay(tmp_path: Path, way: str) -> None:
+async def test_other_things_than_regular_files_are_not_replaced(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")
     before = all_below(tmp_path)
@@ -481,9 +485,7 @@ async def test_other_things_than_regular_files_stay(tmp_path: Path, way: str) ->
 
 
 @pytest.mark.parametrize("target", ["file", "nowhere", "link"])
-async def test_a_link_stays_and_so_does_what_it_leads_to(
-    tmp_path: Path, way: str, target: str
-) -> None:
+async def test_link_and_its_target_are_not_replaced(tmp_path: Path, way: str, target: str) -> None:
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to(target)
     assert await refusal_of(tmp_path, ["link"]) == 409
@@ -492,7 +494,9 @@ async def test_a_link_stays_and_so_does_what_it_leads_to(
     assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
 
 
-async def test_a_folder_that_appears_during_an_upload_stays(tmp_path: Path, way: str) -> None:
+async def test_directory_that_appears_during_an_upload_is_not_replaced(
+    tmp_path: Path, way: str
+) -> None:
     async def upload() -> None:
         async with uploading(tmp_path, ["name"]) as body:
             await body.send(b"data")
@@ -502,7 +506,7 @@ async def test_a_folder_that_appears_during_an_upload_stays(tmp_path: Path, way:
     assert all_below(tmp_path) == [tmp_path / "name"]
 
 
-async def test_a_folder_that_disappears_during_an_upload_is_not_found(
+async def test_directory_that_disappears_during_an_upload_gets_404(
     tmp_path: Path, way: str
 ) -> None:
     directory = tmp_path / "folder"
@@ -519,7 +523,7 @@ async def test_a_folder_that_disappears_during_an_upload_is_not_found(
     assert all_below(tmp_path) == []
 
 
-async def test_a_folder_that_we_may_not_write_to_is_forbidden(public: Path, way: str) -> None:
+async def test_directory_without_write_permission_gets_403(public: Path, way: str) -> None:
     (public / "folder").mkdir(mode=0o555)
     with as_unprivileged_user():
         assert await refusal_of(public, ["folder", "name"]) == 403
@@ -527,12 +531,10 @@ async def test_a_folder_that_we_may_not_write_to_is_forbidden(public: Path, way:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
-async def test_a_file_that_we_may_not_replace_stays_and_nothing_else(
-    public: Path, way: str
-) -> None:
+async def test_file_that_may_not_be_replaced_gets_403_and_stays(public: Path, way: str) -> None:
     directory = public / "folder"
     directory.mkdir()
-    directory.chmod(0o1777)  # like /tmp, where everybody has files and nobody those of others
+    directory.chmod(0o1777)  # like /tmp, where users cannot replace files of others
     (directory / "name").write_bytes(b"old")
     with as_unprivileged_user(), pytest.raises(HTTPError) as refusal:
         await stored(b"new", directory, ["name"])
@@ -540,14 +542,14 @@ async def test_a_file_that_we_may_not_replace_stays_and_nothing_else(
     assert contents(directory) == {"name": b"old"}
 
 
-async def test_a_refusal_comes_before_a_client_has_been_told_to_continue(tmp_path: Path) -> None:
+async def test_refusal_is_sent_before_100_continue(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     fields = [("Expect", "100-continue"), ("Content-Length", "1000000000")]
     async with open_client(storing(tmp_path)) as client:
         assert (await client.request("PUT", "/folder", fields)).status == 409
 
 
-# On the client's terms
+# Preconditions
 
 
 def on(*fields: tuple[str, str]) -> WritePreconditions:
@@ -558,19 +560,19 @@ def tag_in(directory: Path) -> str:
     return str(tag_of((directory / "name").stat()))
 
 
-@pytest.fixture(params=["/dev/shm", "/var/tmp"])  # noqa: S108 - what Linux has there
+@pytest.fixture(params=["/dev/shm", "/var/tmp"])  # noqa: S108 - directories that Linux has
 def file_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system in memory, and one on a disk, where there are both."""
+    """A directory on a file system in memory, and one on a disk, if both exist."""
     parent = request.param if Path(request.param).exists() else tmp_path
     with TemporaryDirectory(dir=parent) as name:
         yield Path(name)
 
 
 @pytest.mark.parametrize("length", [3, SHORT + 1])
-async def test_an_upload_is_told_the_tag_of_what_it_has_stored(
+async def test_upload_returns_the_tag_of_the_stored_file(
     file_system: Path, way: str, length: int
 ) -> None:
-    # To link and to rename are changes of status, which is part of the tag.
+    # Linking and renaming change the status, which is part of the tag.
     for data in (b"a" * length, b"b" * length, b"c" * length):
         tag = (await stored(data, file_system, ["name"])).etag
         assert tag == tag_in(file_system)
@@ -593,7 +595,7 @@ async def test_upload_with_true_preconditions_is_stored(tmp_path: Path, way: str
     assert contents(tmp_path) == {"name": b"3"}
 
 
-async def test_other_refusals_come_before_those_by_the_terms(tmp_path: Path) -> None:
+async def test_other_refusals_precede_failed_preconditions(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()  # RFC 9110 13.2.1
     assert await refusal_of(tmp_path, ["folder"], on(("If-None-Match", "*"))) == 409
     assert await refusal_of(tmp_path, ["nothing", "name"], on(("If-Match", "*"))) == 404
@@ -620,7 +622,7 @@ async def test_file_created_during_an_upload_is_not_replaced(tmp_path: Path, way
     assert contents(tmp_path) == {"name": b"theirs"}
 
 
-async def test_of_many_that_create_only_one_does(tmp_path: Path, way: str) -> None:
+async def test_only_one_of_many_uploads_creates_the_file(tmp_path: Path, way: str) -> None:
     created: list[bytes] = []
 
     async def create(number: int) -> None:
@@ -637,7 +639,7 @@ async def test_of_many_that_create_only_one_does(tmp_path: Path, way: str) -> No
 
 
 async def test_no_update_is_lost(tmp_path: Path, way: str) -> None:
-    # All versions have one length, so nothing but the time and the inode tell them apart.
+    # All versions have the same length, so only the time and the inode distinguish them.
     path = tmp_path / "name"
     path.write_bytes(b"000")
 
@@ -646,7 +648,7 @@ async def test_no_update_is_lost(tmp_path: Path, way: str) -> None:
             while True:
                 tag = tag_in(tmp_path)
                 data = b"%03d" % (int(path.read_bytes()) + 1)
-                with suppress(HTTPError):  # somebody else was first
+                with suppress(HTTPError):  # another task was first
                     await stored(data, tmp_path, ["name"], on(("If-Match", tag)))
                     break
 
@@ -656,22 +658,20 @@ async def test_no_update_is_lost(tmp_path: Path, way: str) -> None:
     assert path.read_bytes() == b"050"
 
 
-async def test_versions_that_come_quickly_all_have_another_tag(tmp_path: Path, way: str) -> None:
+async def test_quick_versions_have_different_tags(tmp_path: Path, way: str) -> None:
     tags = [(await stored(b"same", tmp_path, ["name"])).etag for _ in range(100)]
     assert len(set(tags)) == len(tags)
 
 
-async def test_an_upload_has_its_time_from_a_clock_that_does_not_stand_still(
-    tmp_path: Path, way: str
-) -> None:
-    # A kernel's does, for some milliseconds, in which an inode may be used again.
+async def test_time_of_an_upload_is_from_a_precise_clock(tmp_path: Path, way: str) -> None:
+    # The kernel's clock stands still for some milliseconds, in which an inode may be reused.
     for _ in range(20):
         before = time.time_ns()
         await stored(b"same", tmp_path, ["name"])
         assert before <= (tmp_path / "name").stat().st_mtime_ns <= time.time_ns()
 
 
-async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
+async def test_change_waits_for_others_in_the_same_directory(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old")
     about_to_end = trio.Event()
     order = []
@@ -711,10 +711,10 @@ async def test_a_change_waits_for_others_in_the_same_folder(tmp_path: Path, way:
     assert contents(tmp_path) == {"name": b"theirs"}
 
 
-async def test_change_without_the_lock_is_noticed(
+async def test_file_created_just_before_the_link_is_not_replaced(
     tmp_path: Path, unnamed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Between the last look and the link there comes a file.
+    # Another program without the lock creates the file between the last check and the link.
     async def upload() -> None:
         async with uploading(tmp_path, ["name"], on(("If-None-Match", "*"))) as body:
             await body.send(b"mine")
@@ -729,12 +729,12 @@ async def test_change_without_the_lock_is_noticed(
     assert contents(tmp_path) == {"name": b"theirs"}
 
 
-# What others keep to themselves
+# Locks of other programs
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """A lock that another program has and does not let go of."""
+    """Hold the lock of a directory, as another program does."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -745,7 +745,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
 @pytest.mark.parametrize("preconditions", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
-async def test_a_folder_that_stays_locked_is_told_to_the_client(
+async def test_directory_that_stays_locked_gets_503(
     tmp_path: Path, way: str, preconditions: WritePreconditions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 0.01)
@@ -762,7 +762,7 @@ async def test_a_folder_that_stays_locked_is_told_to_the_client(
 
 @pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
 @pytest.mark.parametrize("preconditions", [UNCONDITIONAL, with_length(3)], ids=["unknown", "short"])
-async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_thread(
+async def test_waiting_for_a_locked_directory_takes_no_thread(
     tmp_path: Path, way: str, preconditions: WritePreconditions
 ) -> None:
     root = Root(tmp_path)
@@ -778,7 +778,7 @@ async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_threa
         with locked(tmp_path):
             for name in range(number):
                 nursery.start_soon(upload, name)
-            # Those who look have threads, and those who would change something in turn, too.
+            # Threads are free for lookups, and for other changes.
             for _ in range(10):
                 await trio.to_thread.run_sync(without_parts, tmp_path)
                 assert await root.lookups.run(os.path.exists, tmp_path)
@@ -787,7 +787,7 @@ async def test_a_folder_that_is_locked_for_a_while_is_waited_for_without_a_threa
     assert contents(tmp_path) == {str(name): b"new" for name in range(number)}
 
 
-# What is promised of the content
+# Digests of the content
 
 
 def promised(data: bytes, *algorithms: str) -> WritePreconditions:
@@ -798,13 +798,13 @@ def promised(data: bytes, *algorithms: str) -> WritePreconditions:
 
 
 @pytest.mark.parametrize("data", [b"", b"data", LARGE], ids=len)
-async def test_content_that_is_what_was_promised_is_stored(tmp_path: Path, data: bytes) -> None:
+async def test_content_that_matches_its_digest_is_stored(tmp_path: Path, data: bytes) -> None:
     assert (await stored(data, tmp_path, ["name"], promised(data, "sha-256", "sha-512"))).is_new
     assert contents(tmp_path) == {"name": data}
 
 
 @pytest.mark.parametrize("data", [b"", b"date", LARGE + b"\0"], ids=len)
-async def test_other_content_leaves_the_old_file_and_nothing_else(
+async def test_content_that_does_not_match_its_digest_is_not_stored(
     tmp_path: Path, way: str, data: bytes
 ) -> None:
     (tmp_path / "name").write_bytes(b"old")
@@ -820,7 +820,7 @@ async def test_other_content_leaves_the_old_file_and_nothing_else(
 
 
 def removal(root: Path, names: Sequence[str], *fields: tuple[str, str]) -> int | None:
-    """Delete a file; the status with which that is refused, if it is."""
+    """Delete a file; return the status of a refusal, or None."""
     try:
         remove(Root(root), names, WritePreconditions("DELETE", Headers(fields)))
     except HTTPError as error:
@@ -828,7 +828,7 @@ def removal(root: Path, names: Sequence[str], *fields: tuple[str, str]) -> int |
     return None
 
 
-def test_a_file_is_deleted_and_nothing_else(tmp_path: Path, way: str) -> None:
+def test_only_the_named_file_is_deleted(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "name", tmp_path / "other", tmp_path / "folder" / "name"):
         path.touch()
@@ -850,7 +850,7 @@ def test_a_file_is_deleted_and_nothing_else(tmp_path: Path, way: str) -> None:
         (["file", "name"], 404),
         (["folder"], 409),
         (["fifo"], 409),
-        (["link"], 409),  # neither the link nor what it leads to
+        (["link"], 409),  # neither the link nor its target
         (["link-nowhere"], 409),
         (["."], 404),
         ([".."], 404),
@@ -864,7 +864,7 @@ def test_a_file_is_deleted_and_nothing_else(tmp_path: Path, way: str) -> None:
     ],
     ids=str,
 )
-def test_names_that_are_no_visible_files_cannot_be_deleted(
+def test_other_things_than_visible_files_cannot_be_deleted(
     tmp_path: Path, way: str, names: Sequence[str], status: int
 ) -> None:
     root = tmp_path / "root"
@@ -879,7 +879,7 @@ def test_names_that_are_no_visible_files_cannot_be_deleted(
     assert all_below(tmp_path) == before
 
 
-def test_a_link_stays_even_where_links_are_followed(tmp_path: Path, way: str) -> None:
+def test_link_is_not_deleted_even_if_links_are_followed(tmp_path: Path, way: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
     with pytest.raises(HTTPError) as refusal:
@@ -888,7 +888,7 @@ def test_a_link_stays_even_where_links_are_followed(tmp_path: Path, way: str) ->
     assert all_below(tmp_path) == [tmp_path / "file", tmp_path / "link"]
 
 
-def test_a_file_is_deleted_on_the_clients_terms(tmp_path: Path, way: str) -> None:
+def test_preconditions_of_a_deletion_are_checked(tmp_path: Path, way: str) -> None:
     path = tmp_path / "name"
     path.touch()
     tag = tag_in(tmp_path)
@@ -898,11 +898,11 @@ def test_a_file_is_deleted_on_the_clients_terms(tmp_path: Path, way: str) -> Non
     assert path.exists()
     assert removal(tmp_path, ["name"], ("If-Match", tag_in(tmp_path))) is None
     assert not path.exists()
-    # RFC 9110 13.2.1: it would not be found without preconditions either.
+    # RFC 9110 13.2.1: without preconditions, it would not be found either.
     assert removal(tmp_path, ["name"], ("If-Match", "*")) == 404
 
 
-async def test_a_deletion_waits_for_others_in_the_same_folder(tmp_path: Path, way: str) -> None:
+async def test_deletion_waits_for_others_in_the_same_directory(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").touch()
     comes = ThreadEvent()
 
@@ -926,7 +926,7 @@ async def test_a_deletion_waits_for_others_in_the_same_folder(tmp_path: Path, wa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes a file of another user")
-def test_a_file_that_we_may_not_delete_stays(public: Path, way: str) -> None:
+def test_file_that_may_not_be_deleted_gets_403_and_stays(public: Path, way: str) -> None:
     directory = public / "folder"
     directory.mkdir()
     directory.chmod(0o1777)
@@ -936,12 +936,10 @@ def test_a_file_that_we_may_not_delete_stays(public: Path, way: str) -> None:
     assert (directory / "name").exists()
 
 
-# Uploads that come to nothing
+# Uploads that fail
 
 
-async def test_a_cancelled_upload_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, way: str
-) -> None:
+async def test_cancelled_upload_leaves_only_the_old_file(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old")
     for name in ("name", "another"):
         with trio.CancelScope() as scope:
@@ -953,9 +951,7 @@ async def test_a_cancelled_upload_leaves_the_old_file_and_nothing_else(
         assert contents(tmp_path) == {"name": b"old"}
 
 
-async def test_a_body_that_breaks_off_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, way: str
-) -> None:
+async def test_body_that_breaks_off_leaves_only_the_old_file(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old")
     for name in ("name", "another"):
         for pieces in ([], [b"half"], [bytes(GATHERED), b"half"]):
@@ -967,14 +963,14 @@ async def test_a_body_that_breaks_off_leaves_the_old_file_and_nothing_else(
 @pytest.mark.parametrize(
     ("status", "framing", "body"),
     [
-        (400, "Content-Length: 10", b"half"),  # and then the input ends
+        (400, "Content-Length: 10", b"half"),  # then the input ends
         (400, "Transfer-Encoding: chunked", b"4\r\nhalf\r\n"),
         (400, "Transfer-Encoding: chunked", b"4\r\nhalf\r\nno chunk\r\n"),
         (413, "Transfer-Encoding: chunked", b"4\r\nhalf\r\n100\r\n" + bytes(256)),
         (413, "Content-Length: 300", bytes(300)),
     ],
 )
-async def test_a_request_that_is_wrong_leaves_the_old_file_and_nothing_else(
+async def test_malformed_request_leaves_only_the_old_file(
     tmp_path: Path, way: str, status: int, framing: str, body: bytes
 ) -> None:
     (tmp_path / "name").write_bytes(b"old")
@@ -986,9 +982,7 @@ async def test_a_request_that_is_wrong_leaves_the_old_file_and_nothing_else(
         assert contents(tmp_path) == {"name": b"old"}
 
 
-async def test_a_client_that_goes_away_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, way: str
-) -> None:
+async def test_client_that_disconnects_leaves_only_the_old_file(tmp_path: Path, way: str) -> None:
     (tmp_path / "name").write_bytes(b"old")
     near, far = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
@@ -998,19 +992,19 @@ async def test_a_client_that_goes_away_leaves_the_old_file_and_nothing_else(
     assert contents(tmp_path) == {"name": b"old"}
 
 
-# Past Python, from the client's socket to the file
+# From the client's socket to the file, bypassing Python
 
-RANDOM = os.urandom(3 * ROOM)  # no part of it could be taken for another
+RANDOM = os.urandom(3 * ROOM)  # all parts of it differ
 HEAD = "PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n{}\r\n"
 
 
 @pytest.fixture(params=["moved", "no pipes", "bytes only"])
 def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All ways from a socket to a file, whatever this system offers."""
+    """All ways from a socket to a file, whatever this system supports."""
     if request.param == "no pipes":
         monkeypatch.setattr(splice, "CAN_SPLICE", False)
     elif request.param == "bytes only":
-        # Nothing can be moved to the end of a file, wherever that is.
+        # splice cannot append to a file that is open for appending.
         monkeypatch.setattr(
             part_files, "UNNAMED", part_files.UNNAMED and part_files.UNNAMED | os.O_APPEND
         )
@@ -1023,7 +1017,7 @@ async def connected(
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[tuple[Client, trio.SocketStream]]:
-    """A client of a server that stores; in the end, the server stops at once."""
+    """Connect a client to a server that stores uploads; leaving the block stops the server."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     host, port = listeners[0].socket.getsockname()
     serving = partial(serve, timeouts=timeouts, limits=limits)
@@ -1040,13 +1034,13 @@ async def connected(
     [SHORT + 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 3 * ROOM - 77],
     ids=lambda length: f"{length - ROOM:+}",
 )
-async def test_upload_over_a_socket_is_stored_and_the_next_request_answered(
+async def test_upload_over_a_socket_is_stored_and_the_next_request_served(
     tmp_path: Path, by: str, told: str, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FEW", 1000 if told == "levels" else 0)
     first, second = RANDOM[:length], RANDOM[-length:]
     async with connected(tmp_path) as (client, _):
-        # All at once, then each piece by itself, and no end between one and the next.
+        # All at once, then in single pieces, without a pause between the requests.
         whole = HEAD.format(length, "").encode() + first + HEAD.format(length, "").encode()
         async with trio.open_nursery() as nursery:
 
@@ -1079,13 +1073,11 @@ async def test_upload_of_single_bytes_is_stored(tmp_path: Path, by: str) -> None
 
 
 @pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
-async def test_there_is_a_pipe_as_long_as_there_is_something_to_move(
-    tmp_path: Path, by: str
-) -> None:
+async def test_pipe_is_open_only_while_there_are_bytes_to_move(tmp_path: Path, by: str) -> None:
     def count() -> int:
         links = []
         for path in Path("/proc/self/fd").iterdir():
-            with suppress(FileNotFoundError):  # the listing itself
+            with suppress(FileNotFoundError):  # the descriptor of the listing itself
                 links.append(path.readlink())
         return sum(str(link).startswith("pipe:") for link in links)
 
@@ -1100,24 +1092,24 @@ async def test_there_is_a_pipe_as_long_as_there_is_something_to_move(
 
 
 def opened_beside(before: set[str]) -> list[str]:
-    """What this process has open that it had not, but for what lists it."""
+    """Return descriptors that were not open before, except that of the listing."""
     return sorted([link for link in links() if link not in before])
 
 
 def links() -> set[str]:
     found = set()
     for path in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the listing itself
+        with suppress(FileNotFoundError):  # the descriptor of the listing itself
             found.add(f"{path.name} {path.readlink()}")
     return found
 
 
 @pytest.mark.parametrize("sent", [0, 1, SHORT // 2])
-async def test_a_slow_upload_holds_nothing_but_its_folder(
+async def test_slow_upload_holds_only_its_directory_open(
     tmp_path: Path, by: str, sent: int
 ) -> None:
     async with connected(tmp_path) as (client, _):
-        await client.request("PUT", "/other", body=b"")  # the connection is there
+        await client.request("PUT", "/other", body=b"")  # opens the connection
         before = links()
         await client.send(HEAD.format(len(RANDOM), "Expect: 100-continue\r\n").encode())
         assert (await client.answer()).status == 100
@@ -1129,7 +1121,7 @@ async def test_a_slow_upload_holds_nothing_but_its_folder(
     assert contents(tmp_path) == {"other": b""}
 
 
-async def test_many_sockets_at_once_bring_each_their_own(tmp_path: Path, by: str) -> None:
+async def test_uploads_over_many_sockets_are_stored_separately(tmp_path: Path, by: str) -> None:
     async def upload(client: Client, data: bytes, target: str) -> None:
         assert (await client.request("PUT", target, body=data)).status == 201
 
@@ -1143,7 +1135,7 @@ async def test_many_sockets_at_once_bring_each_their_own(tmp_path: Path, by: str
 
 
 @pytest.mark.parametrize(("promise", "status"), [(RANDOM, 201), (b"something else", 400)])
-async def test_content_of_a_socket_is_what_was_promised(
+async def test_content_of_a_socket_is_compared_with_its_digest(
     tmp_path: Path, by: str, promise: bytes, status: int
 ) -> None:
     digest = Digest("sha-256", hashlib.sha256(promise).digest())
@@ -1155,7 +1147,7 @@ async def test_content_of_a_socket_is_what_was_promised(
 
 @pytest.mark.parametrize("sent", [0, 1000, ROOM + 1000])
 @pytest.mark.parametrize("ending", ["half", "all", "reset", "slow", "large", "stop"])
-async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
+async def test_upload_over_a_socket_that_fails_leaves_only_the_old_file(
     tmp_path: Path, by: str, sent: int, ending: str
 ) -> None:
     (tmp_path / "name").write_bytes(b"old")
@@ -1164,7 +1156,7 @@ async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
     limits = Limits(body=3 * ROOM - 1 if ending == "large" else inf)
     before = open_descriptors()
     async with connected(tmp_path, timeouts, limits) as (client, stream):
-        # The last two leave it to the end of this block to end it.
+        # The last two are ended by the end of this block.
         await client.send(HEAD.format(3 * ROOM, "").encode() + RANDOM[:sent])
         match ending:
             case "half":
@@ -1182,12 +1174,14 @@ async def test_whatever_ends_an_upload_from_a_socket_nothing_is_left(
     assert open_descriptors() <= before
 
 
-async def test_a_disk_that_is_full_is_told_to_a_socket(tmp_path: Path, by: str) -> None:
+async def test_full_disk_during_an_upload_over_a_socket_is_reported(
+    tmp_path: Path, by: str
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     (tmp_path / "name").write_bytes(b"old")
     before = open_descriptors()
     async with connected(tmp_path) as (client, _):
-        # A limit does what a small disk would do, except for the status.
+        # A limit on file sizes acts like a small disk, except for the status.
         resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM + 1, hard))
         try:
             async with trio.open_nursery() as nursery:
@@ -1202,7 +1196,7 @@ async def test_a_disk_that_is_full_is_told_to_a_socket(tmp_path: Path, by: str) 
 @pytest.mark.parametrize(
     "fields", ["", "Expect: 100-continue\r\n", "Connection: close\r\n"], ids=repr
 )
-async def test_a_socket_brings_what_any_head_announces(
+async def test_upload_over_a_socket_with_any_head_is_stored(
     tmp_path: Path, by: str, fields: str
 ) -> None:
     async with connected(tmp_path) as (client, _):
@@ -1214,7 +1208,7 @@ async def test_a_socket_brings_what_any_head_announces(
     assert contents(tmp_path) == {"name": RANDOM}
 
 
-# The rest is about whole processes: limits that hold for one, and its death.
+# Whole processes: limits for one process, and killing it.
 
 STORE = """
 import os, resource, signal, sys
@@ -1268,7 +1262,7 @@ def run_store(
 
 
 @pytest.mark.parametrize("way", ["unnamed", "named"])
-def test_a_file_that_grows_too_large_is_refused_and_the_old_one_stays(
+def test_file_over_the_size_limit_is_refused_and_the_old_one_stays(
     tmp_path: Path, way: str
 ) -> None:
     ended = run_store(tmp_path, way, "limit")
@@ -1276,8 +1270,8 @@ def test_a_file_that_grows_too_large_is_refused_and_the_old_one_stays(
 
 
 @pytest.mark.parametrize("way", ["unnamed", "named"])
-def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path, way: str) -> None:
-    # A file system of one megabyte, that nobody but the program under test sees.
+def test_full_disk_gets_507_and_the_old_file_stays(tmp_path: Path, way: str) -> None:
+    # A file system of one megabyte, which only the program under test sees.
     mount = 'mount -t tmpfs -o size=1m tmpfs "$0"'
     in_private = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     try:
@@ -1288,9 +1282,7 @@ def test_a_full_disk_is_told_and_the_old_file_stays(tmp_path: Path, way: str) ->
     assert (ended.stdout, ended.stderr) == ("507 {'name': b'old'}\n", "")
 
 
-def test_a_killed_server_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, unnamed: None
-) -> None:
+def test_killed_server_leaves_only_the_old_file(tmp_path: Path, unnamed: None) -> None:
     ended = run_store(tmp_path, "unnamed", "kill")
     assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
     assert contents(tmp_path) == {"name": b"old"}

@@ -1,4 +1,4 @@
-"""What files are sent as: by name, by their first bytes, or as somebody says."""
+"""Tests of media types: by name, by the first bytes, or as configured."""
 
 import os
 from pathlib import Path
@@ -33,9 +33,9 @@ def content_type_of(path: Path, data: bytes, known: ContentSniffer | None = None
         ("page.html", "<p>é".encode("latin-1"), "text/html"),
         ("notes.txt", "é".encode(), "text/plain; charset=utf-8"),
         ("notes.txt", "é".encode("latin-1"), "text/plain"),
-        ("script.js", "é".encode("latin-1"), "text/javascript"),  # in that of the page
+        ("script.js", "é".encode("latin-1"), "text/javascript"),  # the page's charset applies
         ("empty.txt", b"", "text/plain; charset=utf-8"),
-        ("feed.xml", b"<x/>", "application/xml"),  # it says itself what charset it is in
+        ("feed.xml", b"<x/>", "application/xml"),  # XML declares its charset itself
         ("drawing.svg", b"<svg/>", "image/svg+xml"),
         ("page.xhtml", b"<html/>", "application/xhtml+xml"),
         ("data.json", b"{}", "application/json"),
@@ -60,36 +60,36 @@ def test_valid_utf8_is_sent_as_utf8(tmp_path: Path, name: str, data: bytes, expe
         (TEXT, b"\xed\xa0\x80", False),  # a surrogate (RFC 3629 3)
         (TEXT, b"\xc0\x80", False),
         (TEXT, "plain".encode("utf-16"), False),
-        (TEXT, "plain".encode("utf-16-le"), False),  # valid, but nobody means it
+        (TEXT, "plain".encode("utf-16-le"), False),  # valid UTF-8, but unlikely to be meant as such
         (TEXT, "plain".encode("utf-32-be"), False),
-        (TEXT, b'<meta charset="windows-1252">', True),  # in a text, it says nothing
+        (TEXT, b'<meta charset="windows-1252">', True),  # plain text cannot declare a charset
         (HTML, b"<p>page", True),
         (HTML, b'<meta charset="utf-8">', True),
         (HTML, b"<META CharSet = UTF8 >", True),
-        (HTML, b"<meta charset='utf-16le'>", True),  # which browsers take for UTF-8
+        (HTML, b"<meta charset='utf-16le'>", True),  # browsers treat it as UTF-8
         (HTML, b'<meta charset="windows-1252">', False),
         (HTML, b"<meta charset=iso-8859-1>", False),
         (HTML, b"<meta charset=koi8-r/>", False),
         (HTML, b"<meta charset=' Shift_JIS '>", False),
         (HTML, b'<meta http-equiv="Content-Type" content="text/html; charset=gbk">', False),
         (HTML, b'<meta http-equiv=Content-Type content="text/html;charset=utf-8">', True),
-        (HTML, b'<meta charset=""> ', True),  # it says nothing
+        (HTML, b'<meta charset=""> ', True),  # declares no charset
         (HTML, b'<?xml version="1.0" encoding="iso-8859-2"?><html>', False),
         (HTML, b"<?xml version='1.0' encoding='UTF-8'?><html>", True),
         (HTML, b"<p>the charset=koi8-r is old", True),
         (HTML, b"<!-- " + b"x" * 1024 + b' --><meta charset="koi8-r">', True),  # too late
         (CSS, b'@charset "windows-1252"; p {}', False),
         (CSS, b'@charset "utf-8"; p {}', True),
-        (CSS, b'p {} @charset "windows-1252";', True),  # not where it counts
-        (CSS, b'@CHARSET "windows-1252";', True),  # nor as it counts
+        (CSS, b'p {} @charset "windows-1252";', True),  # not at the beginning
+        (CSS, b'@CHARSET "windows-1252";', True),  # in the wrong case
         (TEXT, b"x" * JUDGED, True),
-        (TEXT, b"x" * (JUDGED - 1) + "é".encode(), True),  # which the end cuts in two
-        (TEXT, b"x" * (JUDGED - 1) + b"\xe9" + b"x", True),  # so it could go on like that
+        (TEXT, b"x" * (JUDGED - 1) + "é".encode(), True),  # the sample cuts a character
+        (TEXT, b"x" * (JUDGED - 1) + b"\xe9" + b"x", True),  # it could begin a valid one
         (TEXT, b"x" * (JUDGED - 1) + b"\xff", False),
-        (TEXT, b"x" * JUDGED + b"\xff", True),  # not looked at any more
+        (TEXT, b"x" * JUDGED + b"\xff", True),  # beyond the sample
     ],
 )
-def test_what_is_utf8(media_type: str, data: bytes, expected: object) -> None:
+def test_utf8_is_recognized(media_type: str, data: bytes, expected: object) -> None:
     assert is_utf8(data[: JUDGED + 1], media_type) is expected
 
 
@@ -102,7 +102,7 @@ def test_what_is_utf8(media_type: str, data: bytes, expected: object) -> None:
         ("NONE", "text/html"),
     ],
 )
-def test_a_charset_can_be_said_of_all_texts(tmp_path: Path, charset: str, expected: str) -> None:
+def test_charset_can_be_given_for_all_texts(tmp_path: Path, charset: str, expected: str) -> None:
     known = ContentSniffer(charset=charset)
     for data in (b"<p>", b"\xff", b'<meta charset="koi8-r">'):
         assert content_type_of(tmp_path / "page.html", data, known) == expected
@@ -116,7 +116,7 @@ def test_invalid_name_of_a_charset_raises(charset: str) -> None:
         ContentSniffer(charset=charset)
 
 
-def test_a_media_type_can_be_said_of_all_files(tmp_path: Path) -> None:
+def test_media_type_can_be_given_for_all_files(tmp_path: Path) -> None:
     known = ContentSniffer("application/x-own", "utf-8")
     for name in ("page.html", "drawing.svgz", "x"):
         (tmp_path / name).write_bytes(b"\x1f\x8b\x08")
@@ -125,7 +125,7 @@ def test_a_media_type_can_be_said_of_all_files(tmp_path: Path) -> None:
         ContentSniffer("a\nb")
 
 
-def test_a_format_in_a_coding_has_to_be_in_that_coding(tmp_path: Path) -> None:
+def test_format_in_a_coding_must_be_in_that_coding(tmp_path: Path) -> None:
     path = tmp_path / "drawing.svgz"
     path.write_bytes(b"\x1f\x8b\x08\0\0")
     assert kind_of(path) == FileType("image/svg+xml", "gzip")

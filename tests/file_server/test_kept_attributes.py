@@ -1,4 +1,4 @@
-"""What a file keeps of the one that it replaces, and that it is never open to more people."""
+"""Tests of attributes that a replacement keeps: its permissions never become wider."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes files of other 
 
 
 def acl(*named: tuple[int, int], group: int = 4, mask: int = 6, others: int = 0) -> bytes:
-    """An ACL as Linux keeps it (acl(5)): what users may do, by their numbers, and all others."""
+    """Return an ACL in Linux's format (acl(5)): rights of users by number, and of others."""
     nobody = 0xFFFFFFFF
     entries = [(1, 6, nobody)]
     entries += [(2, permissions, user) for user, permissions in named]
@@ -35,7 +35,7 @@ def acl_of(path: Path) -> bytes | None:
 
 @pytest.fixture
 def attributes_here(public: Path) -> None:
-    """A need for ACLs and attributes, which not every system and file system has."""
+    """Skip tests of ACLs and attributes if this system or file system does not support them."""
     if not hasattr(os, "setxattr"):
         pytest.skip("no attributes on this system")
     path = public / "try"
@@ -58,7 +58,7 @@ def made_new(directory: Path, mode: int = 0o600) -> Iterator[int]:
 
 
 def keep(directory: Path) -> os.stat_result:
-    """Make a new file like the old one, and tell how it is then."""
+    """Create a file with the attributes of the old one, and return its status."""
     with made_new(directory) as file, Root(directory).directory() as opened:
         keep_attributes(opened, "old", file)
     return (directory / "new").stat()
@@ -66,14 +66,14 @@ def keep(directory: Path) -> os.stat_result:
 
 @pytest.fixture(params=["places", "paths"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With what Linux has, and with what others have."""
+    """With Linux's functions, and with those of other systems."""
     if request.param == "paths":
         monkeypatch.setattr(kept_attributes, "CAN_KEEP_ATTRIBUTES", False)
     return str(request.param)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o755, 0o400, 0o000, 0o604, 0o777])
-def test_the_mode_is_kept(public: Path, way: str, mode: int) -> None:
+def test_mode_is_kept(public: Path, way: str, mode: int) -> None:
     (public / "old").touch()
     (public / "old").chmod(mode)
     assert stat.S_IMODE(keep(public).st_mode) == mode
@@ -88,7 +88,7 @@ def test_setuid_and_capabilities_are_not_kept(public: Path, way: str, mode: int)
 
 @needs_root
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o4750])
-def test_owner_and_group_are_kept_by_one_who_may_give_files_away(
+def test_owner_and_group_are_kept_by_a_privileged_process(
     public: Path, way: str, mode: int
 ) -> None:
     (public / "old").touch()
@@ -100,7 +100,7 @@ def test_owner_and_group_are_kept_by_one_who_may_give_files_away(
 
 
 @needs_root
-def test_where_only_the_owner_cannot_be_kept_the_group_is(public: Path, way: str) -> None:
+def test_group_is_kept_if_only_the_owner_cannot_be(public: Path, way: str) -> None:
     (public / "old").touch()
     os.chown(public / "old", USERS, GROUP)
     (public / "old").chmod(0o640)
@@ -119,13 +119,13 @@ def test_where_only_the_owner_cannot_be_kept_the_group_is(public: Path, way: str
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [
-        (0o640, 0o600),  # the group is another, to which the file was closed
+        (0o640, 0o600),  # another group, to which the file was closed
         (0o664, 0o644),
-        (0o604, 0o600),  # the old group, which had no right, is among all others now
+        (0o604, 0o600),  # members of the old group, which had no rights, now count as others
         (0o755, 0o755),
     ],
 )
-def test_where_the_group_cannot_be_kept_nobody_can_do_more(
+def test_lost_group_never_widens_permissions(
     public: Path, way: str, mode: int, expected: int
 ) -> None:
     (public / "old").touch()
@@ -136,24 +136,24 @@ def test_where_the_group_cannot_be_kept_nobody_can_do_more(
 
 
 @pytest.mark.parametrize("mode", range(0o1000))
-def test_a_group_that_is_lost_gives_nobody_a_right(mode: int) -> None:
+def test_mode_for_a_lost_group_grants_no_new_right(mode: int) -> None:
     user, group, others = (
         mode_for(mode, has_group=False, has_acl=True) >> n & 7 for n in (6, 3, 0)
     )
     assert user == mode >> 6
-    # Whoever is in the new group was in the old one, or among all others; likewise the others.
+    # Members of the new group were in the old group or among others; so were the others.
     for right in (group, others):
         assert right & ~(mode >> 3 & 7) == 0
         assert right & ~(mode & 7) == 0
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o640, 0o4755])
-def test_an_acl_that_is_lost_leaves_the_file_to_its_owner(mode: int) -> None:
+def test_mode_for_a_lost_acl_is_for_the_owner_only(mode: int) -> None:
     for has_group in (False, True):
         assert mode_for(mode, has_group, has_acl=False) == mode & 0o700
 
 
-def test_an_acl_is_kept(public: Path, attributes_here: None) -> None:
+def test_acl_is_kept(public: Path, attributes_here: None) -> None:
     (public / "old").touch()
     os.setxattr(public / "old", ACL, acl((USERS, 6), (OTHER_USERS, 4)))
     mode = (public / "old").stat().st_mode
@@ -171,7 +171,7 @@ def test_default_acl_of_a_directory_is_not_given_to_a_replacement(
 
 
 @needs_root
-def test_an_acl_of_another_group_is_not_kept_and_leaves_the_file_to_its_owner(
+def test_acl_of_another_group_is_dropped_and_only_the_owner_has_access(
     public: Path, attributes_here: None
 ) -> None:
     (public / "old").touch()
@@ -183,7 +183,7 @@ def test_an_acl_of_another_group_is_not_kept_and_leaves_the_file_to_its_owner(
 
 
 class Failing:
-    """Calls of the system, some of which fail as they do on other file systems."""
+    """Makes system calls fail as they do on other file systems."""
 
     def __init__(self, patching: pytest.MonkeyPatch) -> None:
         self._patching = patching
@@ -205,7 +205,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
 
 
 @pytest.mark.parametrize("call", ["getxattr", "setxattr"])
-def test_an_acl_that_cannot_be_kept_leaves_the_file_to_its_owner(
+def test_acl_that_cannot_be_kept_leaves_access_to_the_owner_only(
     public: Path, attributes_here: None, failing: Failing, call: str
 ) -> None:
     (public / "old").touch()
@@ -214,16 +214,16 @@ def test_an_acl_that_cannot_be_kept_leaves_the_file_to_its_owner(
     assert stat.S_IMODE(keep(public).st_mode) == 0o600
 
 
-def test_an_acl_of_the_folder_that_stays_gives_nobody_a_right(
+def test_default_acl_that_cannot_be_removed_grants_no_right(
     public: Path, attributes_here: None, failing: Failing
 ) -> None:
     (public / "old").touch(0o660)
     os.setxattr(public, "system.posix_acl_default", acl((USERS, 6)))
     failing("removexattr", 5)
-    assert stat.S_IMODE(keep(public).st_mode) == 0o600  # the second figure is the ACL's mask
+    assert stat.S_IMODE(keep(public).st_mode) == 0o600  # the group's digit is the mask of the ACL
 
 
-def test_where_there_are_no_attributes_the_mode_is_all_there_is(
+def test_mode_is_kept_without_support_for_attributes(
     public: Path, attributes_here: None, failing: Failing
 ) -> None:
     (public / "old").touch()
@@ -233,7 +233,7 @@ def test_where_there_are_no_attributes_the_mode_is_all_there_is(
     assert stat.S_IMODE(keep(public).st_mode) == 0o640
 
 
-def test_a_mode_that_cannot_be_set_is_missed_only_if_others_could_do_more(
+def test_mode_that_cannot_be_set_raises_only_if_it_would_be_wider(
     public: Path, failing: Failing
 ) -> None:
     (public / "old").touch()
@@ -258,7 +258,7 @@ def test_attributes_are_kept(public: Path, attributes_here: None) -> None:
 @needs_root
 def test_capabilities_are_not_kept(public: Path, attributes_here: None) -> None:
     (public / "old").touch()
-    # CAP_NET_BIND_SERVICE, effective and permitted, in version 2 of these.
+    # CAP_NET_BIND_SERVICE, effective and permitted, in version 2 of the format.
     capability = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
     os.setxattr(public / "old", "security.capability", capability)
     keep(public)
@@ -289,7 +289,7 @@ def test_missing_file_has_no_attributes_to_keep(public: Path, way: str) -> None:
     assert stat.S_IMODE(keep(public).st_mode) == 0o600
 
 
-def test_where_there_are_no_modes_nothing_is_done(
+def test_nothing_is_kept_on_a_system_without_modes(
     public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_attributes, "CAN_KEEP_MODES", False)

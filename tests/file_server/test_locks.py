@@ -1,4 +1,4 @@
-"""Locks: between threads, between processes, and where a system has none."""
+"""Tests of locks: between threads, between processes, and on systems without locks."""
 
 import errno
 import fcntl
@@ -23,17 +23,17 @@ from trio_http.file_server.retries import patiently
 from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 
-# Threads change what is locked here, so none of these tests has a clock that jumps.
+# Threads make the changes, so these tests do not use an autojump clock.
 
 
 @pytest.fixture(params=["flock", "no fcntl", "no descriptors", "no locks of folders"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All ways to be alone in a folder, whatever this system offers."""
+    """All ways to get exclusive access to a directory, whatever this system supports."""
     if request.param == "no fcntl":
         monkeypatch.setattr(locks, "fcntl", None)
     if request.param == "no descriptors":
         monkeypatch.setattr(served_root, "RELATIVE", False)
-    if request.param == "no locks of folders":  # as some file systems have it
+    if request.param == "no locks of folders":  # as on some file systems
         monkeypatch.setattr(locks, "fcntl", Unable)
     return str(request.param)
 
@@ -51,11 +51,11 @@ def opened(path: Path) -> AbstractContextManager[OpenDirectory]:
 
 
 async def in_turn(change: Callable[[], None]) -> None:
-    """Make a change in a thread, as soon as the lock for it is to be had."""
+    """Make a change in a thread as soon as its lock is free."""
     await patiently(lambda: trio.to_thread.run_sync(change))
 
 
-async def test_threads_change_a_folder_one_after_the_other(tmp_path: Path, way: str) -> None:
+async def test_threads_change_a_directory_one_after_the_other(tmp_path: Path, way: str) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
 
@@ -94,7 +94,7 @@ async def test_second_thread_waits(tmp_path: Path, way: str) -> None:
     assert order == ["first", "second"]
 
 
-async def test_a_thread_waits_for_others_but_not_for_ever(
+async def test_thread_waits_for_others_for_a_limited_time(
     tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "TURN", 0.001)
@@ -107,7 +107,7 @@ async def test_a_thread_waits_for_others_but_not_for_ever(
         await trio.to_thread.run_sync(be_second)
 
 
-def test_a_folder_is_free_again_whatever_happens(tmp_path: Path, way: str) -> None:
+def test_directory_is_unlocked_after_an_error(tmp_path: Path, way: str) -> None:
     with opened(tmp_path) as directory, opened(tmp_path) as again:
         with pytest.raises(ZeroDivisionError), exclusive_access(directory):
             raise ZeroDivisionError
@@ -115,7 +115,7 @@ def test_a_folder_is_free_again_whatever_happens(tmp_path: Path, way: str) -> No
             pass
 
 
-def test_a_lock_is_for_one_folder(tmp_path: Path) -> None:
+def test_lock_applies_to_one_directory(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
     with (
@@ -135,7 +135,7 @@ sys.stdin.read()
 """
 
 
-async def test_another_process_is_not_waited_for_in_a_thread(tmp_path: Path) -> None:
+async def test_lock_of_another_process_raises_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOCK, str(tmp_path)]
     done = []
 
@@ -156,7 +156,7 @@ async def test_another_process_is_not_waited_for_in_a_thread(tmp_path: Path) -> 
     assert done == ["we"]
 
 
-def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(public: Path) -> None:
+def test_unreadable_directory_is_locked_by_its_parent(public: Path) -> None:
     (public / "drop").mkdir()
     (public / "drop").chmod(0o333)
     with as_unprivileged_user(), opened(public / "drop") as directory:
@@ -165,7 +165,7 @@ def test_a_folder_that_may_not_be_read_is_locked_by_the_one_above(public: Path) 
         flock(public, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_where_nothing_above_may_be_read_threads_take_turns_all_the_same(
+def test_threads_take_turns_if_no_parent_is_readable(
     public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "TURN", 0.001)
@@ -181,7 +181,7 @@ def test_where_nothing_above_may_be_read_threads_take_turns_all_the_same(
         pytest.fail("two are at work")
 
 
-def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
+def test_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     with path.open("rb") as one, path.open("rb") as other:
@@ -199,14 +199,14 @@ def flock(path: Path, operation: int) -> None:
         os.close(descriptor)
 
 
-def test_a_lock_of_ours_is_one_for_others(tmp_path: Path) -> None:
+def test_exclusive_access_locks_out_other_programs(tmp_path: Path) -> None:
     with opened(tmp_path) as directory:
         with exclusive_access(directory), pytest.raises(BlockingIOError):
             flock(tmp_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         flock(tmp_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_folder_that_is_gone_cannot_be_locked(tmp_path: Path, way: str) -> None:
+def test_removed_directory_cannot_be_locked(tmp_path: Path, way: str) -> None:
     (tmp_path / "folder").mkdir()
     with opened(tmp_path / "folder") as directory:
         (tmp_path / "folder").rmdir()
@@ -215,13 +215,11 @@ def test_a_folder_that_is_gone_cannot_be_locked(tmp_path: Path, way: str) -> Non
                 pytest.fail("it is gone")
             assert refusal.value.status == 404
         else:
-            with exclusive_access(
-                directory
-            ):  # where nothing can be stored, which is found out next
+            with exclusive_access(directory):  # nothing can be stored in it, as the next step finds
                 pass
 
 
-def test_where_there_are_no_locks_every_file_can_be_had(
+def test_every_file_can_be_locked_on_a_system_without_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "fcntl", None)

@@ -1,4 +1,4 @@
-"""What a request target is found to name: a file, a listing, a redirect or a refusal."""
+"""Tests of lookups: a target leads to a file, a listing, a redirect or a refusal."""
 
 import os
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request
 from trio_http.transport.threads import Custody
 
-# Worker threads look up, so none of these tests has a clock that jumps.
+# Worker threads do the lookups, so these tests do not use an autojump clock.
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def found_in(root: Path, target: str, allow: Permissions = NOTHING_MORE) -
 
 
 async def remembering(root: Path, target: str = "/file") -> Lookup:
-    """A lookup that has just found a file."""
+    """Return a lookup that has just found a file."""
     lookup = lookup_in(root)
     with Custody() as custody:
         assert isinstance(await lookup.find(asking(target), custody), OpenFile)
@@ -69,7 +69,7 @@ async def remembering(root: Path, target: str = "/file") -> Lookup:
 
 
 def content_of(file: OpenFile | None) -> bytes | None:
-    """What is in a file, which is closed."""
+    """Return the content of a file, and close it."""
     if file is None:
         return None
     with os.fdopen(file.descriptor, "rb") as opened:
@@ -84,7 +84,7 @@ def content_of(file: OpenFile | None) -> bytes | None:
         ("/indexed/", b"<p>", "index.html"),
     ],
 )
-async def test_a_file_is_found_and_open(
+async def test_file_is_found_and_opened(
     root: Path, way: str, target: str, content: bytes, name: str
 ) -> None:
     before = open_descriptors()
@@ -99,7 +99,7 @@ async def test_a_file_is_found_and_open(
 @pytest.mark.parametrize(
     ("allow", "uploads"), [(0, Uploads.OFF), (Permissions.WRITING, Uploads.ON)]
 )
-async def test_a_directory_is_listed_if_that_is_allowed(
+async def test_directory_is_listed_if_allowed(
     root: Path, way: str, allow: Permissions | int, uploads: Uploads
 ) -> None:
     found = await found_in(root, "/below/", Permissions.LISTING | Permissions(allow))
@@ -117,13 +117,13 @@ async def test_a_directory_is_listed_if_that_is_allowed(
         ("/below", Permissions.LISTING, "./below/"),
     ],
 )
-async def test_a_directory_without_its_slash_is_redirected(
+async def test_directory_without_its_slash_is_redirected(
     root: Path, way: str, target: str, allow: Permissions, location: str
 ) -> None:
     assert await found_in(root, target, allow) == Redirect(location)
 
 
-async def test_a_mount_without_its_slash_is_redirected(root: Path) -> None:
+async def test_mount_without_its_slash_is_redirected(root: Path) -> None:
     lookup = lookup_in(root, Permissions.LISTING)
     with Custody() as custody:
         found = await lookup.find(asking("/mount", mount="/mount"), custody)
@@ -133,7 +133,7 @@ async def test_a_mount_without_its_slash_is_redirected(root: Path) -> None:
 @pytest.mark.parametrize(
     "target", ["/nothing", "/nothing/file", "/file/", "/fifo", "/.hidden", "/below/", "/below", "/"]
 )
-async def test_anything_else_is_refused(root: Path, way: str, target: str) -> None:
+async def test_other_targets_get_404(root: Path, way: str, target: str) -> None:
     before = open_descriptors()
     found = await found_in(root, target)
     assert isinstance(found, Refusal)
@@ -141,7 +141,7 @@ async def test_anything_else_is_refused(root: Path, way: str, target: str) -> No
     assert open_descriptors() == before
 
 
-async def test_a_file_that_cannot_be_read_is_refused_and_closed(
+async def test_unreadable_file_is_refused_and_closed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(descriptor: int, size: int) -> bytes:
@@ -156,7 +156,7 @@ async def test_a_file_that_cannot_be_read_is_refused_and_closed(
     assert open_descriptors() == before
 
 
-async def test_a_file_that_another_program_keeps_is_refused_in_time(
+async def test_file_that_another_program_keeps_gets_503_in_time(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object) -> None:
@@ -169,9 +169,7 @@ async def test_a_file_that_another_program_keeps_is_refused_in_time(
     assert found.error.status == 503
 
 
-async def test_a_sibling_is_found_where_it_is_accepted(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_sibling_is_found_if_accepted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
     (root / "file.gz").write_bytes(encoded(b"plain", "gzip"))
     with Custody() as custody:
@@ -181,17 +179,17 @@ async def test_a_sibling_is_found_where_it_is_accepted(
         assert found.coding == "gzip"
 
 
-# Once more, without waiting
+# Repeated lookups, without waiting
 
 
-async def test_a_file_is_found_again(root: Path, way: str, nursery: trio.Nursery) -> None:
+async def test_file_is_found_again(root: Path, way: str, nursery: trio.Nursery) -> None:
     lookup = await remembering(root)
     assert content_of(lookup.find_again(asking("/file"))) == b"plain"
     directories = OpenDirectories(Root(root), nursery)
     assert content_of(lookup.find_again(asking("/file"), directories)) == b"plain"
 
 
-async def test_a_file_is_found_again_if_too_many_directories_are_held_open(
+async def test_file_is_found_again_if_too_many_directories_are_held_open(
     root: Path, nursery: trio.Nursery
 ) -> None:
     lookup = await remembering(root, "/below/file")
@@ -202,7 +200,7 @@ async def test_a_file_is_found_again_if_too_many_directories_are_held_open(
     assert content_of(lookup.find_again(asking("/below/file"), directories)) == b"deep"
 
 
-async def test_only_what_was_found_is_found_again(
+async def test_other_or_expired_target_is_not_found_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookup = await remembering(root)
@@ -212,7 +210,7 @@ async def test_only_what_was_found_is_found_again(
 
 
 @pytest.mark.parametrize("becomes", ["other content", "a link", "nothing"])
-async def test_another_version_is_not_found_again(root: Path, way: str, becomes: str) -> None:
+async def test_changed_file_is_not_found_again(root: Path, way: str, becomes: str) -> None:
     lookup = await remembering(root)
     before = open_descriptors()
     (root / "file").unlink()
@@ -225,7 +223,7 @@ async def test_another_version_is_not_found_again(root: Path, way: str, becomes:
     assert open_descriptors() == before
 
 
-async def test_the_index_of_a_mount_is_not_found_again_without_the_slash(root: Path) -> None:
+async def test_index_of_a_mount_is_not_found_again_without_the_slash(root: Path) -> None:
     lookup = lookup_in(root / "indexed")
     with_slash, without = asking("/mount/", mount="/mount"), asking("/mount", mount="/mount")
     assert with_slash.path == without.path
@@ -235,7 +233,7 @@ async def test_the_index_of_a_mount_is_not_found_again_without_the_slash(root: P
     assert lookup.find_again(without) is None
 
 
-async def test_a_virtual_file_is_not_found_again() -> None:
+async def test_virtual_file_is_not_found_again() -> None:
     lookup = lookup_in(Path("/proc"))
     with Custody() as custody:
         found = await lookup.find(asking("/version"), custody)

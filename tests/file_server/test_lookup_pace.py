@@ -1,4 +1,4 @@
-"""When lookups are left to threads, and when they no longer are."""
+"""Tests of the choice between lookups in threads and in the event loop."""
 
 import pytest
 
@@ -21,12 +21,12 @@ def is_trusted_after(clock: Clock, pace: LookupPace, seconds: float) -> bool:
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, True), (SLOW / 2, True), (SLOW * 2, False)])
-def test_one_slow_look_up_is_enough(seconds: float, expected: object) -> None:
+def test_one_slow_lookup_ends_the_trust(seconds: float, expected: object) -> None:
     clock = Clock()
     assert is_trusted_after(clock, LookupPace(clock), seconds) is expected
 
 
-def test_the_next_chance_comes_later() -> None:
+def test_trust_is_tested_again_after_a_pause() -> None:
     clock = Clock()
     pace = LookupPace(clock)
     for _ in range(2):

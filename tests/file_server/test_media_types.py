@@ -1,4 +1,4 @@
-"""What names say: media types, and what files are saved as."""
+"""Tests of names: their media types, and names of saved files."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ from trio_http.semantics.headers import Headers
         ("module.mjs", "text/javascript"),
         ("notes.md", "text/markdown"),  # RFC 7763
         ("data.json", "application/json"),
-        ("feed.xml", "application/xml"),  # it says itself what charset it is in (RFC 7303 3)
+        ("feed.xml", "application/xml"),  # XML declares its charset itself (RFC 7303 3)
         ("picture.png", "image/png"),
         ("picture.webp", "image/webp"),
         ("picture.avif", "image/avif"),
@@ -43,7 +43,7 @@ from trio_http.semantics.headers import Headers
         ("unknown.zzz", "application/octet-stream"),
         ("", "application/octet-stream"),
         (".html", "application/octet-stream"),  # hidden, without a suffix
-        # A coding of the file itself is no Content-Encoding: who saves an
+        # The coding of the file itself is not a Content-Encoding: a client that saves an
         # archive wants the archive.
         ("archive.tar.gz", "application/gzip"),
         ("archive.tgz", "application/gzip"),
@@ -58,7 +58,7 @@ from trio_http.semantics.headers import Headers
         ("caf\udce9.txt", "text/plain"),
     ],
 )
-def test_the_media_type_that_a_name_suggests(name: str, expected: str) -> None:
+def test_media_type_of_a_name(name: str, expected: str) -> None:
     assert type_of_name(name) == FileType(expected)
 
 
@@ -74,7 +74,7 @@ def test_the_media_type_that_a_name_suggests(name: str, expected: str) -> None:
         ("scene.wrz", "model/vrml"),
     ],
 )
-def test_formats_that_are_another_one_in_a_coding(name: str, expected: str) -> None:
+def test_format_in_a_coding_of_a_name(name: str, expected: str) -> None:
     assert type_of_name(name) == FileType(expected, "gzip")
 
 
@@ -83,8 +83,8 @@ def test_compressed_file_is_an_archive() -> None:
     assert type_of_name(".svgz") == FileType("application/octet-stream")  # hidden, without a suffix
 
 
-def test_media_types_of_the_machine_do_not_count(tmp_path: Path) -> None:
-    # Python reads such a file, where there is one, for the functions of the module.
+def test_media_types_of_the_machine_are_ignored(tmp_path: Path) -> None:
+    # For its functions, the module ``mimetypes`` reads such a file if it exists.
     (tmp_path / "types").write_text("image/odd png\n")
     code = (
         "import mimetypes, sys\n"
@@ -103,7 +103,7 @@ def test_media_types_of_the_machine_do_not_count(tmp_path: Path) -> None:
         ("notes.txt", 'attachment; filename="notes.txt"'),
         ("a b;c=d,e.txt", 'attachment; filename="a b;c=d,e.txt"'),
         ("", 'attachment; filename=""'),
-        # Beyond ASCII, and whatever some have read as an escape (RFC 6266 D).
+        # Beyond ASCII, and characters that some clients take for escapes (RFC 6266 D).
         ("é.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%A9.txt"),
         ("€ rates", "attachment; filename=\"_ rates\"; filename*=UTF-8''%E2%82%AC%20rates"),
         ('a"b', "attachment; filename=\"a_b\"; filename*=UTF-8''a%22b"),
@@ -112,7 +112,7 @@ def test_media_types_of_the_machine_do_not_count(tmp_path: Path) -> None:
         ("a\r\nb", "attachment; filename=\"a__b\"; filename*=UTF-8''a%0D%0Ab"),
         ("\x7f", "attachment; filename=\"_\"; filename*=UTF-8''%7F"),
         ("'(*)é", "attachment; filename=\"'(*)_\"; filename*=UTF-8''%27%28%2A%29%C3%A9"),
-        # A name that is no text is saved under what can be read of it.
+        # A name that is not valid text is saved under the readable part of it.
         ("caf\udce9", "attachment; filename=\"caf_\"; filename*=UTF-8''caf%EF%BF%BD"),
     ],
 )
@@ -121,10 +121,10 @@ def test_attachment_has_the_name_of_the_file(name: str, expected: str) -> None:
 
 
 @given(st.text().map(lambda text: text.encode("utf-8", "replace").decode()))
-def test_every_name_can_be_sent_and_read_again(name: str) -> None:
+def test_every_name_can_be_sent_and_parsed(name: str) -> None:
     field = attachment(name)
     Headers([("Content-Disposition", field)])
     assert field.isascii()
-    # RFC 8187 3.2.1: nothing else stands in an extended value.
+    # RFC 8187 3.2.1: an extended value contains nothing else.
     extended = re.search(r"; filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~%-]*)\Z", field)
     assert (unquote(extended[1]) if extended else parameter_of(field, "filename")) == name

@@ -1,4 +1,4 @@
-"""Which file systems are taken for local."""
+"""Tests of mounts: which file systems count as local."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from trio_http.file_server import mounts
 from trio_http.file_server.mounts import BELIEVED, Mounts, local_mounts, mount_of
 
-# As Linux tells them: ID, parent, device, what of it is mounted, where, options, others, type.
+# Linux's format: ID, parent, device, mounted part, mount point, options, others, type.
 EXT4 = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard"
 BTRFS = "31 27 0:29 /@home /home rw,relatime shared:1 master:7 - btrfs /dev/sdb2 rw,subvol=/@home"
 TMPFS = "25 24 0:23 / /dev/shm rw - tmpfs tmpfs rw,size=24684096k"
@@ -29,12 +29,12 @@ AUTO = "45 27 0:48 / /net rw - autofs /etc/auto.net rw"
         ([EXT4, BTRFS, TMPFS, OVERLAY], {27, 31, 25, 99}),
         ([NFS, SSHFS, SMB, HOST, AUTO], set()),
         ([NFS, EXT4, SSHFS], {27}),
-        (["46 27 0:49 / /srv/odd\u2028ext4 rw - nfs4 there:/ext4 rw"], set()),  # no end of a line
+        (["46 27 0:49 / /srv/odd\u2028ext4 rw - nfs4 there:/ext4 rw"], set()),  # not a line end
         (["47 27 0:50 / /- rw - xfs /dev/sdc rw"], {47}),
         (["48 27 0:50 / /no/type rw"], set()),
     ],
 )
-def test_mounts_of_local_file_systems(lines: list[str], expected: set[int]) -> None:
+def test_local_file_systems_are_recognized(lines: list[str], expected: set[int]) -> None:
     assert local_mounts("".join([f"{line}\n" for line in lines])) == expected
 
 
@@ -42,11 +42,11 @@ def test_mounts_of_local_file_systems(lines: list[str], expected: set[int]) -> N
     ("fdinfo", "expected"),
     [
         ("pos:\t0\nflags:\t012000000\nmnt_id:\t27\nino:\t2146769\n", 27),
-        ("pos:\t0\nflags:\t02\n", None),  # before Linux 3.15, and what only resembles it
+        ("pos:\t0\nflags:\t02\n", None),  # before Linux 3.15, and similar text
         ("", None),
     ],
 )
-def test_the_mount_of_an_open_file(fdinfo: str, expected: int | None) -> None:
+def test_mount_id_of_an_open_file_is_parsed(fdinfo: str, expected: int | None) -> None:
     assert mount_of(fdinfo) == expected
 
 
@@ -76,7 +76,7 @@ def test_open_file_has_a_mount(directory: int, monkeypatch: pytest.MonkeyPatch) 
     assert not Mounts().is_local(directory)
 
 
-def test_answer_of_the_kernel_counts_for_ten_seconds(
+def test_mount_table_is_cached_for_ten_seconds(
     directory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -84,7 +84,7 @@ def test_answer_of_the_kernel_counts_for_ten_seconds(
     monkeypatch.setattr(mounts, "MOUNTINFO", tmp_path / "mountinfo")
     (tmp_path / "mountinfo").write_text("")
     assert not known.is_local(directory)
-    (tmp_path / "mountinfo").unlink()  # as on other systems: then all are local
+    (tmp_path / "mountinfo").unlink()  # as on other systems, where all files are local
     clock.now = BELIEVED * 0.99
     assert not known.is_local(directory)
     clock.now = BELIEVED

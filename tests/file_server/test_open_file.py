@@ -1,4 +1,4 @@
-"""Files that were found: opened again while they are the same, in the coding that suits."""
+"""Tests of found files: opened again until they change, in the best coding."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def asking(method: str = "GET", **fields: str) -> Request:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with a file, called ``file``, and its siblings, dated to a second long ago."""
+    """A directory with a file, called ``file``, and its siblings, with times of whole seconds."""
     (tmp_path / "file").write_bytes(b"plain")
     for coding, suffix in SUFFIXES.items():
         (tmp_path / f"file{suffix}").write_bytes(f"it is {coding}".encode())
@@ -48,7 +48,7 @@ def place_of(root: Path, *codings: str) -> FileMetadata:
 
 
 def read(file: OpenFile | None) -> tuple[bytes, str | None]:
-    """What is in the file that is open, and the coding that it is said to be in."""
+    """Return the content of an open file, and its coding."""
     assert file is not None
     with os.fdopen(file.descriptor, "rb") as opened:
         content = opened.read()
@@ -62,7 +62,7 @@ def sent(
     return read(metadata.open_best(directory, request))
 
 
-def test_a_file_is_opened_again_while_it_is_the_same(root: Path, directory: OpenDirectory) -> None:
+def test_file_is_opened_again_until_it_changes(root: Path, directory: OpenDirectory) -> None:
     metadata = place_of(root)
     file = metadata.open_best(directory, asking())
     assert file is not None
@@ -97,7 +97,7 @@ def test_name_of_another_thing_is_not_opened_again(
     [
         ("", None),
         ("identity", None),
-        ("deflate", None),  # nobody makes such files
+        ("deflate", None),  # such files do not exist
         ("gzip", "gzip"),
         ("x-gzip", "gzip"),  # RFC 9110 8.4.1.3
         ("GZIP", "gzip"),
@@ -111,12 +111,12 @@ def test_name_of_another_thing_is_not_opened_again(
         ("gzip;q=0.5, identity;q=0.2", "gzip"),
         ("gzip;q=0", None),
         ("*, zstd;q=0, br;q=0", "gzip"),
-        # Nothing that there is will do. That is for the gate to say.
+        # No representation is acceptable, which a later step decides.
         ("identity;q=0, deflate", None),
         ("*;q=0", None),
     ],
 )
-def test_representation_that_suits_the_client_best_is_opened(
+def test_best_representation_for_the_client_is_opened(
     root: Path, directory: OpenDirectory, accepted: str, coding: str | None
 ) -> None:
     metadata = place_of(root, *SUFFIXES)
@@ -125,17 +125,13 @@ def test_representation_that_suits_the_client_best_is_opened(
     assert sent(directory, metadata, asking()) == (b"plain", None)
 
 
-def test_only_siblings_that_are_believed_are_chosen_from(
-    root: Path, directory: OpenDirectory
-) -> None:
+def test_only_verified_siblings_are_opened(root: Path, directory: OpenDirectory) -> None:
     request = asking(Accept_Encoding="zstd, br, gzip;q=0.1")
     assert sent(directory, place_of(root), request) == (b"plain", None)
     assert sent(directory, place_of(root, "gzip"), request) == (b"it is gzip", "gzip")
 
 
-def test_a_sibling_that_is_another_by_now_or_gone_is_done_without(
-    root: Path, directory: OpenDirectory
-) -> None:
+def test_changed_or_removed_sibling_is_ignored(root: Path, directory: OpenDirectory) -> None:
     metadata, request = place_of(root, "gzip"), asking(Accept_Encoding="gzip")
     assert sent(directory, metadata, request) == (b"it is gzip", "gzip")
     before = open_descriptors()
@@ -146,7 +142,7 @@ def test_a_sibling_that_is_another_by_now_or_gone_is_done_without(
     assert open_descriptors() == before
 
 
-# Parts
+# Ranges
 
 
 def tag(path: Path) -> str:
@@ -158,12 +154,12 @@ def tag(path: Path) -> str:
     [
         ("bytes=3-", None),
         ("bytes=0-0, 2-3", None),
-        ("bytes=5-", None),  # a download that is complete: 416 is for the plain file to say
+        ("bytes=5-", None),  # the download is complete: the plain file gets a 416
         ("bytes=9-8", "gzip"),  # malformed, and so ignored
         ("lines=3-", "gzip"),
     ],
 )
-def test_a_part_is_one_of_the_file_itself(
+def test_range_is_taken_from_the_plain_file(
     root: Path, directory: OpenDirectory, field: str, coding: str | None
 ) -> None:
     metadata = place_of(root, "gzip")
@@ -174,7 +170,7 @@ def test_a_part_is_one_of_the_file_itself(
     )
 
 
-def test_a_part_is_one_of_the_sibling_that_if_range_names(
+def test_range_is_taken_from_the_sibling_that_if_range_names(
     root: Path, directory: OpenDirectory
 ) -> None:
     metadata = place_of(root, "gzip")
@@ -182,8 +178,8 @@ def test_a_part_is_one_of_the_sibling_that_if_range_names(
     for value, coding in {
         tag(root / "file"): None,
         tag(root / "file.gz"): "gzip",
-        '"another"': "gzip",  # all of it is to be sent
-        f"W/{tag(root / 'file')}": "gzip",  # too weak (RFC 9110 13.1.5)
+        '"another"': "gzip",  # the whole representation is sent
+        f"W/{tag(root / 'file')}": "gzip",  # weak, so it does not match (RFC 9110 13.1.5)
         date: None,
         http_date(0): "gzip",
     }.items():
@@ -191,14 +187,14 @@ def test_a_part_is_one_of_the_sibling_that_if_range_names(
         assert sent(directory, metadata, request)[1] == coding, value
 
 
-def test_a_client_that_refuses_the_plain_file_gets_parts_of_the_sibling(
+def test_range_is_taken_from_the_sibling_if_the_plain_file_is_refused(
     root: Path, directory: OpenDirectory
 ) -> None:
     request = asking(Accept_Encoding="gzip, identity;q=0", Range="bytes=3-")
     assert sent(directory, place_of(root, "gzip"), request)[1] == "gzip"
 
 
-def test_a_file_without_siblings_stays_open_as_it_is(root: Path, directory: OpenDirectory) -> None:
+def test_file_without_siblings_is_opened_only_once(root: Path, directory: OpenDirectory) -> None:
     file = place_of(root).open_best(directory, asking())
     assert file is not None
     assert file.or_sibling(directory, asking(Accept_Encoding="gzip")) is file

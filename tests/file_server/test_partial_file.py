@@ -1,4 +1,4 @@
-"""Files that are being written: where they are, who sees them, and what becomes of them."""
+"""Tests of files that are being written: their location, their readers, and their end."""
 
 import os
 import stat
@@ -27,7 +27,7 @@ PUT = WritePreconditions("PUT")
 
 @pytest.fixture(params=["unnamed", "named", "paths"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All ways to write a file that is not there yet, whatever this system offers."""
+    """All ways to write a new file, whatever this system supports."""
     if request.param != "unnamed":
         monkeypatch.setattr(partial_file, "UNNAMED", 0)
     if request.param == "paths":
@@ -62,12 +62,10 @@ def only_new() -> WritePreconditions:
     return WritePreconditions("PUT", Headers([("If-None-Match", "*")]))
 
 
-# Before anything is written
+# Before the first write
 
 
-def test_nothing_is_made_before_something_is_written(
-    tmp_path: Path, way: str, frame: ExitStack
-) -> None:
+def test_part_is_created_by_the_first_write(tmp_path: Path, way: str, frame: ExitStack) -> None:
     part = part_of(frame, tmp_path)
     assert list(tmp_path.iterdir()) == []
     part.write([b"1"])
@@ -88,7 +86,7 @@ def test_impossible_target_is_refused_before_writing(
         assert refusal_of(lambda: part_of(frame, public / "closed")) == 403
 
 
-def test_where_nobody_can_be_asked_the_attempt_tells(
+def test_unwritable_directory_is_found_by_writing_if_it_cannot_be_checked(
     public: Path,
     way: str,
     frame: ExitStack,
@@ -101,7 +99,9 @@ def test_where_nobody_can_be_asked_the_attempt_tells(
         assert refusal_of(lambda: part.write([b"1"])) == 403
 
 
-def test_a_folder_may_be_one_to_drop_things_in(public: Path, way: str, frame: ExitStack) -> None:
+def test_file_can_be_stored_in_a_write_only_directory(
+    public: Path, way: str, frame: ExitStack
+) -> None:
     (public / "drop").mkdir()
     (public / "drop").chmod(0o333)
     with as_unprivileged_user():
@@ -112,14 +112,14 @@ def test_a_folder_may_be_one_to_drop_things_in(public: Path, way: str, frame: Ex
     assert (public / "drop" / "name").read_bytes() == b"1"
 
 
-def test_a_folder_that_is_removed_is_not_found(tmp_path: Path, way: str, frame: ExitStack) -> None:
+def test_removed_directory_gets_404(tmp_path: Path, way: str, frame: ExitStack) -> None:
     (tmp_path / "folder").mkdir()
     part = part_of(frame, tmp_path / "folder")
     (tmp_path / "folder").rmdir()
     assert refusal_of(lambda: part.write([b"1"])) == 404
 
 
-# Who can read it
+# Readers
 
 
 def test_named_part_is_readable_to_its_owner_only(
@@ -146,12 +146,12 @@ def test_replacement_is_never_readable_to_others(
     part = part_of(frame, tmp_path)
     part.write([b"new"])
     assert not part.place().is_new
-    assert seen == [mode, mode]  # the old one, and the new one when it had a name first
+    assert seen == [mode, mode]  # the old file, and the new one if it got its name first
     assert modes(tmp_path) == [mode]
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
-def test_a_new_file_is_as_open_as_the_umask_says(
+def test_umask_applies_to_a_new_file(
     tmp_path: Path, way: str, frame: ExitStack, umask: int
 ) -> None:
     before = os.umask(umask)
@@ -165,7 +165,7 @@ def test_a_new_file_is_as_open_as_the_umask_says(
 
 
 @pytest.mark.parametrize("way", ["unnamed", "named"], indirect=True)
-def test_a_new_file_is_as_open_as_its_folder_says(
+def test_default_acl_of_the_directory_applies_to_a_new_file(
     tmp_path: Path, way: str, frame: ExitStack
 ) -> None:
     nobody, entries = 0xFFFFFFFF, [(1, 7), (2, 6), (4, 5), (0x10, 7), (0x20, 0)]
@@ -183,7 +183,7 @@ def test_a_new_file_is_as_open_as_its_folder_says(
     assert os.getxattr(new, kept_attributes.ACL) == os.getxattr(plain, kept_attributes.ACL)
 
 
-# What becomes of it
+# Storing
 
 
 def test_stored_file_has_its_content_and_tag(tmp_path: Path, way: str, frame: ExitStack) -> None:
@@ -200,7 +200,7 @@ def test_stored_file_has_its_content_and_tag(tmp_path: Path, way: str, frame: Ex
 
 
 class FilledPipe:
-    """A pipe with some bytes, which are the last of a body."""
+    """A pipe that contains the last bytes of a body."""
 
     async def fill(self) -> bool:
         return False
@@ -232,9 +232,7 @@ def test_content_that_does_not_match_its_digest_gets_400(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_comes_meanwhile_is_replaced(
-    tmp_path: Path, way: str, frame: ExitStack
-) -> None:
+def test_file_created_meanwhile_is_replaced(tmp_path: Path, way: str, frame: ExitStack) -> None:
     part = part_of(frame, tmp_path)
     part.write([b"mine"])
     (tmp_path / "name").touch(0o600)
@@ -244,7 +242,7 @@ def test_a_file_that_comes_meanwhile_is_replaced(
 
 
 @pytest.mark.skipif(not partial_file.UNNAMED, reason="this system has no files without names")
-def test_so_is_one_that_comes_in_the_last_moment(
+def test_file_created_at_the_last_moment_is_replaced(
     tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def create_then_link(source: str, name: str, *, dst_dir_fd: int) -> None:
@@ -260,7 +258,7 @@ def test_so_is_one_that_comes_in_the_last_moment(
     assert modes(tmp_path) == [0o600]
 
 
-def test_where_times_cannot_be_set_they_are_the_kernels(
+def test_tag_uses_the_kernels_time_if_times_cannot_be_set(
     tmp_path: Path, way: str, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partial_file, "TIMES", False)
@@ -269,16 +267,16 @@ def test_where_times_cannot_be_set_they_are_the_kernels(
     assert part.place().etag == str(tag_of((tmp_path / "name").stat()))
 
 
-def test_a_kernel_that_refuses_unnamed_files_is_asked_for_a_named_one(
+def test_kernel_without_unnamed_files_gets_a_named_part(
     tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # To one that has never heard of O_TMPFILE it is a wish to write to a folder.
+    # A kernel without O_TMPFILE takes it for a request to write to the directory.
     monkeypatch.setattr(partial_file, "UNNAMED", os.O_WRONLY)
     part_of(frame, tmp_path).write([b"1"])
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_file_that_is_another_by_terms_is_not_replaced(
+def test_file_excluded_by_preconditions_is_not_replaced(
     tmp_path: Path, way: str, frame: ExitStack
 ) -> None:
     part = part_of(frame, tmp_path, preconditions=only_new())
@@ -287,13 +285,13 @@ def test_a_file_that_is_another_by_terms_is_not_replaced(
     assert refusal_of(part.place) == 412
 
 
-def test_to_delete_what_is_not_there_is_no_matter_of_terms(tmp_path: Path) -> None:
+def test_deletion_of_a_missing_file_ignores_preconditions(tmp_path: Path) -> None:
     preconditions = WritePreconditions("DELETE", Headers([("If-Match", "*")]))  # RFC 9110 13.2.1
     with Root(tmp_path).directory() as directory:
         assert partial_file.replaceable(directory, "name", preconditions) is None
 
 
-# Clearing away
+# Abandoned parts
 
 
 def part_in(directory: Path, middle: str) -> Path:
@@ -302,13 +300,13 @@ def part_in(directory: Path, middle: str) -> Path:
     return path
 
 
-def test_only_abandoned_parts_are_cleared_away(tmp_path: Path) -> None:
+def test_only_abandoned_parts_are_removed(tmp_path: Path) -> None:
     abandoned = [part_in(tmp_path, str(number)) for number in range(3)]
     being_written = part_in(tmp_path, "locked")
     others = [tmp_path / "name", tmp_path / f"name{PART_SUFFIX}", tmp_path / f"{PART_PREFIX}name"]
     for other in others:
         other.touch()
-    # Things that are no uploads, whatever they are called.
+    # These are not uploads, whatever their names.
     directory, link = (
         tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link")
     )
@@ -323,12 +321,12 @@ def test_only_abandoned_parts_are_cleared_away(tmp_path: Path) -> None:
     assert not any(path.exists() for path in abandoned)
 
 
-def test_clearing_a_folder_that_is_not_there_does_nothing(tmp_path: Path) -> None:
+def test_removing_parts_of_a_missing_directory_does_nothing(tmp_path: Path) -> None:
     remove_abandoned_parts(tmp_path / "nothing")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
+def test_parts_of_other_users_do_not_prevent_removal(public: Path) -> None:
     ours = [part_in(public, f"{number}-ours") for number in range(8)]
     theirs = [part_in(public, f"{number}-theirs") for number in range(8)]
     for part in ours:
@@ -350,7 +348,7 @@ def test_parts_that_are_not_ours_do_not_keep_the_others(public: Path) -> None:
         (["n" * 300, "name"], "longer than the file system allows"),
     ],
 )
-def test_a_place_that_cannot_be_written_to_is_refused_with_the_reason(
+def test_impossible_target_is_refused_with_the_reason(
     tmp_path: Path, way: str, frame: ExitStack, names: list[str], reason: str
 ) -> None:
     (tmp_path / ".hidden").mkdir()

@@ -1,4 +1,4 @@
-"""Names in a served directory: which of them clients can reach."""
+"""Tests of names in a served directory: which of them clients can reach."""
 
 import pytest
 
@@ -26,24 +26,26 @@ from trio_http.semantics.errors import HTTPError
         (f"{PART_PREFIX}0{PART_SUFFIX}", ~NOTHING_MORE, False),
     ],
 )
-def test_which_names_are_shown(name: str, allow: Permissions, expected: object) -> None:
+def test_visibility_of_a_name_depends_on_permissions(
+    name: str, allow: Permissions, expected: object
+) -> None:
     assert is_shown(name, allow) is expected
 
 
 @pytest.mark.parametrize("middle", ["", "0123", "x.part"])
-def test_parts_are_known_by_their_names(middle: str) -> None:
+def test_parts_are_recognized_by_their_names(middle: str) -> None:
     assert is_part(f"{PART_PREFIX}{middle}{PART_SUFFIX}")
 
 
 @pytest.mark.parametrize(
     "name", ["", "0123", f"{PART_PREFIX}0123", f"0123{PART_SUFFIX}", f"x{PART_PREFIX}{PART_SUFFIX}"]
 )
-def test_other_names_are_no_parts(name: str) -> None:
+def test_similar_names_are_not_parts(name: str) -> None:
     assert not is_part(name)
 
 
 @pytest.mark.parametrize("name", ["a", "...", ".hidden", "a..b", "~", "-", " ", "%00", "\n", "é"])
-def test_odd_names_are_names(name: str) -> None:
+def test_unusual_name_is_visible(name: str) -> None:
     check_name(name, Permissions.HIDDEN)
 
 

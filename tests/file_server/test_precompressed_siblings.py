@@ -1,4 +1,4 @@
-"""Precompressed siblings: which of them are believed, and for how long."""
+"""Tests of precompressed siblings: which of them are used, and for how long."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,21 +20,21 @@ from trio_http.file_server.versions import version_of
 from trio_http.semantics.content_coding import encoded
 from trio_http.semantics.content_decoding import DECODERS
 
-# Worker threads do the decoding, so none of these tests has a clock that jumps.
+# Worker threads do the decoding, so these tests do not use an autojump clock.
 
 TEXT = b"".join([b"%d of many lines\n" % number for number in range(20_000)])
 
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take every file for one that was changed long ago."""
+    """Treat every file as changed long ago."""
     monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
     monkeypatch.setattr(versions, "SETTLED", -1)
 
 
 @pytest.fixture
 def family(tmp_path: Path) -> Path:
-    """A folder with a file, called ``file``, and all siblings that it can have."""
+    """A directory with a file, called ``file``, and all its possible siblings."""
     (tmp_path / "file").write_bytes(TEXT)
     for coding, suffix in SUFFIXES.items():
         (tmp_path / f"file{suffix}").write_bytes(encoded(TEXT, coding))
@@ -65,7 +65,7 @@ async def found(
     return await trio.to_thread.run_sync(found_now, root, known, name, allow)
 
 
-async def test_siblings_are_found_by_their_suffixes_the_best_first(family: Path, way: str) -> None:
+async def test_siblings_are_found_by_their_suffixes_best_first(family: Path, way: str) -> None:
     (family / "file.xz").write_bytes(b"")
     (family / "other.gz").write_bytes(encoded(TEXT, "gzip"))
     assert await found(family) == ["zstd", "br", "gzip"]
@@ -74,7 +74,7 @@ async def test_siblings_are_found_by_their_suffixes_the_best_first(family: Path,
     assert await found(family, name="file.gz") == []
 
 
-async def test_siblings_in_a_coding_that_cannot_be_undone_are_left_alone(
+async def test_sibling_in_a_coding_without_decoder_is_ignored(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precompressed_siblings, "DECODERS", {"gzip": DECODERS["gzip"]})
@@ -113,7 +113,7 @@ async def test_siblings_in_a_coding_that_cannot_be_undone_are_left_alone(
         "in another coding",
     ],
 )
-async def test_a_sibling_has_to_be_the_file_byte_for_byte(
+async def test_sibling_that_differs_from_the_file_is_ignored(
     family: Path, coding: str, content: Callable[[str], bytes]
 ) -> None:
     known = PrecompressedSiblings()
@@ -124,20 +124,20 @@ async def test_a_sibling_has_to_be_the_file_byte_for_byte(
     assert coding in await found(family, known)
 
 
-async def test_an_empty_file_has_no_siblings(family: Path) -> None:
+async def test_empty_file_has_no_siblings(family: Path) -> None:
     (family / "file").write_bytes(b"")
     (family / "file.gz").write_bytes(encoded(b"", "gzip"))
     assert await found(family) == []
 
 
-async def test_a_long_file_has_no_siblings(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_file_has_no_siblings(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precompressed_siblings, "LONGEST", len(TEXT))
     assert "gzip" in await found(family)
     monkeypatch.setattr(precompressed_siblings, "LONGEST", len(TEXT) - 1)
     assert await found(family) == []
 
 
-async def test_neither_may_have_changed_a_moment_ago(
+async def test_newly_changed_file_or_sibling_is_ignored(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Setting the time back is a change, too.
@@ -165,7 +165,7 @@ async def test_sibling_is_decoded_once_per_version(
     for _ in range(3):
         assert await found(family, known) == ["zstd", "br", "gzip"]
     assert decoded == ["zstd", "br", "gzip"]
-    # As rsync -t does it: of the same length and time.
+    # Like rsync -t: the same length and time.
     status = (family / "file.gz").stat()
     while version_of((family / "file.gz").stat()) == version_of(status):
         (family / "file.gz").write_bytes(bytes(status.st_size))
@@ -191,7 +191,7 @@ async def test_sibling_that_changes_while_decoded_is_not_used(
         assert await found(family) == []
 
 
-async def test_while_others_are_decoded_a_file_is_served_without(
+async def test_file_is_sent_without_siblings_while_others_are_decoded(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = PrecompressedSiblings()
@@ -206,13 +206,13 @@ async def test_while_others_are_decoded_a_file_is_served_without(
         patch.setattr(precompressed_siblings, "is_same", meanwhile)
         assert await found(family, known) == ["gzip"]
     assert within == [[]]
-    assert await found(family, known) == ["zstd", "br", "gzip"]  # which is not remembered
+    assert await found(family, known) == ["zstd", "br", "gzip"]  # the empty result is not kept
 
 
-async def test_a_client_that_goes_away_is_not_worked_for(
+async def test_decoding_is_cancelled_when_the_client_leaves(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Four terabytes of nothing take an hour to read.
+    # Reading a sparse file of four terabytes takes an hour.
     for name in ("file", "file.gz"):
         (family / name).write_bytes(b"")
         os.truncate(family / name, 2**42)
@@ -229,7 +229,7 @@ async def test_a_client_that_goes_away_is_not_worked_for(
     assert not known._decoding.locked()
 
 
-async def test_a_sibling_has_to_be_a_regular_file(family: Path, way: str) -> None:
+async def test_sibling_must_be_a_regular_file(family: Path, way: str) -> None:
     for name in ("file.gz", "file.br"):
         (family / name).unlink()
     (family / "file.gz").mkdir()
@@ -237,7 +237,7 @@ async def test_a_sibling_has_to_be_a_regular_file(family: Path, way: str) -> Non
     assert await found(family) == ["zstd"]
 
 
-async def test_a_sibling_has_to_be_inside_unless_links_are_followed(family: Path, way: str) -> None:
+async def test_sibling_outside_is_ignored_unless_links_are_followed(family: Path, way: str) -> None:
     root = family / "root"
     root.mkdir()
     (root / "file").write_bytes(TEXT)
@@ -248,12 +248,12 @@ async def test_a_sibling_has_to_be_inside_unless_links_are_followed(family: Path
     assert await found(root, allow=Permissions.LINKS) == ["gzip"]
 
 
-async def test_a_name_may_be_too_long_for_a_sibling(family: Path, way: str) -> None:
+async def test_name_too_long_for_a_suffix_has_no_siblings(family: Path, way: str) -> None:
     (family / ("x" * 255)).write_bytes(TEXT)
     assert await found(family, name="x" * 255) == []
 
 
-async def test_a_disk_that_fails_takes_away_no_more_than_siblings(
+async def test_disk_error_only_disables_siblings(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(descriptor: int, offset: int, size: int) -> bytes:
@@ -265,7 +265,7 @@ async def test_a_disk_that_fails_takes_away_no_more_than_siblings(
 
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
-    """Make a folder that everybody can reach, with a sibling that nobody may read."""
+    """A directory that every user can reach, with a sibling that none can read."""
     with TemporaryDirectory() as name:
         root = Path(name)
         root.chmod(0o755)
@@ -276,7 +276,7 @@ def reachable_folder() -> Iterator[Path]:
         yield root
 
 
-async def test_a_sibling_that_cannot_be_opened_is_done_without(way: str) -> None:
+async def test_sibling_that_cannot_be_opened_is_ignored(way: str) -> None:
     with reachable_folder() as root, as_unprivileged_user():
         assert await found(root) == []
 
@@ -290,7 +290,7 @@ async def test_no_descriptor_stays_open(family: Path) -> None:
     assert open_descriptors() == before
 
 
-async def test_only_some_files_are_remembered(
+async def test_number_of_remembered_files_is_limited(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(by_version, "REMEMBERED", 1)

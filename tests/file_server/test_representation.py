@@ -1,4 +1,4 @@
-"""The response that sends a file: what its fields say, and what they depend on."""
+"""Tests of the response that sends a file: its fields, and when they vary."""
 
 import os
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def asking(target: str = "/file", accepted: str | None = None) -> Request:
 
 @pytest.fixture
 def file_of(tmp_path: Path) -> Callable[[FileType], OpenFile]:
-    """Make files of a kind that are as good as open."""
+    """Return a function that makes files which look open."""
     (tmp_path / "file").write_bytes(b"hello")
     os.utime(tmp_path / "file", ns=(0, 784111777_123456789))
 
@@ -48,7 +48,7 @@ def told(response: Response) -> dict[str, str]:
     return {name.decode().lower(): value.decode() for name, value in response.headers.raw}
 
 
-def test_a_file_is_sent_with_what_is_known_of_it(file_of: FileOf) -> None:
+def test_response_has_the_metadata_of_the_file(file_of: FileOf) -> None:
     file = file_of(PAGE)
     response = AS_IT_IS.of(asking(), file)
     assert told(response) == {
@@ -62,19 +62,19 @@ def test_a_file_is_sent_with_what_is_known_of_it(file_of: FileOf) -> None:
     assert Representations(Compress.NEVER, None).of(asking(), file).compress is Compress.NEVER
 
 
-def test_the_fields_of_a_version_are_the_same_value(file_of: FileOf) -> None:
+def test_fields_of_a_version_are_the_same_object(file_of: FileOf) -> None:
     first, second = (AS_IT_IS.of(asking(), file_of(PAGE)) for _ in range(2))
     assert first.headers is second.headers
 
 
-def test_how_long_it_is_kept_can_be_said(file_of: FileOf) -> None:
+def test_cache_control_can_be_given(file_of: FileOf) -> None:
     response = Representations(Compress.NEVER, "max-age=60").of(asking(), file_of(PAGE))
     assert told(response)["cache-control"] == "max-age=60"
     with pytest.raises(ValueError, match="not a field value"):
         Representations(Compress.NEVER, "a\nb")
 
 
-def test_a_file_may_be_saved(file_of: FileOf) -> None:
+def test_download_query_adds_content_disposition(file_of: FileOf) -> None:
     for target, value in {
         "/file?download": 'attachment; filename="file"',
         "/file?a&download=1": 'attachment; filename="file"',
@@ -85,7 +85,7 @@ def test_a_file_may_be_saved(file_of: FileOf) -> None:
         assert told(response).get("content-disposition") == value
 
 
-def test_a_file_with_siblings_varies(file_of: FileOf) -> None:
+def test_file_with_siblings_varies(file_of: FileOf) -> None:
     file = file_of(PAGE)
     file.metadata = replace(file.metadata, siblings={"gzip": file.metadata.version})
     response = AS_IT_IS.of(asking(), file)
@@ -101,18 +101,18 @@ def test_a_file_with_siblings_varies(file_of: FileOf) -> None:
 @pytest.mark.parametrize(
     ("accepted", "is_shown"),
     [
-        (None, True),  # RFC 9110 12.5.3: any will do
+        (None, True),  # RFC 9110 12.5.3: any coding is acceptable
         ("gzip, deflate, br", True),
         ("x-gzip", True),
         ("*", True),
-        ("gzip;q=0.1, identity", True),  # it would rather have none, but there is no such
+        ("gzip;q=0.1, identity", True),  # prefers no coding, which does not exist
         ("identity", False),
         ("br", False),
         ("", False),
         ("gzip;q=0, *", False),
     ],
 )
-def test_a_format_in_a_coding_is_shown_by_those_who_take_the_coding(
+def test_svgz_is_an_image_for_clients_that_accept_gzip(
     file_of: FileOf, accepted: str | None, is_shown: object
 ) -> None:
     file = file_of(DRAWING)
@@ -128,7 +128,7 @@ def test_a_format_in_a_coding_is_shown_by_those_who_take_the_coding(
     assert fields["vary"] == "Accept-Encoding"
 
 
-def test_a_format_in_a_coding_is_saved_as_it_is(file_of: FileOf) -> None:
+def test_downloaded_svgz_is_sent_as_it_is(file_of: FileOf) -> None:
     fields = told(AS_IT_IS.of(asking("/file?download", "gzip"), file_of(DRAWING)))
     assert fields["content-type"] == "application/gzip"
     assert "content-encoding" not in fields
@@ -157,7 +157,7 @@ def digested(response: Response, accepted: str | None = None) -> Response:
     return with_digest(asking(accepted=accepted), response, DIGEST)
 
 
-def test_a_digest_is_of_bytes_that_are_sent_without_a_coding(file_of: FileOf) -> None:
+def test_digest_requires_bytes_without_a_coding(file_of: FileOf) -> None:
     page = AS_IT_IS.of(asking(), file_of(PAGE))
     response = digested(page, "gzip")
     assert told(response)["repr-digest"] == str(DIGEST)
@@ -171,6 +171,6 @@ def test_response_that_is_never_coded_gets_its_digest(file_of: FileOf) -> None:
     assert "vary" not in told(response)
 
 
-def test_a_client_that_refuses_the_bytes_themselves_gets_no_digest(file_of: FileOf) -> None:
+def test_client_that_refuses_identity_gets_no_digest(file_of: FileOf) -> None:
     page = AS_IT_IS.of(asking(), file_of(PAGE))
     assert digested(page, "gzip, identity;q=0") is page

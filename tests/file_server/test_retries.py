@@ -1,4 +1,4 @@
-"""What is tried again, and for how long."""
+"""Tests of retries: which errors are retried, and for how long."""
 
 import pytest
 import trio
@@ -9,7 +9,7 @@ from trio_http.semantics.errors import HTTPError
 
 
 class CachedResponse:
-    """Something that another program keeps to itself until a time."""
+    """A resource that another program holds until a given time."""
 
     def __init__(self, until: float) -> None:
         self.until = until
@@ -51,7 +51,7 @@ async def test_lock_that_is_never_released_gets_503(ask: type, autojump_clock: M
 
 
 @pytest.mark.parametrize("ask", [patiently, in_time])
-async def test_other_errors_are_for_others(ask: type, autojump_clock: MockClock) -> None:
+async def test_other_errors_are_raised(ask: type, autojump_clock: MockClock) -> None:
     async def fail() -> None:
         await trio.lowlevel.checkpoint()
         raise PermissionError
@@ -60,7 +60,7 @@ async def test_other_errors_are_for_others(ask: type, autojump_clock: MockClock)
         await ask(fail)
 
 
-async def test_a_change_is_never_cut_off(autojump_clock: MockClock) -> None:
+async def test_change_is_never_cancelled(autojump_clock: MockClock) -> None:
     async def change() -> None:
         await trio.sleep(1000)
 
@@ -68,7 +68,7 @@ async def test_a_change_is_never_cut_off(autojump_clock: MockClock) -> None:
     assert trio.current_time() == 1000
 
 
-async def test_a_look_is_cut_off(autojump_clock: MockClock) -> None:
+async def test_lookup_is_cancelled_with_503(autojump_clock: MockClock) -> None:
     with pytest.raises(HTTPError) as refusal:
         await in_time(trio.sleep_forever)
     assert refusal.value.status == 503

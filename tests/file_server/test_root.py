@@ -1,4 +1,4 @@
-"""Names below a directory: what is opened, and that nothing else ever is."""
+"""Tests of names below a directory: files inside are opened, and nothing outside."""
 
 import errno
 import os
@@ -28,9 +28,9 @@ SECRET = b"outside"
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder ``root`` with all that may be in one, next to a file that is none of its business.
+    """A directory ``root`` with every kind of entry, next to a file outside of it.
 
-    No test changes it.
+    Tests must not change it.
     """
     top = tmp_path_factory.mktemp("tree")
     root = top / "root"
@@ -57,7 +57,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "folder" / "link-up").symlink_to("..")
     os.mkfifo(root / "fifo")
     with socket.socket(socket.AF_UNIX) as listening:
-        # Its path may be longer than a socket's address can be.
+        # Its path may be longer than a socket address can be.
         descriptor = os.open(root, os.O_RDONLY)
         listening.bind(f"/proc/self/fd/{descriptor}/socket")
         os.close(descriptor)
@@ -87,7 +87,7 @@ def status_of(root: Path, names: Sequence[str], allow: Permissions = NOTHING_MOR
     return refusal.value.status
 
 
-# What is opened
+# Files that are opened
 
 
 @pytest.mark.parametrize(
@@ -96,32 +96,30 @@ def status_of(root: Path, names: Sequence[str], allow: Permissions = NOTHING_MOR
         (["file"], b"file"),
         (["empty"], b""),
         (["folder", "deep", "file"], b"deep"),
-        ([r"back\slash"], b"backslash"),  # no separator on POSIX
+        ([r"back\slash"], b"backslash"),  # not a separator on POSIX
         (["%2e%2e"], b"percent"),  # decoded once, not twice
-        (["caf\udce9"], b"latin"),  # a name that is no UTF-8
+        (["caf\udce9"], b"latin"),  # not valid UTF-8
     ],
 )
-def test_a_regular_file_is_opened(
+def test_regular_file_is_opened(
     tree: Path, way: str, names: Sequence[str], expected: bytes
 ) -> None:
     assert content(tree, names) == expected
 
 
-def test_the_root_itself_may_be_reached_by_links(tree: Path, way: str, tmp_path: Path) -> None:
+def test_root_itself_may_be_reached_by_links(tree: Path, way: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tree)
     assert content(tmp_path / "link", ["folder", "deep", "file"]) == b"deep"
     assert content(tmp_path / "link" / "link-up" / "root", ["file"]) == b"file"
 
 
-def test_the_root_may_be_a_relative_path(
-    tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_may_be_a_relative_path(tree: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
     assert content(Path(), ["folder", "deep", "file"]) == b"deep"
     assert content(Path("folder"), ["deep", "file"]) == b"deep"
 
 
-# What is not
+# Names that are not found
 
 
 @pytest.mark.parametrize(
@@ -130,12 +128,12 @@ def test_the_root_may_be_a_relative_path(
         ["nothing"],
         ["nowhere", "file"],
         ["folder", "nothing"],
-        ["file", "x"],  # a file is no folder
+        ["file", "x"],  # a file is not a directory
         ["folder"],
         ["folder", "deep"],
-        ["fifo"],  # neither opened for good nor waited for
+        ["fifo"],  # opened without blocking, and closed
         ["socket"],
-        [""],  # a path's last slash
+        [""],  # the last slash of a path
         ["folder", ""],
         ["", "file"],
         ["folder", "", "file"],
@@ -143,7 +141,7 @@ def test_the_root_may_be_a_relative_path(
         ["folder", ".", "deep", "file"],
         [".."],
         ["..", "secret"],
-        ["folder", "..", "file"],  # even where it stays inside
+        ["folder", "..", "file"],  # even if it stays inside
         ["folder", "..", "..", "secret"],
         ["../secret"],  # from ..%2Fsecret
         ["folder/../../secret"],
@@ -157,7 +155,7 @@ def test_the_root_may_be_a_relative_path(
         ["file\0"],
         ["file\0.txt"],
         ["\0"],
-        ["link-to-file"],  # no link is followed, even one that stays inside
+        ["link-to-file"],  # links are not followed, even inside
         ["link-to-folder", "deep", "file"],
         ["link-to-folder"],
         ["link-out"],
@@ -174,45 +172,45 @@ def test_the_root_may_be_a_relative_path(
         ["x" * 256, "file"],
         ["x" * 100_000],
         ["folder"] * 10_000,
-        ["\ud800"],  # no bytes at all stand for it
+        ["\ud800"],  # not encodable
         ["\ud800", "file"],
         [f"{PART_PREFIX}0{PART_SUFFIX}"],
     ],
     ids=lambda names: "/".join(names).encode("unicode_escape").decode()[:40],
 )
-def test_everything_else_is_not_found(tree: Path, way: str, names: Sequence[str]) -> None:
+def test_other_names_get_404(tree: Path, way: str, names: Sequence[str]) -> None:
     before = open_descriptors()
     assert status_of(tree, names) == 404
     assert open_descriptors() == before
 
 
-def test_no_file_is_opened_while_it_is_uploaded(tmp_path: Path, way: str) -> None:
+def test_partial_upload_gets_404(tmp_path: Path, way: str) -> None:
     name = f"{PART_PREFIX}1234{PART_SUFFIX}"
     (tmp_path / name).write_bytes(b"half of i")
     assert status_of(tmp_path, [name]) == 404
 
 
-def test_no_device_is_opened(way: str) -> None:
+def test_device_gets_404(way: str) -> None:
     assert status_of(Path("/dev"), ["null"]) == 404
 
 
-def test_a_root_that_is_gone_holds_nothing(tree: Path, way: str) -> None:
+def test_removed_root_gets_404(tree: Path, way: str) -> None:
     assert status_of(tree / "gone", ["file"]) == 404
     assert status_of(tree / "gone", ["folder", "file"]) == 404
 
 
-def test_a_root_that_is_a_file_holds_nothing(tree: Path, way: str) -> None:
+def test_root_that_is_a_file_gets_404(tree: Path, way: str) -> None:
     assert status_of(tree / "file", ["file"]) == 404
 
 
-def test_a_file_that_we_may_not_read_is_forbidden(public: Path, way: str) -> None:
+def test_unreadable_file_gets_403(public: Path, way: str) -> None:
     (public / "file").write_bytes(b"file")
     (public / "file").chmod(0)
     with as_unprivileged_user():
         assert status_of(public, ["file"]) == 403
 
 
-def test_a_folder_that_we_may_not_look_into_is_forbidden(public: Path, way: str) -> None:
+def test_inaccessible_directory_gets_403(public: Path, way: str) -> None:
     (public / "folder").mkdir()
     (public / "folder" / "file").write_bytes(b"file")
     (public / "folder").chmod(0)
@@ -233,9 +231,7 @@ NAMES = st.one_of(
 @pytest.mark.parametrize("way", ["descriptors", "paths"])
 @settings(deadline=None)
 @given(names=st.lists(NAMES, min_size=1, max_size=6))
-def test_whatever_the_names_nothing_outside_is_opened(
-    tree: Path, way: str, names: list[str]
-) -> None:
+def test_any_names_open_only_files_inside(tree: Path, way: str, names: list[str]) -> None:
     inside = {
         (entry.stat().st_dev, entry.stat().st_ino)
         for entry in tree.rglob("*")
@@ -252,10 +248,10 @@ def test_whatever_the_names_nothing_outside_is_opened(
         assert (opened.st_dev, opened.st_ino) in inside
 
 
-# Somebody else at work in the same directory
+# Concurrent changes of the directory
 
 
-def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path) -> None:
+def test_directory_that_becomes_a_link_does_not_lead_outside(tmp_path: Path) -> None:
     inside, outside = tmp_path / "root" / "folder", tmp_path / "outside"
     inside.mkdir(parents=True)
     outside.mkdir()
@@ -270,7 +266,7 @@ def test_a_folder_that_becomes_a_link_leads_nowhere_else(tmp_path: Path) -> None
     assert status_of(tmp_path / "root", ["folder", "file"]) == 404
 
 
-def test_where_systems_have_no_flag_for_it_links_are_refused_all_the_same(
+def test_links_are_refused_on_a_system_without_nofollow(
     tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served_root, "RELATIVE", False)
@@ -279,17 +275,17 @@ def test_where_systems_have_no_flag_for_it_links_are_refused_all_the_same(
         assert status_of(tree, [name]) == 404
 
 
-def test_a_file_that_becomes_a_link_after_the_check_is_not_opened(
+def test_file_that_becomes_a_link_after_the_check_is_not_opened(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Where paths are checked first, the link that comes in between is refused
-    # when the path is opened, if a system can do that.
+    # If paths are checked first, a link that appears after the check is refused when the path
+    # is opened, on systems that support that.
     monkeypatch.setattr(served_root, "RELATIVE", False)
     monkeypatch.setattr(Path, "is_symlink", lambda _: False)
     assert status_of(tree, ["link-out"]) == 404
 
 
-# Links, where they are followed
+# Links that are followed
 
 
 @pytest.mark.parametrize(
@@ -306,7 +302,7 @@ def test_a_file_that_becomes_a_link_after_the_check_is_not_opened(
         (["folder", "link-up", "link-up", "secret"], SECRET),
     ],
 )
-def test_links_are_followed_where_that_is_allowed(
+def test_links_are_followed_if_allowed(
     tree: Path, way: str, names: Sequence[str], expected: bytes
 ) -> None:
     assert content(tree, names, Permissions.LINKS) == expected
@@ -330,9 +326,7 @@ def test_links_are_followed_where_that_is_allowed(
     ],
     ids="/".join,
 )
-def test_not_everything_is_there_where_links_are_followed(
-    tree: Path, way: str, names: Sequence[str]
-) -> None:
+def test_broken_or_unsuitable_links_get_404(tree: Path, way: str, names: Sequence[str]) -> None:
     before = open_descriptors()
     assert status_of(tree, names, Permissions.LINKS) == 404
     assert open_descriptors() == before
@@ -358,17 +352,17 @@ def test_path_through_a_file_gets_404(
 @pytest.mark.parametrize(
     ("names", "expected"), [([".file"], b"hidden"), ([".hidden", "file"], b"within")]
 )
-def test_hidden_names_are_not_found_unless_that_is_allowed(
+def test_hidden_names_get_404_unless_allowed(
     tree: Path, way: str, names: Sequence[str], expected: bytes
 ) -> None:
     assert status_of(tree, names) == 404
     assert content(tree, names, Permissions.HIDDEN) == expected
 
 
-# What there is
+# Status
 
 
-def test_the_status_is_that_of_what_a_client_reaches(tree: Path, way: str) -> None:
+def test_status_is_that_of_the_file_a_client_reaches(tree: Path, way: str) -> None:
     file = (tree / "file").stat()
     with Root(tree).directory() as directory:
         assert directory.status("file") == file
@@ -382,7 +376,7 @@ def test_the_status_is_that_of_what_a_client_reaches(tree: Path, way: str) -> No
         assert directory.status("link-nowhere") is None
 
 
-def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> None:
+def test_own_status_of_a_link_is_that_of_the_link(tree: Path, way: str) -> None:
     for allow in (NOTHING_MORE, Permissions.LINKS):
         with Root(tree, allow).directory(["folder"]) as directory:
             assert directory.own_status("link-up") == (tree / "folder" / "link-up").lstat()
@@ -390,7 +384,7 @@ def test_the_own_status_of_a_link_is_always_its_own(tree: Path, way: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 256, ".file", "\ud800", "a\0"])
-def test_status_of_an_invisible_name_is_not_found(tree: Path, way: str, name: str) -> None:
+def test_status_of_an_invisible_name_gets_404(tree: Path, way: str, name: str) -> None:
     with Root(tree).directory() as directory:
         for ask in (directory.status, directory.own_status):
             with pytest.raises(HTTPError) as refusal:
@@ -399,7 +393,7 @@ def test_status_of_an_invisible_name_is_not_found(tree: Path, way: str, name: st
 
 
 @pytest.mark.parametrize("way", ["descriptors", "paths"], indirect=True)
-def test_a_name_in_a_folder_can_be_given_to_the_system(tree: Path, way: str) -> None:
+def test_name_in_a_directory_can_be_passed_to_system_calls(tree: Path, way: str) -> None:
     with Root(tree).directory(["folder", "deep"]) as directory:
         assert (directory.descriptor is None) == (way == "paths")
         file = os.open(directory.at("file"), os.O_RDONLY, dir_fd=directory.descriptor)
@@ -414,7 +408,7 @@ def test_descriptors_are_preferred_to_paths() -> None:
     assert served_root.RELATIVE is (sys.platform != "win32")
 
 
-def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
+def test_open_file_takes_one_descriptor(tree: Path, way: str) -> None:
     before = open_descriptors()
     descriptor, _ = open_regular(tree, ["folder", "deep", "file"])
     assert open_descriptors() == before + 1
@@ -423,14 +417,14 @@ def test_a_file_that_is_open_costs_one_descriptor(tree: Path, way: str) -> None:
     assert open_descriptors() == before
 
 
-def test_a_folder_is_closed_whatever_happens(tree: Path) -> None:
+def test_directory_is_closed_after_an_error(tree: Path) -> None:
     before = open_descriptors()
     with pytest.raises(ZeroDivisionError), Root(tree).directory(["folder", "deep"]) as directory:
         raise ZeroDivisionError(directory)
     assert open_descriptors() == before
 
 
-def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str) -> None:
+def test_unreadable_directory_can_be_passed_through(public: Path, way: str) -> None:
     (public / "folder" / "deep").mkdir(parents=True)
     (public / "folder" / "deep" / "file").write_bytes(b"deep")
     (public / "folder").chmod(0o311)
@@ -446,7 +440,7 @@ def test_a_folder_that_may_not_be_read_is_passed_through(public: Path, way: str)
         assert open_descriptors() == before
 
 
-def test_a_folder_is_read_where_that_is_allowed(tree: Path, way: str) -> None:
+def test_readable_directory_is_listed(tree: Path, way: str) -> None:
     before = open_descriptors()
     with (
         Root(tree).directory(["folder"]) as directory,
@@ -457,7 +451,7 @@ def test_a_folder_is_read_where_that_is_allowed(tree: Path, way: str) -> None:
     assert open_descriptors() == before
 
 
-def test_a_file_whose_status_cannot_be_had_does_not_stay_open(
+def test_file_without_a_status_does_not_stay_open(
     tree: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: int) -> os.stat_result:
@@ -472,7 +466,7 @@ def test_a_file_whose_status_cannot_be_had_does_not_stay_open(
     assert open_descriptors() == before
 
 
-def test_a_folder_may_be_kept_open(tree: Path, way: str) -> None:
+def test_directory_can_be_kept_open(tree: Path, way: str) -> None:
     before = open_descriptors()
     directory = Root(tree).open(["folder", "deep"])
     descriptor, _ = directory.open("file")

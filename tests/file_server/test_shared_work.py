@@ -1,4 +1,4 @@
-"""Work that several tasks wait for: done once, and cancelled with the last of them."""
+"""Tests of work that several tasks wait for: done once, and cancelled with the last task."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +10,7 @@ from trio_http.file_server.shared_work import SharedWork
 
 
 class Steps:
-    """Counts how often some work is begun, ended and cancelled; it takes ten seconds."""
+    """Counts how often work is begun, ended and cancelled; the work takes ten seconds."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.begun = 0
@@ -49,7 +49,7 @@ async def test_work_is_done_once_for_all_that_wait(
             waiting.start_soon(wait, seconds)
     assert results == [1, 1, 1]
     assert trio.current_time() == 10
-    # What has ended is not remembered: that is a matter of caches.
+    # Finished work is not remembered: caches do that.
     assert await shared.of("key", steps.prepare) == 2
     assert (steps.begun, steps.cancelled) == (2, 0)
 
@@ -84,7 +84,7 @@ async def test_work_is_cancelled_with_the_last_that_waits(
             await wait_all_tasks_blocked()
             counts.append(steps.cancelled)
     assert counts == [0, 1]
-    # The next one gets work that is not being cancelled.
+    # The next task gets work that is not being cancelled.
     assert await shared.of("key", steps.prepare) == 1
 
 

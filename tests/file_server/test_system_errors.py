@@ -1,4 +1,4 @@
-"""Errors of the operating system, and the statuses that clients get for them."""
+"""Tests of errors of the operating system, and of the statuses that clients get for them."""
 
 import errno
 import os
@@ -29,10 +29,10 @@ from trio_http.semantics.errors import HTTPError
         (errno.ENOSPC, 507),
         (errno.EDQUOT, 507),
         (errno.EIO, 503),  # a broken disk
-        (errno.ESTALE, 503),  # a server that has forgotten what it served
+        (errno.ESTALE, 503),  # a file server that no longer knows the file
         (errno.ETIMEDOUT, 503),
         (errno.EHOSTDOWN, 503),
-        (errno.ENOTCONN, 503),  # a program that was one, and has ended
+        (errno.ENOTCONN, 503),  # a FUSE program that has ended
         (errno.ENOMEM, 503),
     ],
     ids=lambda value: errno.errorcode[value] if value < 200 else str(value),
@@ -43,29 +43,29 @@ def test_system_error_becomes_a_status(number: int, status: int) -> None:
         raise error
     assert refusal.value.status == status
     assert refusal.value.__cause__ is error  # for the log
-    assert "/a/path/of/ours" not in refusal.value.detail  # and not for the client
+    assert "/a/path/of/ours" not in refusal.value.detail  # not for the client
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.EAGAIN, None])
-def test_a_fault_of_ours_is_no_refusal_and_nor_is_a_lease(number: int | None) -> None:
+def test_internal_error_or_lease_is_not_translated(number: int | None) -> None:
     with pytest.raises(OSError, match="ours") as failure, refusing():
         raise OSError(number, "ours") if number else OSError("ours")
     assert failure.value.errno == number
 
 
-def test_a_refusal_goes_through_as_it_is() -> None:
+def test_http_error_passes_unchanged() -> None:
     refusal = HTTPError(409, "busy")
     with pytest.raises(HTTPError) as passed, refusing():
         raise refusal
     assert passed.value is refusal
 
 
-def test_a_name_without_a_spelling_on_the_file_system_gets_404() -> None:
+def test_name_without_a_spelling_on_the_file_system_gets_404() -> None:
     with pytest.raises(HTTPError, match="encoding of the file system") as refusal, refusing():
         "\ud800".encode()
     assert refusal.value.status == 404
 
 
-def test_other_exceptions_go_through_as_they_are() -> None:
+def test_other_exceptions_pass_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), refusing():
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Versions of stored files: what tells them apart, and what clients are told of them."""
+"""Tests of versions of stored files: how they differ, and the validators sent for them."""
 
 import os
 from pathlib import Path
@@ -29,32 +29,32 @@ def write(path: Path, data: bytes, nanoseconds: int = NOW * 10**9) -> os.stat_re
 # Tags and dates
 
 
-def test_a_tag_is_strong_and_says_what_it_is_made_of(tmp_path: Path) -> None:
+def test_tag_is_strong_and_contains_the_status(tmp_path: Path) -> None:
     status = write(tmp_path / "file", b"x" * 255, 0xABC)
     assert tag_of(status) == ETag(f"abc-ff-{status.st_ino:x}-{status.st_ctime_ns:x}")
     assert not tag_of(status).weak
 
 
-def test_a_tag_is_another_as_soon_as_anything_is(tmp_path: Path) -> None:
+def test_tag_changes_with_anything(tmp_path: Path) -> None:
     path = tmp_path / "file"
     tags = [tag_of(write(path, b"old"))]
     tags.append(tag_of(write(path, b"new", NOW * 10**9 + 1)))  # in place, a nanosecond later
     tags.append(tag_of(write(path, b"longer", NOW * 10**9 + 1)))
     write(tmp_path / "other", b"longer", NOW * 10**9 + 1)
-    (tmp_path / "other").replace(path)  # another file, of the same time and length
+    (tmp_path / "other").replace(path)  # another file with the same time and length
     tags.append(tag_of(path.stat()))
     assert len(set(tags)) == len(tags)
 
 
-def test_a_tag_is_another_although_the_time_was_set_back(tmp_path: Path) -> None:
+def test_tag_changes_even_if_the_time_was_set_back(tmp_path: Path) -> None:
     path = tmp_path / "file"
     tag = tag_of(write(path, b"old"))
     wait_for_the_clock_of(tmp_path)
-    assert tag_of(write(path, b"new")) != tag  # in place, as rsync -t --inplace does
+    assert tag_of(write(path, b"new")) != tag  # in place, like rsync -t --inplace
 
 
 def wait_for_the_clock_of(directory: Path) -> None:
-    """Return when the kernel gives changes another time than it has given the last one."""
+    """Return when the kernel's clock for changes has advanced."""
     probe = directory / "probe"
     probe.touch()
     before = probe.stat().st_ctime_ns
@@ -62,14 +62,14 @@ def wait_for_the_clock_of(directory: Path) -> None:
         probe.touch()
 
 
-def test_a_tag_stays_as_long_as_the_file_does(tmp_path: Path) -> None:
+def test_tag_stays_while_the_file_does_not_change(tmp_path: Path) -> None:
     path = tmp_path / "file"
     tag = tag_of(write(path, b"data"))
     path.read_bytes()
     assert tag_of(path.stat()) == tag
 
 
-def test_a_file_is_unchanged_until_it_is_another_version(tmp_path: Path) -> None:
+def test_file_is_unchanged_until_its_version_differs(tmp_path: Path) -> None:
     path = tmp_path / "file"
     status = write(path, b"old")
     with path.open("rb") as file:
@@ -78,10 +78,10 @@ def test_a_file_is_unchanged_until_it_is_another_version(tmp_path: Path) -> None
         assert not is_unchanged(file.fileno(), status)
 
 
-def test_a_version_is_settled_once_the_next_change_will_be_seen(
+def test_version_is_settled_once_the_next_change_will_be_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    status = write(tmp_path / "file", b"", 0)  # which is not when its status was changed
+    status = write(tmp_path / "file", b"", 0)  # not the time of the status's change
     assert 0 <= age_of(status) < 3600 * 10**9
     monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
     assert not is_settled(status)
@@ -95,14 +95,14 @@ def test_a_version_is_settled_once_the_next_change_will_be_seen(
         (NOW * 10**9 - 1, NOW - 1),
         (NOW * 10**9, NOW),
         (NOW * 10**9 + 999_999_999, NOW),
-        ((NOW + 1) * 10**9, NOW),  # RFC 9110 8.8.2.1: not later than the answer
+        ((NOW + 1) * 10**9, NOW),  # RFC 9110 8.8.2.1: not later than the response
         ((NOW + 10**9) * 10**9, NOW),
         (0, 0),
         (-1, -1),
         (-1_500_000_000, -2),
     ],
 )
-def test_the_date_is_the_second_of_the_last_change(
+def test_date_is_the_second_of_the_last_change(
     tmp_path: Path, nanoseconds: int, expected: int
 ) -> None:
     status = write(tmp_path / "file", b"", nanoseconds)
@@ -110,10 +110,10 @@ def test_the_date_is_the_second_of_the_last_change(
     assert modified_of(status, NOW + 0.9) == expected
 
 
-# What preconditions of changes are held against
+# State for preconditions of changes
 
 
-def test_a_file_is_known_by_its_tags_in_all_codings(tmp_path: Path) -> None:
+def test_state_contains_the_tags_of_all_codings(tmp_path: Path) -> None:
     status = write(tmp_path / "file", b"data")
     state = state_of(status)
     assert state.exists

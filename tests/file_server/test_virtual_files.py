@@ -1,4 +1,4 @@
-"""Files whose length lies, which are read before they are sent."""
+"""Tests of files whose status has a wrong length: they are read before they are sent."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from trio_http.file_server.virtual_files import READ, read
 from trio_http.semantics.bodies import Body, Stream
 from trio_http.semantics.errors import HTTPError
 
-# What Linux has there.
+# Virtual files of Linux.
 PROC, SYS = Path("/proc/self/limits"), Path("/sys/kernel/profiling")
 
 needs_proc = pytest.mark.skipif(not PROC.exists(), reason="this system has no such files")
@@ -21,7 +21,7 @@ needs_sys = pytest.mark.skipif(not SYS.exists(), reason="this system has no such
 
 
 def body_of(path: Path, **told: int) -> Body | None:
-    """What is found out about a file, whose status may be taken for another one."""
+    """Return the body that is determined for a file, with fields of its status replaced."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         status = cast(os.stat_result, SimpleNamespace(**told)) if told else os.fstat(descriptor)
@@ -57,12 +57,12 @@ def test_file_with_a_page_in_its_status_is_read() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 100_000])
-def test_ordinary_files_are_what_they_say(tmp_path: Path, size: int) -> None:
+def test_ordinary_file_has_the_length_of_its_status(tmp_path: Path, size: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * size)
     assert body_of(path) is None
     path.write_bytes(b"")
-    os.truncate(path, size)  # one that is nothing but a hole has no blocks either
+    os.truncate(path, size)  # a file that is only a hole has no blocks either
     assert body_of(path) is None
 
 
@@ -74,13 +74,13 @@ def test_ordinary_files_are_what_they_say(tmp_path: Path, size: int) -> None:
         (0, 8, True),
         (1, 0, True),
         (65536, 0, True),
-        (65537, 0, False),  # none of the kernel's claims that
+        (65537, 0, False),  # a virtual file never claims that length
         (65536, 8, False),
         (65536, None, False),  # Windows does not tell
-        (5, 0, False),  # which is its length
+        (5, 0, False),  # the real length
     ],
 )
-def test_only_unlikely_statuses_are_doubted(
+def test_only_unlikely_statuses_are_checked(
     tmp_path: Path, size: int, blocks: int | None, is_read: object
 ) -> None:
     (tmp_path / "file").write_bytes(b"hello")
@@ -110,11 +110,11 @@ def test_endless_file_ends_with_its_present_content() -> None:
 @needs_proc
 def test_unreadable_virtual_file_gets_503() -> None:
     with pytest.raises(HTTPError) as refusal:
-        body_of(Path("/proc/self/mem"))  # it has nothing at its start
+        body_of(Path("/proc/self/mem"))  # reading its first page fails
     assert refusal.value.status == 503
 
 
-def test_little_is_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_file_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtual_files, "READ", 3)
     (tmp_path / "file").write_bytes(b"hello")
     assert body_of(tmp_path / "file", st_size=0) == b"hello"

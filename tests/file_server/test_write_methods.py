@@ -1,4 +1,4 @@
-"""Changing a directory over HTTP: what is stored and deleted, and what is answered."""
+"""Tests of changes to a directory over HTTP: stored and deleted files, and the responses."""
 
 import gzip
 import hashlib
@@ -16,14 +16,14 @@ from trio_http.semantics.digests import Digest
 from trio_http.semantics.limits import Limits
 from trio_http.testing import Client, ReceivedResponse, open_client
 
-# Worker threads do the work, so none of these tests has a clock that jumps.
+# Worker threads do the work, so these tests do not use an autojump clock.
 
 DIGEST = Digest("sha-256", hashlib.sha256(b"data").digest())
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder that can be written to, next to one that is none of its business."""
+    """A writable directory, next to one outside of it."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "root" / "folder").mkdir(parents=True)
     return tmp_path / "root"
@@ -58,7 +58,7 @@ async def test_put_creates_and_replaces(root: Path) -> None:
         assert (answer.body, answer.headers["ETag"]) == (b"newer", replaced.headers["ETag"])
 
 
-async def test_put_stores_in_folders_but_makes_none(root: Path) -> None:
+async def test_put_stores_in_directories_but_creates_none(root: Path) -> None:
     async with connected(root) as client:
         assert (await client.request("PUT", "/folder/a%2Db", body=b"1")).status == 201
         for target in ("/nothing/name", "/folder/a-b/name"):
@@ -68,14 +68,14 @@ async def test_put_stores_in_folders_but_makes_none(root: Path) -> None:
     assert contents(root) == {"folder/a-b": b"1"}
 
 
-async def test_an_empty_body_is_an_empty_file(root: Path) -> None:
+async def test_empty_body_is_stored_as_an_empty_file(root: Path) -> None:
     async with connected(root) as client:
         answer = await client.request("PUT", "/name", [("Content-Length", "0")])
         assert answer.status == 201
     assert contents(root) == {"name": b""}
 
 
-async def test_put_keeps_to_preconditions(root: Path) -> None:
+async def test_put_checks_preconditions(root: Path) -> None:
     async with connected(root) as client:
 
         async def put(name: str, value: str, body: bytes) -> int:
@@ -90,7 +90,7 @@ async def test_put_keeps_to_preconditions(root: Path) -> None:
         assert (await client.get("/name")).body == b"3"
 
 
-async def test_a_tag_of_any_representation_will_do(root: Path) -> None:
+async def test_tag_of_any_representation_is_accepted(root: Path) -> None:
     (root / "name.txt").write_bytes(b"the same over and over\n" * 100)
     async with connected(root) as client:
         for coding in ("gzip", "br"):
@@ -103,7 +103,7 @@ async def test_a_tag_of_any_representation_will_do(root: Path) -> None:
         assert (await client.request("PUT", "/name.txt", [condition], b"y")).status == 412
 
 
-async def test_a_drawing_is_known_by_its_tags_shown_or_not(root: Path) -> None:
+async def test_both_tags_of_svgz_are_accepted(root: Path) -> None:
     (root / "a.svgz").write_bytes(gzip.compress(b"<svg/>"))
     async with connected(root) as client:
         tags = {
@@ -116,7 +116,7 @@ async def test_a_drawing_is_known_by_its_tags_shown_or_not(root: Path) -> None:
             assert (await client.request("PUT", "/a.svgz", [condition], b"x")).status == 412
 
 
-async def test_a_refusal_comes_before_the_body(root: Path) -> None:
+async def test_refusal_is_sent_before_the_body(root: Path) -> None:
     (root / "name").touch()
     fields = [("Expect", "100-continue"), ("Content-Length", "1000000000")]
     async with connected(root) as client:
@@ -136,7 +136,7 @@ async def test_a_refusal_comes_before_the_body(root: Path) -> None:
         (("Repr-Digest", "md5=:AAAA:"), 201),
     ],
 )
-async def test_put_is_done_on_the_clients_terms_or_not_at_all(
+async def test_put_verifies_fields_of_the_content(
     root: Path, field: tuple[str, str], status: int
 ) -> None:
     async with connected(root) as client:
@@ -144,7 +144,7 @@ async def test_put_is_done_on_the_clients_terms_or_not_at_all(
     assert contents(root) == ({"name": b"data"} if status == 201 else {})
 
 
-@pytest.mark.parametrize("length", ["4", "100000000"])  # read before anybody looks, or after
+@pytest.mark.parametrize("length", ["4", "100000000"])  # read before the check, or after it
 @pytest.mark.parametrize(
     ("target", "detail"),
     [
@@ -159,13 +159,13 @@ async def test_put_is_done_on_the_clients_terms_or_not_at_all(
         ("/nothing/.hidden", "no file can be stored under this name"),
     ],
 )
-async def test_people_are_told_why_nothing_can_be_stored_there(
+async def test_reason_of_a_refused_upload_is_sent(
     root: Path, target: str, detail: str, length: str
 ) -> None:
     (root / "file").write_bytes(b"file")
     async with connected(root) as client:
         answer = await client.request("PUT", target, [("Content-Length", length)], b"data")
-        # The first line is what the page of the directory shows.
+        # The page of the directory shows the first line.
         assert answer.body.decode() == f"404 Not Found: {detail}\n"
         assert answer.headers["Content-Type"].startswith("text/plain")
     assert contents(root) == {"file": b"file"}
@@ -202,7 +202,7 @@ async def test_request_without_a_length_empties_no_file(root: Path, head: str) -
         f"/{PART_PREFIX}0{PART_SUFFIX}",
     ],
 )
-async def test_there_is_no_way_out(root: Path, method: str, target: str) -> None:
+async def test_target_outside_of_the_root_gets_404(root: Path, method: str, target: str) -> None:
     (root / "link-out").symlink_to("../outside")
     (root.parent / "outside" / "name").write_bytes(b"outside")
     (root / "name").write_bytes(b"inside")
@@ -236,7 +236,7 @@ async def test_names_in_any_encoding_are_kept(root: Path, name: str) -> None:
 # DELETE
 
 
-async def test_delete_deletes(root: Path) -> None:
+async def test_delete_removes_a_file(root: Path) -> None:
     (root / "folder" / "name").touch()
     async with connected(root) as client:
         answer = await client.request("DELETE", "/folder/name")
@@ -248,7 +248,7 @@ async def test_delete_deletes(root: Path) -> None:
     assert (root / "folder").exists()
 
 
-async def test_delete_keeps_to_preconditions(root: Path) -> None:
+async def test_delete_checks_preconditions(root: Path) -> None:
     (root / "name").touch()
     async with connected(root) as client:
         for field in (("If-Match", '"another"'), ("If-None-Match", "*")):
@@ -265,7 +265,7 @@ FORM = ("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
 
 
 def form_of(*parts: tuple[str, bytes]) -> bytes:
-    """A form of these parts: what follows ``form-data;``, and the content."""
+    """Return a form of these parts: the parameters after ``form-data;``, and the content."""
     form = b"".join(
         [
             b"--boundary\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n"
@@ -290,13 +290,13 @@ async def post(
         return await client.request("POST", target, [FORM, *fields], form_of(*parts))
 
 
-async def test_the_files_of_a_form_are_stored_and_then_shown(root: Path) -> None:
+async def test_files_of_a_form_are_stored_and_then_listed(root: Path) -> None:
     answer = await post(root, file("a", b"\0\r\n--"), file("b", bytes(1_000_000)), file("c", b""))
     assert (answer.status, answer.headers["Location"]) == (303, "./")
     assert contents(root) == {"a": b"\0\r\n--", "b": bytes(1_000_000), "c": b""}
 
 
-async def test_a_form_is_for_the_folder_that_it_was_sent_to(root: Path) -> None:
+async def test_form_stores_in_the_directory_that_it_was_sent_to(root: Path) -> None:
     answer = await post(root, file("name"), target="/folder/")
     assert (answer.status, answer.headers["Location"]) == (303, "./")
     assert contents(root) == {"folder/name": b"data"}
@@ -311,13 +311,13 @@ async def test_empty_parts_of_a_form_are_skipped(root: Path) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        'name="comment"',  # what ``curl -F 'comment=<file'`` sends
+        'name="comment"',  # sent by ``curl -F 'comment=<file'``
         'name="comment"; filename=""',
         "name=\"comment\"; filename*=UTF-8''",
     ],
 )
 @pytest.mark.parametrize("size", [1, 100_000])
-async def test_content_without_the_name_of_a_file_is_told(root: Path, head: str, size: int) -> None:
+async def test_content_without_a_file_name_is_refused(root: Path, head: str, size: int) -> None:
     answer = await post(root, file("before"), (head, b"x" * size), file("after"))
     assert answer.body.decode() == (
         "400 Bad Request: the field “comment” has no file name; stored: “before”, “after”\n"
@@ -325,13 +325,13 @@ async def test_content_without_the_name_of_a_file_is_told(root: Path, head: str,
     assert contents(root) == {"before": b"data", "after": b"data"}
 
 
-async def test_a_file_that_has_only_an_extended_name_is_stored(root: Path) -> None:
+async def test_file_with_only_an_extended_name_is_stored(root: Path) -> None:
     answer = await post(root, ("name=\"file\"; filename*=UTF-8''caf%C3%A9.txt", b"data"))
     assert answer.status == 303
     assert contents(root) == {"café.txt": b"data"}
 
 
-async def test_an_extended_name_that_nobody_understands_is_told(root: Path) -> None:
+async def test_malformed_extended_name_is_refused(root: Path) -> None:
     answer = await post(root, file("a"), ("name=\"file\"; filename*=x''y", b"data"), file("b"))
     assert answer.body.decode() == (
         "400 Bad Request: filename* of the field file is malformed; stored: “a”\n"
@@ -339,17 +339,17 @@ async def test_an_extended_name_that_nobody_understands_is_told(root: Path) -> N
     assert contents(root) == {"a": b"data"}
 
 
-async def test_a_file_keeps_a_name_that_is_no_utf_8(root: Path) -> None:
-    raw = b"\x93\xfa\x96{ caf\xe9"  # of Shift_JIS and Latin-1
+async def test_file_keeps_a_name_that_is_not_utf8(root: Path) -> None:
+    raw = b"\x93\xfa\x96{ caf\xe9"  # in Shift_JIS and Latin-1
     name = raw.decode("utf-8", "surrogateescape")
     assert (await post(root, file(name))).status == 303
-    assert raw in os.listdir(os.fsencode(root))  # noqa: PTH208 - as it is
+    assert raw in os.listdir(os.fsencode(root))  # noqa: PTH208 - the name in bytes
     answer = await post(root, file(name, b"other"))
     assert (answer.status, "“���{ caf�”".encode() in answer.body) == (409, True)
     assert contents(root) == {name: b"data"}
 
 
-async def test_more_files_than_a_form_may_have_are_told(
+async def test_too_many_files_in_a_form_are_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forms, "MOST_FIELDS", 12)  # a thousand take seconds
@@ -367,9 +367,9 @@ async def test_more_files_than_a_form_may_have_are_told(
     [
         ("a b", "a b"),
         ("日本語.txt", "日本語.txt"),
-        ("a%22b", 'a"b'),  # how browsers write a quotation mark (HTML, "multipart/form-data")
+        ("a%22b", 'a"b'),  # browsers escape a quotation mark so (HTML, "multipart/form-data")
         ("100%", "100%"),
-        # Where it was is not for us to know (RFC 7578 4.2).
+        # The path on the client's machine is dropped (RFC 7578 4.2).
         ("folder/name", "name"),
         ("/etc/name", "name"),
         ("../../outside/name", "name"),
@@ -395,7 +395,7 @@ async def test_files_of_a_form_keep_their_names(root: Path, filename: str, name:
         f"{PART_PREFIX}0{PART_SUFFIX}",
     ],
 )
-async def test_names_that_cannot_be_are_refused(root: Path, filename: str) -> None:
+async def test_impossible_names_are_refused(root: Path, filename: str) -> None:
     answer = await post(root, file("a"), file(filename), file("b"))
     text = answer.body.decode()
     assert answer.status == 400
@@ -404,7 +404,7 @@ async def test_names_that_cannot_be_are_refused(root: Path, filename: str) -> No
     assert contents(root.parent) == {"root/a": b"data", "root/b": b"data"}
 
 
-async def test_a_form_replaces_nothing(root: Path) -> None:
+async def test_form_does_not_replace_files(root: Path) -> None:
     (root / "old").write_bytes(b"old")
     answer = await post(root, file("before"), file("old"), file("folder"), file("behind"))
     assert answer.status == 409
@@ -418,12 +418,12 @@ async def test_a_form_replaces_nothing(root: Path) -> None:
 @pytest.mark.parametrize(
     "parts", [[], [file("", b"")], [('name="file"', b"")], [('name="_charset_"', b"utf-8")]]
 )
-async def test_a_form_without_a_file_is_refused(root: Path, parts: list[tuple[str, bytes]]) -> None:
+async def test_form_without_a_file_is_refused(root: Path, parts: list[tuple[str, bytes]]) -> None:
     answer = await post(root, *parts)
     assert (answer.status, b"no file was chosen" in answer.body) == (400, True)
 
 
-async def test_a_form_that_breaks_off_stores_what_was_whole(root: Path) -> None:
+async def test_form_that_breaks_off_stores_complete_files(root: Path) -> None:
     body = form_of(file("whole"), file("half", b"x" * 1000))[:-500]
     async with connected(root) as client:
         answer = await client.request("POST", "/", [FORM], body)
@@ -442,14 +442,14 @@ async def test_a_form_that_breaks_off_stores_what_was_whole(root: Path) -> None:
         ("/", [("Content-Type", "multipart/form-data")], 400),  # without a boundary
         ("/", [FORM, ("Content-Encoding", "gzip")], 415),
         ("/", [FORM, ("Content-Digest", str(DIGEST))], 400),
-        ("/", [FORM, ("If-None-Match", "*")], 412),  # the folder is there
+        ("/", [FORM, ("If-None-Match", "*")], 412),  # the directory exists
         ("/", [FORM, ("If-Match", '"tag"')], 412),
         ("/", [FORM, ("Origin", "http://evil.test")], 403),
         ("/", [FORM, ("Sec-Fetch-Site", "cross-site")], 403),
-        ("/folder", [FORM], 405),  # not its address
+        ("/folder", [FORM], 405),  # the URL lacks its slash
     ],
 )
-async def test_a_form_is_refused_before_it_is_sent(
+async def test_form_is_refused_before_its_body(
     root: Path, target: str, fields: list[tuple[str, str]], status: int
 ) -> None:
     expecting = [("Expect", "100-continue"), ("Content-Length", "1000000000")]
@@ -464,7 +464,7 @@ async def test_content_other_than_a_form_gets_415(root: Path) -> None:
         assert (answer.status, answer.headers["Accept"]) == (415, "multipart/form-data")
 
 
-async def test_a_form_from_our_own_page_is_taken(root: Path) -> None:
+async def test_form_from_the_own_page_is_accepted(root: Path) -> None:
     fields = (("Sec-Fetch-Site", "same-origin"), ("Origin", "http://test"), ("If-Match", "*"))
     assert (await post(root, file("name"), fields=fields)).status == 303
 
@@ -501,27 +501,25 @@ async def test_error_of_a_file_is_the_response_to_its_form(root: Path) -> None:
         (("Origin", "null"), False),
     ],
 )
-async def test_pages_of_other_sites_change_nothing_by_any_method(  # noqa: PLR0917
+async def test_pages_of_other_sites_cannot_change_anything(  # noqa: PLR0917
     root: Path, method: str, target: str, status: int, field: tuple[str, str], is_own: object
 ) -> None:
     (root / "name").write_bytes(b"old")
     async with connected(root) as client:
         answer = await client.request(method, target, [FORM, field], form_of(file("new")))
         assert answer.status == (status if is_own else 403)
-        # Where nothing could be changed anyway, that is what is said.
+        # If the method is not allowed anyway, that is the response.
         assert (await client.request("PATCH", "/name", [field])).status == 405
         assert (await client.get("/name", [field])).status in {200, 404}
     assert (contents(root) == {"name": b"old"}) is (not is_own)
 
 
-# Where nothing can be changed
+# Read-only directories
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 @pytest.mark.parametrize("target", ["/name", "/", "/new"])
-async def test_nothing_is_changed_unless_that_is_allowed(
-    root: Path, method: str, target: str
-) -> None:
+async def test_nothing_can_be_changed_unless_allowed(root: Path, method: str, target: str) -> None:
     (root / "name").write_bytes(b"old")
     async with connected(root, ~Permissions.WRITING) as client:
         answer = await client.request(method, target, [FORM], form_of(file("new")))
@@ -531,7 +529,7 @@ async def test_nothing_is_changed_unless_that_is_allowed(
 
 async def test_no_descriptor_stays_open(root: Path) -> None:
     def count() -> int:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as it is
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
 
     async with connected(root) as client:
         before = count()

@@ -1,4 +1,4 @@
-"""Preconditions of a change: which can be met, and when a change is refused by them."""
+"""Tests of preconditions of a change: when they are true, and when they refuse it."""
 
 import hashlib
 
@@ -42,7 +42,7 @@ def refusal_of(*fields: tuple[str, str], method: str = "PUT") -> HTTPError:
         ("Host", False),
     ],
 )
-def test_terms_tell_whether_they_depend_on_what_is_there(name: str, depends: object) -> None:
+def test_conditional_fields_depend_on_the_state(name: str, depends: object) -> None:
     assert terms_of((name, "*")).depends is depends
 
 
@@ -50,7 +50,7 @@ def test_terms_tell_whether_they_depend_on_what_is_there(name: str, depends: obj
 @pytest.mark.parametrize(
     ("field", "expected"),
     [
-        # Order and combination are RFC 9110 13.2.2's, and tested with it.
+        # Order and combination follow RFC 9110 13.2.2, and are tested with that module.
         (("If-Match", '"now"'), {STORED: True, MISSING: False}),
         (("If-Match", '"now-gzip"'), {STORED: True, MISSING: False}),
         (("If-Match", '"then"'), {STORED: False, MISSING: False}),
@@ -60,11 +60,11 @@ def test_terms_tell_whether_they_depend_on_what_is_there(name: str, depends: obj
         (("If-None-Match", '"then"'), {STORED: True, MISSING: True}),
         (("If-Unmodified-Since", THEN), {STORED: True, MISSING: True}),
         (("If-Unmodified-Since", BEFORE), {STORED: False, MISSING: True}),
-        (("If-Modified-Since", THEN), {STORED: True, MISSING: True}),  # is for GET (13.1.3)
+        (("If-Modified-Since", THEN), {STORED: True, MISSING: True}),  # for GET only (13.1.3)
         (("X-Other", "*"), {STORED: True, MISSING: True}),
     ],
 )
-def test_preconditions_are_held_against_what_there_is(
+def test_preconditions_are_compared_with_the_state(
     method: str, field: tuple[str, str], expected: dict[State, bool]
 ) -> None:
     preconditions = terms_of(field, method=method)
@@ -87,7 +87,9 @@ def test_preconditions_are_held_against_what_there_is(
         ([("If-Match", "*")], MISSING, "there is none to be changed"),
     ],
 )
-def test_people_are_told_why(fields: list[tuple[str, str]], state: State, detail: str) -> None:
+def test_refusal_states_the_reason(
+    fields: list[tuple[str, str]], state: State, detail: str
+) -> None:
     with pytest.raises(HTTPError) as refusal:
         terms_of(*fields).check(state)
     assert refusal.value.detail == detail
@@ -108,7 +110,7 @@ def test_write_without_a_length_gets_411(method: str, version: str) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("value", ["bytes 0-4/10", "bytes */10", "nonsense", ""])
-def test_parts_of_a_file_are_not_taken_for_the_whole(method: str, value: str) -> None:
+def test_part_of_a_file_gets_400(method: str, value: str) -> None:
     # RFC 9110 14.5
     assert refusal_of(("Content-Range", value), method=method).status == 400
 
@@ -123,17 +125,17 @@ def test_parts_of_a_file_are_not_taken_for_the_whole(method: str, value: str) ->
         "identity, gzip",
         "gzip, identity",
         "gzip, br",
-        "identity, " * MOST_SEPARATORS + "identity, identity",  # overlong
+        "identity, " * MOST_SEPARATORS + "identity, identity",  # too long
     ],
 )
-def test_content_in_a_coding_is_refused(value: str) -> None:
+def test_content_in_a_coding_gets_415(value: str) -> None:
     refusal = refusal_of(("Content-Encoding", value))
     assert refusal.status == 415
     assert refusal.headers["Accept-Encoding"] == "identity"  # RFC 9110 12.5.3
 
 
 @pytest.mark.parametrize("value", ["identity", "Identity", "", " , identity ,"])
-def test_content_in_no_coding_is_taken_however_that_is_said(value: str) -> None:
+def test_content_in_no_coding_is_accepted_in_every_spelling(value: str) -> None:
     terms_of(("Content-Encoding", value.strip()))
 
 
@@ -143,19 +145,19 @@ def test_content_in_no_coding_is_taken_however_that_is_said(value: str) -> None:
         ([], ()),
         ([("Content-Digest", str(DIGEST))], (DIGEST,)),
         ([("Repr-Digest", str(DIGEST))], (DIGEST,)),
-        # Two lines are one list (RFC 9110 5.3), and two fields say two things.
+        # Two lines are one list (RFC 9110 5.3), and two different fields are two digests.
         ([("Repr-Digest", str(DIGEST)), ("Repr-Digest", str(OTHER))], (DIGEST, OTHER)),
         ([("Repr-Digest", str(DIGEST)), ("Content-Digest", str(OTHER))], (OTHER, DIGEST)),
         ([("Content-Digest", "md5=:AAAA:")], ()),
         ([("Digest", "sha-256=x")], ()),  # the field of RFC 3230 is obsolete
     ],
 )
-def test_digests_are_promises(fields: list[tuple[str, str]], expected: tuple[Digest, ...]) -> None:
+def test_digests_are_parsed(fields: list[tuple[str, str]], expected: tuple[Digest, ...]) -> None:
     assert terms_of(*fields).digests == expected
 
 
 @pytest.mark.parametrize("name", ["Content-Digest", "Repr-Digest"])
 @pytest.mark.parametrize("value", ["sha-256=AAAA", "sha-256=:AAAA", "?", "sha-256"])
-def test_a_malformed_digest_is_refused(name: str, value: str) -> None:
+def test_malformed_digest_gets_400(name: str, value: str) -> None:
     refusal = refusal_of((name, value))
     assert (refusal.status, name in refusal.detail) == (400, True)

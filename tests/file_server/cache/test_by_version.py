@@ -1,4 +1,4 @@
-"""What is remembered of files: as long as they stay the same, and no more than some."""
+"""Tests of facts about files, remembered while the files do not change, up to a limit."""
 
 import os
 from pathlib import Path
@@ -11,10 +11,10 @@ from trio_http.file_server.cache.by_version import VersionCache, key_of
 from trio_http.file_server.versions import version_of
 
 
-def test_a_fact_is_known_by_its_key_until_the_file_is_another(
+def test_fact_is_found_until_the_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions, "SETTLED", -1)  # as if the file had not changed for long
+    monkeypatch.setattr(versions, "SETTLED", -1)  # as if the last change was long ago
     path = tmp_path / "file"
     path.write_bytes(b"one")
     known: VersionCache[str] = VersionCache()
@@ -27,30 +27,30 @@ def test_a_fact_is_known_by_its_key_until_the_file_is_another(
     assert known.get(key_of(path.stat(), "text/plain")) is None
 
 
-def test_a_later_fact_takes_the_place_of_an_earlier_one() -> None:
+def test_later_fact_replaces_the_earlier_one() -> None:
     known: VersionCache[str] = VersionCache()
     known.note((1,), "old")
     known.note((1,), "new")
     assert known.get((1,)) == "new"
 
 
-def test_only_what_was_used_last_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_least_recently_used_fact_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_version, "REMEMBERED", 2)
     known: VersionCache[str] = VersionCache()
     known.note((1,), "first")
     known.note((2,), "second")
-    assert known.get((1,)) == "first"  # which makes it the last that was used
+    assert known.get((1,)) == "first"  # makes it the most recently used
     known.note((3,), "third")
     assert [known.get((key,)) for key in (1, 2, 3)] == ["first", None, "third"]
 
 
-def test_a_fact_may_be_false() -> None:
+def test_false_is_remembered() -> None:
     known: VersionCache[bool] = VersionCache()
     known.note((1,), False)  # noqa: FBT003 - the fact
     assert known.get((1,)) is False
 
 
-def test_no_fact_is_kept_of_a_file_that_has_just_changed(tmp_path: Path) -> None:
+def test_fact_about_a_newly_changed_file_is_not_kept(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     assert key_of(path.stat(), "text/plain") is None
@@ -60,9 +60,7 @@ def test_no_fact_is_kept_of_a_file_that_has_just_changed(tmp_path: Path) -> None
     assert key_of("text/plain") == ("text/plain",)
 
 
-def test_a_key_is_of_all_files_that_the_fact_is_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_key_depends_on_all_files_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "SETTLED", -1)
     (tmp_path / "one").touch()
     (tmp_path / "other").touch()
@@ -71,7 +69,7 @@ def test_a_key_is_of_all_files_that_the_fact_is_about(
     assert len(set(keys)) == len(keys)
 
 
-def test_a_key_is_of_files_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_contains_the_device_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "SETTLED", -1)
     (tmp_path / "file").touch()
     status = (tmp_path / "file").stat()

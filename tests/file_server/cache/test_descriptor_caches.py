@@ -1,4 +1,4 @@
-"""What is held open of a directory, and for how long."""
+"""Tests of descriptors that are held open for a directory, and of their end."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from trio_http.file_server.root import Root
 
 
 class LeftError(Exception):
-    """Why a block is left."""
+    """The reason to leave a block."""
 
 
-async def test_leaving_closes_what_is_held_open(tmp_path: Path) -> None:
+async def test_leaving_closes_the_descriptors(tmp_path: Path) -> None:
     before = open_descriptors()
     async with descriptor_caches(Root(tmp_path)) as held:
         assert held.directories.get(()) is not None
@@ -21,7 +21,7 @@ async def test_leaving_closes_what_is_held_open(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-async def test_leaving_by_an_error_closes_what_is_held_open(tmp_path: Path) -> None:
+async def test_leaving_by_an_error_closes_the_descriptors(tmp_path: Path) -> None:
     async def leave() -> None:
         async with descriptor_caches(Root(tmp_path)) as held:
             assert held.directories.get(()) is not None
@@ -33,7 +33,7 @@ async def test_leaving_by_an_error_closes_what_is_held_open(tmp_path: Path) -> N
     assert open_descriptors() == before
 
 
-async def test_each_entry_holds_its_own(tmp_path: Path) -> None:
+async def test_each_entry_has_its_own_descriptors(tmp_path: Path) -> None:
     root = Root(tmp_path)
     async with descriptor_caches(root) as first:
         directory = first.directories.get(())

@@ -1,4 +1,4 @@
-"""Digests of files: right, remembered as long as they are, and not in anybody's way."""
+"""Tests of digests of files: their values, their cache, and the threads that make them."""
 
 import errno
 import hashlib
@@ -18,12 +18,12 @@ from trio_http.file_server.shared_work import SharedWork
 from trio_http.semantics.digests import Digest
 from trio_http.semantics.errors import HTTPError
 
-# Worker threads make the digests, so none of these tests has a clock that jumps.
+# Worker threads make the digests, so these tests do not use an autojump clock.
 
 
 @dataclass(frozen=True)
 class OpenFile:
-    """A file that is open, and its status when it was opened."""
+    """An open file, and its status when it was opened."""
 
     descriptor: int
     status: os.stat_result
@@ -37,7 +37,7 @@ def opened(path: Path) -> Iterator[OpenFile]:
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """Make a file of four terabytes of nothing, which takes an hour to read."""
+    """Make a sparse file of four terabytes, which takes an hour to read."""
     path = tmp_path / "endless"
     with path.open("wb") as file:
         file.truncate(2**42)
@@ -46,7 +46,7 @@ def endless(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("algorithm", ["sha-256", "sha-512"])
 @pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 3_000_000])
-async def test_a_digest_is_of_every_byte(tmp_path: Path, algorithm: str, size: int) -> None:
+async def test_digest_covers_every_byte(tmp_path: Path, algorithm: str, size: int) -> None:
     data = os.urandom(size)
     (tmp_path / "file").write_bytes(data)
     with opened(tmp_path / "file") as file:
@@ -57,19 +57,19 @@ async def test_a_digest_is_of_every_byte(tmp_path: Path, algorithm: str, size: i
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take every file for one that was changed long ago."""
+    """Treat every file as changed long ago."""
     monkeypatch.setattr(versions, "SETTLED", -1)
 
 
 @pytest.mark.usefixtures("settled")
-async def test_a_digest_is_remembered_as_long_as_the_file_stays_the_same(tmp_path: Path) -> None:
+async def test_digest_is_remembered_while_the_file_does_not_change(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     os.utime(path, ns=(0, 0))
     digests = FileDigests()
     with opened(path) as file:
         first = await digests.of(file.descriptor, file.status, "sha-256")
-        # It is not read again: by the status it had when it was opened it is the same.
+        # It is not read again: by its status when it was opened, it has not changed.
         path.write_bytes(b"two")
         os.utime(path, ns=(0, 0))
         assert await digests.of(file.descriptor, file.status, "sha-256") is first
@@ -79,10 +79,10 @@ async def test_a_digest_is_remembered_as_long_as_the_file_stays_the_same(tmp_pat
     assert second == Digest("sha-256", hashlib.sha256(b"two").digest())
 
 
-async def test_the_digest_of_a_file_that_was_changed_a_moment_ago_is_not_remembered(
+async def test_digest_of_a_newly_changed_file_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It could be changed again without looking any newer.
+    # It could change again without looking any newer.
     monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
     (tmp_path / "file").write_bytes(b"data")
     digests = FileDigests()
@@ -93,7 +93,7 @@ async def test_the_digest_of_a_file_that_was_changed_a_moment_ago_is_not_remembe
     assert first is not second
 
 
-async def test_a_file_that_is_another_by_now_has_no_digest(tmp_path: Path) -> None:
+async def test_file_changed_since_it_was_opened_has_no_digest(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     digests = FileDigests()
@@ -105,7 +105,7 @@ async def test_a_file_that_is_another_by_now_has_no_digest(tmp_path: Path) -> No
         assert await digests.of(file.descriptor, file.status, "sha-256") is not None
 
 
-async def test_digests_take_few_threads_and_none_of_lookups(
+async def test_digests_use_few_threads_of_their_own(
     endless: Path,
 ) -> None:
     digests = FileDigests()
@@ -126,7 +126,7 @@ async def test_digest_is_abandoned_when_its_client_leaves(endless: Path) -> None
             nursery.start_soon(digests.of, file.descriptor, file.status, "sha-512")
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-        # The thread has ended: nothing else will be done with what is closed now.
+        # The thread has ended: nothing uses the descriptor that is closed now.
         assert digests._threads.limiter.borrowed_tokens == 0
 
 
@@ -188,17 +188,17 @@ async def test_digest_is_made_without_a_descriptor_to_spare(
     assert digest == Digest("sha-256", hashlib.sha256(b"data").digest())
 
 
-UNREADABLE = Path("/proc/self/mem")  # its first page is none
+UNREADABLE = Path("/proc/self/mem")  # its first page cannot be read
 
 
 @pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux's own")
-async def test_a_file_that_cannot_be_read_is_not_there_for_now() -> None:
+async def test_unreadable_file_gets_503() -> None:
     with opened(UNREADABLE) as file, pytest.raises(HTTPError) as refusal:
         await FileDigests().of(file.descriptor, file.status, "sha-256")
     assert refusal.value.status == 503
 
 
-async def test_a_digest_is_made_in_a_thread_of_trios(tmp_path: Path) -> None:
+async def test_digest_of_runs_in_a_thread_of_trio(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"data")
     with opened(tmp_path / "file") as file:
         digest = await trio.to_thread.run_sync(digest_of, file.descriptor, file.status, "sha-256")

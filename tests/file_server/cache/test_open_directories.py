@@ -1,4 +1,4 @@
-"""Folders that stay open for a second: no longer, not too many, and the right ones."""
+"""Tests of directories that stay open for a second: for how long, how many, and which."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from trio_http.semantics.errors import HTTPError
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with two in it, each with a file that bears its name."""
+    """A directory with two others, each with a file that contains its name."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
@@ -38,7 +38,7 @@ def file_in(directory: OpenDirectory | None) -> str:
         return file.read()
 
 
-async def test_a_folder_is_opened_once_in_a_second(
+async def test_directory_is_opened_once_a_second(
     directories: OpenDirectories, autojump_clock: MockClock
 ) -> None:
     directory = directories.get(("a",))
@@ -91,7 +91,7 @@ async def test_changed_directory_is_noticed_after_a_second(
     assert found() == after
 
 
-async def test_no_more_than_some_are_open(
+async def test_number_of_open_directories_is_limited(
     tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     directories = OpenDirectories(Root(tmp_path), nursery)
@@ -118,7 +118,7 @@ async def test_missing_directory_leaves_nothing_open(directories: OpenDirectorie
     assert open_descriptors() == before
 
 
-async def test_all_are_closed_when_their_nursery_ends(root: Path) -> None:
+async def test_directories_are_closed_at_the_end_of_their_nursery(root: Path) -> None:
     before = open_descriptors()
     async with trio.open_nursery() as nursery:
         directories = OpenDirectories(Root(root), nursery)
@@ -128,7 +128,7 @@ async def test_all_are_closed_when_their_nursery_ends(root: Path) -> None:
     assert open_descriptors() == before
 
 
-async def test_folder_that_cannot_be_closed_harms_nobody(
+async def test_directory_that_cannot_be_closed_raises_nothing(
     root: Path, autojump_clock: MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:
@@ -139,7 +139,7 @@ async def test_folder_that_cannot_be_closed_harms_nobody(
     assert trio.current_time() == SECONDS
 
 
-async def test_a_path_is_checked_each_time(
+async def test_path_is_checked_each_time(
     directories: OpenDirectories, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served_root, "RELATIVE", False)

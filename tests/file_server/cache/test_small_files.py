@@ -1,4 +1,4 @@
-"""What was read of short files a moment ago, and when it is not sent again."""
+"""Tests of the cache of small files: hits, misses, and open files of medium size."""
 
 import errno
 import os
@@ -42,7 +42,7 @@ def asking(target: str = "/file", **fields: str) -> Request:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file").write_bytes(b"hello")
-    monkeypatch.setattr(versions, "SETTLED", -1)  # as if all that was long ago
+    monkeypatch.setattr(versions, "SETTLED", -1)  # as if the last change was long ago
     return tmp_path
 
 
@@ -71,7 +71,7 @@ def noted(
     file_type: FileType = TEXT,
     siblings: tuple[str, ...] = (),
 ) -> SmallFiles:
-    """What is known after a file was opened for a request."""
+    """Return the cache after a file was opened for a request."""
     known = contents_of(root, nursery, allow)
     with (root / "file").open("rb") as file:
         known.note(request, opened(file, "file", file_type, siblings), Response(200, FIELDS, b""))
@@ -126,7 +126,7 @@ def _link(path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [_write, _write_and_set_the_time_back, _grow, _replace, _forbid, _link, Path.unlink]
 )
-async def test_a_file_that_is_not_as_it_was_is_for_others_to_send(
+async def test_changed_file_is_not_in_the_cache(
     root: Path, nursery: trio.Nursery, change: Callable[[Path], None]
 ) -> None:
     known = noted(root, nursery, asking())
@@ -164,8 +164,8 @@ async def test_file_in_several_codings_is_not_cached(root: Path, nursery: trio.N
     )
 
 
-async def test_an_empty_file_is_not_kept(root: Path, nursery: trio.Nursery) -> None:
-    # It may have content all the same, as below /proc.
+async def test_empty_file_is_not_cached(root: Path, nursery: trio.Nursery) -> None:
+    # It may have content all the same, like files below /proc.
     (root / "file").write_bytes(b"")
     assert noted(root, nursery, asking()).get(asking()) is None
 
@@ -173,7 +173,7 @@ async def test_an_empty_file_is_not_kept(root: Path, nursery: trio.Nursery) -> N
 async def test_file_that_has_just_changed_is_not_cached(
     root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It could be changed again without looking any newer.
+    # It could change again without looking any newer.
     monkeypatch.setattr(versions, "SETTLED", 3600 * 10**9)
     assert noted(root, nursery, asking()).get(asking()) is None
 
@@ -186,7 +186,7 @@ async def test_file_that_is_not_in_memory_is_not_cached(
 
 
 @needs_pages
-async def test_without_a_folder_that_is_open_nothing_is_looked_at(
+async def test_file_in_a_directory_that_is_not_open_is_not_found(
     root: Path, nursery: trio.Nursery
 ) -> None:
     directories = OpenDirectories(Root(root), nursery)
@@ -204,7 +204,7 @@ async def test_without_a_folder_that_is_open_nothing_is_looked_at(
 
 @needs_pages
 @pytest.mark.parametrize("allow", [Permissions.LISTING, Permissions.LISTING | Permissions.LINKS])
-async def test_a_link_is_followed_where_that_is_allowed(
+async def test_link_is_cached_only_if_links_are_allowed(
     root: Path, nursery: trio.Nursery, allow: Permissions
 ) -> None:
     _link(root / "file")
@@ -214,7 +214,7 @@ async def test_a_link_is_followed_where_that_is_allowed(
 
 
 @needs_pages
-async def test_there_is_room_for_so_many_bytes(
+async def test_size_of_the_cache_is_limited(
     root: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(small_files, "MOST", BESIDE + 5)
@@ -244,14 +244,14 @@ async def test_medium_file_is_held_open_for_a_second(
         assert body.at_hand
         assert os.pread(body.descriptor, length + 1, 0) == b"x" * length
     await trio.sleep(SECONDS * 0.99)
-    assert open_descriptors() == before + 1 + is_held  # the folder is open as well
+    assert open_descriptors() == before + 1 + is_held  # the directory is open as well
     await trio.sleep(SECONDS * 0.02)
     assert open_descriptors() == before
     assert (known.get(asking()) is None) == is_held
 
 
 @needs_pages
-async def test_a_file_stays_open_for_those_who_are_sending_it(
+async def test_file_stays_open_while_it_is_being_sent(
     root: Path, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     (root / "file").write_bytes(b"x" * LONGEST)
@@ -267,7 +267,7 @@ async def test_a_file_stays_open_for_those_who_are_sending_it(
 
 
 @needs_pages
-async def test_no_more_than_some_are_held_open(
+async def test_number_of_open_files_is_limited(
     root: Path, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "file").write_bytes(b"x" * LONGEST)
@@ -295,7 +295,7 @@ async def test_no_more_than_some_are_held_open(
 
 
 @needs_pages
-async def test_all_are_closed_when_their_nursery_ends(root: Path) -> None:
+async def test_files_are_closed_at_the_end_of_their_nursery(root: Path) -> None:
     (root / "file").write_bytes(b"x" * LONGEST)
     before = open_descriptors()
     async with trio.open_nursery() as nursery:

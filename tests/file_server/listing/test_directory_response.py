@@ -1,4 +1,4 @@
-"""What a folder's address is answered with: what is in it, as a page or as JSON."""
+"""Tests of the response to a directory's URL: its content as a page or as JSON."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def request_for(target: str, mount: str = "") -> Request:
     return Request("GET", target, "1.1", NO_FIELDS, NO_BODY).below(mount)
 
 
-# Addresses
+# URLs
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,18 @@ def request_for(target: str, mount: str = "") -> Request:
         ("/a?b/", "", False),
         ("/a/?b", "", True),
         ("/%2F", "", False),
-        # The path in its normal form counts.
+        # The normalized path counts.
         ("/a/.", "", True),
         ("/a/b/..", "", True),
         ("/a/b/%2e%2E", "", True),
         ("/a/./b", "", False),
         ("/a/b/../c?d/", "", False),
-        # The path of a server as a whole is the slash, said or not (RFC 9110 4.2.3).
+        # An empty path of a server is equivalent to the slash (RFC 9110 4.2.3).
         ("http://test", "", True),
         ("http://test?a", "", True),
         ("http://test/", "", True),
         ("http://test/a", "", False),
-        # Below a mount the path is a slash as well, but links are taken from the address.
+        # Below a mount, an empty path is a slash as well, but links are relative to the URL.
         ("/a", "/a", False),
         ("/a?b/", "/a", False),
         ("/a/", "/a", True),
@@ -66,7 +66,7 @@ def request_for(target: str, mount: str = "") -> Request:
         ("/./a", "/a", False),
     ],
 )
-def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: object) -> None:
+def test_directory_is_recognized_by_its_slash(target: str, mount: str, expected: object) -> None:
     assert names_directory(request_for(target, mount)) is expected
 
 
@@ -83,14 +83,14 @@ def test_a_folder_is_known_by_the_slash(target: str, mount: str, expected: objec
         ("/a", "/a", "./a/"),
         ("/a/b?c", "/a/b", "./b/?c"),
         ("http://test/a/b?c", "/a/b", "./b/?c"),
-        # Wherever it is taken from, it stays there: it begins with neither a
-        # scheme nor slashes, nor what browsers take for slashes.
+        # The location stays on this server: it begins with neither a scheme nor slashes, nor
+        # with characters that browsers treat as slashes.
         ("//evil.test", "", "./evil.test/"),
         ("/x:y", "", "./x:y/"),
         ("/\\evil.test", "", "./%5Cevil.test/"),
     ],
 )
-def test_the_right_address_is_relative(target: str, mount: str, expected: str) -> None:
+def test_redirect_with_the_slash_is_relative(target: str, mount: str, expected: str) -> None:
     response = redirect_to(path_with_slash(request_for(target, mount)))
     assert response.status == 301
     assert response.headers["Location"] == expected
@@ -102,7 +102,7 @@ def test_the_right_address_is_relative(target: str, mount: str, expected: str) -
 
 
 @pytest.mark.parametrize("allow", [NOTHING_MORE, Permissions.LINKS])
-def test_an_index_is_a_regular_file(tmp_path: Path, way: str, allow: Permissions) -> None:
+def test_index_must_be_a_regular_file(tmp_path: Path, way: str, allow: Permissions) -> None:
     index = tmp_path / "index.html"
 
     def found() -> os.stat_result | None:
@@ -120,12 +120,12 @@ def test_an_index_is_a_regular_file(tmp_path: Path, way: str, allow: Permissions
     assert found() is None
 
 
-# What is in a folder
+# Entries
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with all that may be in one, next to a file that is none of its business."""
+    """A directory with every kind of entry, next to a file outside of it."""
     (tmp_path / "secret").write_bytes(b"secret")
     root = tmp_path / "root"
     (root / "folder").mkdir(parents=True)
@@ -172,13 +172,13 @@ def test_names_in_any_encoding_are_listed(tmp_path: Path, way: str, name: bytes)
         assert [os.fsencode(entry.name) for entry in entries_of(directory)] == [name]
 
 
-def test_a_folder_below_is_listed(root: Path, way: str) -> None:
+def test_subdirectory_is_listed(root: Path, way: str) -> None:
     (root / "folder" / "deep").touch()
     with Root(root).directory(["folder"]) as directory:
         assert [entry.name for entry in entries_of(directory)] == ["deep"]
 
 
-def test_a_folder_that_is_gone_is_not_found(tmp_path: Path) -> None:
+def test_removed_directory_gets_404(tmp_path: Path) -> None:
     with pytest.raises(HTTPError) as refusal:
         entries_of(OpenDirectory(tmp_path / "gone", NOTHING_MORE, None))
     assert refusal.value.status == 404
@@ -201,7 +201,7 @@ def test_thousands_of_entries_are_listed(tmp_path: Path) -> None:
     ]
 
 
-# How it is shown
+# Page and JSON
 
 
 def listed(
@@ -221,7 +221,7 @@ def entries_in(root: Path) -> list[Entry]:
 @pytest.mark.parametrize(
     "accept", [None, "", "*/*", "text/html", "text/html, application/json", "image/png"]
 )
-def test_people_are_shown_a_page(root: Path, accept: str | None) -> None:
+def test_browsers_get_a_page(root: Path, accept: str | None) -> None:
     response = listed(root, accept=accept)
     assert response.status == 200
     assert response.body == page([], entries_in(root)).html.encode()
@@ -232,7 +232,7 @@ def test_people_are_shown_a_page(root: Path, accept: str | None) -> None:
 @pytest.mark.parametrize(
     "accept", ["application/json", "application/*", "text/html;q=0.9, application/json"]
 )
-def test_programs_are_given_json(root: Path, accept: str) -> None:
+def test_programs_get_json(root: Path, accept: str) -> None:
     response = listed(root, accept=accept)
     assert response.status == 200
     assert response.body == as_json([], entries_in(root)).encode()
@@ -240,20 +240,20 @@ def test_programs_are_given_json(root: Path, accept: str) -> None:
     assert "Content-Security-Policy" not in response.headers
 
 
-def test_the_page_says_which_folder_it_is(root: Path) -> None:
+def test_listing_names_its_directory(root: Path) -> None:
     assert listed(root, below="folder").body == page(["folder"], []).html.encode()
     response = listed(root, below="folder", accept="application/json")
     assert response.body == as_json(["folder"], []).encode()
 
 
-def test_where_files_can_be_stored_the_page_has_a_form(root: Path) -> None:
+def test_page_of_a_writable_directory_has_a_form(root: Path) -> None:
     response = listed(root, Permissions.WRITING)
     assert response.body == page([], entries_in(root), Uploads.ON).html.encode()
     assert response.headers["Content-Security-Policy"] == policy(Uploads.ON)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-def test_a_listing_is_asked_for_again_but_sent_only_if_it_is_another(
+def test_listing_is_revalidated_and_its_tag_changes_with_the_content(
     root: Path, accept: str
 ) -> None:
     response = listed(root, accept=accept)

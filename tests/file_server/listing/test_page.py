@@ -1,4 +1,4 @@
-"""Pages are read as a browser reads them: what counts is what comes out of the parser."""
+"""Tests of pages, parsed as a browser does: the elements count, not their spelling."""
 
 import json
 import re
@@ -43,7 +43,7 @@ class Element:
     tag: str
     attributes: dict[str, str | None]
     inside: list["Element"] = field(default_factory=list)
-    text: str = ""  # all that is within, as textContent has it
+    text: str = ""  # everything within, like textContent
 
     def all(self, tag: str, **attributes: str) -> list["Element"]:
         wanted = {name.rstrip("_").replace("_", "-"): attributes[name] for name in attributes}
@@ -62,7 +62,7 @@ class Element:
 
 
 class Reader(HTMLParser):
-    """Keeps every element, and takes no end that does not belong to a beginning."""
+    """Collects every element, and rejects end tags without a start tag."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,10 +114,10 @@ any_name = any_bytes.map(lambda data: data.decode("utf-8", "surrogateescape")) |
 )
 
 
-# A document that can be read, heard and used with the keyboard.
+# Accessibility: reading, screen readers and keyboards.
 
 
-def test_a_page_says_what_and_where_it_is() -> None:
+def test_page_says_which_directory_it_shows() -> None:
     html = page(["photos", "2024"], ENTRIES).html
     document = read(html)
     assert html.startswith("<!doctype html>\n")
@@ -130,13 +130,13 @@ def test_a_page_says_what_and_where_it_is() -> None:
         assert len(document.all(landmark)) == 1
 
 
-def test_the_root_has_a_name_that_tells_nothing_of_the_machine() -> None:
+def test_root_has_a_name_without_its_path_on_the_machine() -> None:
     document = look(FILE)
     assert document.one("title").text == "Files"
     assert document.one("h1").text == "Files"
 
 
-def test_a_table_names_its_rows_and_columns() -> None:
+def test_table_names_its_rows_and_columns() -> None:
     table = look(*ENTRIES).one("table")
     assert table.one("caption").text
     headings = table.one("thead").all("th", scope="col")
@@ -145,7 +145,7 @@ def test_a_table_names_its_rows_and_columns() -> None:
         assert len(row.one("th", scope="row").all("a")) == 1
 
 
-def test_the_roles_of_a_table_survive_a_layout_that_is_none() -> None:
+def test_roles_of_the_table_are_explicit() -> None:
     table = look(*ENTRIES, path=["a"], uploads=Uploads.ON).one("table", role="table")
     for part in [*table.all("thead"), *table.all("tbody")]:
         assert part.attributes["role"] == "rowgroup"
@@ -160,7 +160,7 @@ def test_the_roles_of_a_table_survive_a_layout_that_is_none() -> None:
         assert cell.attributes["role"] == "cell"
 
 
-def test_columns_are_sorted_by_buttons_that_wait_for_a_script() -> None:
+def test_columns_have_sort_buttons_that_are_disabled_without_scripts() -> None:
     headings = look(FILE).one("thead").all("th")
     assert [heading.attributes.get("aria-sort") for heading in headings] == [
         "ascending",
@@ -172,14 +172,14 @@ def test_columns_are_sorted_by_buttons_that_wait_for_a_script() -> None:
         assert "disabled" in button.attributes
 
 
-def test_a_filter_has_a_label_and_says_what_it_finds() -> None:
+def test_filter_has_a_label_and_an_output() -> None:
     search = look(FILE).one("search")
     assert search.one("label", for_="filter").text == "Filter"
     assert len(search.all("input", id="filter", type="search")) == 1
     assert len(search.all("output", for_="filter")) == 1
 
 
-def test_sizes_and_times_are_there_for_people_and_exactly() -> None:
+def test_sizes_and_times_are_readable_and_exact() -> None:
     row = rows(look(FILE))[0]
     size = row.one("data")
     assert size.text == "1.2 MiB"
@@ -190,7 +190,7 @@ def test_sizes_and_times_are_there_for_people_and_exactly() -> None:
     assert time.attributes["title"] == "2023-11-14 22:13:20 UTC"
 
 
-def test_a_folder_has_a_time_but_no_size_and_a_link_that_ends_with_a_slash() -> None:
+def test_directory_has_a_time_but_no_size_and_a_link_with_a_slash() -> None:
     row = rows(look(FOLDER))[0]
     assert row.all("data") == []
     assert row.one("time").attributes["datetime"] == "1970-01-01T00:00:00Z"
@@ -208,11 +208,11 @@ def test_a_folder_has_a_time_but_no_size_and_a_link_that_ends_with_a_slash() -> 
         ([Entry(str(n), 1, 0) for n in range(1200)], "1,200 files · 1.2 KiB"),
     ],
 )
-def test_the_summary_counts(entries: list[Entry], expected: str) -> None:
+def test_summary_counts_entries(entries: list[Entry], expected: str) -> None:
     assert look(*entries).one("p", id="summary").text == expected
 
 
-def test_the_summary_has_the_exact_size() -> None:
+def test_summary_has_the_exact_size() -> None:
     total = look(FILE, Entry("b", 433, 0)).one("p", id="summary").one("data")
     assert total.attributes == {"value": "1235000", "title": "1,235,000 bytes"}
 
@@ -226,19 +226,19 @@ def test_the_summary_has_the_exact_size() -> None:
         (["caf\udce9", "b"], [("../../", "Files"), ("../", "caf\ufffd")]),
     ],
 )
-def test_each_folder_above_has_a_link(path: list[str], expected: list[tuple[str, str]]) -> None:
+def test_each_parent_directory_has_a_link(path: list[str], expected: list[tuple[str, str]]) -> None:
     way = look(FILE, path=path).one("nav", aria_label="Folders above")
     assert [(step.link(), step.one("bdi").text) for step in way.all("li")] == expected
 
 
-def test_the_root_has_nothing_above() -> None:
+def test_root_has_no_parent() -> None:
     document = look(FILE)
     assert document.all("nav") == []
     assert document.all("a", href="../") == []
 
 
 @pytest.mark.parametrize(("uploads", "columns"), [(Uploads.OFF, "3"), (Uploads.ON, "4")])
-def test_the_parent_has_a_row_that_is_no_entry(uploads: Uploads, columns: str) -> None:
+def test_row_of_the_parent_is_not_an_entry(uploads: Uploads, columns: str) -> None:
     document = look(FILE, path=["a"], uploads=uploads)
     first, second = document.all("tbody")
     assert first.link() == "../"
@@ -246,7 +246,7 @@ def test_the_parent_has_a_row_that_is_no_entry(uploads: Uploads, columns: str) -
     assert second.attributes["id"] == "entries"
 
 
-def test_an_empty_folder_says_so_and_leads_back() -> None:
+def test_empty_directory_says_so_and_links_to_its_parent() -> None:
     document = look(path=["a"])
     assert document.all("table") == []
     empty = document.one("p", class_="empty")
@@ -254,7 +254,7 @@ def test_an_empty_folder_says_so_and_leads_back() -> None:
     assert empty.link() == "../"
 
 
-def test_an_empty_root_leads_nowhere() -> None:
+def test_empty_root_has_no_link() -> None:
     assert look().one("p", class_="empty").text == "This folder is empty."
 
 
@@ -264,22 +264,24 @@ def test_an_empty_root_leads_nowhere() -> None:
 @pytest.mark.parametrize(
     ("given_names", "expected"),
     [
-        (["b", "a", "C"], ["a", "b", "C"]),  # capitals are no other letters
-        (["STRASSE 2", "Straße 1"], ["Straße 1", "STRASSE 2"]),  # folded, not only lowered
+        (["b", "a", "C"], ["a", "b", "C"]),  # case does not matter
+        (["STRASSE 2", "Straße 1"], ["Straße 1", "STRASSE 2"]),  # casefolded, not only lowercased
         (["a10", "a9", "a"], ["a", "a9", "a10"]),  # numbers by value
         (["v1.10.0", "v1.9.3"], ["v1.9.3", "v1.10.0"]),
-        (["07", "7"], ["07", "7"]),  # the same value: still always in the same order
+        (["07", "7"], ["07", "7"]),  # the same value, but always in the same order
         (["a", "A"], ["A", "a"]),
-        (["9" * 5000, "1"], ["1", "9" * 5000]),  # Python refuses to read such numbers
+        (["9" * 5000, "1"], ["1", "9" * 5000]),  # int() refuses such numbers
     ],
 )
-def test_names_are_in_the_order_people_expect(given_names: list[str], expected: list[str]) -> None:
+def test_names_are_in_the_order_that_people_expect(
+    given_names: list[str], expected: list[str]
+) -> None:
     entries = [Entry(name, 1, 0) for name in given_names]
     assert [entry.name for entry in in_order(entries)] == expected
     assert [entry.name for entry in in_order(entries[::-1])] == expected
 
 
-def test_folders_are_first() -> None:
+def test_directories_are_first() -> None:
     entries = [Entry("a", 0, 0), Entry("z", None, 0), Entry("b", None, 0)]
     assert names(look(*entries)) == ["b", "z", "a"]
 
@@ -296,23 +298,23 @@ def test_folders_are_first() -> None:
         ("</title></style>", "</title></style>", "./%3C%2Ftitle%3E%3C%2Fstyle%3E"),
         ("\" onclick='x'", "\" onclick='x'", "./%22%20onclick%3D%27x%27"),
         ("&lt;", "&lt;", "./%26lt%3B"),  # looks escaped already
-        ("&copy", "&copy", "./%26copy"),  # a reference even without its semicolon
-        ("javascript:x", "javascript:x", "./javascript%3Ax"),  # no scheme
+        ("&copy", "&copy", "./%26copy"),  # a character reference even without its semicolon
+        ("javascript:x", "javascript:x", "./javascript%3Ax"),  # not a scheme
         ("$title", "$title", "./%24title"),
         ("é", "é", "./%C3%A9"),
-        ("\udce9", "\ufffd", "./%E9"),  # Latin-1: a link to these bytes, but no text
+        ("\udce9", "\ufffd", "./%E9"),  # Latin-1: linked by its bytes, but not valid text
         ("\udcf0\udc9f", "\ufffd", "./%F0%9F"),  # the beginning of a character
         ("\ud800", "\ufffd" * 3, "./%ED%A0%80"),  # only Windows has such names
         ("two\nlines", "two\u240alines", "./two%0Alines"),
         ("\t\r\x7f", "\u2409\u240d\u2421", "./%09%0D%7F"),
-        ("\x85\u2028", "\ufffd\ufffd", "./%C2%85%E2%80%A8"),  # line ends of other worlds
+        ("\x85\u2028", "\ufffd\ufffd", "./%C2%85%E2%80%A8"),  # line ends other than LF
         ("\u202egpj.exe", "\ufffdgpj.exe", "./%E2%80%AEgpj.exe"),  # would read exe.jpg
         ("\u2066a\u2069", "\ufffda\ufffd", "./%E2%81%A6a%E2%81%A9"),  # would end the isolation
         ("עולם", "עולם", "./%D7%A2%D7%95%D7%9C%D7%9D"),
-        ("👩\u200d🚀", "👩\u200d🚀", "./%F0%9F%91%A9%E2%80%8D%F0%9F%9A%80"),  # joined: one picture
+        ("👩\u200d🚀", "👩\u200d🚀", "./%F0%9F%91%A9%E2%80%8D%F0%9F%9A%80"),  # one picture
     ],
 )
-def test_a_name_is_shown_and_linked(name: str, text: str, link: str) -> None:
+def test_name_is_shown_and_linked(name: str, text: str, link: str) -> None:
     entry = Entry(name, 1, 0)
     row = rows(look(entry, uploads=Uploads.ON))[0]
     assert row.one("bdi").text == text
@@ -322,7 +324,7 @@ def test_a_name_is_shown_and_linked(name: str, text: str, link: str) -> None:
 
 
 @given(any_name, st.sampled_from([None, 5]), st.sampled_from(Uploads))
-def test_a_link_leads_to_exactly_the_bytes_of_a_name(
+def test_link_has_exactly_the_bytes_of_the_name(
     name: str, size: int | None, uploads: Uploads
 ) -> None:
     (row,) = rows(look(Entry(name, size, 0), path=[name], uploads=uploads))
@@ -333,7 +335,7 @@ def test_a_link_leads_to_exactly_the_bytes_of_a_name(
 
 
 @given(any_name, st.sampled_from(Uploads))
-def test_no_name_makes_markup(name: str, uploads: Uploads) -> None:
+def test_name_cannot_add_markup(name: str, uploads: Uploads) -> None:
     def shape(name: str) -> list[tuple[str, list[str]]]:
         entries = [Entry(name, 1, 0), Entry(name, None, 0)]
         document = look(*entries, path=[name, name], uploads=uploads)
@@ -343,7 +345,7 @@ def test_no_name_makes_markup(name: str, uploads: Uploads) -> None:
 
 
 @given(any_name)
-def test_a_shown_name_is_one_line_of_text(name: str) -> None:
+def test_shown_name_is_one_line_of_text(name: str) -> None:
     text = shown(name)
     assert text.encode()
     assert len(text.splitlines()) == 1
@@ -362,15 +364,15 @@ def test_a_shown_name_is_one_line_of_text(name: str) -> None:
         (1024, "1.0 KiB"),
         (1536, "1.5 KiB"),
         (102_348, "99.9 KiB"),
-        (102_349, "100 KiB"),  # not 100.0: from three digits on, no fraction
+        (102_349, "100 KiB"),  # not 100.0: three digits need no fraction
         (1_048_063, "1023 KiB"),
         (1_048_064, "1.0 MiB"),  # not 1024 KiB
         (5 * 1024**3, "5.0 GiB"),
         (2**63 - 1, "8.0 EiB"),
-        (5000 * 1024**6, "5000 EiB"),  # there is no larger unit
+        (5000 * 1024**6, "5000 EiB"),  # the largest unit
     ],
 )
-def test_sizes_can_be_read(size: int, expected: str) -> None:
+def test_size_is_readable(size: int, expected: str) -> None:
     assert readable_size(size) == expected
 
 
@@ -379,21 +381,21 @@ def test_sizes_can_be_read(size: int, expected: str) -> None:
     [
         (0, "1970-01-01T00:00:00Z"),
         (1_700_000_000.999, "2023-11-14T22:13:20Z"),
-        (-0.5, "1969-12-31T23:59:59Z"),  # down, not towards 1970
+        (-0.5, "1969-12-31T23:59:59Z"),  # rounded down, not towards 1970
         (253_402_300_799.9, "9999-12-31T23:59:59Z"),
-        (float("inf"), "9999-12-31T23:59:59Z"),  # later than can be said
+        (float("inf"), "9999-12-31T23:59:59Z"),  # later than ISO 8601 can express
         (-1e300, "0001-01-01T00:00:00Z"),
     ],
 )
-def test_times_are_in_utc_to_the_second(modified: float, expected: str) -> None:
+def test_time_is_in_utc_to_the_second(modified: float, expected: str) -> None:
     assert timestamp(modified) == expected
 
 
-# What the page may do.
+# Security.
 
 
 @pytest.mark.parametrize("uploads", Uploads)
-def test_the_policy_lets_the_page_run_and_nothing_else(uploads: Uploads) -> None:
+def test_policy_allows_the_page_and_nothing_else(uploads: Uploads) -> None:
     result = page([], ENTRIES, uploads)
     document = read(result.html)
 
@@ -417,18 +419,18 @@ def test_the_policy_lets_the_page_run_and_nothing_else(uploads: Uploads) -> None
 
 
 @pytest.mark.parametrize("uploads", Uploads)
-def test_a_page_needs_nothing_from_elsewhere(uploads: Uploads) -> None:
+def test_page_loads_nothing_from_elsewhere(uploads: Uploads) -> None:
     html = page(["a"], ENTRIES, uploads).html
     for element in read(html).inside:
         assert not {"style", "src", "srcset"} & {*element.attributes}
         assert not any(name.startswith("on") for name in element.attributes)
         assert (element.attributes.get("href") or "./").startswith(("./", "../"))
     assert not re.search(r"\burl\(|@import|\b(?:https?|data):", html)
-    assert "\r" not in html  # a browser makes them line feeds before it checks a hash
+    assert "\r" not in html  # browsers convert CR to LF before they check a hash
 
 
 @pytest.mark.parametrize("uploads", Uploads)
-def test_the_scripts_find_what_they_look_for(uploads: Uploads) -> None:
+def test_ids_that_scripts_use_exist(uploads: Uploads) -> None:
     document = look(*ENTRIES, uploads=uploads)
     ids = [element.attributes["id"] for element in document.inside if "id" in element.attributes]
     assert len(ids) == len(set(ids))
@@ -439,7 +441,7 @@ def test_the_scripts_find_what_they_look_for(uploads: Uploads) -> None:
         assert described.attributes["aria-labelledby"] in ids
 
 
-def test_both_colour_schemes_are_served() -> None:
+def test_both_colour_schemes_are_supported() -> None:
     style = look().one("style").text
     assert "color-scheme: light dark" in style
     assert "prefers-color-scheme: dark" in style
@@ -448,7 +450,7 @@ def test_both_colour_schemes_are_served() -> None:
 # Uploads.
 
 
-def test_a_page_that_is_only_looked_at_offers_nothing_else() -> None:
+def test_read_only_page_has_no_form_or_button_to_change_files() -> None:
     document = look(*ENTRIES)
     assert document.all("form") == []
     assert document.all("dialog") == []
@@ -456,7 +458,7 @@ def test_a_page_that_is_only_looked_at_offers_nothing_else() -> None:
     assert document.one("tbody").all("button") == []
 
 
-def test_files_are_sent_to_the_folder_even_without_a_script() -> None:
+def test_form_uploads_without_a_script() -> None:
     document = look(*ENTRIES, uploads=Uploads.ON)
     form = document.one("form", id="upload", action="./", method="post")
     assert form.attributes["enctype"] == "multipart/form-data"
@@ -467,13 +469,13 @@ def test_files_are_sent_to_the_folder_even_without_a_script() -> None:
     assert "scripted" not in (submit.attributes.get("class") or "")
 
 
-def test_news_is_announced() -> None:
+def test_status_messages_are_announced() -> None:
     document = look(uploads=Uploads.ON)
     assert document.one("p", id="news").attributes["role"] == "status"
     assert document.one("ul", id="transfers").attributes["aria-label"] == "Uploads"
 
 
-def test_files_can_be_deleted_and_folders_cannot() -> None:
+def test_files_have_a_delete_button_and_directories_have_none() -> None:
     document = look(*ENTRIES, uploads=Uploads.ON)
     assert document.one("thead").all("th")[-1].text == "Delete"
     directory, file = rows(document)
@@ -485,7 +487,7 @@ def test_files_can_be_deleted_and_folders_cannot() -> None:
 # JSON.
 
 
-def test_json_has_all_that_the_page_has() -> None:
+def test_json_contains_everything_of_the_page() -> None:
     assert json.loads(as_json(["a", "b"], ENTRIES)) == {
         "path": ["a", "b"],
         "entries": [
@@ -519,9 +521,9 @@ entries_of_a_folder = st.lists(
 
 
 @given(entries_of_a_folder)
-def test_json_can_be_read_back(entries: list[Entry]) -> None:
+def test_json_can_be_parsed(entries: list[Entry]) -> None:
     text = as_json([entry.name for entry in entries], entries)
-    assert text.encode()  # no text that could not be sent
+    assert text.encode()  # valid text that can be sent
     for entry, found in zip(in_order(entries), json.loads(text)["entries"], strict=True):
         assert found["name"] == raw(entry.name).decode(errors="replace")
         assert found["href"] == href(entry)
@@ -537,10 +539,10 @@ def test_json_and_page_have_the_same_order(entries: list[Entry]) -> None:
     assert [entry["href"] for entry in json.loads(as_json([], entries))["entries"]] == links
 
 
-# Starting.
+# Start.
 
 
-def test_nothing_is_read_before_a_page_is_asked_for() -> None:
+def test_resources_are_read_for_the_first_page_only() -> None:
     code = """
 import sys
 opened = []
