@@ -48,7 +48,7 @@ for module in pkgutil.walk_packages(trio_http.__path__, "trio_http."):
 from trio_http.__main__ import main
 from trio_http.testing import Client
 
-open_listeners = running.open_listeners
+open_listeners = single_process.open_listeners
 
 async def visit(port):
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
@@ -70,7 +70,7 @@ async def open_and_visit(*addresses):
     trio.lowlevel.spawn_system_task(visit, listeners[0].socket.getsockname()[1])
     return listeners
 
-running.open_listeners = open_and_visit
+single_process.open_listeners = open_and_visit
 sys.argv = ["trio-http", "files", ".", "--writable", "--bind", "127.0.0.1:0"]
 sys.exit(main())
 """
