@@ -37,7 +37,7 @@ def test_ports_up_to_65535_are_parsed(port: str) -> None:
 
 @pytest.mark.parametrize("port", ["65536", "65540", "65600", "66000", "70000", "99999", "000000"])
 def test_larger_or_longer_ports_raise_value_error(port: str) -> None:
-    with pytest.raises(ValueError, match="not a host"):
+    with pytest.raises(ValueError, match="not a valid host"):
         Authority.parse(f"x:{port}")
 
 

@@ -26,8 +26,7 @@ def challenge(directory: Path | None = None, hosts: Iterable[str] | None = None)
     """Return the app of the challenge.
 
     Args:
-        directory: the directory of the files below ``/files/``. None, the default, serves no
-            files.
+        directory: the directory of the files below ``/files/`` (default: no files).
         hosts: names of the server, as for ``only_same_origin``. The challenge's clients may use
             any name, but browsers cannot store files under other names.
     """

@@ -50,8 +50,8 @@ def only_hosts(app: Servable, names: Iterable[str] = ()) -> App:
 
     Returns:
         An app with the lifetime of ``app``. Requests for other hosts, or without a host, get a
-            421 (RFC 9110 15.5.20). Only HTTP/1.0 requests can lack ``Host``, and browsers do
-            not send those.
+        421 (RFC 9110 15.5.20). Only HTTP/1.0 requests can lack ``Host``, and browsers do not
+        send those.
 
     Raises:
         ValueError: a name is neither a domain name nor an IP address.
@@ -82,12 +82,12 @@ def only_same_origin(app: Servable, hosts: Iterable[str] | None = None) -> App:
 
     Returns:
         An app with the lifetime of ``app``. It accepts requests with a safe method (GET, HEAD,
-            OPTIONS and TRACE, RFC 9110 9.2.1), and requests without ``Origin`` and
-            ``Sec-Fetch-Site``, which do not come from a page. All others get a 403 if they come
-            from another origin, and a 421 if they are for another host. ``Sec-Fetch-Site``
-            decides if present; otherwise ``Origin`` must equal the scheme of the connection and
-            ``Host``. Behind a proxy that terminates TLS, browsers without ``Sec-Fetch-Site``
-            (Safari before 16.4, of 2023) are therefore rejected.
+        OPTIONS and TRACE, RFC 9110 9.2.1), and requests without ``Origin`` and
+        ``Sec-Fetch-Site``, which do not come from a page. All others get a 403 if they come
+        from another origin, and a 421 if they are for another host. ``Sec-Fetch-Site`` decides
+        if present; otherwise ``Origin`` must equal the scheme of the connection and ``Host``.
+        Behind a proxy that terminates TLS, browsers without ``Sec-Fetch-Site`` (Safari before
+        16.4, of 2023) are therefore rejected.
 
     Raises:
         ValueError: a host is neither a domain name nor an IP address.

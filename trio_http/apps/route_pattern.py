@@ -41,11 +41,11 @@ _WIDTHS = list(KINDS)
 class Pattern:
     """A path with names in braces: ``/users/{id:int}``, ``/docs/{name}``, ``/raw/{rest:path}``.
 
-    A name, with or without ``:str``, matches one segment that is not empty; ``:int`` matches
-    digits, which are passed as a number; ``:path`` matches the rest of the path. Patterns and
-    paths are compared in their normal form (RFC 3986 6.2.2). Values are decoded afterwards, so
-    an escaped slash is never a separator, but in the value of a ``:path`` it looks like one:
-    split ``request.segments`` instead.
+    A name, with or without ``:str``, matches one non-empty segment; ``:int`` matches digits,
+    passed as a number; ``:path`` matches the rest of the path. Patterns and paths are compared
+    in their normal form (RFC 3986 6.2.2) and values decoded afterwards, so an escaped slash is
+    never a separator. In the value of a ``:path`` it looks like one: split ``request.segments``
+    instead.
     """
 
     text: str = field(compare=False)
@@ -57,7 +57,7 @@ class Pattern:
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """Parse a pattern; raise ``ValueError`` with the reason if it is malformed."""
+        """Parse a pattern, or raise ``ValueError`` with the reason."""
         if not PATH.fullmatch(text):
             raise ValueError(f"not a percent-encoded path that begins with a slash: {text!r}")
         path = normal_path(text)
@@ -107,7 +107,7 @@ class Pattern:
         }
 
     def covers(self, other: Pattern) -> bool:
-        """Return whether this pattern has equal literals and matches every path of the other."""
+        """Return whether this pattern, with equal literals, matches every path of the other."""
         return self.literals == other.literals and all(
             _WIDTHS.index(mine) >= _WIDTHS.index(theirs)
             for mine, theirs in zip(self.kinds, other.kinds, strict=True)

@@ -43,7 +43,7 @@ class Authority:
         """
         match = _AUTHORITY.fullmatch(text) if len(text) <= LONGEST else None
         if match is None:
-            raise ValueError("not a host with or without a port")
+            raise ValueError("not a valid host with an optional port")
         return cls(_normal_host(match[1]), int(match[2]) if match[2] else None)
 
 
@@ -67,8 +67,8 @@ def host_named(name: str) -> str:
 def _normal_host(host: str) -> str:
     """Return the normal form of a host.
 
-    Names are equal in any case, with or without the final dot (RFC 4343, RFC 1034 3.1). An IPv6
-    address can be written in many ways, and has one normal form (RFC 5952).
+    Names are equal in any case, with or without the final dot (RFC 4343, RFC 1034 3.1). Of the
+    spellings of an IPv6 address, one is normal (RFC 5952).
     """
     if host.startswith("["):
         return f"[{IPv6Address(host[1:-1])}]"

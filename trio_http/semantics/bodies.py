@@ -79,8 +79,8 @@ class Stream:
 
     Args:
         produce: called with ``send``, an async function that takes bytes and returns when the
-            client has room for more. The body ends when ``produce`` returns. When the client
-            has left, ``produce`` is cancelled, or ``send`` raises ``ClientDisconnected``.
+            client has room for more. The body ends when ``produce`` returns. If the client
+            leaves, ``produce`` is cancelled, or ``send`` raises ``ClientDisconnected``.
         length: the number of bytes, if known in advance. Sending more or fewer closes the
             connection.
         pulse: bytes to send in times of silence.
@@ -121,7 +121,7 @@ Body: TypeAlias = bytes | FileSlice | Stream | Encoded | Chain
 
 
 def length_of(body: Body) -> int | None:
-    """Return the length of a body in bytes, or None if it is unknown until the body is sent."""
+    """Return the length of a body in bytes, or None if unknown until it is sent."""
     match body:
         case bytes():
             return len(body)

@@ -88,7 +88,7 @@ def _find(label: str) -> str | None:
 # conversion.
 @lru_cache(maxsize=len(NAMES))
 def _table_of(name: str) -> str:
-    """Return the characters for all 256 bytes, with U+FFFE for bytes without a character."""
+    """Return the characters of all bytes, or U+FFFE for bytes without one."""
     odd, codec = _ODD.get(name, {}), _CODECS.get(name, name)
     characters = [
         odd.get(byte) or bytes([byte]).decode(codec, "ignore") or _without_character(byte)

@@ -11,7 +11,7 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.validators import ETag, has_too_many_tags, parse_date, parse_tags
 
-# In lower case, for ``Headers.has``.
+# In lower case, as in ``Headers.names``.
 PRECONDITIONS = (
     b"if-match",
     b"if-none-match",
@@ -38,7 +38,7 @@ class State:
 
     @classmethod
     def of(cls, headers: Headers, now: float) -> State:
-        """Return the state given by the ``ETag`` and ``Last-Modified`` of a response."""
+        """Return the state given by the validators of a response."""
         tag = ETag.parse(headers.get("ETag") or "")
         modified = parse_date(headers.get("Last-Modified") or "", now)
         return cls(() if tag is None else (tag,), modified)
@@ -59,8 +59,8 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
     """Return the outcome of a request's preconditions, in the order of RFC 9110 13.2.2.
 
     Call this only if the request would succeed without preconditions: a missing file is a 404,
-    whatever they say (RFC 9110 13.2.1). A field with too many tags counts as matching nothing
-    if that leads to a full response. Otherwise it raises ``HTTPError``.
+    whatever they say (RFC 9110 13.2.1). Too many tags match nothing if that leads to a full
+    response, and otherwise raise ``HTTPError``.
     """
     if method in _UNCONDITIONAL:
         return Outcome.PROCEED
@@ -75,10 +75,7 @@ def evaluate(method: str, headers: Headers, state: State, now: float) -> Outcome
 
 
 def _is_another(headers: Headers, state: State, now: float) -> bool:
-    """Return whether the representation has changed since the client saw it.
-
-    Tags decide; dates count only if there are no tags.
-    """
+    """Return whether the representation has changed for the client, by tag or else date."""
     field = _guard(headers, "If-Match")
     if field is not None:
         return not _matches(field, state, ETag.is_identical)
@@ -89,7 +86,7 @@ def _is_another(headers: Headers, state: State, now: float) -> bool:
 
 
 def _is_known(headers: Headers, state: State, now: float) -> bool:
-    """Return whether the client already has the representation, by tag or else by date."""
+    """Return whether the client already has the representation, by tag or else date."""
     field = headers.get("If-None-Match")
     if field is not None:
         return _matches(field, state, ETag.is_equivalent)
@@ -117,8 +114,8 @@ def _matches(field: str, state: State, same: Callable[[ETag, ETag], bool]) -> bo
 def range_applies(headers: Headers, state: State, now: float) -> bool:
     """Return whether ``If-Range``, if present, allows a partial response (RFC 9110 13.1.5).
 
-    A date counts only after its second is over (RFC 9110 8.8.2.2): until then, the
-    representation can change again and keep the same date.
+    A date counts only after its second is over (RFC 9110 8.8.2.2), because until then the
+    representation can change again and keep the date.
     """
     field = headers.get("If-Range")
     if field is None:

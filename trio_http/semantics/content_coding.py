@@ -22,15 +22,15 @@ class Encoder(Protocol):
     """An encoder for one body, unusable after ``finish``."""
 
     def encode(self, data: bytes, /) -> bytes:
-        """Encode bytes; return the encoded bytes that are ready, possibly none."""
+        """Encode bytes; return those that are ready, possibly none."""
         ...
 
     def flush(self) -> bytes:
-        """Return all pending bytes, so that the client can decode everything encoded so far."""
+        """Return all pending bytes, so that the client can decode everything so far."""
         ...
 
     def finish(self) -> bytes:
-        """Return the remaining bytes, which end the encoded body."""
+        """Return the remaining bytes."""
         ...
 
 
@@ -76,7 +76,7 @@ def _zstd(library: ModuleType) -> Encoder:
 
 
 def library(*names: str) -> ModuleType | None:
-    """Return the first of these modules that can be imported, or None."""
+    """Return the first module that can be imported, or None."""
     for name in names:
         with suppress(ImportError):
             return import_module(name)

@@ -21,16 +21,9 @@ def unescaped(text: str) -> str:
 def filename_of(disposition: str, filename: str | None) -> str | None:
     """Return the name of a part's file, or None if the part is not a file.
 
-    RFC 7578 forbids ``filename*`` in forms, so it is ignored if there is another name. Alone it
-    counts: some clients send only this for a name that is not ASCII (Python's urllib3 before
-    1.25), and the file would be lost.
-
-    Args:
-        disposition: the value of the field.
-        filename: the ``filename`` that the parser found.
-
-    Raises:
-        ValueError: ``filename*`` counts and is malformed.
+    ``filename`` is the parser's result. RFC 7578 forbids ``filename*`` in forms, so it counts
+    only if there is no other name: some clients send only this for a name that is not ASCII
+    (Python's urllib3 before 1.25). If it counts and is malformed, it raises ``ValueError``.
     """
     extended = parameter_of(disposition, "filename*")
     if filename or extended is None:
@@ -39,7 +32,7 @@ def filename_of(disposition: str, filename: str | None) -> str | None:
     charset, _, rest = extended.partition("'")
     _, quote, escaped = rest.partition("'")
     if not quote:
-        raise ValueError("not an extended value")
+        raise ValueError("not a valid extended value")
     raw = unquote_to_bytes(escaped.encode("latin-1"))
     if charset.lower() == "utf-8":
         return text_of(raw)

@@ -47,9 +47,9 @@ class Cookie:
     """A cookie to set by ``Response.with_cookie`` (RFC 6265 4.1).
 
     The defaults are the safe ones: browsers send the cookie over TLS or to localhost only, hide
-    it from scripts, and do not send it with forms that other sites submit. On a site without
-    TLS, browsers therefore drop it silently: pass ``flags`` without ``Secure``. Nothing is
-    signed or encrypted: a client can send back any value.
+    it from scripts, and do not send it with forms of other sites. On a site without TLS,
+    browsers therefore drop it silently: pass ``flags`` without ``Secure``. Nothing is signed or
+    encrypted: a client can send back any value.
 
     Args:
         name: a token (RFC 9110 5.6.2).
@@ -62,12 +62,12 @@ class Cookie:
         domain: the cookie is sent to this domain and its subdomains. Empty, the default, means
             only the host that set it.
         flags: which of ``Secure``, ``HttpOnly`` and ``Partitioned`` to set.
-        same_site: ``"Lax"``, the default, sends the cookie when a user follows a link from
+        same_site: ``"Lax"``, the default, sends the cookie if a user follows a link from
             another site, ``"Strict"`` never sends it from another site, ``"None"`` always does.
 
     Raises:
         ValueError: the name, the value, the path or the domain cannot be sent, or browsers
-            would drop a cookie with this name and these attributes.
+            would drop the cookie.
     """
 
     name: str

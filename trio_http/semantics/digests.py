@@ -54,7 +54,7 @@ _PREFERENCE = re.compile(r"10|[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The digest of some bytes by an algorithm; ``str`` returns it in the syntax of the field."""
+    """A digest and its algorithm; ``str`` returns the syntax of the field."""
 
     algorithm: str
     value: bytes
@@ -67,8 +67,7 @@ def parse_digests(field: str) -> list[Digest]:
     """Return the digests in a field, of the algorithms known to this server.
 
     Raises:
-        ValueError: the field is overlong or malformed, even in the members of unknown
-            algorithms.
+        ValueError: the field is overlong or malformed, even for unknown algorithms.
     """
     members = _members(field)
     return [Digest(name, _bytes_in(members[name])) for name in ALGORITHMS if name in members]
@@ -92,10 +91,9 @@ def wanted_algorithm(field: str | None) -> str | None:
 
 
 def _members(field: str) -> dict[str, str]:
-    """Return the members of a dictionary without their parameters; the last of each name counts.
+    """Return the members of a dictionary without parameters; the last of each name counts.
 
-    Raises:
-        ValueError: the dictionary is malformed or overlong.
+    A malformed or overlong dictionary raises ``ValueError``.
     """
     if is_overlong(field):
         raise ValueError("the dictionary is too long")
@@ -106,14 +104,14 @@ def _members(field: str) -> dict[str, str]:
     while text:
         match = _MEMBER.match(text, position)
         if match is None:
-            raise ValueError("a malformed dictionary")
+            raise ValueError("the dictionary is malformed")
         members[match[1]] = match[2] or "?1"  # RFC 9651 3.2: without a value it is true
         position = match.end()
         if position == len(text):
             return members
         separator = _SEPARATOR.match(text, position)
         if separator is None:
-            raise ValueError("a malformed dictionary")
+            raise ValueError("the dictionary is malformed")
         position = separator.end()
     return members
 

@@ -28,13 +28,9 @@ _PAGE = """<!doctype html>
 
 
 def error_response(error: HTTPError, accept: str | None = None) -> Response:
-    """Return the response that reports an error to the client.
+    """Return the response for an error: text, a page, or problem details (RFC 9457).
 
-    It is plain text, a page, or problem details (RFC 9457), as ``accept`` prefers.
-
-    Args:
-        error: the error.
-        accept: the value of the request's ``Accept``.
+    ``accept``, the value of the request's ``Accept``, decides which.
     """
     chosen = choose_media_type(accept, _OFFERED) or TEXT
     title = f"{error.status} {reason_of(error.status)}".rstrip()

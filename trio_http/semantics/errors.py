@@ -17,8 +17,7 @@ class HTTPError(Exception):
 
     Args:
         status: a status code of 400 or more.
-        detail: a short text for people. It is sent as it is, so it must not contain secrets or
-            markup.
+        detail: a short text for people, sent unchanged, so without secrets or markup.
         headers: further header fields, such as ``Retry-After``.
 
     Raises:

@@ -103,7 +103,7 @@ def media_type_of(value: str) -> str:
 def parameter_of(value: str, name: str) -> str | None:
     """Return a parameter of a field value, unquoted, or None (RFC 9110 5.6.6).
 
-    A value of more than ``LONGEST_WITH_PARAMETERS`` characters counts as having none.
+    Values above ``LONGEST_WITH_PARAMETERS`` count as having none.
     """
     if len(value) > LONGEST_WITH_PARAMETERS:
         return None

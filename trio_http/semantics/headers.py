@@ -63,9 +63,9 @@ class Headers:
         raw: the pairs as bytes.
 
     Raises:
-        ValueError: a name or a value is malformed (RFC 9110 5.1, 5.5), for example because it
-            contains a line break or NUL, or begins or ends with a space. A value that a client
-            has sent therefore cannot add fields to a response.
+        ValueError: a name or a value is malformed (RFC 9110 5.1, 5.5), such as a value with a
+            line break, with NUL, or with spaces at an end. A client's value therefore cannot
+            add fields to a response.
     """
 
     __slots__ = ("_names", "raw")

@@ -34,7 +34,7 @@ class Origin:
         """
         scheme, separator, authority = text.partition("://")
         if not separator or not _SCHEME.fullmatch(scheme):
-            raise ValueError("not an origin")
+            raise ValueError("not a valid origin")
         return cls.of(scheme.lower(), Authority.parse(authority))
 
     @classmethod

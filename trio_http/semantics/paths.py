@@ -39,7 +39,7 @@ def _spellings(decoded: frozenset[str]) -> dict[str, str]:
 _NORMAL = _spellings(_UNRESERVED)
 _LITERAL = _spellings(_UNRESERVED | frozenset(_DATA))
 
-# Characters that clients may send unescaped, but that the normal form escapes.
+# Characters that may arrive unescaped, but that ``literal_path`` escapes.
 _ESCAPED = {
     code: f"%{code:02X}"
     for code in range(0x21, 0x7F)

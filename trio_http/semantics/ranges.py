@@ -10,8 +10,8 @@ from trio_http.semantics.bodies import Body, Chain, FileSlice, length_of
 from trio_http.semantics.field_values import MOST_SEPARATORS, list_of
 from trio_http.semantics.headers import bytes_of
 
-# A client that asks for more parts than any viewer or download manager needs is trying to cause
-# work. RFC 9110 14.2 allows ignoring such a request, and 17.15 warns of it.
+# No viewer or download manager needs more parts; a client that asks for more only causes work.
+# RFC 9110 14.2 allows ignoring such a request, and 17.15 warns of it.
 MOST_PARTS = 32
 
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
@@ -95,7 +95,7 @@ def joined(ranges: list[ByteRange]) -> list[ByteRange]:
 
 
 def can_be_cut(body: Body) -> bool:
-    """Return whether parts of a body are available without producing all of it."""
+    """Return whether a part of a body is available without producing all of it."""
     match body:
         case bytes() | FileSlice():
             return True
@@ -106,7 +106,7 @@ def can_be_cut(body: Body) -> bool:
 
 
 def cut(body: Body, part: ByteRange) -> Body:
-    """Return a part of a body; the part must lie within it, and ``can_be_cut`` must hold."""
+    """Return a part of a body that ``can_be_cut``; the part must lie within it."""
     match body:
         case bytes():
             return body[part.start : part.stop]

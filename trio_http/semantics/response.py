@@ -145,7 +145,7 @@ class Response:
                 ``application/problem+json``, overrides ``application/json``.
 
         Raises:
-            TypeError: the value contains a type that JSON does not have.
+            TypeError: a value has no JSON type.
             ValueError: the value contains NaN, an infinity or itself, or a header field is
                 malformed.
         """
@@ -159,11 +159,11 @@ class Response:
 
     @classmethod
     def redirect(cls, location: str, status: int = 303, *, headers: Fields = NO_FIELDS) -> Response:
-        """Return a response that redirects the client to another location.
+        """Return a response that redirects the client.
 
-        With the default status, a client that sent a POST continues with a GET (RFC 9110
-        15.4.4). For a resource that has moved permanently, use 308: clients repeat the same
-        request, and remember the new location.
+        With the default status, a client that sent a POST continues with a GET
+        (RFC 9110 15.4.4). For a resource that has moved permanently, use 308: clients repeat
+        the same request, and remember the new location.
 
         Args:
             location: a URI, or a reference relative to the request's (RFC 9110 10.2.2).

@@ -88,10 +88,10 @@ def select(request: Request, response: Response, behavior: Behavior, now: float)
 
 
 def offer(request: Request, response: Response, behavior: Behavior) -> Response:
-    """Return the response unchanged except for the fields that state the alternatives.
+    """Return the response with only the fields added that state the alternatives.
 
-    For a request without selecting fields, this is equivalent to ``represent``, ``condition``
-    and ``partition``, with fewer checks.
+    For a request without selecting fields, this equals ``represent``, ``condition`` and
+    ``partition``, with fewer checks.
     """
     headers = response.headers
     if may_be_coded(response, behavior):
@@ -104,9 +104,8 @@ def offer(request: Request, response: Response, behavior: Behavior) -> Response:
 def represent(request: Request, response: Response, behavior: Behavior, now: float) -> Response:
     """Return the response in the content coding that suits the client (RFC 9110 12.5.3).
 
-    An encoded body cannot be cut. If the request asks for a range that the identity coding can
-    satisfy, and the client accepts it, identity is chosen: clients that accept codings can then
-    resume a broken download.
+    An encoded body cannot be cut. If the client requests a range and accepts identity, identity
+    is chosen, so that a broken download can be resumed.
     """
     if not may_be_coded(response, behavior):
         return response

@@ -47,8 +47,7 @@ def keeps_trailers(request: Request) -> bool:
 def asked_for(response: Response) -> Headers:
     """Return the trailers of a response whose body has been sent.
 
-    Raises:
-        ValueError: a field would come too late in the trailers, because it belongs in the head.
+    A field that belongs in the head raises ``ValueError``.
     """
     if response.trailers is None:
         return NO_FIELDS

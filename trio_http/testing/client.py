@@ -174,24 +174,23 @@ async def open_client(
     """Serve an app to one client, on a connection in memory.
 
     A handler is not an app: pass ``answering(handler)``. An exception in a handler becomes a
-    500 for the client, and its traceback goes to the log (the fixture ``caplog``) or to
-    ``report``.
+    500, and its traceback goes to the log (the fixture ``caplog``) or to ``report``.
 
     Args:
         app: an App, a Router, or an async context manager of one, which is entered before the
             block and left after it.
-        timeouts: the time-outs of the server, in seconds.
-        limits: the limits of the server.
-        behavior: the behavior of the server.
+        timeouts: time-outs of the server, in seconds.
+        limits: limits of the server.
+        behavior: behavior of the server.
         report: called with each event of the server.
 
     Yields:
-        The client. Leaving the block closes the connection and cancels everything still running
-            on it.
+        The client. Leaving the block closes the connection and cancels all that still runs on
+        it.
 
     Raises:
-        Exception: the exception of the block, not wrapped in a group, even if the app fails as
-            well; otherwise the exception of the app's lifetime.
+        Exception: that of the block, not wrapped in a group, even if the app fails as well;
+            otherwise that of the app's lifetime.
         trio.TooSlowError: the lifetime has not begun within ``timeouts.start`` seconds.
     """
     near, far = trio.testing.memory_stream_pair()
