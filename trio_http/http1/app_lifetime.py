@@ -53,7 +53,7 @@ async def entered(servable: Servable, timeouts: Timeouts) -> AsyncIterator[App]:
         yield _checked(servable)
         return
     # This scope surrounds the whole lifetime, because a scope around the start alone would end
-    # inside a nursery that the start has opened. After the start, its deadline is removed.
+    # inside a nursery that the start has opened. Without a deadline it has no effect.
     starting = trio.CancelScope(deadline=trio.current_time() + timeouts.start)
     with unwrapping(), starting:
         async with _lifetime_of(servable) as app:
@@ -108,8 +108,7 @@ def _checked(app: Any) -> App:
 def _is_generated(servable: Any) -> bool:
     """Return whether the object was made by an ``asynccontextmanager`` function.
 
-    Such an object is callable, but only as a decorator. It has its attribute ``args`` until
-    it is entered, which is possible once.
+    It is callable, but only as a decorator. It can be entered once, and loses ``args`` then.
     """
     return isinstance(servable, AsyncContextDecorator) and isasyncgen(
         getattr(servable, "gen", None)
@@ -136,7 +135,7 @@ async def _unprepared(exchange: Exchange) -> None:
 
 
 def wrapping(servable: Servable, wrap: Callable[[App], App]) -> App:
-    """Return the app that ``wrap`` returns for ``servable``, with the lifetime of the latter."""
+    """Wrap the App of ``servable`` by calling ``wrap``, and keep its lifetime."""
     app = wrap(without_lifetime(servable))
     if not isinstance(servable, AbstractAsyncContextManager):
         return app
@@ -152,9 +151,8 @@ def wrapping(servable: Servable, wrap: Callable[[App], App]) -> App:
 def answering(handler: Handler | AbstractAsyncContextManager[Handler]) -> App:
     """Return an App that sends the response that a handler returns.
 
-    ``serve``, ``open_client`` and ``Router.mount`` call an app with an ``Exchange``. A handler
-    takes a ``Request`` and returns a ``Response``, so passed directly to them it would fail at
-    each request.
+    ``serve``, ``open_client`` and ``Router.mount`` call apps with an ``Exchange``. A handler
+    takes a ``Request``, so passed to them directly it fails at each request.
 
     Args:
         handler: an async function, or an async context manager that yields one. The context
@@ -177,7 +175,7 @@ def _answering(handler: Any) -> App:
         try:
             await exchange.respond(response)
         except Exception:
-            # The type is checked after the failure, because a check before costs every request.
+            # The type is checked only now, because a check before would cost every request.
             if not isinstance(response, Response):
                 raise wrong_return(handler, response) from None
             raise
@@ -186,7 +184,7 @@ def _answering(handler: Any) -> App:
 
 
 class AppWithLifetime:
-    """An App with a lifetime that also works, with less, when the lifetime is not entered.
+    """An App that also works outside of its lifetime, but without its resources.
 
     ``async with`` returns the App to serve. Each entry has its own resources, so any number of
     servers can serve it at once.
@@ -224,13 +222,13 @@ class Entries(Generic[Entered]):
         self._lifetimes: dict[trio.lowlevel.Task, list[AbstractAsyncContextManager[Entered]]] = {}
 
     async def enter(self, lifetime: AbstractAsyncContextManager[Entered]) -> Entered:
-        """Enter a lifetime in the current task and return its value."""
+        """Enter a lifetime in this task."""
         value = await lifetime.__aenter__()
         self._lifetimes.setdefault(trio.lowlevel.current_task(), []).append(lifetime)
         return value
 
     async def leave(self, *error: Any) -> bool | None:
-        """Leave the lifetime that the current task entered last, with ``__aexit__`` arguments."""
+        """Leave the lifetime that this task entered last; takes the arguments of ``__aexit__``."""
         task = trio.lowlevel.current_task()
         lifetimes = self._lifetimes[task]
         lifetime = lifetimes.pop()

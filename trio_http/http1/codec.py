@@ -19,7 +19,7 @@ class RequestHead:
     Attributes:
         size: the length of the head in bytes.
         line: the request line.
-        version: ``"1.0"`` or ``"1.1"``, whichever rules apply to the request.
+        version: ``"1.0"`` or ``"1.1"``, the version whose rules apply.
         fields: the header fields, as unparsed lines or parsed.
         length: the value of ``Content-Length``; 0 for a chunked body.
         closes: whether the client sent ``Connection: close`` (RFC 9112 9.6).
@@ -39,7 +39,7 @@ class RequestHead:
         "version",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - a plain value with that many parts
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of one value
         self,
         size: int,
         line: bytes,

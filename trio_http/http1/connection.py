@@ -1,8 +1,8 @@
 """One connection, from its first byte to its last.
 
-This is the trunk of the server: read it first. One task runs ``serve_connection``, and
-everything that happens on the connection happens in that task: it waits for a request, reads
-its head, calls the app, reports the exchange, and starts again.
+This is the trunk of the server: read it first. Everything on a connection happens in the task
+that runs ``serve_connection``, in this order: wait for a request, read its head, call the app,
+report the exchange, and start again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _COMPLETE = Ending.COMPLETE
 
 
 class Service:
-    """The app and the settings that all connections of one server share."""
+    """The app and settings shared by all connections of a server."""
 
     __slots__ = ("app", "behavior", "keep_alive", "limits", "report", "timeouts")
 
@@ -71,19 +71,19 @@ async def serve_connection(service: Service, transport: Transport, client: str) 
         finally:
             await connection.close()
     except* Exception as group:  # noqa: BLE001 - as above
-        # ``service.report`` itself has failed, or closing has: the log is all that is left.
+        # ``service.report`` or closing the connection has failed, so only the log is left.
         report_failures(Failure(client, b"", _leaf_of(group)))
 
 
 def _leaf_of(error: Exception) -> Exception:
-    """Return the only exception in nested groups, or the innermost group if it has several."""
+    """Return the only exception in nested groups, or the group that has several."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 class _Connection:
-    """The state of one connection and of its current exchange."""
+    """One connection and its current exchange."""
 
     __slots__ = (
         "_began",
@@ -159,7 +159,7 @@ class _Connection:
         return _COMPLETE if self._wire.response_has_left else Ending.ABORTED
 
     async def _refuse(self, error: Exception) -> None:
-        """Send a response for an error: an ``HTTPError`` as it is, a plain 500 for all others."""
+        """Send an error response: an ``HTTPError`` as it is, or a 500 without details."""
         if isinstance(error, ClientDisconnected):
             raise error  # no response can reach the client
         told = error if isinstance(error, HTTPError) else HTTPError(500)
@@ -171,12 +171,12 @@ class _Connection:
         await self._wire.respond(frame(error_response(told), date=date))
 
     def note(self, error: Exception) -> None:
-        """Report an error, unless it was meant for the client or the client has left."""
+        """Report an error, unless it is for the client or the client has left."""
         if not isinstance(error, HTTPError | ClientDisconnected):
             self._service.report(Failure(self._client, self._wire.input.line, error))
 
     async def close(self) -> None:
-        """Close the connection in any state, and report an exchange that was cancelled."""
+        """Close the connection, and report an exchange that was cancelled."""
         try:
             if self._began is not None:
                 self._end(Ending.CANCELLED)

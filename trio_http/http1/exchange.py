@@ -42,7 +42,7 @@ class Exchange:
     a response, the client gets a 500.
 
     Attributes:
-        request: the request. In a mounted app its path begins below the mount.
+        request: the request, with its path below the mount of the app.
     """
 
     __slots__ = ("_behavior", "_gate", "_keep_alive", "_response", "_wire", "request")
@@ -58,10 +58,10 @@ class Exchange:
         self._gate: Exchange | None = None  # the exchange that sends the response, if not this
 
     def below(self, mount: str) -> Exchange:
-        """Return this exchange for an app that is mounted at a path; both share one response.
+        """Return a view of this exchange for a mounted app; both share one response.
 
         Args:
-            mount: the path, which is removed from the request's (``Request.below``).
+            mount: the path of the mount, which is removed from the request's path.
         """
         exchange = Exchange(self.request.below(mount), self._wire, self._behavior, self._keep_alive)
         exchange._gate = self._gate or self
@@ -79,13 +79,13 @@ class Exchange:
         """Send the response; return when the client's stream has taken all of it.
 
         Args:
-            response: the response. Resources that its body needs, such as an open file, can
-                be closed after this has returned.
+            response: the response. Resources of its body, such as an open file, can be closed
+                after this has returned.
 
         Raises:
             RuntimeError: the exchange already has a response.
-            ValueError: the status is not that of a final response, or ``Content-Length`` is
-                not the length of the body.
+            ValueError: the status is not final, or ``Content-Length`` is not the length of
+                the body.
             ClientDisconnected: the client has left or has stopped reading.
         """
         if self._gate is not None:
@@ -98,7 +98,7 @@ class Exchange:
         await self._wire.respond(message, is_last=not self._keep_alive.persists)
 
     async def refuse(self, error: HTTPError) -> None:
-        """Send an error response, in place of any response of which no byte has been sent."""
+        """Send an error response, even if ``respond`` has failed before it sent a byte."""
         if self._gate is not None:
             await self._gate.refuse(error)
             return
@@ -138,6 +138,6 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 def request_of(head: RequestHead, body: RequestBody, client: str, scheme: str) -> Request:
-    """Return the request for the app, made of a parsed head and the body that follows it."""
+    """Return the request for the app, made of a parsed head and a body."""
     method, target = head.method.decode("ascii"), head.target.decode("ascii")
     return Request(method, target, head.version, head.fields, body, client, scheme)

@@ -1,10 +1,10 @@
-"""The codec for plain exchanges, which are almost all: it works without h11.
+"""The codec for plain exchanges, the great majority: it does not use h11.
 
 A plain request has one ``Host``, at most a plain ``Content-Length`` and ``Expect``, and no
 other field that affects the framing or the connection. One regular expression matches its
-whole head, in a hundredth of h11's time. The fast path adds no rules of its own:
-``head_validation`` and h11 accept every head that it matches and read it in the same way, and
-h11 would send the same bytes. The tests prove both. ``Behavior.fast_path`` turns it off.
+whole head, in a hundredth of h11's time. It adds no rules: ``head_validation`` and h11 accept
+every head that it matches and read it alike, and h11 would send the same bytes, as the tests
+prove. ``Behavior.fast_path`` turns it off.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _SPECIAL = (
 # A name that begins with another letter need not be compared with the list.
 _FIRST = rb"(?=[CcEeHhKkPpTtUu])"
 
-# The only IPv6 address is the loopback's; others are left to h11. Not every sequence of groups
-# is an address, and an expression that checks this takes half a millisecond to compile.
-# ``head_validation`` refuses names longer than 255 bytes. The H stands apart so that the
-# engine compares it before it tries the branch.
+# The only IPv6 address that matches is ``[::1]``; others are left to h11. Not every sequence of
+# groups is an address, and an expression that checks this takes half a millisecond to load.
+# ``head_validation`` refuses names longer than 255 bytes. The letter H stands apart so that
+# the engine compares it before it tries the branch.
 _HOST = rb"[Hh](?i:ost): ?(?:[A-Za-z0-9\-._]{1,255}|\[::1\])(?::(?:%b)\r\n|\r\n)" % PORT.encode()
 
 _TCHAR = f"[{TCHAR}]".encode()
 
-# Plain are the two usual values of Connection, lengths that every recipient reads as the same
-# number, and the only expectation that is defined (RFC 9110 10.1.1).
+# These fields are plain with the two usual values of Connection, with a length that every
+# recipient reads as the same number, and with the only defined expectation (RFC 9110 10.1.1).
 _OTHERS = (
     rb"(?:(?!%b(?i:%b))%b++:[\t -~\x80-\xff]*+\r\n"
     rb"|(?i:connection): ?(?:keep-alive|(close))\r\n"
@@ -83,10 +83,10 @@ class FastPath:
         return recognise(received, self._limits)
 
     def interim(self, status: int, head: bytes) -> None:
-        """Do nothing: interim responses do not change the state of this codec."""
+        """Do nothing: interim responses do not affect this codec."""
 
     def begin(self, message: FramedResponse, head: bytes) -> None:  # noqa: ARG002 - h11 needs it
-        """Record whether the body of a final response is chunked."""
+        """Record whether a final response is chunked."""
         body = message.body
         self._is_chunked = isinstance(body, Streamed) and body.is_chunked
 

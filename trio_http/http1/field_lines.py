@@ -22,5 +22,5 @@ def parse_field(line: bytes) -> tuple[bytes, bytes]:
 
 
 def lines_of(fields: RawFields) -> bytes:
-    """Return header fields or trailers as lines, each with its line ending (RFC 9112 5)."""
+    """Return header fields or trailers as lines (RFC 9112 5)."""
     return b"".join([b"%b: %b\r\n" % field for field in fields])

@@ -29,8 +29,8 @@ class H11Codec:
     __slots__ = ("_request", "_state")
 
     def __init__(self, limits: Limits) -> None:
-        # Heads are passed to h11 complete and within the limit. Trailers are the only event
-        # that h11 can have in part.
+        # h11 gets only complete heads within the limit, so it waits for nothing but the end of
+        # the trailers.
         self._state = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
         self._request: h11.Request | None = None
 
@@ -63,8 +63,8 @@ class H11Codec:
         self._state.receive_data(received)
         try:
             request = self._state.next_event()
-            # For a request without a body this is the EndOfMessage that h11 must give out
-            # before its next cycle; otherwise it is NEED_DATA.
+            # For a request without a body, this is the EndOfMessage without which h11 would not
+            # begin its next cycle; otherwise it is NEED_DATA.
             self._state.next_event()
         except h11.RemoteProtocolError as error:  # pragma: no cover - head_validation refuses more
             raise HTTPError(error.error_status_hint, str(error)) from error
@@ -77,14 +77,14 @@ class H11Codec:
         body.begin(self._state, self._request, go_on)
 
     def interim(self, status: int, head: bytes) -> None:
-        """Pass an interim response to h11, which checks it."""
+        """Check an interim response with h11."""
         fields, reason = _parts_of(head)
         self._state.send(
             h11.InformationalResponse(status_code=status, headers=fields, reason=reason)
         )
 
     def begin(self, message: FramedResponse, head: bytes) -> None:
-        """Pass a final response to h11, which checks its head and a body that is not streamed."""
+        """Check the head of a final response, and a body that is not streamed, with h11."""
         self._state.send(_final(message.response.status, head))
         if not isinstance(message.body, Streamed):
             if len(message.body):
@@ -94,7 +94,7 @@ class H11Codec:
     def data(self, piece: bytes | FileSlice) -> tuple[bytes | FileSlice, ...]:
         """Return a piece of the body with its framing.
 
-        h11 passes through unchanged any data with a length. So the kernel can send a part of
+        h11 passes any object with a length through unchanged, so the kernel can send a part of
         a file without Python reading it.
         """
         event = h11.Data(data=piece)  # type: ignore[arg-type]

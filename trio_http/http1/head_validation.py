@@ -1,8 +1,8 @@
 """Checks on the bytes of a request head that are stricter than h11's.
 
-h11 is trusted for framing. These rules refuse, before h11 sees them, heads that two
-recipients could understand differently, because request smuggling relies on such heads.
-Everything in this module is pure: bytes in, an ``HTTPError`` or nothing out.
+h11 is trusted for framing. These rules first refuse heads that two recipients could understand
+differently, on which request smuggling relies. The module is pure: bytes in, an ``HTTPError``
+or nothing out.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 def find_head(received: bytes | bytearray, start: int, limits: Limits) -> int | None:
     """Return the length of the head at the start of ``received``, or None if it is incomplete.
 
-    The first ``start`` bytes were searched before. The limits hold for the whole head, in
-    however many pieces it arrives: a request line that is too long gets 414, too many bytes
-    of fields get 431 (RFC 9110 15.5.15, RFC 6585 5).
+    The first ``start`` bytes were searched before. The limits do not depend on the pieces in
+    which a head arrives: 414 for the request line alone, 431 for the fields (RFC 9110 15.5.15,
+    RFC 6585 5).
     """
     end = received.find(BLANK_LINE, max(0, start - 3), limits.head)
     if end >= 0:
@@ -78,7 +78,7 @@ def check_sizes(head: int, target: int, fields: int, limits: Limits) -> None:
 
 
 def check_head(head: bytes, limits: Limits) -> None:
-    """Refuse a complete head that h11 might accept although it is malformed or ambiguous."""
+    """Refuse a complete head that breaks a rule which h11 does not check."""
     # The same rule as ``_NEVER``, twenty times as fast.
     if head.translate(None, _TEXT) != b"\r\n" * head.count(b"\r\n"):
         raise _bad("the head has a control character or a bare CR or LF")
@@ -117,7 +117,7 @@ def effective_version(version: bytes) -> bytes:
 
 
 def _check_target(method: bytes, target: bytes) -> None:
-    """Refuse a target that has none of the four forms, or not the method's (RFC 9112 3.2)."""
+    """Refuse a target without a form that is valid for the method (RFC 9112 3.2)."""
     if method == b"CONNECT":
         # CONNECT asks a proxy for a tunnel, and this server is no proxy (RFC 9110 9.3.6).
         raise HTTPError(501, "CONNECT is not supported")
@@ -144,10 +144,10 @@ def authority_of(target: bytes) -> bytes:
 
 
 def check_host(values: list[bytes], version: bytes) -> None:
-    """Refuse a request unless it has exactly one ``Host``, a valid authority or empty.
+    """Require exactly one ``Host``, which is an authority or empty (RFC 9112 3.2).
 
-    A target in absolute form replaces the value of ``Host``, but the field is required all the
-    same (RFC 9112 3.2, 3.2.2). HTTP/1.0 does not require it.
+    It is required even if a target in absolute form replaces its value (RFC 9112 3.2.2), but
+    not in HTTP/1.0.
     """
     if len(values) > 1 or (not values and version == b"1.1"):
         raise _bad("a request must have exactly one Host field")

@@ -36,9 +36,9 @@ from trio_http.transport.stream import Transport
 class Wire:
     """Reads the requests of a connection and sends the responses.
 
-    ``status`` and ``sent`` are for the record of the exchange. ``status`` is the status of the
-    response, or 0 until its head is sent. ``sent`` counts the bytes of its body that were
-    passed on for sending and, after ``settle``, those that the transport has taken.
+    For the record, ``status`` is that of the response, or 0 until its head is sent, and
+    ``sent`` counts the bytes of its body: those passed on for sending or, after ``settle``,
+    those that were sent.
     """
 
     __slots__ = (
@@ -82,7 +82,7 @@ class Wire:
         self._finished = False  # whether the whole response has been passed on for sending
         self._is_last = False  # whether the connection closes after the current exchange
         self._client_closes = False  # whether the client has sent ``Connection: close``
-        self._room: float = math.inf  # bytes that the response body may still send
+        self._room: float = math.inf  # bytes that the response body may still have
 
     # Reading
 
@@ -142,7 +142,7 @@ class Wire:
 
     @property
     def must_close(self) -> bool:
-        """True if the connection must close after this exchange, as known before the response.
+        """True if the request requires the connection to close after the response.
 
         That is so for ``Connection: close`` and HTTP/1.0 (RFC 9112 9.3), and for an unread
         body that is not worth reading or whose end is unknown.
@@ -182,7 +182,7 @@ class Wire:
         self._finished = True
 
     def _send_at_once(self, head: bytes, body: bytes | FileSlice) -> bool:
-        """Send what the socket takes of a head and body without waiting; return if all was sent."""
+        """Send what fits without waiting; return whether the whole head and body were sent."""
         size = len(body)
         if isinstance(body, FileSlice):
             body = read_cached(body) or body
@@ -203,7 +203,7 @@ class Wire:
         promised = streamed.length
         self._room = math.inf if promised is None else promised
         self._output.last, self._output.behind = 0, len(CHUNK_END) if streamed.is_chunked else 0
-        await self._output.send((head,))  # now, because the first piece may take long
+        await self._output.send((head,))  # the first piece of the body may take long
         await run(streamed.body, self._send_piece)
         if promised is not None and self._room:
             raise ValueError(f"a body of {promised} bytes ended after {self.sent}")

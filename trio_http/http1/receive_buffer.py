@@ -30,7 +30,7 @@ class Input:
     __slots__ = ("_limits", "_transport", "ended", "line", "unread")
 
     def __init__(self, transport: Transport, limits: Limits) -> None:
-        # Almost always the bytes of one receive call, which hold exactly one request.
+        # Almost always exactly what one call has received: a single request leaves no rest.
         self.unread: bytes | bytearray = b""
         self.ended: bool = False
         self.line: bytes = b""
@@ -38,10 +38,7 @@ class Input:
         self._limits = limits
 
     async def receive(self, size: int) -> bytes:
-        """Receive bytes without buffering them; return no bytes at the end.
-
-        ``unread`` must be empty.
-        """
+        """Receive bytes without buffering them, or none at the end; ``unread`` must be empty."""
         data = b"" if self.ended else await self._transport.receive(size)
         self.ended = not data
         return data
@@ -143,9 +140,9 @@ class Input:
             self.unread = bytearray(self.unread[size:])
 
     async def drop_rest(self, patience: float) -> None:
-        """Receive and drop the input to its end, but at most ``limits.linger`` bytes.
+        """Drop the input to its end, but at most ``limits.linger`` bytes.
 
-        Stops when a ``PORTION`` of it takes longer than ``patience`` seconds.
+        Stops when a ``PORTION`` takes longer than ``patience`` seconds.
         """
         dropped = due = 0
         with trio.move_on_after(patience) as waiting:

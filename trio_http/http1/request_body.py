@@ -30,9 +30,9 @@ LARGE_PIECE = 128 * 1024
 class RequestBody:
     """The body of the current request; each connection reuses one object.
 
-    Bytes are received only when a task asks for them. A body with a known length goes from the
-    socket to that task. The chunks of a chunked body that have arrived are joined, and h11
-    parses the trailers. h11 parses any other body itself.
+    Bytes are received only when a task asks for them. A body of known length goes from the
+    socket to that task. Chunks that have arrived are joined, and h11 parses the trailers. h11
+    parses any other body itself.
     """
 
     __slots__ = (
@@ -61,9 +61,8 @@ class RequestBody:
         self._input = source
         self._timeouts = timeouts
         self._limits = limits
-        self._h11: h11.Connection | None = (
-            None  # None for a body with a length, or without any bytes
-        )
+        # None for an empty body and for one of known length.
+        self._h11: h11.Connection | None = None
         self._rest = 0  # unread bytes of a body with a known length
         # Sends ``100 Continue`` if the client waits for it. h11 stops waiting after any interim
         # response, but only 100 tells the client to continue (RFC 9110 15.2.1).
@@ -159,7 +158,7 @@ class RequestBody:
     def open_pipe(self) -> BodyPipe | None:
         """Open a pipe for the rest of the body; None if the kernel cannot move it.
 
-        A pipe is faster for bodies of 128 KiB or more, perhaps for smaller ones too.
+        A pipe pays off from 128 KiB on, if not before.
         """
         pipe = self._input.open_pipe() if self._rest else None
         return None if pipe is None else _BodyPipe(self, pipe)
@@ -268,7 +267,7 @@ class RequestBody:
         while not (size := self._framing.take(self._input.unread)):
             await self._in_time(self._input.receive_more())
             if self._input.ended:
-                break  # passing no bytes tells h11 about the end
+                break  # no bytes tell h11 that the input has ended
         state.receive_data(self._input.cut(size))
 
     async def skip(self) -> bool:

@@ -1,9 +1,8 @@
 """The framing of a request body: which fields and which bytes tell where it ends.
 
-h11 accepts more chunked bodies than RFC 9112 7.1 allows, and takes 25 us per chunk. So this
-module parses the chunks. h11 gets only the last chunk and the trailers, in well-formed whole
-lines; it parses these and knows what may follow. Bytes after the body are left for the next
-request.
+h11 accepts more than RFC 9112 7.1 allows and takes 25 us per chunk, so this module parses the
+chunks. h11 gets the last chunk and the trailers, in well-formed whole lines: it parses these
+and knows what may follow. Bytes after the body are left for the next request.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _CHUNK_LINE = 256
 
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 # RFC 9112 7.1 and 7.1.1: white space is allowed around ``;`` and ``=`` only. Fifteen digits
-# are more bytes than any disk holds.
+# can say more bytes than any disk holds.
 _EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
 
@@ -43,7 +42,7 @@ CHUNKS_AT_ONCE = 500
 
 
 def check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
-    """Refuse a request unless exactly one rule tells where its body ends (RFC 9112 6)."""
+    """Refuse contradictory or malformed framing fields (RFC 9112 6)."""
     if codings and lengths:
         raise HTTPError(400, "Transfer-Encoding and Content-Length exclude each other")
     if len(lengths) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
@@ -147,7 +146,7 @@ class Chunked:
         return end
 
     def take(self, received: bytes | bytearray) -> int:
-        """Return the number of received bytes that are whole lines of trailers, for h11 to read."""
+        """Return the number of received bytes in whole lines of trailers, for h11 to read."""
         position = 0
         while not self._is_over:
             try:
@@ -175,7 +174,7 @@ Framing: TypeAlias = Counted | Chunked
 
 
 def _ends_line(received: bytes | bytearray, position: int) -> bool:
-    """Return whether a line ending is complete at ``position``; raise for any other bytes."""
+    """Return whether a line ending at ``position`` is complete; raise for other bytes."""
     ending = received[position : position + 2]
     if not b"\r\n".startswith(ending):
         raise _malformed()
@@ -183,10 +182,7 @@ def _ends_line(received: bytes | bytearray, position: int) -> bool:
 
 
 def _line(received: bytes | bytearray, position: int, most: int) -> bytes | None:
-    """Return the line at ``position`` without its ending, or None if the line is incomplete.
-
-    A line of more than ``most`` bytes is malformed.
-    """
+    """Return the line of up to ``most`` bytes at ``position``; None if it is incomplete."""
     end = received.find(b"\r\n", position, position + most + 2)
     if end >= 0:
         return bytes(received[position:end])

@@ -42,11 +42,10 @@ async def run(body: Body, pass_on: PassOn) -> None:
 
 
 def fair(pass_on: PassOn) -> Send:
-    """Return a ``send`` that calls ``pass_on`` and regularly gives other tasks a turn.
+    """Return a ``send`` that gives other tasks a turn even if the client always has room.
 
-    Without these checkpoints, a client that always has room would starve other tasks. As with
-    Trio's streams, only one task may send at a time: a second one gets
-    ``trio.BusyResourceError``, because the bytes of both would be mixed.
+    Only one task may send at a time, as with Trio's streams: the bytes of two would be mixed,
+    so the second gets ``trio.BusyResourceError``.
     """
     busy = False
     pieces = 0
@@ -113,8 +112,8 @@ async def _run_with_pulse(stream: Stream, pulse: Pulse, pass_on: PassOn) -> None
 async def _run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
     """Run the inner body and pass on the encoded bytes.
 
-    The client can decode each piece of a stream when it arrives: an event that stayed in the
-    encoder until the next one would arrive too late.
+    Each piece of a stream can be decoded on arrival: an event that waited in the encoder for
+    the next one would be late.
     """
     encoder = ENCODERS[encoded.coding]()
     live = _is_live(encoded.body)
@@ -144,7 +143,7 @@ async def _run_encoded(encoded: Encoded, pass_on: PassOn) -> None:
 
 
 def _is_live(body: Body) -> bool:
-    """Return whether any part of the body is a stream, which is produced while it is sent."""
+    """Return whether any part of the body is produced while it is sent."""
     match body:
         case Stream():
             return True

@@ -86,8 +86,8 @@ _NO_OPTIONS: frozenset[str] = frozenset()
 def finish(request: Request, response: Response, behavior: Behavior, now: float) -> FramedResponse:
     """Return the framed response to a request at ``now``, in seconds since 1970.
 
-    Every response to a request goes through this function: ``select`` decides which
-    representation the client gets (RFC 9110), and ``frame`` how it is sent (RFC 9112).
+    Every response to a request goes through this function: ``select`` decides what the client
+    gets of it (RFC 9110), and ``frame`` how it is sent (RFC 9112).
 
     Raises:
         ValueError: the handler's status or ``Content-Length`` is not valid for the response.
@@ -156,10 +156,10 @@ def _start_of(status: int, fields: RawFields) -> bytes | None:
 def _start_without_framing(
     status: int, fields: RawFields
 ) -> tuple[bytes, list[str], frozenset[str], bool]:
-    """Return the status line and fields without framing, and what the removed fields said.
+    """Return the status line and the fields without framing, and the facts in the others.
 
-    These are the values of ``Content-Length``, the connection options, and whether the handler
-    has set ``Date``.
+    These are the values of ``Content-Length``, the connection options, and whether there is a
+    ``Date``.
     """
     headers = Headers.received(fields)
     options = frozenset(member.lower() for member in list_of(headers.get("Connection") or ""))
@@ -170,7 +170,7 @@ def _start_without_framing(
 
 
 def _promised_length(promised: list[str], length: int | None, method: str) -> int:
-    """Return the handler's ``Content-Length`` if it agrees with the length of the body."""
+    """Return the handler's ``Content-Length``; raise if it is not the length of the body."""
     is_any = length is None or (method == "HEAD" and not length)
     if is_any and len(promised) == 1 and _LENGTH.fullmatch(promised[0]):
         return int(promised[0])

@@ -13,8 +13,8 @@ from trio_http.transport.stream import Transport
 class Output:
     """The sending side of a connection: gathers bytes and parts of files, in order.
 
-    Gathered pieces are sent in as few calls as possible, so that a head and a short body share
-    a packet. ``patience`` is the time for each step in seconds.
+    They are sent in as few calls as possible, so that a head and a short body share a packet.
+    ``patience`` is in seconds, for each step.
     """
 
     __slots__ = ("_gathered", "_patience", "_transport", "behind", "last")
@@ -44,10 +44,7 @@ class Output:
 
     @property
     def unsent_content(self) -> int:
-        """The number of unsent bytes of the body, without framing.
-
-        A piece of the body is sent before the next is gathered, so only the last can be unsent.
-        """
+        """The number of unsent bytes of the body; only its last piece can be unsent."""
         return min(max(self.unsent - self.behind, 0), self.last)
 
     def flush_at_once(self) -> bool:
@@ -69,8 +66,8 @@ class Output:
     async def flush(self) -> None:
         """Send everything gathered; return when the client's stream has taken it.
 
-        After an exception, the unsent rest stays gathered. So a handler that gives up waiting
-        for a slow client and then sends something else leaves no gap in the response.
+        After an exception, the rest stays gathered. So a handler that gives up waiting for a
+        slow client and then sends something else leaves no gap in the response.
         """
         pieces, self._gathered = self._gathered, []
         before = self._transport.passed

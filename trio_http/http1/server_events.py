@@ -12,7 +12,7 @@ from trio_http.semantics.request import Request
 
 
 class Ending(Enum):
-    """The ways in which an exchange can end."""
+    """The ways an exchange can end."""
 
     COMPLETE = "complete"
     DISCONNECTED = "the client went away"
@@ -54,8 +54,8 @@ class Record:
             text: escape it before writing it to a terminal or a log.
         request: the request, or None if its head was refused.
         status: the status code of the response, or 0 if no head was sent.
-        sent: the number of bytes of the response body that were passed to the client's
-            stream, without framing. A download that breaks off counts up to there.
+        sent: bytes of the response body that were passed to the client's stream, without
+            framing. After an aborted download, those passed until then.
         seconds: the time from the complete head of the request to the end of the exchange.
         ending: how the exchange ended.
     """
@@ -102,10 +102,9 @@ class Crowded:
 
 @dataclass(frozen=True, slots=True)
 class NotAccepting:
-    """Clients have to wait, because accepting connections fails.
+    """Clients have to wait, because accepting fails, usually for lack of descriptors or memory.
 
-    The usual cause is a lack of descriptors or memory. Idle connections are closed to make
-    room. The event repeats every minute while accepting fails.
+    Idle connections are closed to make room. The event repeats every minute while that lasts.
 
     Attributes:
         error: the exception of the operating system.
