@@ -1072,7 +1072,7 @@ async def test_upload_of_single_bytes_is_stored(tmp_path: Path, by: str) -> None
     assert contents(tmp_path) == {"name": data}
 
 
-@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system has no splice")
 async def test_pipe_is_open_only_while_there_are_bytes_to_move(tmp_path: Path, by: str) -> None:
     def count() -> int:
         links = []

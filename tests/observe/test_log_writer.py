@@ -78,7 +78,7 @@ def test_text_arrives_at_a_socket(socket_pair: tuple[socket.socket, socket.socke
     assert theirs.recv(100) == b"hello\n"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="pipes cannot be opened anew")
+@pytest.mark.skipif(sys.platform != "linux", reason="this system cannot reopen pipes")
 def test_pipe_gets_text_at_once() -> None:
     with pipe() as (reading, stream), Spool(stream, notice) as spool:
         os.set_blocking(reading, False)

@@ -164,7 +164,7 @@ async def test_reset_raises_client_disconnected(
 # Moving bytes into a pipe
 
 
-@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system moves nothing past us")
+@pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system has no splice")
 async def test_open_pipe_is_filled_from_the_socket(
     pair: Pair,
 ) -> None:

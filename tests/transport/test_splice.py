@@ -20,9 +20,7 @@ from trio_http.transport.readiness import Levels
 from trio_http.transport.sockets import SocketTransport
 from trio_http.transport.splice import ROOM, Pipe, open_pipe
 
-only_with_pipes = pytest.mark.skipif(
-    not splice.CAN_SPLICE, reason="this system moves nothing past us"
-)
+only_with_pipes = pytest.mark.skipif(not splice.CAN_SPLICE, reason="this system has no splice")
 
 DATA = os.urandom(1000)
 

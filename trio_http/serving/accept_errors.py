@@ -68,10 +68,7 @@ class Spare:
 
 
 class Recovery:
-    """Decides how one listener continues after failures.
-
-    ``queue`` is the socket in whose accept queue clients wait, if it is known.
-    """
+    """Continues after failures of one listener, whose clients wait at ``queue``, if known."""
 
     def __init__(self, slots: ConnectionSlots, spare: Spare, queue: socket.socket | None) -> None:
         self._slots = slots

@@ -63,7 +63,7 @@ class ConnectionSlots:
             self.keep_alive.room_made()
 
     def tell(self, event: Crowded | NotAccepting) -> None:
-        """Report a shortage, unless the same one was reported in the last ``TOLD`` seconds."""
+        """Report a shortage, at most every ``TOLD`` seconds."""
         now = trio.current_time()
         if now < self._told.get(type(event), -math.inf):
             return

@@ -52,10 +52,7 @@ def fit_to_descriptors(limits: Limits) -> Limits:
     can send a file at the same time. Windows has no such limit, and nothing changes.
 
     Args:
-        limits: their ``connections`` are the number wanted.
-
-    Returns:
-        The same limits, with ``connections`` lowered if necessary.
+        limits: returned with fewer ``connections`` if necessary.
     """
     _raise_limit(math.ceil(min(limits.connections * MOST_EACH + RESERVED, _MOST)))
     connections = min(limits.connections, connections_within(descriptor_limit()))

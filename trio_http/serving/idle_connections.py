@@ -48,10 +48,10 @@ class KeepAliveQueue:
         self._since: dict[Interruptible, float] = {}  # in the order in which they joined
         self._watching = trio.CancelScope()
         self._newcomers = trio.lowlevel.ParkingLot()
-        self._asking = 0  # waiting newcomers that no connection can be interrupted for
+        self._asking = 0  # newcomers for which no connection can be closed
 
     def join(self, connection: Interruptible, now: float) -> bool:
-        """Add a connection that begins to wait; return False if it must not wait."""
+        """Begin to wait; return False if the connection must not wait."""
         self._since[connection] = now
         return self.persists or self._join_while_closing()
 
@@ -95,10 +95,10 @@ class KeepAliveQueue:
     # times a second, and none waits for ever.
 
     async def make_room(self, since: float) -> None:
-        """Close the connection idle longest, for a newcomer that has waited since ``since``.
+        """Close the connection idle longest, for a newcomer that came at ``since``.
 
-        Returns when a connection has ended, so that there may be room, or when another call may
-        find another idle connection to close.
+        Returns when there may be room, because a connection has ended, or when another call may
+        find another idle connection.
         """
         now = trio.current_time()
         match self._interrupt_longest(now):
@@ -154,7 +154,7 @@ class KeepAliveQueue:
         self.persists = False
 
     def end(self) -> None:
-        """Interrupt all idle connections, now and from now on."""
+        """Interrupt all idle connections for good."""
         self.retire()
         self._watching.cancel()
         while self._since:

@@ -1,4 +1,4 @@
-"""Listening sockets, opened by addresses such as ``localhost:8000``."""
+"""Listening sockets for addresses such as ``localhost:8000``."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ async def open_listeners(*addresses: str) -> list[trio.SocketListener]:
 
     Raises:
         ValueError: an address is malformed.
-        OSError: an address cannot be used, for example because another program listens on it.
-            All listeners have been closed.
+        OSError: an address cannot be used, for example because it is in use. No listener
+            stays open.
     """
     listeners: list[trio.SocketListener] = []
     try:
@@ -143,7 +143,7 @@ def _naming(address: str) -> Iterator[None]:
 
 
 async def _open_all(host: str, port: int, listeners: list[trio.SocketListener]) -> None:
-    """Open a listener for each address of the host and append it to ``listeners``."""
+    """Append a new listener for each address of the host."""
     open_before, missing = len(listeners), None
     for family, address in await _addresses_of(host, port):
         try:

@@ -84,8 +84,8 @@ async def serve(  # noqa: PLR0913 - all but two have defaults
             connection is accepted and left after the last has ended.
         listeners: for example from ``open_listeners``, or ``trio.SSLListener`` around them.
             They are closed before ``serve`` returns or raises.
-        timeouts: how many seconds the server waits, and for what.
-        limits: the maximum sizes and numbers that it accepts.
+        timeouts: the seconds that the server waits.
+        limits: the sizes and numbers that it accepts.
         behavior: choices that are not limits, such as sending a Date header.
         report: called with each event of the server. The default logs failures to the logger
             ``trio_http``.
@@ -93,8 +93,8 @@ async def serve(  # noqa: PLR0913 - all but two have defaults
 
     Raises:
         trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start`` seconds.
-        Exception: any exception from the frame of the app's lifetime, also while the app is
-            being served. A group of one exception is raised as that exception.
+        Exception: raised in the frame of the app's lifetime, also while the app is served. A
+            group of one exception is raised as that exception.
     """
     try:
         async with entered(app, timeouts) as within:

@@ -8,7 +8,7 @@ from trio_http.serving.idle_connections import KeepAliveQueue
 
 
 class Shutdown:
-    """Drains a server: its listeners, its idle connections, and the other connections."""
+    """Drains the listeners, the idle and the other connections of a server."""
 
     def __init__(
         self,

@@ -26,15 +26,15 @@ async def serve_stream(  # noqa: PLR0913 - the parameters of ``serve``
 ) -> None:
     """Serve one connection over any stream, and close it.
 
-    Return when the connection has ended. Neither the client nor an exception of ``app`` for a
-    request makes it raise: only cancellation and errors of the lifetime do.
+    Return when the connection has ended. Neither a client nor a failing request makes it
+    raise: only cancellation and errors of the lifetime do.
 
     Args:
         app: as for ``serve``. Its lifetime is entered before the first request and left after
             the last.
         stream: carries the connection. It is closed in any case.
-        timeouts: how many seconds the server waits, and for what.
-        limits: the maximum sizes and numbers that it accepts.
+        timeouts: the seconds that the server waits.
+        limits: the sizes and numbers that it accepts.
         behavior: choices that are not limits, such as sending a Date header.
         report: called with each event of the connection. The default logs failures to the
             logger ``trio_http``.
@@ -42,7 +42,7 @@ async def serve_stream(  # noqa: PLR0913 - the parameters of ``serve``
 
     Raises:
         trio.TooSlowError: the lifetime of the app has not begun within ``timeouts.start`` seconds.
-        Exception: any exception from the frame of the app's lifetime.
+        Exception: raised in the frame of the app's lifetime.
     """
     has_begun = False
     try:

@@ -131,7 +131,7 @@ class _Worker:
 
 
 class _Post:
-    """A worker's number and sockets, and the process that has them now."""
+    """A worker's number and sockets, and its present process."""
 
     def __init__(self, number: int, queue: Sequence[trio.SocketListener]) -> None:
         self.number = number

@@ -66,7 +66,7 @@ async def send_pieces(piece: FileSlice, send: Callable[[bytes], Awaitable[None]]
     """Read a part of a file in a worker thread, piece by piece, and send each piece.
 
     Raises:
-        EOFError: the file has become shorter, so the promised length cannot be sent.
+        EOFError: the file has become shorter than the promised length.
     """
     offset, end = piece.offset, piece.offset + piece.length
     while offset < end:

@@ -199,7 +199,7 @@ class Edges:
 
 
 class TrioLevels:
-    """The counterpart of ``Edges`` on other systems: each task waits for its own socket."""
+    """``Edges`` for other systems: each task waits for its own socket."""
 
     def arrivals(self, connected: socket.socket) -> Arrivals:
         """Return the arrivals on a socket."""

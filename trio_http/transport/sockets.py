@@ -133,7 +133,7 @@ class SocketTransport:
                         send = partial(self.send, patience=patience)
                         return await send_pieces(rest, send)
                     case 0:
-                        raise EOFError("a file has become shorter while it was sent")
+                        raise EOFError("the file became shorter while it was being sent")
                     case -1:
                         await self._writable(patience)
                     case sent:
@@ -189,9 +189,9 @@ class SocketTransport:
 def _kept_short(connected: socket.socket) -> Iterator[None]:
     """Limit the bytes that wait in the kernel for a client on this machine.
 
-    Data that waits long has left the processor's cache before the client reads it: a large file
-    then takes more than twice as long. Connections over a network are left alone, because the
-    kernel sends what waits there while the server is busy. The limit ends with the block.
+    Otherwise they have left the processor's cache before the client reads them: a large file
+    takes more than twice as long. Over a network there is no limit, because the kernel sends
+    them while the server is busy. The limit ends with the block.
     """
     is_near = _is_near(connected)
     if is_near:

@@ -152,7 +152,7 @@ class Custody:
             )
 
     def duplicate(self, descriptor: int) -> int:
-        """Return a duplicate of a descriptor, which is added to ``held``."""
+        """Add a duplicate of a descriptor to ``held``, and return it."""
         duplicate = os.dup(descriptor)
         self.held.callback(os.close, duplicate)
         return duplicate
