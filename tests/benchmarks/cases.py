@@ -25,7 +25,7 @@ class Ability(Enum):
 
 
 class Better(Enum):
-    """Whether a higher or a lower value is better."""
+    """The direction of better values."""
 
     HIGHER = "higher"
     LOWER = "lower"

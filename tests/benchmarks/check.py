@@ -28,7 +28,7 @@ class Answer:
 
 
 def ask_once(port: int, ask: Ask, times: int = 1) -> list[Answer]:
-    """Return a server's responses to requests that are sent at once on one connection.
+    """Return the responses to requests that are sent at once on one connection.
 
     Raises:
         OSError: the server does not respond.
@@ -66,7 +66,7 @@ def _next_answer(connection: h11.Connection, connected: socket.socket, ask: Ask)
 
 
 def complaint(answer: Answer, expected: Expected, directory: Path) -> str | None:
-    """Return the fault of a response, or None if it is as expected."""
+    """Return the fault of a response, or None if it has none."""
     if answer.status not in expected.statuses:
         return f"responded with {answer.status}"
     media_type = answer.fields.get("content-type", "")

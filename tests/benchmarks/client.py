@@ -90,7 +90,7 @@ class Answers:
                 return self._end() if line == b"" else line is not None
 
     def _take(self, mark: bytes) -> bytes | None:
-        """Take and return the bytes before a mark, or None if it has not arrived."""
+        """Take the bytes before a mark, or None if it has not arrived."""
         end = self._data.find(mark)
         if end < 0:
             return None
@@ -132,7 +132,7 @@ class Answers:
 
 
 class _Connection:
-    """A client that sends requests and counts the responses, again and again."""
+    """A client that sends requests and counts responses."""
 
     def __init__(self, orders: Orders, request: bytes) -> None:
         self._orders = orders
@@ -160,13 +160,13 @@ class _Connection:
         self._rest = memoryview(self._request)
 
     def send(self) -> bool:
-        """Send as much as there is room for; return whether that was everything."""
+        """Send as much as possible; return whether that was everything."""
         with suppress(BlockingIOError):
             self._rest = self._rest[self.socket.send(self._rest) :]
         return not self._rest
 
     def receive(self) -> bool:
-        """Take the bytes that have arrived; return whether all responses are complete."""
+        """Receive bytes; return whether all responses are complete."""
         try:
             data = self.socket.recv(262144)
         except BlockingIOError:

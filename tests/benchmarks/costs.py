@@ -33,7 +33,7 @@ SMALL = Ask("PUT", "/uploads/small", size=MIB)
 
 
 class NotKnownError(Exception):
-    """A cost that cannot be measured on this system."""
+    """A cost that cannot be measured."""
 
 
 _FAILURES = (
@@ -46,7 +46,7 @@ _FAILURES = (
 
 
 def costs_of(run: Run, case: Case, peers: Sequence[Peer]) -> list[Result]:
-    """Return the cost of each server; the servers take turns in each round."""
+    """Return the cost of each server, measured in turn."""
     results = [Result(case, peer.name) for peer in peers]
     # Memory is the same in each round, times are not.
     for _ in range(run.rounds if isinstance(case, Importing | Starting) else 1):

@@ -31,7 +31,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """The figure of trio_http in a case, with an upper limit."""
+    """An upper limit for trio_http in a case."""
 
     case: str
     at_most: float
@@ -39,7 +39,7 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """The 99th percentile of trio_http in a case, which should be below another server's."""
+    """The 99th percentile of trio_http in a case, below another server's."""
 
     case: str
     peer: str

@@ -79,7 +79,7 @@ class Tool:
 
 
 def body_file(target: Target) -> Path:
-    """Write the body of a case's request to a file, and return its path."""
+    """Write the body of a case's request to a file."""
     path = target.folder / f"{target.load.name}.body"
     if not path.exists():
         path.write_bytes(noise(target.load.ask.size))
@@ -200,7 +200,7 @@ def choose_tool(wanted: str | None = None) -> Tool:
 
 
 def able(tool: Tool, load: Load) -> Tool:
-    """Return the tool, or the benchmark's own client if the tool cannot run the case.
+    """Return the tool, or the own client if the tool cannot run the case.
 
     h2load keeps its connections open, even with ``Connection: close``.
     """

@@ -98,7 +98,7 @@ def _take(run: Run, turns: Sequence[_Turn]) -> None:
 
 
 def _unfit(run: Run, load: Load, server: Up | str) -> str | None:
-    """Return why a server cannot be timed at a load, or None; the requests also warm it up."""
+    """Return why a server cannot be timed at a load, or None; also warm it up."""
     if isinstance(server, str):
         return server
     if load.connections + SPARE > run.descriptors:

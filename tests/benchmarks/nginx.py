@@ -54,7 +54,7 @@ UPLOADS = 'location /uploads/ {{ dav_methods PUT; alias "{folder}/"; }}'
 
 
 def configuration(port: int, manner: Manner, directory: Path, descriptors: int) -> str:
-    """Return the text of nginx's configuration file."""
+    """Return the configuration file."""
     return TEMPLATE.format(
         user=_user(),
         files=descriptors,

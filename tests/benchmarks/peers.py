@@ -313,7 +313,7 @@ def described_build(version: str, options: str, system: str | None) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the exact versions of the compared software."""
+    """Return the exact versions of all software."""
     found = {"python": build_of_python()}
     packages = {package for peer in PEERS for package in peer.packages} | {"trio", "h11"}
     for package in sorted(packages):

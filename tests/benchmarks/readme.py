@@ -59,7 +59,7 @@ ERRORS = "† Not all responses were correct."
 
 
 def section(about: Mapping[str, Any], cases: Sequence[Sequence[Result]]) -> str:
-    """Return the table, the legend and the circumstances in Markdown."""
+    """Return table, legend and circumstances in Markdown."""
     rows = [_line(["requests/s", *(column.title for column in COLUMNS)])]
     rows.append(_line(["---", *("--:" for _ in COLUMNS)]))
     for results in cases:

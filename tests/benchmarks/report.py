@@ -30,7 +30,7 @@ class Summary:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Summary:
-        """Summarize ``samples``, of which there must be at least one."""
+        """Summarize ``samples``, at least one."""
         values = [sample.value for sample in samples]
         return cls(
             median(values),
@@ -63,14 +63,14 @@ def summaries(results: Sequence[Result]) -> dict[str, Summary]:
 
 
 def ratio(of: Mapping[str, Summary], ours: str, other: str) -> float | None:
-    """Return the value of ``ours`` divided by that of ``other``, or None if either is unknown."""
+    """Return ``ours`` divided by ``other``, or None if either is unknown."""
     if ours not in of or other not in of or not of[other].value:
         return None
     return of[ours].value / of[other].value
 
 
 def table(case: Case, results: Sequence[Result]) -> str:
-    """Return the results of a case as a table for people, the best server first."""
+    """Return a table of a case for people, the best server first."""
     known = summaries(results)
     forward = case.better is Better.HIGHER
     rows = [["server", case.unit, "spread", "ours ÷ it", "p50 ms", "p99 ms", "CPU µs"]]
@@ -99,7 +99,7 @@ def _scaled(value: float | None, factor: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with at least three digits, and spaces between thousands."""
+    """Format a number with three digits or more."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}".replace(",", " ")
 

@@ -28,7 +28,7 @@ SPARE = 200
 
 @dataclass(slots=True)
 class Result:
-    """The samples of one server in one case, or the problem that prevented them."""
+    """The samples of one server in one case, or its problem."""
 
     case: Case
     peer: str

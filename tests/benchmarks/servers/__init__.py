@@ -1,1 +1,1 @@
-"""The programs that are measured: trio_http, other servers, and bare Trio with and without h11."""
+"""The measured programs: trio_http, other servers, and bare Trio with and without h11."""

@@ -42,7 +42,7 @@ async def json(request: web.Request) -> web.Response:
 
 
 async def upload(request: web.Request) -> web.Response:
-    """Store as durably as trio_http: completely or not at all, without forcing it to the disk."""
+    """Store as trio_http does: completely or not at all, not forced to the disk."""
     part = UPLOADS / f".{secrets.token_hex(8)}"
     # Writing in the event loop blocks all other requests, and is the fastest possible way.
     with part.open("wb") as file:

@@ -52,7 +52,7 @@ async def json(request: Request) -> Response:
 
 
 async def upload(request: Request) -> Response:
-    """Store as durably as trio_http: completely or not at all, without forcing it to the disk."""
+    """Store as trio_http does: completely or not at all, not forced to the disk."""
     target = UPLOADS / request.path_params["name"]
     part = UPLOADS / f".{secrets.token_hex(8)}"
     # Writing in the event loop blocks all other requests, and is the fastest possible way.
