@@ -249,9 +249,7 @@ async def test_12_persistent_connections() -> None:
             answer = await client.get(target)
             assert (answer.status, answer.body) == (200, body)
             assert "Connection" not in answer.headers
-        assert (
-            await client.get("/nothing")
-        ).status == 404  # an error does not close the connection
+        assert (await client.get("/nothing")).status == 404  # keeps the connection open
         assert (await client.get("/user-agent", [("User-Agent", "x")])).body == b"x"
 
 

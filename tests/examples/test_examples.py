@@ -37,7 +37,7 @@ async def test_commands_in_the_docstring_work(file: Path, tmp_path: Path) -> Non
     start, *curls = commands_of(file)
     assert curls
     assert start[:2] in (["trio-http", "app"], ["python", "-m"])
-    # The examples share a port with each other; their tests must not.
+    # The examples all use the same port; their tests must not.
     if start[0] == "python":
         command = [sys.executable, *start[1:], "127.0.0.1:0"]
     else:

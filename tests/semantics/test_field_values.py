@@ -284,11 +284,7 @@ RANGES = (
         ("text/*", ["image/png", "text/html", "text/plain"], "text/html"),
         ("image/*", ["text/plain", "text/html"], None),
         ("text/html;q=0.5, text/plain;q=0.4", ["text/plain", "text/html"], "text/html"),
-        (
-            "text/html, text/plain",
-            ["text/plain", "text/html"],
-            "text/plain",
-        ),  # equal weights: the server chooses
+        ("text/html, text/plain", ["text/plain", "text/html"], "text/plain"),  # equal weights
         ("text/html;q=0, */*", ["text/html", "text/plain"], "text/plain"),
         ("text/html;q=0, */*", ["text/html"], None),
         ("text/*;q=0, */*;q=0.1", ["text/html", "image/png"], "image/png"),

@@ -24,8 +24,8 @@ class Outcome(Enum):
     """The result of evaluating preconditions."""
 
     PROCEED = "perform the method"
-    NOT_MODIFIED = "the client has it already: 304"
-    FAILED = "it is not what the client thinks: 412"
+    NOT_MODIFIED = "send 304: the client already has it"
+    FAILED = "send 412: it is not what the client expects"
 
 
 @dataclass(frozen=True, slots=True)

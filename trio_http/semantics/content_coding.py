@@ -22,7 +22,7 @@ class Encoder(Protocol):
     """An encoder for one body, unusable after ``finish``."""
 
     def encode(self, data: bytes, /) -> bytes:
-        """Encode bytes; return those that are ready, possibly none."""
+        """Encode bytes; return the output that is ready, possibly none."""
         ...
 
     def flush(self) -> bytes:

@@ -54,7 +54,7 @@ _PREFERENCE = re.compile(r"10|[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest and its algorithm; ``str`` returns the syntax of the field."""
+    """A digest and its algorithm; ``str`` returns both in the syntax of fields."""
 
     algorithm: str
     value: bytes

@@ -35,9 +35,9 @@ def _typed(headers: Fields, media_type: str) -> Headers:
 class Compress(Enum):
     """Controls whether a response may be sent in a content coding that the client accepts."""
 
-    WORTHWHILE = "if the media type and the size promise a gain"
-    ALWAYS = "whatever the media type and the size"
-    NEVER = "not at all"
+    WORTHWHILE = "if media type and size promise a gain"
+    ALWAYS = "for any media type and size"
+    NEVER = "never"
 
 
 # A frozen dataclass would state the intent, but takes three times as long to make, and one
