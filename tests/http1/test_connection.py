@@ -245,7 +245,7 @@ async def test_connection_without_requests_has_no_record() -> None:
     assert events == [Connected("local"), Disconnected("local")]
 
 
-async def test_head_gets_the_get_response_without_body() -> None:
+async def test_head_request_gets_the_fields_of_get_without_body() -> None:
     async with open_client(hello) as client:
         answer = await client.request("HEAD", "/")
         assert (answer.headers["Content-Length"], answer.body) == ("5", b"")

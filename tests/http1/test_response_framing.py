@@ -382,7 +382,9 @@ def test_every_response_has_exactly_one_framing(response: Response, accepted: st
 
 @settings(deadline=None)
 @given(RESPONSES, ACCEPTED)
-def test_head_gets_the_get_response_without_body(response: Response, accepted: str | None) -> None:
+def test_head_request_gets_the_fields_of_get_without_body(
+    response: Response, accepted: str | None
+) -> None:
     got = finish(accepting(accepted, "GET"), response, Behavior(compress_min_size=0), NOW)
     headed = finish(accepting(accepted, "HEAD"), response, Behavior(compress_min_size=0), NOW)
     assert headed.body == b""

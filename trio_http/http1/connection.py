@@ -148,7 +148,8 @@ class _Connection:
         """Send an error response if none has been begun; return how the exchange ended."""
         if not self._wire.head_has_left:
             if error is None:
-                self.note(error := RuntimeError("the app returned without a response"))
+                error = RuntimeError("the app returned without a response: it must await respond()")
+                self.note(error)
             try:
                 await self._refuse(error)
             except* Exception as group:  # noqa: BLE001 - as above

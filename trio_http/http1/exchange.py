@@ -92,7 +92,7 @@ class Exchange:
             await self._gate.respond(response)
             return
         if self._response is not None:
-            raise RuntimeError("this exchange already has a response")
+            raise RuntimeError("this exchange already has a response: call respond() only once")
         message = finish(self.request, response, self._behavior, time.time())
         self._response = message.response
         await self._wire.respond(message, is_last=not self._keep_alive.persists)
@@ -121,7 +121,7 @@ class Exchange:
             ClientDisconnected: the client has left or has stopped reading.
         """
         if self.response is not None:
-            raise RuntimeError("this exchange already has a response")
+            raise RuntimeError("this exchange already has a response: call inform() before it")
         if not 100 <= status <= 199 or status == 101:
             raise ValueError(f"{status} is not the status of an interim response")
         # An interim response has no body to frame (RFC 9110 8.6, RFC 9112 6.1).
