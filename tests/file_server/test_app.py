@@ -1379,13 +1379,22 @@ async def test_page_of_a_writable_directory_has_a_form(root: Path) -> None:
         assert (await client.get("/y")).status == 404
 
 
-def test_writing_server_removes_abandoned_parts(root: Path) -> None:
-    part = root / f"{PART_PREFIX}0{PART_SUFFIX}"
+async def test_server_that_may_write_removes_abandoned_parts(root: Path) -> None:
+    (root / "below").mkdir()
+    part = root / "below" / f"{PART_PREFIX}0123456789abcdef{PART_SUFFIX}"
     part.touch()
-    files(root)
+    async with open_client(files(root, allow=Permissions.WRITING)) as client:
+        while part.exists():
+            assert (await client.get("/file")).status == 200
+
+
+async def test_server_that_only_reads_keeps_abandoned_parts(root: Path) -> None:
+    part = root / f"{PART_PREFIX}0123456789abcdef{PART_SUFFIX}"
+    part.touch()
+    # The end of a lifetime waits for the threads that have begun.
+    async with open_client(files(root, allow=~Permissions.WRITING)) as client:
+        assert (await client.get("/file")).status == 200
     assert part.exists()
-    files(root, allow=Permissions.WRITING)
-    assert not part.exists()
 
 
 # Uploads that handlers of another app store

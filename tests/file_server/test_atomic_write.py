@@ -31,7 +31,7 @@ from trio_http.file_server import retries
 from trio_http.file_server import root as served_root
 from trio_http.file_server.atomic_write import GATHERED, SHORT, UNCONDITIONAL, remove, store
 from trio_http.file_server.locks import exclusive_access
-from trio_http.file_server.partial_file import StoredFile, remove_abandoned_parts
+from trio_http.file_server.partial_file import StoredFile
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions, is_part
 from trio_http.file_server.root import Root
 from trio_http.file_server.versions import tag_of
@@ -351,8 +351,6 @@ async def test_named_part_is_single_and_locked(tmp_path: Path, way: str) -> None
         (part,) = parts(tmp_path)
         with part.open("rb") as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove_abandoned_parts(tmp_path)
-        assert parts(tmp_path) == [part]
         # It cannot be read over HTTP, nor written by another upload.
         assert await refusal_of(tmp_path, [part.name]) == 404
     assert contents(tmp_path) == {"name": bytes(GATHERED) + b"rest"}
@@ -1285,13 +1283,4 @@ def test_full_disk_gets_507_and_the_old_file_stays(tmp_path: Path, way: str) -> 
 def test_killed_server_leaves_only_the_old_file(tmp_path: Path, unnamed: None) -> None:
     ended = run_store(tmp_path, "unnamed", "kill")
     assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
-    assert contents(tmp_path) == {"name": b"old"}
-
-
-def test_part_of_a_killed_server_is_removed_later(tmp_path: Path) -> None:
-    ended = run_store(tmp_path, "named", "kill")
-    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
-    assert without_parts(tmp_path) == {"name": b"old"}
-    assert len(parts(tmp_path)) == 1
-    remove_abandoned_parts(tmp_path)
     assert contents(tmp_path) == {"name": b"old"}

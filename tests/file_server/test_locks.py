@@ -228,3 +228,11 @@ def test_every_file_can_be_locked_on_a_system_without_locks(
     with path.open("rb") as one, path.open("rb") as other:
         assert lock(one.fileno())
         assert lock(other.fileno())
+
+
+def test_file_system_without_locks_is_told_from_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "fcntl", Unable)
+    with (tmp_path / "file").open("wb") as file:
+        assert lock(file.fileno()) is None

@@ -13,8 +13,7 @@ from support import as_unprivileged_user
 from trio_http.file_server import kept_attributes, partial_file
 from trio_http.file_server import root as served_root
 from trio_http.file_server.locks import lock
-from trio_http.file_server.partial_file import PartialFile, remove_abandoned_parts
-from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX
+from trio_http.file_server.partial_file import PartialFile
 from trio_http.file_server.root import Root
 from trio_http.file_server.versions import tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
@@ -291,51 +290,42 @@ def test_deletion_of_a_missing_file_ignores_preconditions(tmp_path: Path) -> Non
         assert partial_file.replaceable(directory, "name", preconditions) is None
 
 
-# Abandoned parts
+# Servers that start meanwhile
 
 
-def part_in(directory: Path, middle: str) -> Path:
-    path = directory / f"{PART_PREFIX}{middle}{PART_SUFFIX}"
-    path.write_bytes(b"half of i")
-    return path
+@pytest.mark.parametrize("way", ["named", "paths"], indirect=True)
+@pytest.mark.parametrize("moment", ["before it is locked", "while it is locked"])
+def test_part_that_another_server_takes_for_abandoned_is_made_again(
+    tmp_path: Path,
+    way: str,
+    frame: ExitStack,
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that starts finds each file in the moment between its making and its locking."""
+    attempts: list[bool] = []
 
+    def lock_after_another(descriptor: int) -> object:
+        attempts.append(len(attempts) % 2 == 0)
+        if attempts[-1]:
+            ours = os.fstat(descriptor)
+            (newest,) = [path for path in tmp_path.iterdir() if os.path.samestat(path.stat(), ours)]
+            with newest.open("rb") as other:
+                assert lock(other.fileno())
+                if moment == "before it is locked":
+                    newest.unlink()
+                    other.close()
+                return lock(descriptor)
+        return lock(descriptor)
 
-def test_only_abandoned_parts_are_removed(tmp_path: Path) -> None:
-    abandoned = [part_in(tmp_path, str(number)) for number in range(3)]
-    being_written = part_in(tmp_path, "locked")
-    others = [tmp_path / "name", tmp_path / f"name{PART_SUFFIX}", tmp_path / f"{PART_PREFIX}name"]
-    for other in others:
-        other.touch()
-    # These are not uploads, whatever their names.
-    directory, link = (
-        tmp_path / f"{PART_PREFIX}{name}{PART_SUFFIX}" for name in ("folder", "link")
-    )
-    directory.mkdir()
-    link.symlink_to(others[0])
-    with being_written.open("rb") as file:
-        assert lock(file.fileno())
-        remove_abandoned_parts(tmp_path)
-        assert sorted(tmp_path.iterdir()) == sorted([*others, being_written, directory, link])
-    remove_abandoned_parts(tmp_path)
-    assert not being_written.exists()
-    assert not any(path.exists() for path in abandoned)
-
-
-def test_removing_parts_of_a_missing_directory_does_nothing(tmp_path: Path) -> None:
-    remove_abandoned_parts(tmp_path / "nothing")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_parts_of_other_users_do_not_prevent_removal(public: Path) -> None:
-    ours = [part_in(public, f"{number}-ours") for number in range(8)]
-    theirs = [part_in(public, f"{number}-theirs") for number in range(8)]
-    for part in ours:
-        part.chmod(0o666)
-    for part in theirs:
-        part.chmod(0)
-    with as_unprivileged_user():
-        remove_abandoned_parts(public)
-    assert sorted(public.iterdir()) == theirs
+    monkeypatch.setattr(partial_file, "lock", lock_after_another)
+    part = part_of(frame, tmp_path)
+    part.write([b"mine"])
+    part.place()
+    frame.close()
+    assert attempts == [True, False, True, False]  # the part, and the model for its mode
+    assert (tmp_path / "name").read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [tmp_path / "name"]
 
 
 @pytest.mark.parametrize(

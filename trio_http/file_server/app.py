@@ -9,7 +9,10 @@ from copy import copy
 from pathlib import Path
 from typing import Self
 
+import trio
+
 from trio_http.apps.cross_site import refuse_other_origins
+from trio_http.file_server.abandoned_parts import remove_abandoned_parts
 from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
 from trio_http.file_server.cache.file_digests import FileDigests
 from trio_http.file_server.content_sniffing import ContentSniffer
@@ -22,7 +25,7 @@ from trio_http.file_server.listing.directory_response import (
 from trio_http.file_server.lookup import Lookup, Redirect, Refusal
 from trio_http.file_server.lookup_pace import LookupPace
 from trio_http.file_server.open_file import OpenFile
-from trio_http.file_server.partial_file import StoredFile, remove_abandoned_parts
+from trio_http.file_server.partial_file import StoredFile
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.representation import Representations, with_digest
 from trio_http.file_server.root import Root
@@ -60,6 +63,10 @@ def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
     nothing is held open. A moved directory, and a new precompressed sibling of a frequently
     requested file, may be noticed a second late.
 
+    If clients may write, each lifetime begins with a search for parts of uploads that a killed
+    server left in the directory or below it. It runs beside the requests, looks at up to 5000
+    entries per second, and removes them.
+
     Args:
         root: the directory.
         media_type: the media type of every file (default: the one that its name suggests).
@@ -76,11 +83,10 @@ def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
     """
     if Permissions.WRITING in allow and Permissions.PRECOMPRESSED in allow:
         raise ValueError("precompressed files are not for a directory that clients can write to")
-    served = Root(Path(root), allow)
-    if Permissions.WRITING in allow:
-        remove_abandoned_parts(served.path)
     return FilesApp(
-        served, ContentSniffer(media_type, charset), Representations(compress, cache_control)
+        Root(Path(root), allow),
+        ContentSniffer(media_type, charset),
+        Representations(compress, cache_control),
     )
 
 
@@ -153,8 +159,13 @@ class FilesApp:
             return
         within = copy(self)
         try:
-            async with descriptor_caches(self._root) as within._caches:  # noqa: SLF001 - of the same class
+            # For all that runs beside the requests: nothing of it is awaited at the end.
+            async with trio.open_nursery() as nursery:
+                within._caches = descriptor_caches(self._root, nursery)  # noqa: SLF001 - of the same class
+                if Permissions.WRITING in self._root.allow:
+                    nursery.start_soon(remove_abandoned_parts, self._root)
                 yield within
+                nursery.cancel_scope.cancel()
         finally:
             within._caches = None  # noqa: SLF001 - of the same class
 

@@ -22,6 +22,9 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None
 
+# Windows has no such locks, but does not let anyone remove an open file.
+CAN_LOCK = fcntl is not None
+
 # Seconds for which a thread waits for other threads of this process to make their changes.
 # Each takes a fraction of a millisecond, unless a file system hangs.
 TURN = 0.1
@@ -36,17 +39,19 @@ _gates: WeakValueDictionary[tuple[int, int], Lock] = WeakValueDictionary()
 _making_gates = Lock()
 
 
-def lock(descriptor: int) -> bool:
-    """Lock a file until it is closed; return false if another program has locked it.
+def lock(descriptor: int) -> bool | None:
+    """Lock a file until it is closed; return false if it is locked already.
 
-    Windows has no such locks, but does not let anyone remove an open file.
+    None on a file system without such locks.
     """
     if fcntl is None:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 

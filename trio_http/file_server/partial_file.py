@@ -3,8 +3,8 @@
 A partial file has no name (``O_TMPFILE``). It is in the directory of its target, and gets the
 target's name in one step. If the upload ends before that, even by ``kill -9``, nothing is
 left of it. Where a system has no such files, a file with a name of its own takes its place:
-only its owner may read it, and it is locked for as long as it is written, so that
-``remove_abandoned_parts`` can tell which are left over.
+only its owner may read it. Whatever has such a name is locked for as long as it is in use, so that
+``abandoned_parts`` can tell which are left over.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from trio_http.file_server.kept_attributes import keep_attributes
 from trio_http.file_server.locks import exclusive_access, lock
-from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, check_name, is_part
+from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, check_name
 from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import state_of, tag_of
@@ -31,7 +31,6 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.incoming_body import BodyPipe
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_CAREFUL = _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NAMED = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
 
 # How to open a file without a name, or 0 if that is not possible. It gets its name through
@@ -160,12 +159,12 @@ class PartialFile:
             return
         # Only its owner may read a named part. The umask and the directory decide who may read a
         # new file, so make one to find out.
-        directory, name = self._directory, _new_name()
-        os.close(os.open(directory.at(name), _NAMED, 0o666, dir_fd=directory.descriptor))
+        name, descriptor = self._make(0o666)
         try:
-            keep_attributes(directory, name, file)
+            keep_attributes(self._directory, name, file)
         finally:
-            os.unlink(directory.at(name), dir_fd=directory.descriptor)
+            os.close(descriptor)
+            self._remove(name)
 
     def _date(self, file: int) -> None:
         """Set the file's time to the nanosecond; kernels set it to a few milliseconds.
@@ -181,7 +180,6 @@ class PartialFile:
         if self._descriptor is None:
             with refusing():
                 self._descriptor = self._open()
-            lock(self._descriptor)
         return self._descriptor
 
     def _open(self) -> int:
@@ -194,16 +192,33 @@ class PartialFile:
                     raise
             else:
                 self._frame.callback(os.close, descriptor)
+                lock(descriptor)
                 return descriptor
-        part = _new_name()
-        descriptor = os.open(directory.at(part), _NAMED, 0o600, dir_fd=directory.descriptor)
-        self._part = part
-        self._frame.callback(self._remove, part)
+        self._part, descriptor = self._make(0o600)
+        self._frame.callback(self._remove, self._part)
         self._frame.callback(os.close, descriptor)
         return descriptor
 
+    def _make(self, mode: int) -> tuple[str, int]:
+        """Make a file with a temporary name; return the name, and its descriptor, which is locked.
+
+        A starting server may take the new file for an abandoned part until it is locked.
+        """
+        directory = self._directory
+        while True:
+            name = _new_name()
+            descriptor = os.open(directory.at(name), _NAMED, mode, dir_fd=directory.descriptor)
+            with ExitStack() as made:
+                made.callback(self._remove, name)
+                made.callback(os.close, descriptor)
+                if lock(descriptor) is not False:
+                    with suppress(FileNotFoundError):  # it was removed before it was locked
+                        os.stat(directory.at(name), dir_fd=directory.descriptor)
+                        made.pop_all()
+                        return name, descriptor
+
     def _remove(self, part: str) -> None:
-        with suppress(FileNotFoundError):  # it has got its name
+        with suppress(FileNotFoundError):  # it has got its name, or was removed
             os.unlink(self._directory.at(part), dir_fd=self._directory.descriptor)
 
     def _link(self, file: int, name: str) -> bool:
@@ -249,22 +264,3 @@ def replaceable(
 
 def _new_name() -> str:
     return f"{PART_PREFIX}{secrets.token_hex(8)}{PART_SUFFIX}"
-
-
-def remove_abandoned_parts(root: Path) -> None:
-    """Remove the files that uploads left in a directory when their server was killed."""
-    with suppress(OSError):  # the directory is gone, or unreadable
-        for entry in list(os.scandir(root)):
-            if is_part(entry.name) and entry.is_file(follow_symlinks=False):
-                _clear(entry.path)
-
-
-def _clear(path: str) -> None:
-    with suppress(OSError):  # removed already, or not removable
-        descriptor = os.open(path, os.O_RDWR | _CAREFUL)
-        try:
-            abandoned = lock(descriptor)
-        finally:
-            os.close(descriptor)
-        if abandoned:
-            Path(path).unlink()

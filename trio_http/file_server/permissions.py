@@ -13,6 +13,8 @@ _FORBIDDEN = re.compile(r"[/\0]" if os.name == "posix" else r'[/\0\\:*?"<>|]')
 
 # Names of files that are not complete. By these, a later start knows which to remove.
 PART_PREFIX, PART_SUFFIX = ".trio_http-", ".part"
+PART_NAME = re.compile(re.escape(PART_PREFIX) + "[0-9a-f]{16}" + re.escape(PART_SUFFIX))
+"""What uploads really call them. ``is_part`` is wider: it only hides, and hides all of a kind."""
 
 
 class Permissions(Flag):

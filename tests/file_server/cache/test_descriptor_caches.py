@@ -1,11 +1,14 @@
 """Tests of descriptors that are held open for a directory, and of their end."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
 from support import open_descriptors
 
-from trio_http.file_server.cache.descriptor_caches import descriptor_caches
+from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
 from trio_http.file_server.root import Root
 
 
@@ -13,9 +16,16 @@ class LeftError(Exception):
     """The reason to leave a block."""
 
 
+@asynccontextmanager
+async def caches_of(root: Path) -> AsyncIterator[DescriptorCaches]:
+    async with trio.open_nursery() as nursery:
+        yield descriptor_caches(Root(root), nursery)
+        nursery.cancel_scope.cancel()
+
+
 async def test_leaving_closes_the_descriptors(tmp_path: Path) -> None:
     before = open_descriptors()
-    async with descriptor_caches(Root(tmp_path)) as held:
+    async with caches_of(tmp_path) as held:
         assert held.directories.get(()) is not None
         assert open_descriptors() == before + 1
     assert open_descriptors() == before
@@ -23,7 +33,7 @@ async def test_leaving_closes_the_descriptors(tmp_path: Path) -> None:
 
 async def test_leaving_by_an_error_closes_the_descriptors(tmp_path: Path) -> None:
     async def leave() -> None:
-        async with descriptor_caches(Root(tmp_path)) as held:
+        async with caches_of(tmp_path) as held:
             assert held.directories.get(()) is not None
             raise LeftError
 
@@ -34,9 +44,8 @@ async def test_leaving_by_an_error_closes_the_descriptors(tmp_path: Path) -> Non
 
 
 async def test_each_entry_has_its_own_descriptors(tmp_path: Path) -> None:
-    root = Root(tmp_path)
-    async with descriptor_caches(root) as first:
+    async with caches_of(tmp_path) as first:
         directory = first.directories.get(())
-        async with descriptor_caches(root) as second:
+        async with caches_of(tmp_path) as second:
             assert second.directories.get(()) is not directory
         assert first.directories.get(()) is directory

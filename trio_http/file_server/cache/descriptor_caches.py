@@ -1,9 +1,7 @@
-"""The caches that hold descriptors open, and the frame in which they do."""
+"""The caches that hold descriptors open."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
@@ -27,13 +25,9 @@ class DescriptorCaches:
     digests: SharedWork[Digest | None]
 
 
-@asynccontextmanager
-async def descriptor_caches(root: Root) -> AsyncIterator[DescriptorCaches]:
-    """Yield caches for a directory; leaving the block closes whatever they hold open."""
-    # A task per open descriptor closes it after a second, and one makes each digest; the
-    # nursery ends all of them.
-    async with trio.open_nursery() as nursery:
-        directories = OpenDirectories(root, nursery)
-        small_files = SmallFiles(directories, root.allow, nursery)
-        yield DescriptorCaches(directories, small_files, SharedWork(nursery))
-        nursery.cancel_scope.cancel()
+def descriptor_caches(root: Root, nursery: trio.Nursery) -> DescriptorCaches:
+    """Return caches for a directory; the end of the nursery closes whatever they hold open."""
+    # A task per open descriptor closes it after a second, and one makes each digest.
+    directories = OpenDirectories(root, nursery)
+    small_files = SmallFiles(directories, root.allow, nursery)
+    return DescriptorCaches(directories, small_files, SharedWork(nursery))
