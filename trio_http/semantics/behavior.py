@@ -1,4 +1,4 @@
-"""What the server does by its own choice: no limit, and nothing that a client asks for."""
+"""Optional behavior of the server: neither limits nor choices of the client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trio_http.semantics.quantities import (
 @documented
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """What the server does with every response and request, as far as that is a choice.
+    """Behavior of the server that can be switched for all requests and responses.
 
     A negative ``compress_min_size`` raises ``ValueError``.
     """
@@ -30,15 +30,15 @@ class Behavior:
         Quantity(
             "bytes",
             "minimum bytes of a response body that is worth a content coding",
-            "A packet carries 1460 bytes anyway, so that less saves none.",
+            "A packet carries 1460 bytes anyway, so compressing fewer saves no packet.",
         ),
     )
-    # The last of the fields: tests change its default.
+    # The last field, because tests change its default.
     fast_path: bool = described(
         True,  # noqa: FBT003 - the default of a field
         Switch(
             "handle simple requests without h11, which is faster",
-            "Both do the same, which can be checked by switching one off.",
+            "The results are the same with and without it.",
         ),
     )
 
