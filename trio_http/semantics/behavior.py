@@ -16,7 +16,7 @@ from trio_http.semantics.quantities import (
 @documented
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """Behavior of the server that can be switched for all requests and responses.
+    """Configurable behavior of the server, which applies to all requests and responses.
 
     A negative ``compress_min_size`` raises ``ValueError``.
     """
