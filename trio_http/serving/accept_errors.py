@@ -110,9 +110,8 @@ class Recovery:
             if now < self._closes_at:
                 await keep_alive.wait_for_room()
             else:
-                # Other tasks may have taken the descriptor that the last connection released,
-                # and its end woke us at once. Without a pause, all idle connections would be
-                # closed.
+                # Other tasks may have taken the descriptor that the last connection released, and
+                # its end woke this task at once. Without a pause, all idle ones would be closed.
                 self._closes_at = now + RETRY
                 await keep_alive.make_room(self._since)
         if self._queue is not None and self._since + GIVE_UP <= trio.current_time():

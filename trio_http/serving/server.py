@@ -208,7 +208,7 @@ async def _accept_sockets(
     time of ``trio.serve_listeners``.
     """
     if listening.family in {socket.AF_INET, socket.AF_INET6}:
-        # Responses are sent whole, so there is no later data to wait for (RFC 896). The
+        # Responses are sent whole, so waiting for more data gains nothing (RFC 896). The
         # accepted sockets inherit the option.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:

@@ -142,7 +142,7 @@ class SocketTransport:
         return None
 
     async def _sendfile(self, piece: FileSlice) -> int | None:
-        """Return how many bytes the kernel took: -1 if there is no room, None if it cannot."""
+        """Return how many bytes the kernel took: -1 without room, None if it cannot."""
         if not hasattr(os, "sendfile"):
             return None
         size = min(SENDFILE_PIECE, piece.length)
@@ -190,8 +190,8 @@ def _kept_short(connected: socket.socket) -> Iterator[None]:
     """Limit the bytes that wait in the kernel for a client on this machine.
 
     Otherwise they have left the processor's cache before the client reads them: a large file
-    takes more than twice as long. Over a network there is no limit, because the kernel sends
-    them while the server is busy. The limit ends with the block.
+    takes more than twice as long. Connections over a network have no limit, because the
+    kernel sends them while the server is busy. The limit ends with the block.
     """
     is_near = _is_near(connected)
     if is_near:

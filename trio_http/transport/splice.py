@@ -106,7 +106,7 @@ class Pipe:
 
 
 def open_pipe(source: int, arrivals: Arrivals) -> Pipe | None:
-    """Return a pipe with ``ROOM`` bytes, or None if that is impossible."""
+    """Return a pipe with room for ``ROOM`` bytes, or None if that is impossible."""
     if fcntl is None or not CAN_SPLICE:
         return None
     try:
