@@ -201,7 +201,7 @@ async def test_give_way_is_a_checkpoint() -> None:
         await give_way_of(body)()
 
 
-LITTLE = Limits(framing=500)
+LITTLE = Limits(framing=500, receive_rate=0)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +268,68 @@ async def test_stalled_body_gets_408(autojump_clock: MockClock) -> None:
         await sent.body.receive()
     assert refusal.value.status == 408
     assert trio.current_time() == 30
+
+
+@pytest.mark.parametrize("head", [COUNTED, CHUNKED])
+@pytest.mark.parametrize(
+    ("rate", "pieces", "ending"),
+    [
+        (100, [(29, 1)] * 2, (30.01, 408)),  # a byte per 29 s
+        (100, [(29, 2900)] * 9, (9 * 29, 0)),  # slow, but at the minimum rate
+        (100, [(1, 90)] * 400, (291, 408)),  # steadily a tenth below it
+        (100, [(1, 10_000), (40, 1)], (31, 408)),  # a fast second pays for no pause
+        (0, [(29, 1)] * 9, (9 * 29, 0)),  # any byte is progress
+    ],
+)
+async def test_body_below_the_minimum_rate_gets_408(
+    head: bytes,
+    rate: int,
+    pieces: list[tuple[float, int]],
+    ending: tuple[float, int],
+    autojump_clock: MockClock,
+) -> None:
+    total = sum(size for _, size in pieces)
+    head = head.replace(b"Length: 5", b"Length: %d" % total)
+    sent = Sent(head, b"", Limits(receive_rate=rate))
+    status = 0
+
+    async def send() -> None:
+        for pause, size in pieces:
+            await trio.sleep(pause)
+            await sent.client.send_all(bytes(size) if b"Length" in head else chunked(size, 1))
+        await sent.client.send_all(b"" if b"Length" in head else b"0\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        try:
+            await all_of(sent.body)
+        except HTTPError as refusal:
+            status = refusal.status
+        ended = trio.current_time()
+        nursery.cancel_scope.cancel()
+    assert (ended, status) == pytest.approx(ending, rel=0.01)
+
+
+async def test_each_body_has_the_whole_time(autojump_clock: MockClock) -> None:
+    body = (sent := counted(1, b"", Limits(receive_rate=1))).body
+    for _ in range(2):
+        body.begin_counted(1)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                await trio.sleep(29)
+                await sent.client.send_all(b"x")
+
+            assert await body.receive() == b"x"
+
+
+async def test_time_of_the_app_is_not_that_of_the_client(autojump_clock: MockClock) -> None:
+    sent = counted(2, b"x", Limits(receive_rate=1))
+    await sent.body.receive()
+    await trio.sleep(100)
+    await sent.client.send_all(b"y")
+    assert await sent.body.receive() == b"y"
 
 
 @pytest.mark.parametrize(
@@ -518,11 +580,15 @@ async def test_pipe_refuses_too_large_or_incomplete_body(
 
 
 @only_with_pipes
+@pytest.mark.parametrize(("rate", "seconds"), [(0, 3 * 29 + 30), (100, 30)])
 async def test_stalled_body_in_pipe_gets_408(
-    pair: tuple[socket.socket, socket.socket], autojump_clock: MockClock
+    pair: tuple[socket.socket, socket.socket],
+    rate: int,
+    seconds: float,
+    autojump_clock: MockClock,
 ) -> None:
     ours, theirs = pair
-    body, _ = counted_from(ours, 6)
+    body, _ = counted_from(ours, 6, b"", Limits(receive_rate=rate))
     with closing(pipe_for(body)) as pipe:
         async with trio.open_nursery() as nursery:
 
@@ -534,8 +600,9 @@ async def test_stalled_body_in_pipe_gets_408(
 
             with pytest.raises(HTTPError) as refusal:
                 await pipe.fill()
+            nursery.cancel_scope.cancel()
     assert refusal.value.status == 408
-    assert trio.current_time() == 3 * 29 + 30
+    assert trio.current_time() == pytest.approx(seconds, abs=0.1)
 
 
 @only_with_pipes

@@ -50,8 +50,8 @@ def test_limit_may_be_small(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_limit_may_be_infinite_where_nothing_is_held_in_memory(name: str) -> None:
-    if name in {"head", "target", "fields"}:
+def test_limit_may_be_infinite_where_that_is_no_limit_and_holds_no_memory(name: str) -> None:
+    if name in {"head", "target", "fields"} or name.endswith("_rate"):
         with pytest.raises(ValueError, match=f"{name} must be at most .*, not inf"):
             changed(name, math.inf)
     else:
@@ -66,4 +66,5 @@ def test_server_without_a_connection_is_refused() -> None:
 def test_each_limit_is_in_the_docstring() -> None:
     assert Limits.__doc__ is not None
     for name in NAMES:
-        assert f"\n    {name}: maximum " in Limits.__doc__
+        bound = "minimum" if name.endswith("_rate") else "maximum"
+        assert f"\n    {name}: {bound} " in Limits.__doc__

@@ -14,6 +14,7 @@ from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
 from trio_http.semantics.incoming_body import BodyPipe
 from trio_http.semantics.limits import Limits
+from trio_http.semantics.pace import Pace
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.semantics.trailers import believed
 from trio_http.transport.splice import ROOM, Pipe
@@ -43,6 +44,7 @@ class RequestBody:
         "_h11",
         "_input",
         "_limits",
+        "_pace",
         "_received",
         "_rest",
         "_timeouts",
@@ -61,8 +63,7 @@ class RequestBody:
         self._input = source
         self._timeouts = timeouts
         self._limits = limits
-        # None for an empty body and for one of known length.
-        self._h11: h11.Connection | None = None
+        self._h11: h11.Connection | None = None  # None if empty or of known length
         self._rest = 0  # unread bytes of a body with a known length
         # Sends ``100 Continue`` if the client waits for it. h11 stops waiting after any interim
         # response, but only 100 tells the client to continue (RFC 9110 15.2.1).
@@ -70,6 +71,7 @@ class RequestBody:
         self._framing: Framing = Counted(0)
         self._declared = 0  # the value of Content-Length
         self._received = 0  # bytes that have been read
+        self._pace: Pace | None = None  # of the current body, once it has been waited for
         self._began = 0.0  # time at which a chunked body began
 
     def begin_counted(self, length: int, go_on: GoOn | None = None) -> None:
@@ -79,6 +81,7 @@ class RequestBody:
         self._awaits_continue = go_on
         self._declared = self._rest = length
         self._received = 0
+        self._pace = None
         self.trailers = NO_FIELDS
         self.is_sound = True
 
@@ -89,14 +92,11 @@ class RequestBody:
 
     def begin(self, state: h11.Connection, request: h11.Request, go_on: GoOn) -> None:
         """Begin the body of a request that h11 has just read."""
-        self.trailers = NO_FIELDS
-        self.is_sound = True
+        declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
+        self.begin_counted(declared, go_on if state.they_are_waiting_for_100_continue else None)
         self.is_none = False
         self._h11 = state
-        self._rest = 0
-        self._awaits_continue = go_on if state.they_are_waiting_for_100_continue else None
-        self._received = 0
-        self._declared = next((int(v) for n, v in request.headers if n == b"content-length"), 0)
+        self._rest = 0  # h11 counts the bytes
         if any(n == b"transfer-encoding" for n, _ in request.headers):
             self._framing = Chunked(self._limits)
             self._began = trio.current_time()
@@ -200,9 +200,14 @@ class RequestBody:
         return data
 
     async def _in_time(self, receiving: Awaitable[T]) -> T:
-        with trio.move_on_after(self._timeouts.receive):
-            return await receiving
-        raise HTTPError(408, "the request body stopped arriving")
+        self._pace = pace = self._pace or Pace(self._limits.receive_rate)
+        pace.reach(self._received)
+        began = trio.current_time()
+        with trio.CancelScope(deadline=began + self._timeouts.receive - pace.lag):
+            received = await receiving
+            pace.wait(trio.current_time() - began)
+            return received
+        raise HTTPError(408, "the request body arrives too slowly")
 
     async def _next_data(self, state: h11.Connection) -> bytes:
         await self._allow()

@@ -10,6 +10,9 @@ from trio_http.semantics.quantities import Quantity, check, described, documente
 # Header fields are held in memory, all at once.
 _MOST_BYTES_OF_FIELDS = 1024**3
 
+# No network needs a higher minimum rate; "none" would read as an infinite one.
+_HIGHEST_RATE = 1024**3
+
 
 @documented
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Limits:
     """The maximum that the server takes of each thing; ``math.inf`` is no limit.
 
     Negative numbers and NaN raise ``ValueError``, and so do ``connections`` below 1. ``head``,
-    ``target`` and ``fields`` must be finite.
+    ``target``, ``fields`` and minimum rates must be finite.
     """
 
     head: int = described(
@@ -72,6 +75,22 @@ class Limits:
             "get a 400",
             "A chunk costs more than its bytes. Even a program that sends each character of a text "
             "as a chunk rarely sends 80 000 at once, which this allows.",
+        ),
+    )
+    # Apache demands 500 bytes per second of a body (mod_reqtimeout). The slowest link that is in
+    # use, one time slot of GPRS in the worst coding, carries 1000: a client on it has half of its
+    # time for pauses, and longer ones up to the timeout. A byte per second is no progress: it
+    # would hold a connection for years. Caddy has no such limit, but allows one for the whole body
+    # (``read_body``), which long uploads over slow links exceed.
+    receive_rate: int = described(
+        500,
+        Quantity(
+            "bytes",
+            "minimum bytes per second of a request body; a client that lags by the receive timeout "
+            "gets a 408; 0 is no minimum",
+            "As Apache demands. The slowest mobile links (GPRS) carry twice as much. Only time in "
+            "which the server waits for the client counts.",
+            most=_HIGHEST_RATE,
         ),
     )
     linger: float = described(
