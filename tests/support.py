@@ -5,9 +5,10 @@ import re
 import signal
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import trio
@@ -80,6 +81,17 @@ def as_unprivileged_user() -> Iterator[None]:
 def open_descriptors() -> int:
     """Return how many file descriptors this process has open, this look at them included."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def failing_with(number: int, attempt: int = 1) -> Callable[[int], None]:
+    """Return an ``fsync`` that fails with this error at this attempt, and before does nothing."""
+    attempts = count(1)
+
+    def fsync(_: int) -> None:
+        if next(attempts) == attempt:
+            raise OSError(number, os.strerror(number))
+
+    return fsync
 
 
 # Connections

@@ -156,7 +156,10 @@ def shape(function: Callable[..., Any]) -> str:
         (open_listeners, "(*addresses)"),
         (
             files,
-            "(root, *, media_type=..., compress=..., charset=..., cache_control=..., allow=...)",
+            (
+                "(root, *, media_type=..., compress=..., charset=..., cache_control=..., "
+                "allow=..., durability=...)"
+            ),
         ),
         (answering, "(handler)"),
         (open_client, "(app, *, timeouts=..., limits=..., behavior=..., report=...)"),

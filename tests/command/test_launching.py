@@ -1,6 +1,7 @@
 """What each command serves, and which combinations of settings are refused."""
 
 import gzip
+import os
 from json import loads
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,15 @@ def test_writable_for_others_is_refused_unless_allowed(binds: list[str]) -> None
 def test_writable_for_this_machine_needs_no_permission(binds: list[str]) -> None:
     options = [argument for bind in binds for argument in ("--bind", bind)]
     app_for("files", ".", "--writable", *options)
+
+
+@pytest.mark.parametrize(("options", "forced"), [([], 0), (["--durable"], 3)])
+async def test_option_makes_uploads_durable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], forced: int
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    options = ["--writable", "--bind", "127.0.0.1:0", *options]
+    async with open_client(app_for("files", ".", *options)) as client:
+        assert (await client.put("/new", [LOCALHOST], b"data")).status == 201
+    assert len(calls) == forced

@@ -30,6 +30,7 @@ from trio_http.file_server import partial_file as part_files
 from trio_http.file_server import retries
 from trio_http.file_server import root as served_root
 from trio_http.file_server.atomic_write import GATHERED, SHORT, UNCONDITIONAL, remove, store
+from trio_http.file_server.durability import Durability
 from trio_http.file_server.locks import exclusive_access
 from trio_http.file_server.partial_file import StoredFile
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions, is_part
@@ -1284,3 +1285,14 @@ def test_killed_server_leaves_only_the_old_file(tmp_path: Path, unnamed: None) -
     ended = run_store(tmp_path, "unnamed", "kill")
     assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
     assert contents(tmp_path) == {"name": b"old"}
+
+
+def test_deletion_is_forced_to_the_disk_where_changes_are_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda _: forced.append((tmp_path / "name").exists()))
+    for durability, expected in ((Durability.SYSTEM, []), (Durability.DISK, [False])):
+        (tmp_path / "name").touch()
+        remove(Root(tmp_path, durability=durability), ["name"], WritePreconditions("DELETE"))
+        assert forced == expected

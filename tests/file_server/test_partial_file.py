@@ -1,5 +1,6 @@
 """Tests of files that are being written: their location, their readers, and their end."""
 
+import errno
 import os
 import stat
 import struct
@@ -8,10 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support import as_unprivileged_user
+from support import as_unprivileged_user, failing_with
 
 from trio_http.file_server import kept_attributes, partial_file
 from trio_http.file_server import root as served_root
+from trio_http.file_server.durability import Durability
 from trio_http.file_server.locks import lock
 from trio_http.file_server.partial_file import PartialFile
 from trio_http.file_server.root import Root
@@ -288,6 +290,46 @@ def test_deletion_of_a_missing_file_ignores_preconditions(tmp_path: Path) -> Non
     preconditions = WritePreconditions("DELETE", Headers([("If-Match", "*")]))  # RFC 9110 13.2.1
     with Root(tmp_path).directory() as directory:
         assert partial_file.replaceable(directory, "name", preconditions) is None
+
+
+# Durability
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.EIO, 503), (errno.ENOSPC, 507), (errno.EDQUOT, 507)]
+)
+def test_file_that_cannot_be_forced_to_the_disk_replaces_nothing(
+    tmp_path: Path,
+    frame: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    status: int,
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    part = PartialFile(frame, Root(tmp_path, durability=Durability.DISK), ["name"], PUT)
+    part.write([b"new"])
+    monkeypatch.setattr(os, "fsync", failing_with(number))
+    assert refusal_of(part.place) == status
+    frame.close()
+    assert list(tmp_path.iterdir()) == [tmp_path / "name"]
+    assert (tmp_path / "name").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("attempts", [2, 3])  # the file with its name, the directory
+def test_name_that_cannot_be_forced_to_the_disk_is_reported(
+    tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    part = PartialFile(frame, Root(tmp_path, durability=Durability.DISK), ["name"], PUT)
+    part.write([b"new"])
+    monkeypatch.setattr(os, "fsync", failing_with(errno.EIO, attempts))
+    assert refusal_of(part.place) == 503
+
+
+def test_durable_file_is_placed(tmp_path: Path, way: str, frame: ExitStack) -> None:
+    part = PartialFile(frame, Root(tmp_path, durability=Durability.DISK), ["name"], PUT)
+    part.write([b"new"])
+    assert part.place().etag == str(tag_of((tmp_path / "name").stat()))
+    assert (tmp_path / "name").read_bytes() == b"new"
 
 
 # Servers that start meanwhile

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import as_unprivileged_user, open_descriptors
+from support import as_unprivileged_user, failing_with, open_descriptors
 
 from trio_http.file_server import root as served_root
 from trio_http.file_server.permissions import (
@@ -485,3 +485,36 @@ def test_only_regular_files_are_reopened(tree: Path, way: str, name: str) -> Non
         with pytest.raises((HTTPError, OSError)):
             directory.reopen(name)
         assert open_descriptors() == before
+
+
+# Forcing names to the disk
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF])
+def test_file_system_that_cannot_force_directories_is_accepted(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "fsync", failing_with(number))
+    with Root(tmp_path).directory() as directory:
+        directory.flush()
+
+
+def test_directory_that_cannot_be_forced_to_the_disk_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", failing_with(errno.EIO))
+    with Root(tmp_path).directory() as directory, pytest.raises(HTTPError) as refusal:
+        directory.flush()
+    assert refusal.value.status == 503
+
+
+def test_all_is_forced_to_the_disk_where_a_directory_may_not_be_read(
+    public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    monkeypatch.setattr(os, "sync", lambda: synced.append(True))
+    (public / "drop").mkdir()
+    (public / "drop").chmod(0o333)
+    with as_unprivileged_user(), Root(public / "drop").directory() as directory:
+        directory.flush()
+    assert synced == [True]

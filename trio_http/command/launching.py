@@ -72,6 +72,7 @@ def _hosts(settings: Settings) -> Sequence[str] | None:
 def _files(settings: Settings) -> Servable:
     from trio_http.apps.cross_site import only_hosts  # noqa: PLC0415 - the same
     from trio_http.file_server.app import files  # noqa: PLC0415 - the same
+    from trio_http.file_server.durability import Durability  # noqa: PLC0415 - the same
     from trio_http.file_server.permissions import (  # noqa: PLC0415 - the same
         NOTHING_MORE,
         Permissions,
@@ -93,9 +94,10 @@ def _files(settings: Settings) -> Servable:
             f"every client that reaches {bind} could change the files: bind to a loopback "
             "address, such as 127.0.0.1:8000, or add --allow-remote-writes"
         )
+    durability = Durability.DISK if settings["durable"] else Durability.SYSTEM
     fields = {"charset": settings["charset"], "cache_control": settings["cache-control"]}
     try:
-        app = files(settings.argument, allow=allow, **fields)
+        app = files(settings.argument, allow=allow, durability=durability, **fields)
     except ValueError as error:
         raise WrongUseError(str(error)) from error
     hosts = _hosts(settings)

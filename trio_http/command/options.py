@@ -221,6 +221,7 @@ FILES: Sections = {
     ],
     "Access": [
         _flag("writable", "let clients store, replace and delete files"),
+        _flag("durable", "force each change to the disk (fsync) before its response is sent"),
         _flag(
             "allow-remote-writes",
             "allow --writable on non-loopback addresses; there is no password, so every "

@@ -16,6 +16,7 @@ from trio_http.file_server.abandoned_parts import remove_abandoned_parts
 from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
 from trio_http.file_server.cache.file_digests import FileDigests
 from trio_http.file_server.content_sniffing import ContentSniffer
+from trio_http.file_server.durability import Durability
 from trio_http.file_server.listing.directory_response import (
     Listing,
     listing_response,
@@ -42,7 +43,7 @@ from trio_http.transport.threads import Custody
 _READING = {"GET"}
 
 
-def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
+def files(  # noqa: PLR0913 - one directory, and six choices of how to serve it
     root: str | os.PathLike[str],
     *,
     media_type: str | None = None,
@@ -50,6 +51,7 @@ def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
     charset: str | None = None,
     cache_control: str | None = None,
     allow: Permissions = NOTHING_MORE,
+    durability: Durability = Durability.SYSTEM,
 ) -> FilesApp:
     """Return an App that serves the files of a directory, and nothing outside of it.
 
@@ -75,6 +77,8 @@ def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
             text that is valid UTF-8 and declares no other charset; none for any other).
         cache_control: the value of ``Cache-Control`` for every file (default: no such field).
         allow: what clients may do besides fetching files whose names they know.
+        durability: where a change is when the client is told of it. With ``Durability.DISK``, it
+            has been forced to the disk, and if that fails, the client gets a 503 or 507.
 
     Raises:
         ValueError: a header field of ``media_type``, ``charset`` or ``cache_control`` cannot be
@@ -84,7 +88,7 @@ def files(  # noqa: PLR0913 - one directory, and five choices of how to serve it
     if Permissions.WRITING in allow and Permissions.PRECOMPRESSED in allow:
         raise ValueError("precompressed files are not for a directory that clients can write to")
     return FilesApp(
-        Root(Path(root), allow),
+        Root(Path(root), allow, durability),
         ContentSniffer(media_type, charset),
         Representations(compress, cache_control),
     )

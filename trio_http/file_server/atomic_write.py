@@ -1,7 +1,8 @@
 """Stores uploads atomically: readers get the old file or the new one, never a part of one.
 
-When a client gets its 201, the operating system has the data. It is not forced to the disk
-(fsync), so a failing machine may lose the last seconds, as with any copied file.
+When a client gets its 201, the operating system has the data. Unless ``Durability`` says so, it
+is not forced to the disk (fsync), so a failing machine may lose the last seconds, as with any
+copied file.
 
 Preconditions are checked twice. The first check, before the body is read, spares the client
 from sending it (unless it is short). The second is at the moment of the change, under a lock
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from sys import getsizeof
 from typing import TypeVar
 
+from trio_http.file_server.durability import Durability
 from trio_http.file_server.locks import exclusive_access
 from trio_http.file_server.partial_file import PartialFile, StoredFile, replaceable
 from trio_http.file_server.retries import patiently
@@ -51,7 +53,7 @@ async def store(
     ``HTTPError``: 400 if the body does not match its digests, 404 if the directory does not
     exist or no file can have this name, 409 if something other than a regular file has the
     name, 412 if a precondition fails, 507 if the disk is full. Whatever fails, the old file
-    is still there.
+    is still there, unless the name of the new one could not be forced to the disk (503).
     """
     upload = _Upload(root, names, preconditions, open_pipe)
     try:
@@ -153,8 +155,11 @@ def remove(root: Root, names: Sequence[str], preconditions: WritePreconditions) 
     ``BlockingIOError`` if the directory is locked: try again.
     """
     *above, name = names
-    with root.directory(above) as directory, exclusive_access(directory):
-        if replaceable(directory, name, preconditions) is None:
-            raise HTTPError(404)
-        with refusing():
-            os.unlink(directory.at(name), dir_fd=directory.descriptor)
+    with root.directory(above) as directory:
+        with exclusive_access(directory):
+            if replaceable(directory, name, preconditions) is None:
+                raise HTTPError(404)
+            with refusing():
+                os.unlink(directory.at(name), dir_fd=directory.descriptor)
+        if root.durability is Durability.DISK:
+            directory.flush()

@@ -19,6 +19,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trio_http.file_server.durability import Durability
 from trio_http.file_server.kept_attributes import keep_attributes
 from trio_http.file_server.locks import exclusive_access, lock
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, check_name
@@ -102,6 +103,7 @@ class PartialFile:
             check_name(self._target, root.allow)
         except HTTPError as error:
             raise HTTPError(error.status, "no file can be stored under this name") from None
+        self._durability = root.durability
         self._directory = frame.enter_context(target_directory(root, above))
         # Refuse before the client sends the content.
         self._there()
@@ -127,6 +129,19 @@ class PartialFile:
         if not self._verification.holds():
             raise HTTPError(400, "the content is not what its digest says")
         file = self._file()
+        if self._durability is Durability.SYSTEM:
+            return self._place(file)
+        # Before it replaces anything, because it may fail, and outside of the lock, because it
+        # may take long. What changes later are a few bytes: the name, and the attributes.
+        with refusing():
+            os.fsync(file)
+        stored = self._place(file)
+        with refusing():
+            os.fsync(file)
+        self._directory.flush()
+        return stored
+
+    def _place(self, file: int) -> StoredFile:
         with refusing(), exclusive_access(self._directory):
             self._date(file)
             there = self._there()

@@ -7,6 +7,7 @@ can lead elsewhere.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trio_http.file_server.durability import Durability
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions, check_name
 from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.errors import HTTPError
@@ -31,6 +33,9 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC",
 # Reaching an entry of a directory takes the right to search it, but not the right to list it.
 _PASS = _FOLDER | getattr(os, "O_PATH", getattr(os, "O_SEARCH", 0))
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+# The errors of file systems that cannot force a directory to the disk.
+_CANNOT_FLUSH = {errno.EINVAL, errno.EBADF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,24 @@ class OpenDirectory:
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def flush(self) -> None:
+        """Force the names in the directory to the disk, if the file system can do that."""
+        if self.descriptor is None:  # Windows cannot
+            return
+        with refusing():
+            try:
+                descriptor = os.open(".", _FOLDER, dir_fd=self.descriptor)
+            except PermissionError:  # only what can be read can be forced on its own
+                os.sync()
+                return
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                if error.errno not in _CANNOT_FLUSH:
+                    raise
+            finally:
+                os.close(descriptor)
 
     def at(self, name: str) -> str | Path:
         """Return a name as functions of ``os`` take it, with ``descriptor`` as their ``dir_fd``."""
@@ -131,6 +154,7 @@ class Root:
 
     path: Path
     allow: Permissions = NOTHING_MORE
+    durability: Durability = Durability.SYSTEM
     # Changes may wait long for one another, and must not take the threads of lookups.
     lookups: Threads = field(default_factory=lambda: Threads("lookups", 40), compare=False)
     changes: Threads = field(default_factory=lambda: Threads("changes", 40), compare=False)
