@@ -408,7 +408,7 @@ def test_memory_is_in_bytes_and_zero_for_an_ending_process() -> None:
 
 
 # One process in the group of its parent, and one in its own group, like workers. All ignore
-# SIGTERM, and the last has so much memory to release that its end takes a while.
+# SIGTERM, and the last one takes a while to end, because it has much memory to release.
 STARTING = """\
 import signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -32,7 +32,7 @@ class Better(Enum):
 
 
 class Log(Enum):
-    """Whether servers write a line for each request."""
+    """The access log of a server: a line for each request, or none."""
 
     OFF = "off"
     ON = "on"

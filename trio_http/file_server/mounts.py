@@ -28,7 +28,7 @@ LOCAL_TYPES = frozenset(
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
-# Seconds for which an answer of the kernel counts. The number of a device may become that of
+# Seconds for which the kernel's list of mounts counts. The number of a device may become that of
 # another file system.
 BELIEVED = 10.0
 

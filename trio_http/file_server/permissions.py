@@ -18,7 +18,7 @@ PART_NAME = re.compile(re.escape(PART_PREFIX) + "[0-9a-f]{16}" + re.escape(PART_
 
 
 class Permissions(Flag):
-    """What clients may do with a directory, besides fetching files whose names they know."""
+    """The rights of clients in a directory, besides fetching files whose names they know."""
 
     LISTING = auto()
     """See the entries of a directory that has no ``index.html``."""

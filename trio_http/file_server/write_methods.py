@@ -82,7 +82,7 @@ async def take_form(request: Request, root: Root) -> Response:
 
 
 class _Outcome:
-    """What became of the fields of a form: names, and reasons for not storing."""
+    """The results for the fields of a form: names, and reasons for not storing."""
 
     def __init__(self) -> None:
         self.stored: list[str] = []

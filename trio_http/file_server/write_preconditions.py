@@ -48,7 +48,7 @@ class WritePreconditions:
 
     @property
     def depends(self) -> bool:
-        """Whether the change depends on the existing file; most do not."""
+        """Tell whether the change depends on the existing file; most do not."""
         return not self.headers.names.isdisjoint(PRECONDITIONS)
 
     def check(self, state: State) -> None:

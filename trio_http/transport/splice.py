@@ -23,8 +23,8 @@ except ImportError:  # pragma: no cover - Windows
 
 CAN_SPLICE = hasattr(os, "splice") and hasattr(fcntl, "F_SETPIPE_SZ")
 
-# The size that any user may choose. The usual pipe of 64 KiB takes so many calls that passing
-# bytes through Python is faster.
+# The size that any user may choose. With the usual pipe of 64 KiB, the calls take longer than
+# passing the bytes through Python.
 ROOM = 1024 * 1024
 
 # Errors of a kernel or a system call filter that cannot splice between two descriptors.

@@ -47,7 +47,7 @@ class Entry:
 
 
 class Uploads(Enum):
-    """Whether clients can change a directory from its page."""
+    """The changes that clients can make from the page of a directory."""
 
     OFF = "it is only looked at"
     ON = "files can be added, replaced and deleted"
