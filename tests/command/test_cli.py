@@ -88,9 +88,9 @@ def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("source", "name", "expected"),
     [
-        ("", "module", "not MODULE:NAME, such as hello:app: module"),
-        ("", "module:", "not MODULE:NAME, such as hello:app: module:"),
-        ("", ":app", "not MODULE:NAME, such as hello:app: :app"),
+        ("", "module", "not a valid MODULE:NAME, such as hello:app: module"),
+        ("", "module:", "not a valid MODULE:NAME, such as hello:app: module:"),
+        ("", ":app", "not a valid MODULE:NAME, such as hello:app: :app"),
         ("", "nowhere:app", "cannot load nowhere:app: ModuleNotFoundError: No module named "),
         ("", ".module:app", "cannot load .module:app: TypeError: "),  # relative to what?
         ("def app(:", "module:app", "cannot load module:app: SyntaxError: "),
@@ -138,7 +138,7 @@ def test_current_folder_that_is_gone_is_one_line(
 
 def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, "files", ".", "--bind", "nonsense")
-    assert line.startswith("trio-http: --bind: not HOST:PORT, such as ")
+    assert line.startswith("trio-http: --bind: not a valid HOST:PORT, such as ")
 
 
 @pytest.mark.parametrize(

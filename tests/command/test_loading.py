@@ -208,9 +208,9 @@ def test_annotation_that_is_only_for_type_checkers_is_refused(folder: Path) -> N
 @pytest.mark.parametrize(
     ("source", "name", "said"),
     [
-        ("", "module", "not MODULE:NAME, such as hello:app"),
-        ("", ":app", "not MODULE:NAME, such as hello:app"),
-        ("", "module:", "not MODULE:NAME, such as hello:app"),
+        ("", "module", "not a valid MODULE:NAME, such as hello:app"),
+        ("", ":app", "not a valid MODULE:NAME, such as hello:app"),
+        ("", "module:", "not a valid MODULE:NAME, such as hello:app"),
         ("", "missing:app", "ModuleNotFoundError"),
         ("", "module:app", "AttributeError"),
         ("1 / 0", "module:app", "module.py, line 1)"),

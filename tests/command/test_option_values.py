@@ -29,11 +29,11 @@ def test_directory_must_be_enterable_not_readable(public: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "text", "reason"),
     [
-        (option_values.address, "nonsense", "not HOST:PORT, such as .*: nonsense"),
-        (option_values.port, "65536", "not a port number from 0 to 65535: 65536"),
-        (option_values.port, "-1", "not a port number from 0 to 65535: -1"),
-        (option_values.port, "\u0663", "not a port number from 0 to 65535: \u0663"),
-        (option_values.port, "9" * 5000, "not a port number from 0 to 65535: 9"),
+        (option_values.address, "nonsense", "not a valid HOST:PORT, such as .*: nonsense"),
+        (option_values.port, "65536", r"not a valid port number \(0 to 65535\): 65536"),
+        (option_values.port, "-1", r"not a valid port number \(0 to 65535\): -1"),
+        (option_values.port, "\u0663", r"not a valid port number \(0 to 65535\): \u0663"),
+        (option_values.port, "9" * 5000, r"not a valid port number \(0 to 65535\): 9"),
         (option_values.host, "a:80", "not a domain name or an IP address without a port: a:80"),
         (option_values.directory, "no/where", "cannot serve no/where: No such file or directory"),
         (option_values.directory, "", "the name of the directory is empty"),  # an unset variable
@@ -61,9 +61,9 @@ def test_workers_are_a_number_or_one_per_processor(text: str, expected: int) -> 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("0", "not a number of processes from 1 to 128, or auto: 0"),
-        ("some", "not a number of processes from 1 to 128, or auto: some"),
-        ("9" * 5000, "not a number of processes from 1 to 128, or auto: 9"),
+        ("0", r"not a valid number of processes \(1 to 128, or auto\): 0"),
+        ("some", r"not a valid number of processes \(1 to 128, or auto\): some"),
+        ("9" * 5000, r"not a valid number of processes \(1 to 128, or auto\): 9"),
         ("129", "more than 128 processes, 64 per processor: 129"),
     ],
 )

@@ -107,7 +107,7 @@ def test_address_that_is_not_available_raises_oserror() -> None:
 
 
 def test_malformed_address_raises_valueerror() -> None:
-    with pytest.raises(ValueError, match="not HOST:PORT"):
+    with pytest.raises(ValueError, match="not a valid HOST:PORT"):
         trio_http.run(Router(), "nonsense")
 
 

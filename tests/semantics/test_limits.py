@@ -1,4 +1,4 @@
-"""How much the server takes: the limits that have to agree with each other, or with an RFC."""
+"""Tests of the limits: some must agree with each other or with an RFC."""
 
 import math
 from dataclasses import FrozenInstanceError, replace
@@ -19,15 +19,15 @@ def changed(name: str, number: float) -> Limits:
 NAMES = [name for name, _, _ in quantities_of(Limits)]
 
 
-def test_targets_of_8000_bytes_are_taken() -> None:
+def test_default_target_allows_8000_bytes() -> None:
     assert Limits().target >= 8000  # RFC 9112 3
 
 
-def test_longest_target_leaves_room_for_fields() -> None:
+def test_default_head_is_at_least_twice_the_target() -> None:
     assert Limits().head >= 2 * Limits().target
 
 
-def test_there_may_be_more_connections_than_are_accepted_at_once() -> None:
+def test_default_connections_exceed_one_batch_of_accepts() -> None:
     assert Limits().connections > ACCEPT_AT_ONCE
 
 
@@ -39,18 +39,18 @@ def test_limits_are_frozen() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("number", [-1, -0.001, -math.inf, math.nan])
-def test_negative_limit_is_refused(name: str, number: float) -> None:
+def test_negative_limit_raises_value_error(name: str, number: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be .* or more, not {number}"):
         changed(name, number)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_limit_may_be_small(name: str) -> None:
+def test_small_limit_is_valid(name: str) -> None:
     assert getattr(changed(name, 1), name) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_limit_may_be_infinite_where_that_is_no_limit_and_holds_no_memory(name: str) -> None:
+def test_infinite_limit_is_valid_unless_a_rate_or_held_in_memory(name: str) -> None:
     if name in {"head", "target", "fields"} or name.endswith("_rate"):
         with pytest.raises(ValueError, match=f"{name} must be at most .*, not inf"):
             changed(name, math.inf)
@@ -58,12 +58,12 @@ def test_limit_may_be_infinite_where_that_is_no_limit_and_holds_no_memory(name: 
         assert getattr(changed(name, math.inf), name) == math.inf
 
 
-def test_server_without_a_connection_is_refused() -> None:
+def test_no_connections_raises_value_error() -> None:
     with pytest.raises(ValueError, match="connections must be 1 or more, not 0"):
         Limits(connections=0)
 
 
-def test_each_limit_is_in_the_docstring() -> None:
+def test_docstring_describes_each_limit() -> None:
     assert Limits.__doc__ is not None
     for name in NAMES:
         bound = "minimum" if name.endswith("_rate") else "maximum"

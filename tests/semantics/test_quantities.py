@@ -1,4 +1,4 @@
-"""Numbers with a description: how texts are read and written, and what is refused."""
+"""Tests of described numbers: parsing, formatting and checks."""
 
 import math
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ CONNECTIONS = Quantity("connections", "maximum connections", "Because.", least=1
         (CONNECTIONS, "none", math.inf),
     ],
 )
-def test_text_is_read_in_its_unit(quantity: Quantity, text: str, expected: float) -> None:
+def test_parse_converts_to_the_unit(quantity: Quantity, text: str, expected: float) -> None:
     number = quantity.parse(text)
     assert number == expected
     assert isinstance(number, int) or quantity is SECONDS or number == math.inf
@@ -55,34 +55,40 @@ def test_text_is_read_in_its_unit(quantity: Quantity, text: str, expected: float
 @pytest.mark.parametrize(
     ("quantity", "text", "reason"),
     [
-        (SECONDS, "", r"not a number of seconds, such as 75, 500ms or 5min \(none: no limit\): "),
-        (SECONDS, "-1", "not a number of seconds, such as .*: -1"),
-        (SECONDS, "1e3", "not a number of seconds, such as .*: 1e3"),
-        (SECONDS, "1,5", "not a number of seconds, such as .*: 1,5"),
-        (SECONDS, "nan", "not a number of seconds, such as .*: nan"),
-        (SECONDS, "inf", "not a number of seconds, such as .*: inf"),
-        (SECONDS, "None", "not a number of seconds, such as .*: None"),
-        (SECONDS, "75KiB", "not a number of seconds, such as .*: 75KiB"),
-        (SECONDS, "\u0663", "not a number of seconds, such as .*: \u0663"),
-        (SECONDS, "9" * 5000, "not a number of seconds, such as .*: 9"),
-        (BYTES, "32k", r"not a number of bytes, such as 32768 or 32KiB \(none: no limit\): 32k"),
+        (
+            SECONDS,
+            "",
+            r"not a valid number of seconds, such as 75, 500ms or 5min \(none: no limit\): ",
+        ),
+        (SECONDS, "-1", "not a valid number of seconds, such as .*: -1"),
+        (SECONDS, "1e3", "not a valid number of seconds, such as .*: 1e3"),
+        (SECONDS, "1,5", "not a valid number of seconds, such as .*: 1,5"),
+        (SECONDS, "nan", "not a valid number of seconds, such as .*: nan"),
+        (SECONDS, "inf", "not a valid number of seconds, such as .*: inf"),
+        (SECONDS, "None", "not a valid number of seconds, such as .*: None"),
+        (SECONDS, "75KiB", "not a valid number of seconds, such as .*: 75KiB"),
+        (SECONDS, "\u0663", "not a valid number of seconds, such as .*: \u0663"),
+        (SECONDS, "9" * 5000, "not a valid number of seconds, such as .*: 9"),
+        (
+            BYTES,
+            "32k",
+            r"not a valid number of bytes, such as 32768 or 32KiB \(none: no limit\): 32k",
+        ),
         (BYTES, "1.5", "not a whole number of bytes: 1.5"),
-        (MEMORY, "none", "not a number of bytes, such as 32768 or 32KiB: none"),
+        (MEMORY, "none", "not a valid number of bytes, such as 32768 or 32KiB: none"),
         (MEMORY, "9", "must be 10 or more, not 9"),
         (MEMORY, "1GiB", "must be at most 1MiB, not 1073741824"),
-        (FIELDS, "many", r"not a number of fields, such as 100 \(none: no limit\): many"),
-        (FIELDS, "1 KiB", "not a number of fields, such as .*: 1 KiB"),
+        (FIELDS, "many", r"not a valid number of fields, such as 100 \(none: no limit\): many"),
+        (FIELDS, "1 KiB", "not a valid number of fields, such as .*: 1 KiB"),
         (CONNECTIONS, "0", "must be 1 or more, not 0"),
         (
             CONNECTIONS,
             "many",
-            "not a number of connections, such as 1000 .*: many",
+            "not a valid number of connections, such as 1000 .*: many",
         ),
     ],
 )
-def test_malformed_text_is_refused_with_its_reason(
-    quantity: Quantity, text: str, reason: str
-) -> None:
+def test_malformed_text_raises_value_error(quantity: Quantity, text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}"):
         quantity.parse(text)
 
@@ -103,7 +109,7 @@ def test_malformed_text_is_refused_with_its_reason(
         (CONNECTIONS, 16384, "16384"),
     ],
 )
-def test_number_is_written_as_it_is_read(quantity: Quantity, number: float, text: str) -> None:
+def test_formatted_number_parses_back(quantity: Quantity, number: float, text: str) -> None:
     assert quantity.text_of(number) == text
     assert quantity.parse(text) == number
 
@@ -122,13 +128,13 @@ class Numbers:
     plain: int = 1
 
 
-def test_fields_with_a_description_are_found() -> None:
+def test_quantities_of_yields_described_numbers() -> None:
     assert list(quantities_of(Numbers)) == [("wait", 5, SECONDS), ("memory", 2048, MEMORY)]
     assert list(quantities_of(Numbers(wait=1))) == list(quantities_of(Numbers))
 
 
 @pytest.mark.parametrize(("wait", "memory"), [(0, 10), (5, 1024**2), (math.inf, 10)])
-def test_valid_numbers_pass(wait: float, memory: int) -> None:
+def test_valid_numbers_pass_the_check(wait: float, memory: int) -> None:
     check(Numbers(wait, memory))
 
 
@@ -142,7 +148,7 @@ def test_valid_numbers_pass(wait: float, memory: int) -> None:
         (Numbers(memory=10.5), "memory must be a whole number, not 10.5"),  # type: ignore[arg-type] # what is tested
     ],
 )
-def test_first_invalid_number_is_named(numbers: Numbers, reason: str) -> None:
+def test_error_names_the_first_invalid_number(numbers: Numbers, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}$"):
         check(numbers)
 

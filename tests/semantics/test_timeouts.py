@@ -1,4 +1,4 @@
-"""How long the server waits: which timeouts make sense, and that none lasts for ever."""
+"""Tests of the timeouts."""
 
 import math
 from dataclasses import FrozenInstanceError, astuple, fields, replace
@@ -17,7 +17,7 @@ def changed(name: str, seconds: float) -> Timeouts:
 NAMES = [field.name for field in fields(Timeouts)]
 
 
-def test_no_timeout_lasts_for_ever_by_default() -> None:
+def test_default_timeouts_are_positive_and_finite() -> None:
     assert all(0 < seconds < math.inf for seconds in astuple(Timeouts()))
 
 
@@ -29,25 +29,25 @@ def test_timeouts_are_frozen() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seconds", [-1, -0.001, -math.inf, math.nan])
-def test_negative_timeout_is_refused(name: str, seconds: float) -> None:
+def test_negative_timeout_raises_value_error(name: str, seconds: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be .* or more, not {seconds}"):
         changed(name, seconds)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seconds", [0.001, math.inf])
-def test_timeout_may_be_short_or_infinite(name: str, seconds: float) -> None:
+def test_short_or_infinite_timeout_is_valid(name: str, seconds: float) -> None:
     assert getattr(changed(name, seconds), name) == seconds
 
 
 @pytest.mark.parametrize("seconds", [0, 1e-20])
-def test_idle_timeout_below_a_millisecond_is_refused(seconds: float) -> None:
-    # The watch over idle connections would go round without sleeping.
+def test_idle_timeout_below_a_millisecond_raises_value_error(seconds: float) -> None:
+    # The task that closes idle connections would loop without sleeping.
     with pytest.raises(ValueError, match=r"idle must be 0\.001 or more"):
         Timeouts(idle=seconds)
 
 
-def test_each_timeout_is_in_the_docstring() -> None:
+def test_docstring_describes_each_timeout() -> None:
     assert Timeouts.__doc__ is not None
     for name in NAMES:
         assert f"\n    {name}: seconds " in Timeouts.__doc__

@@ -128,7 +128,9 @@ def test_address_is_parsed(address: str, expected: tuple[str, int]) -> None:
     ],
 )
 def test_malformed_address_raises_value_error_with_an_example(address: str) -> None:
-    with pytest.raises(ValueError, match=r"not HOST:PORT, such as .*\[::1\]:8000: ") as caught:
+    with pytest.raises(
+        ValueError, match=r"not a valid HOST:PORT, such as .*\[::1\]:8000: "
+    ) as caught:
         parse_address(address)
     assert str(caught.value).endswith(address)
 
@@ -244,7 +246,7 @@ async def test_localhost_busy_on_ipv6_leaves_nothing_open(port: int) -> None:
 
 
 async def test_malformed_address_leaves_nothing_open(port: int) -> None:
-    with pytest.raises(ValueError, match="not HOST:PORT"):
+    with pytest.raises(ValueError, match="not a valid HOST:PORT"):
         await open_listeners(f"127.0.0.1:{port}", "nonsense")
     await close(await open_listeners(f"127.0.0.1:{port}"))
 

@@ -24,7 +24,7 @@ def load_app(name: str) -> Servable:
     """
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
-        raise WrongUseError(f"not MODULE:NAME, such as hello:app: {name}")
+        raise WrongUseError(f"not a valid MODULE:NAME, such as hello:app: {name}")
     try:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a text is what belongs there
         found: Any = importlib.import_module(module_name)

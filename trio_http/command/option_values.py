@@ -1,6 +1,6 @@
-"""The values of options: each function reads one kind, and raises ``ValueError`` for others.
+"""Parsers of option values; each raises ``ValueError`` for malformed text.
 
-What only one option needs is imported where it is read, so that ``--help`` need not wait.
+Modules that only one option needs are imported in its parser, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Windows cannot start a process with sockets that are listening already.
+# Windows cannot pass listening sockets to a new process.
 CAN_HAVE_WORKERS = os.name == "posix"
 
 
 def address(text: str) -> str:
-    """Return ``HOST:PORT`` unchanged."""
+    """Return ``HOST:PORT`` unchanged, after checking it."""
     from trio_http.serving.listeners import parse_address  # noqa: PLC0415 - see above
 
     parse_address(text)
@@ -23,7 +23,7 @@ def address(text: str) -> str:
 def port(text: str) -> int:
     """Return a port number, from 0 (any free port) to 65535."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
-        raise ValueError(f"not a port number from 0 to 65535: {text}")
+        raise ValueError(f"not a valid port number (0 to 65535): {text}")
     return int(text)
 
 
@@ -35,28 +35,28 @@ def host(text: str) -> str:
 
 
 def directory(text: str) -> Path:
-    """Return the path of a directory that can be entered, if not listed."""
-    if not text:  # a variable of the shell that is not set, perhaps
+    """Return the path of a directory that can be entered, even if it cannot be listed."""
+    if not text:  # perhaps an unset shell variable
         raise ValueError("the name of the directory is empty")
     try:
-        os.stat(os.path.join(text, "."))  # noqa: PTH116, PTH118 - a Path forgets the dot
+        os.stat(os.path.join(text, "."))  # noqa: PTH116, PTH118 - a Path drops the dot
     except OSError as error:
         raise ValueError(f"cannot serve {text}: {error.strerror}") from None
     return Path(text)
 
 
 def workers(text: str) -> int:
-    """Return a number of processes; ``auto`` is one for each processor."""
+    """Return a number of processes; ``auto`` means one per processor."""
     from trio_http.command.processors import (  # noqa: PLC0415 - see above
         WORKERS_FOR_EACH,
         processors,
     )
 
     most = WORKERS_FOR_EACH * processors()
-    # int() refuses thousands of digits, and whatever counts is smaller than this.
+    # int() refuses thousands of digits, and every valid number has fewer than ten.
     is_number = text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0
     if not (is_number or text == "auto"):
-        raise ValueError(f"not a number of processes from 1 to {most}, or auto: {text}")
+        raise ValueError(f"not a valid number of processes (1 to {most}, or auto): {text}")
     number = processors() if text == "auto" else int(text)
     if number > 1 and not CAN_HAVE_WORKERS:
         raise ValueError(f"this system allows only one process: {text}")

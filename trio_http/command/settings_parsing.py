@@ -224,7 +224,7 @@ def _line_of(error: click.UsageError) -> str:
 def _reason_of(error: click.BadParameter, parameter: click.Parameter) -> str:
     """Return what is wrong with a value, which is not a text where it is one of a flag."""
     if isinstance(parameter, click.Option) and parameter.is_flag:
-        return f"neither yes nor no: {os.environ.get(variable_of(name_of(parameter)))}"
+        return f"must be yes or no, not {os.environ.get(variable_of(name_of(parameter)))}"
     return error.message.removesuffix(".")
 
 

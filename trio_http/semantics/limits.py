@@ -1,4 +1,4 @@
-"""How much the server takes, mostly from one client."""
+"""Limits of the resources that clients can use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trio_http.semantics.quantities import Quantity, check, described, documented
 
-# Header fields are held in memory, all at once.
+# The whole head of a request is held in memory.
 _MOST_BYTES_OF_FIELDS = 1024**3
 
 # No network needs a higher minimum rate; "none" would read as an infinite one.
@@ -17,7 +17,7 @@ _HIGHEST_RATE = 1024**3
 @documented
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The maximum that the server takes of each thing; ``math.inf`` is no limit.
+    """Maximum sizes and counts that the server accepts; ``math.inf`` means no limit.
 
     Negative numbers and NaN raise ``ValueError``, and so do ``connections`` below 1. ``head``,
     ``target``, ``fields`` and minimum rates must be finite.
@@ -46,7 +46,7 @@ class Limits:
         Quantity(
             "fields",
             "maximum header fields of a request; more get a 431",
-            "Several times as many as browsers and proxies send.",
+            "The default is several times what browsers and proxies send.",
             most=1_000_000,
         ),
     )
@@ -73,8 +73,8 @@ class Limits:
             "bytes",
             "maximum bytes of chunk sizes in a request body, out of proportion to its data; more "
             "get a 400",
-            "A chunk costs more than its bytes. Even a program that sends each character of a text "
-            "as a chunk rarely sends 80 000 at once, which this allows.",
+            "Parsing a chunk costs more than reading its bytes. The default allows about 80 000 "
+            "chunks, enough even for a program that sends each character of a text as a chunk.",
         ),
     )
     # Apache demands 500 bytes per second of a body (mod_reqtimeout). The slowest link that is in
@@ -109,11 +109,11 @@ class Limits:
             "connections",
             "maximum concurrent connections per process; new clients take the place of idle ones, "
             "or wait",
-            "An idle connection takes about 6 KiB, and one that sends a head up to 38: 100 to "
-            "600 MiB for all. Go and Hypercorn have no limit, until the memory runs out; nginx has "
-            "512, of which clients that only wait leave few. The command line takes fewer where "
+            "An idle connection takes about 6 KiB, and one that sends a head up to 38 KiB: 100 to "
+            "600 MiB for all. Go and Hypercorn have no limit and can run out of memory; nginx "
+            "allows 512, which idle clients soon use up. The command line lowers the limit if "
             "``ulimit -Hn`` is too low.",
-            least=1,  # a server without a single connection serves nobody
+            least=1,  # a server without connections cannot serve
         ),
     )
 

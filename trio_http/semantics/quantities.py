@@ -1,7 +1,7 @@
-"""Numbers that a user may change: each with its unit, its meaning and its reason.
+"""Descriptions of configurable numbers and switches.
 
-A number is described once, where it is declared. Docstrings, options, environment variables
-and the README's table are made from that description, so they cannot disagree.
+A dataclass field carries its description as metadata. Docstrings, command-line options,
+environment variables and the README's table are generated from it, so they always agree.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _EXAMPLES: Mapping[Unit, str] = {
     "connections": "1000",
 }
 
-# int() takes quadratic time for thousands of digits, and no number needs more than these.
+# The digits are limited because int() takes quadratic time for thousands of them.
 _NUMBER = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", re.ASCII)
 
-# The word for infinity where people write numbers.
+# Users write this word for infinity.
 NONE = "none"
 
 _KEY = "quantity"
@@ -46,9 +46,12 @@ _KEY = "quantity"
 class Quantity:
     """The description of a number.
 
-    ``meaning`` is a phrase for help texts, ``reason`` says in sentences why the default is
-    what it is. A number is refused below ``least`` or above ``most``. Where ``most`` is
-    finite, only whole numbers are valid.
+    Args:
+        unit: the unit of the number.
+        meaning: a phrase for help texts.
+        reason: why the default was chosen, in sentences.
+        least: the smallest valid number.
+        most: the largest valid number. If it is finite, only whole numbers are valid.
     """
 
     unit: Unit
@@ -58,7 +61,7 @@ class Quantity:
     most: float = math.inf
 
     def parse(self, text: str) -> float:
-        """Return the number that a text stands for, such as ``75``, ``32KiB`` or ``none``.
+        """Parse a number with an optional unit, such as ``75``, ``32KiB`` or ``none``.
 
         Raises:
             ValueError: the text is malformed, or the number is too small or too large.
@@ -69,7 +72,9 @@ class Quantity:
         scales = {name.lower(): scale for name, scale in _SCALES[self.unit].items()}
         scale = scales.get(match[2].lower()) if match else None
         if match is None or scale is None:
-            raise ValueError(f"not a number of {self.unit}, such as {self._examples()}: {text}")
+            raise ValueError(
+                f"not a valid number of {self.unit}, such as {self._examples()}: {text}"
+            )
         number: float = int(match[1]) if match[1].isdigit() else float(match[1])
         number *= scale
         if self.unit != "seconds":
@@ -93,8 +98,8 @@ class Quantity:
         return f"{number:.12g}"
 
     def check(self, number: float) -> None:
-        """Raise ``ValueError`` for a number that is not valid; the text says which are."""
-        if not number >= self.least:  # NaN is neither smaller nor larger than anything
+        """Raise ``ValueError`` if a number is not valid; the message says which numbers are."""
+        if not number >= self.least:  # not `<`, because every comparison with NaN is false
             raise ValueError(f"must be {self.least} or more, not {number}")
         if number > self.most:
             raise ValueError(f"must be at most {self.text_of(self.most)}, not {number}")
@@ -104,7 +109,12 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The description of a choice between yes and no."""
+    """The description of a setting that is on or off.
+
+    Args:
+        meaning: a phrase for help texts.
+        reason: why the default was chosen, in sentences.
+    """
 
     meaning: str
     reason: str
@@ -115,7 +125,7 @@ class Switch:
 
 
 def described(default: float, description: Quantity | Switch) -> Any:
-    """Return a dataclass field with its description as metadata."""
+    """Return a dataclass field that has a description as metadata."""
     return field(default=default, metadata={_KEY: description})
 
 
@@ -139,7 +149,7 @@ def quantities_of(numbers: Any) -> Iterator[tuple[str, float, Quantity]]:
 
 
 def check(numbers: Any) -> None:
-    """Raise ``ValueError`` for the first field of a dataclass whose number is not valid."""
+    """Raise ``ValueError`` for the first field whose number is not valid."""
     for name, _, quantity in quantities_of(numbers):
         try:
             quantity.check(getattr(numbers, name))
@@ -148,7 +158,7 @@ def check(numbers: Any) -> None:
 
 
 def documented(numbers: type[Described]) -> type[Described]:
-    """Add the descriptions of its fields to the docstring of a dataclass."""
+    """Append the descriptions of the fields to the docstring of a dataclass."""
     lines = [cleandoc(numbers.__doc__ or ""), "", "Args:"]
     for name, default, each in described_fields(numbers):
         text = f"{name}: {each.meaning} (default: {each.text_of(default)})."

@@ -1,4 +1,4 @@
-"""How long the server waits, and for what."""
+"""Timeouts of each phase of a connection and of the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trio_http.semantics.quantities import Quantity, check, described, documente
 @documented
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The seconds that the server waits, and for what; ``math.inf`` waits for ever.
+    """The seconds that the server waits in each phase; ``math.inf`` means no timeout.
 
     Negative numbers and NaN raise ``ValueError``, and so does ``idle`` below 0.001.
     """
@@ -20,9 +20,9 @@ class Timeouts:
         Quantity(
             "seconds",
             "seconds to wait for the next request on an open connection",
-            "Most proxies close a connection after 60 s. A longer timeout lets them close it "
-            "first, so that no request of theirs meets a closing connection.",
-            least=0.001,  # a shorter wait would keep a processor busy with looking at the clock
+            "Most proxies close idle connections after 60 s. With a longer timeout, the proxy "
+            "closes first, so it never sends a request on a connection that the server is closing.",
+            least=0.001,  # with less, checking for idle connections would keep a processor busy
         ),
     )
     head: float = described(
@@ -31,8 +31,8 @@ class Timeouts:
             "seconds",
             "seconds from the first byte of a request to the end of its header fields, and for a "
             "TLS handshake",
-            "They fit into a few packets. A client that needs longer wastes a connection on "
-            "purpose.",
+            "A head fits into a few packets. A client that needs longer is probably holding the "
+            "connection open on purpose.",
         ),
     )
     receive: float = described(
@@ -74,8 +74,8 @@ class Timeouts:
         Quantity(
             "seconds",
             "seconds that the lifetime of the app has to begin, before the first connection",
-            "Opening a pool of connections to a database that starts at the same time takes some "
-            "seconds. A service manager gives up on a program after 90 s (systemd) or less.",
+            "If a database starts at the same time, opening a pool of connections to it takes some "
+            "seconds. Service managers give up on a program after 90 s (systemd) or less.",
         ),
     )
 

@@ -126,7 +126,7 @@ def parse_address(address: str) -> tuple[str, int]:
         host = host[1:-1]
     is_port = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
     if not colon or not is_port or (":" in host) != bracketed:
-        raise ValueError(f"not HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000: {address}")
+        raise ValueError(f"not a valid HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000: {address}")
     return host, int(port)
 
 
