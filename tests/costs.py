@@ -213,7 +213,7 @@ async def answer_to(sent: bytes) -> int:
     """Return the status of the response to a request on its own connection."""
     async with open_client(app, report=report) as client:
         await client.send(sent)
-        return (await client.answer()).status
+        return (await client.response()).status
 
 
 def start_counting(*options: str) -> None:

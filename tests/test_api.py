@@ -345,7 +345,7 @@ async def test_readme_tests_pass(autojump_clock: trio.testing.MockClock) -> None
 async def test_readme_app_sends_early_hints_and_a_digest() -> None:
     async with open_client(defined_by("trailers=")["report"]) as client:
         assert (await client.get("/", {"TE": "trailers"})).status == 103
-        answer = await client.answer()
+        answer = await client.response()
     assert answer.trailers["X-Sum"] == hashlib.sha256(answer.body).hexdigest()
 
 

@@ -129,7 +129,7 @@ async def test_06_concurrent_connections() -> None:
         for client in (clients[3], clients[1], clients[4], clients[2]):
             assert (await client.get("/")).status == 200
         await clients[0].send(b"Host: test\r\n\r\n")
-        assert (await clients[0].answer()).status == 200
+        assert (await clients[0].response()).status == 200
 
 
 @pytest.mark.parametrize("data", [b"", b"Hello, World!", EVERY_BYTE, bytes(1_000_000)], ids=len)
@@ -196,7 +196,7 @@ async def test_08_request_without_length_gets_411_and_keeps_the_file(tmp_path: P
     (tmp_path / "name").write_bytes(b"keep this")
     async with open_connection(challenge(tmp_path)) as client:
         await client.send(b"POST /files/name HTTP/1.0\r\n\r\n")
-        assert (await client.answer()).status == 411
+        assert (await client.response()).status == 411
     assert (tmp_path / "name").read_bytes() == b"keep this"
 
 
@@ -262,7 +262,7 @@ async def test_13_several_persistent_connections() -> None:
         for turn in (1, 2, 0):
             await clients[turn].send(f"GET /echo/{turn} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         for turn in (0, 1, 2):
-            assert (await clients[turn].answer()).body == str(turn).encode()
+            assert (await clients[turn].response()).body == str(turn).encode()
 
 
 @pytest.mark.parametrize("target", ["/", "/echo/abc", "/nothing"])
@@ -301,7 +301,7 @@ async def test_half_closed_client_gets_its_response(
     async with open_connections(1, tmp_path) as (client,):
         await client.send(f"GET {target} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         await client.send_eof()
-        assert (await client.answer()).status == status
+        assert (await client.response()).status == status
         assert await client.rest() == b""
 
 
@@ -311,7 +311,7 @@ async def test_upload_of_a_half_closed_client_is_stored(tmp_path: Path) -> None:
             b"POST /files/name HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\ndata"
         )
         await client.send_eof()
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
     assert (tmp_path / "name").read_bytes() == b"data"
 
 
@@ -380,7 +380,7 @@ async def test_chunked_body_is_stored(tmp_path: Path) -> None:
 async def test_malformed_request_gets_400(request_line: bytes) -> None:
     async with open_connections(1) as (client,):
         await client.send(request_line + b"\r\n\r\n")
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.reason) == (400, "Bad Request")
         await client.send_eof()
         assert await client.rest() == b""
@@ -391,7 +391,7 @@ async def test_slow_upload_does_not_delay_others(tmp_path: Path) -> None:
         await slow.send(b"POST /files/name HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\nhalf")
         assert (await quick.get("/files/name")).status == 404
         await slow.send(b"rest")
-        assert (await slow.answer()).status == 201
+        assert (await slow.response()).status == 201
         assert (await quick.get("/files/name")).body == b"halfrest"
 
 

@@ -123,7 +123,7 @@ async def test_page_that_uses_dns_rebinding_gets_421() -> None:
 async def test_host_is_taken_from_target_or_field(head: bytes, status: bytes) -> None:
     async with open_client(only_hosts(say_method)) as client:
         await client.send(head)
-        assert (await client.answer()).status == int(status)
+        assert (await client.response()).status == int(status)
 
 
 async def test_421_reaches_a_client_that_sends_a_body() -> None:

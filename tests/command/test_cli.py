@@ -301,7 +301,7 @@ async def begin_upload(client: Client) -> None:
         b"POST /files/new HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n"
         b"Expect: 100-continue\r\n\r\n"
     )
-    interim = await client.answer("HEAD")
+    interim = await client.response("HEAD")
     assert interim.status == 100
 
 
@@ -318,7 +318,7 @@ async def test_program_drains_when_it_is_told_to_end(folder: Path, number: signa
         assert await idle.rest() == b""
         await idle.stream.aclose()
         await client.send(b"0123456789")
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (201, "close")
         await client.stream.aclose()
         assert await program.process.wait() == 0
@@ -431,9 +431,9 @@ async def test_connections_can_be_limited(folder: Path) -> None:
         await begin_upload(first)
         await second.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
         await first.send(b"0123456789")
-        assert (await first.answer()).status == 201
+        assert (await first.response()).status == 201
         await first.stream.aclose()
-        assert (await second.answer()).status == 200
+        assert (await second.response()).status == 200
         program.process.terminate()
         await program.line_with("[SERVER STOPPED]")
         told = re.findall(r"\[(CONN|DISC|REC)", program.errors)

@@ -87,7 +87,7 @@ async def test_worker_that_is_told_to_drain_is_told_by_signals_in_vain(
             signal.raise_signal(number)
             await trio.testing.wait_all_tasks_blocked()
         may_end.set()
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
 
 

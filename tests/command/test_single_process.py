@@ -150,7 +150,7 @@ async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signa
             signal.raise_signal(number)
             await trio.testing.wait_all_tasks_blocked()
             may_end["/first"].set()
-            answer = await first.answer()
+            answer = await first.response()
             assert (answer.status, answer.headers["Connection"]) == (200, "close")
             signal.raise_signal(number)
             with trio.fail_after(Timeouts().grace / 2), suppress(trio.BrokenResourceError):

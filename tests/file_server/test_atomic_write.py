@@ -977,7 +977,7 @@ async def test_malformed_request_leaves_only_the_old_file(
         head = f"PUT /name HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n"
         await client.send(head.encode() + body)
         await client.send_eof()
-        assert (await client.answer()).status == status
+        assert (await client.response()).status == status
         assert contents(tmp_path) == {"name": b"old"}
 
 
@@ -1051,11 +1051,11 @@ async def test_upload_over_a_socket_is_stored_and_the_next_request_served(
                     await client.send(second[start : min(length, start + 70_001)])
                 await client.send(b"DELETE / HTTP/1.1\r\nHost: test\r\n\r\n")
 
-            assert (await client.answer()).status == 201
+            assert (await client.response()).status == 201
             assert contents(tmp_path) == {"name": first}
-            assert (await client.answer()).status == 204
+            assert (await client.response()).status == 204
             assert contents(tmp_path) == {"name": second}
-            assert (await client.answer()).status == 404
+            assert (await client.response()).status == 404
 
 
 async def test_upload_of_single_bytes_is_stored(tmp_path: Path, by: str) -> None:
@@ -1067,7 +1067,7 @@ async def test_upload_of_single_bytes_is_stored(tmp_path: Path, by: str) -> None
             await client.send(data[number : number + 1])
             await trio.lowlevel.checkpoint()
         await client.send(data[1000:])
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
     assert contents(tmp_path) == {"name": data}
 
 
@@ -1086,7 +1086,7 @@ async def test_pipe_is_open_only_while_there_are_bytes_to_move(tmp_path: Path, b
         await trio.testing.wait_all_tasks_blocked()
         assert count() == before + (2 if Behavior().fast_path and by != "no pipes" else 0)
         await client.send(RANDOM[ROOM:])
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
         assert count() == before
 
 
@@ -1111,7 +1111,7 @@ async def test_slow_upload_holds_only_its_directory_open(
         await client.request("PUT", "/other", body=b"")  # opens the connection
         before = links()
         await client.send(HEAD.format(len(RANDOM), "Expect: 100-continue\r\n").encode())
-        assert (await client.answer()).status == 100
+        assert (await client.response()).status == 100
         for _ in range(sent and 2):
             await client.send(RANDOM[: sent // 2 or 1])
             await trio.testing.wait_all_tasks_blocked(0.01)
@@ -1166,7 +1166,7 @@ async def test_upload_over_a_socket_that_fails_leaves_only_the_old_file(
                 stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 await stream.aclose()
         if ending in statuses:
-            assert (await client.answer()).status == statuses[ending]
+            assert (await client.response()).status == statuses[ending]
         else:
             await trio.testing.wait_all_tasks_blocked()
     assert contents(tmp_path) == {"name": b"old"}
@@ -1185,7 +1185,7 @@ async def test_full_disk_during_an_upload_over_a_socket_is_reported(
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(client.send, HEAD.format(len(RANDOM), "").encode() + RANDOM)
-                assert (await client.answer()).status == 413
+                assert (await client.response()).status == 413
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(tmp_path) == {"name": b"old"}
@@ -1201,9 +1201,9 @@ async def test_upload_over_a_socket_with_any_head_is_stored(
     async with connected(tmp_path) as (client, _):
         await client.send(HEAD.format(len(RANDOM), fields).encode())
         if "Expect" in fields:
-            assert (await client.answer()).status == 100
+            assert (await client.response()).status == 100
         await client.send(RANDOM)
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
     assert contents(tmp_path) == {"name": RANDOM}
 
 

@@ -183,7 +183,7 @@ async def test_request_without_a_length_empties_no_file(root: Path, head: str) -
     (root / "name").write_bytes(b"keep this")
     async with connected(root) as client:
         await client.send(f"{head}\r\nHost: test\r\n\r\n".encode())
-        assert (await client.answer()).status == 411
+        assert (await client.response()).status == 411
     assert contents(root) == {"name": b"keep this"}
 
 

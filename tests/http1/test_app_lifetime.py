@@ -355,7 +355,7 @@ async def test_wrapper_has_the_lifetime_of_the_wrapped_app() -> None:
     wrapped = wrapping(counted.app(), louder)
     async with open_client(wrapped) as client:
         assert (await client.get("/")).status == 103
-        assert (await client.answer()).body == b"0"
+        assert (await client.response()).body == b"0"
     assert counted.ended == [0]
 
 

@@ -153,7 +153,7 @@ async def test_pipelined_requests_get_responses_in_order() -> None:
             b"GET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             b"GET /5 HTTP/1.1\r\nHost: x\r\n\r\n"  # after the last request
         )
-        answers = [await client.answer() for _ in range(4)]
+        answers = [await client.response() for _ in range(4)]
         assert [answer.body for answer in answers] == [
             b"GET /1 ",
             b"PUT /2 hi",
@@ -168,13 +168,13 @@ async def test_request_in_single_bytes_is_served() -> None:
         for byte in b"\r\nPUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello":
             await client.send(bytes([byte]))
             await wait_all_tasks_blocked()
-        assert (await client.answer()).body == b"PUT / hello"
+        assert (await client.response()).body == b"PUT / hello"
 
 
 async def test_connection_close_ends_the_connection() -> None:
     async with open_client(hello) as client:
         await client.send(LAST)
-        assert (await client.answer()).headers["Connection"] == "close"
+        assert (await client.response()).headers["Connection"] == "close"
         assert await client.rest() == b""
 
 
@@ -195,14 +195,14 @@ async def test_higher_minor_version_is_served_as_1_1(version: bytes) -> None:
     async with open_client(app, report=events.append) as client:
         head = b"PUT / HTTP/" + version + b"\r\nHost: x\r\n"
         await client.send(head + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-        assert (await client.answer()).status == 100
+        assert (await client.response()).status == 100
         await client.send(b"hello")
-        assert (await client.answer()).body == b"1.1 hello"
+        assert (await client.response()).body == b"1.1 hello"
         await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-        answer = await client.answer()  # the connection has stayed open
+        answer = await client.response()  # the connection has stayed open
         assert (answer.body, "Connection" in answer.headers) == (b"1.1 hello", False)
         await client.send(head + b"Connection: close\r\n\r\n")
-        assert (await client.answer()).headers["Connection"] == "close"
+        assert (await client.response()).headers["Connection"] == "close"
     assert events.records()[0].line == b"PUT / HTTP/" + version
 
 
@@ -224,7 +224,7 @@ async def test_authority_in_target_replaces_host(target: bytes, host: bytes, exp
 
     async with open_client(app) as client:
         await client.send(b"GET " + target + b" HTTP/1.1\r\n" + host + b"\r\n")
-        assert (await client.answer()).body == f"{expected} /".encode()
+        assert (await client.response()).body == f"{expected} /".encode()
 
 
 async def test_half_closed_client_gets_its_responses() -> None:
@@ -289,7 +289,7 @@ async def test_exchange_is_timed_from_its_complete_head(autojump_clock: MockCloc
         await client.send(GET[:5])
         await trio.sleep(4)
         await client.send(GET[5:])
-        await client.answer()
+        await client.response()
     assert [record.seconds for record in events.records()] == [3]
 
 
@@ -311,7 +311,7 @@ async def test_slow_head_gets_408(autojump_clock: MockClock) -> None:
     events = Events()
     async with open_client(hello, timeouts=Timeouts(head=10), report=events.append) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost:")
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (408, "close")
         assert trio.current_time() == 10
         assert await client.rest() == b""
@@ -323,7 +323,7 @@ async def test_slow_head_gets_408(autojump_clock: MockClock) -> None:
 async def test_stalled_body_gets_408(autojump_clock: MockClock) -> None:
     async with open_client(echo, timeouts=Timeouts(receive=30)) as client:
         await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell")
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (408, "close")
         assert trio.current_time() == 30
 
@@ -353,7 +353,7 @@ async def test_refused_request_ends_the_connection(
     events = Events()
     async with open_client(echo, limits=Limits(body=100), report=events.append) as client:
         await client.send(sent + GET)
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (status, "close")
         assert "Date" in answer.headers
         assert answer.headers["Content-Length"] == str(len(answer.body))
@@ -379,7 +379,7 @@ async def test_malformed_plain_head_gets_400_on_every_interpreter(head: bytes) -
     # The regular expressions of CPython 3.11.0 to 3.11.4 matched such heads as plain.
     async with open_client(echo) as client:
         await client.send(head + GET)
-        assert (await client.answer()).status == 400
+        assert (await client.response()).status == 400
         assert await client.rest() == b""
 
 
@@ -401,8 +401,8 @@ async def test_malformed_plain_head_gets_400_on_every_interpreter(head: bytes) -
 async def test_empty_field_does_not_end_the_head(fields: bytes) -> None:
     async with open_client(echo) as client:
         await client.send(b"POST / HTTP/1.1\r\n" + fields + b"\r\nhelloXY" + GET)
-        assert (await client.answer()).body == b"POST / helloXY"
-        assert (await client.answer()).body == b"GET / "
+        assert (await client.response()).body == b"POST / helloXY"
+        assert (await client.response()).body == b"GET / "
 
 
 async def test_unread_body_gets_no_100_and_connection_close() -> None:
@@ -410,7 +410,7 @@ async def test_unread_body_gets_no_100_and_connection_close() -> None:
         await client.send(
             b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
         )
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
         assert await client.rest() == b""
 
@@ -420,9 +420,9 @@ async def test_reading_the_body_sends_100_continue() -> None:
         await client.send(
             b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
         )
-        assert (await client.answer()).status == 100
+        assert (await client.response()).status == 100
         await client.send(b"hello")
-        assert (await client.answer()).body == b"PUT / hello"
+        assert (await client.response()).body == b"PUT / hello"
         assert (await client.get("/")).status == 200
 
 
@@ -472,7 +472,7 @@ async def test_refused_upload_gets_its_response_while_still_sending(
         for _ in range(LARGE // (64 * 1024)):
             await client.send(piece)
         # A client that only now begins to read finds the response and no reset.
-        assert (await client.answer()).status == status
+        assert (await client.response()).status == status
         assert await client.rest() == b""
     assert events.endings() == [Ending.COMPLETE]
 
@@ -682,7 +682,7 @@ async def test_app_that_returns_without_response_gets_500() -> None:
 
     async with open_client(app, report=events.append) as client:
         assert (await client.get("/")).status == 103
-        assert (await client.answer()).status == 500
+        assert (await client.response()).status == 500
     (error,) = events.errors()
     assert isinstance(error, RuntimeError)
     assert "without a response" in str(error)
@@ -749,7 +749,7 @@ async def test_failed_stream_is_never_complete_for_the_client(
     async with open_client(breaking(error), report=events.append) as client:
         await client.send(GET * 2)
         with pytest.raises(EOFError):
-            await client.answer()
+            await client.response()
     assert events.errors() == told
     (record,) = events.records()
     assert (record.status, record.sent, record.ending) == (200, 5, Ending.ABORTED)
@@ -904,7 +904,7 @@ async def test_cancelled_send_leaves_no_gap_in_the_body(
     async with tcp_client(app, events.append, behavior=Behavior(fast_path=plain)) as client:
         await client.send(GET)
         await trio.sleep(2)
-        assert (await client.answer()).body == MUCH + b"end"
+        assert (await client.response()).body == MUCH + b"end"
     assert events.records()[0].sent == len(MUCH) + 3
 
 
@@ -922,7 +922,7 @@ async def test_swallowed_stream_error_still_aborts() -> None:
     async with open_client(app, report=events.append) as client:
         await client.send(GET)
         with pytest.raises(EOFError):
-            await client.answer()
+            await client.response()
     assert events.endings() == [Ending.ABORTED]
 
 
@@ -1042,7 +1042,7 @@ async def test_incomplete_head_or_body_gets_400() -> None:
         async with open_client(echo, report=events.append) as client:
             await client.send(sent)
             await client.send_eof()
-            assert (await client.answer()).status == 400
+            assert (await client.response()).status == 400
     assert events.endings() == [Ending.COMPLETE] * 2
 
 
@@ -1161,7 +1161,7 @@ async def test_running_exchange_is_the_last_at_shutdown() -> None:
         await wait_all_tasks_blocked()
         queue.end()
         release.set()
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.body, answer.headers["Connection"]) == (b"hello", "close")
         assert await client.rest() == b""
 
@@ -1194,7 +1194,7 @@ async def test_response_begun_before_shutdown_is_finished() -> None:
     service = Service(app, queue)
     async with client_of(service) as client:
         await client.send(GET * 2)
-        assert (await client.answer()).body == b"hello"
+        assert (await client.response()).body == b"hello"
         assert await client.rest() == b""
 
 

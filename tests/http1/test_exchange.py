@@ -45,7 +45,7 @@ async def test_request_has_the_parts_that_were_sent() -> None:
         await client.send(
             b"M-SEARCH /a%20b?c=d HTTP/1.1\r\nHost: x\r\nX-A:  b c \r\nx-a: \xff\r\n\r\n"
         )
-        await client.answer()
+        await client.response()
     (request,) = requests
     assert (request.method, request.target, request.version) == ("M-SEARCH", "/a%20b?c=d", "1.1")
     assert request.headers.raw == ((b"Host", b"x"), (b"X-A", b"b c"), (b"x-a", b"\xff"))
@@ -69,7 +69,7 @@ async def test_body_pieces_arrive_as_they_are_sent() -> None:
         await arrived.wait()
         assert pieces == [b"hello"]
         await client.send(b"again")
-        assert (await client.answer()).status == 204
+        assert (await client.response()).status == 204
     assert b"".join(pieces) == b"helloagain"
 
 
@@ -137,7 +137,7 @@ async def test_mounted_exchange_shares_the_response() -> None:
     events: list[ServerEvent] = []
     async with open_client(app, report=events.append) as client:
         await client.send(b"GET /a/b/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert [(await client.answer()).status for _ in range(2)] == [103, 203]
+        assert [(await client.response()).status for _ in range(2)] == [103, 203]
         assert await client.rest() == b""
     assert seen == [("/c", None), ("/a/b/c", Response(203))]
     (record,) = [event for event in events if isinstance(event, Record)]
@@ -346,7 +346,7 @@ async def test_early_hints_precede_the_response() -> None:
             assert (hints.status, hints.reason) == (103, "Early Hints")
             assert hints.headers == Headers({"Link": "</style.css>; rel=preload; as=style"})
             hinted.set()
-            assert (await client.answer()).body == b"<p>hello"
+            assert (await client.response()).body == b"<p>hello"
 
 
 async def test_interim_responses_have_no_framing_fields() -> None:
@@ -357,7 +357,7 @@ async def test_interim_responses_have_no_framing_fields() -> None:
 
     async with open_client(app) as client:
         assert (await client.get("/")).headers == Headers({"Link": "</a>"})
-        assert (await client.answer()).body == b"hello"
+        assert (await client.response()).body == b"hello"
 
 
 async def test_clients_of_http_1_0_get_no_interim_responses() -> None:
@@ -406,7 +406,7 @@ async def test_unread_expected_body_gets_connection_close() -> None:
         await client.send(
             b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
         )
-        answer = await client.answer()
+        answer = await client.response()
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
 
 

@@ -10,7 +10,7 @@ from trio.testing import memory_stream_pair
 from trio_http.http1.codec import Codec
 from trio_http.http1.fast_path import FastPath
 from trio_http.http1.h11_codec import H11Codec
-from trio_http.http1.receive_buffer import Input
+from trio_http.http1.receive_buffer import ReceiveBuffer
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_framing import frame, interim_head
 from trio_http.semantics.bodies import FileSlice, Send, Stream
@@ -102,7 +102,7 @@ async def test_body_of_the_last_request_is_read(
         await trio.lowlevel.checkpoint()
 
     near, far = memory_stream_pair()
-    body = RequestBody(Input(transport_of(far, Timeouts()), Limits()), Timeouts(), Limits())
+    body = RequestBody(ReceiveBuffer(transport_of(far, Timeouts()), Limits()), Timeouts(), Limits())
     fields = [b"Host: x", b"Transfer-Encoding: chunked", *[b"Expect: 100-continue"] * expects]
     codec = H11Codec(Limits())
     codec.read(head(b"PUT / HTTP/1.1", *fields))

@@ -240,7 +240,7 @@ async def test_refused_head_ends_the_connection(
     # A response can still be sent, although there was no valid request.
     await respond(wire, Response(status))
     assert not await wire.next_cycle()
-    assert (await client.answer()).status == status
+    assert (await client.response()).status == status
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ async def test_too_large_content_length_gets_413_without_100(connect: Connected)
         assert refusal.value.status == 413
         assert refusal.value.detail == "the request body is larger than 10 bytes"
     await respond(wire, Response(413))
-    assert (await client.answer()).status == 413  # no 100 before it
+    assert (await client.response()).status == 413  # no 100 before it
 
 
 async def test_body_of_exactly_the_limit_is_read(connect: Connected) -> None:
@@ -422,7 +422,7 @@ async def test_first_read_sends_100_continue(connect: Connected) -> None:
 
         @nursery.start_soon
         async def send() -> None:
-            answer = await client.answer()
+            answer = await client.response()
             assert (answer.status, answer.reason) == (100, "Continue")
             await client.send(b"hel")
             await wait_all_tasks_blocked()
@@ -432,7 +432,7 @@ async def test_first_read_sends_100_continue(connect: Connected) -> None:
     last.append(wire.must_close)
     assert last == [True, False]
     await respond(wire, Response())
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
     assert await wire.next_cycle()
 
 
@@ -452,7 +452,7 @@ async def test_100_continue_is_not_sent_unless_expected(sent: bytes, connect: Co
     assert wire.must_close == (head.version == "1.0")
     await read_body(wire)
     await respond(wire, Response())
-    assert (await client.answer()).status == 200
+    assert (await client.response()).status == 200
 
 
 async def test_103_does_not_replace_100_continue(connect: Connected) -> None:
@@ -462,7 +462,7 @@ async def test_103_does_not_replace_100_continue(connect: Connected) -> None:
     await wire.inform(103, ((b"Link", b"</a.css>"),))
     assert wire.must_close
     await read_body(wire)
-    assert [(await client.answer()).status for _ in range(2)] == [103, 100]
+    assert [(await client.response()).status for _ in range(2)] == [103, 100]
 
 
 async def test_100_continue_is_sent_once(connect: Connected) -> None:
@@ -473,7 +473,7 @@ async def test_100_continue_is_sent_once(connect: Connected) -> None:
     assert not wire.must_close
     await read_body(wire)
     await respond(wire, Response())
-    assert [(await client.answer()).status for _ in range(2)] == [100, 200]
+    assert [(await client.response()).status for _ in range(2)] == [100, 200]
 
 
 async def test_100_continue_is_not_sent_after_the_response(connect: Connected) -> None:
@@ -485,7 +485,7 @@ async def test_100_continue_is_not_sent_after_the_response(connect: Connected) -
         await send(await wire.body.receive())
 
     await respond(wire, Response(200, {"Connection": "close"}, Stream(produce)))
-    answer = await client.answer()
+    answer = await client.response()
     assert (answer.status, answer.body) == (200, b"hello")
 
 
@@ -686,7 +686,7 @@ async def test_unsendable_response_can_be_replaced(
     assert not wire.head_has_left
     assert wire.status == 0
     await respond(wire, Response(500))
-    assert (await client.answer()).status == 500
+    assert (await client.response()).status == 500
     assert await wire.next_cycle()
 
 
@@ -751,7 +751,7 @@ async def test_unread_body_is_skipped_as_it_arrives(connect: Connected) -> None:
 
         @nursery.start_soon
         async def send() -> None:
-            await client.answer()
+            await client.response()
             await client.send(b"hello" * 2 + GET)
 
         assert await answered(wire)
@@ -824,7 +824,7 @@ async def test_last_request_of_client_gets_connection_close(
     wire, client = connect()
     await client.send(sent)
     assert not await answered(wire)
-    assert (await client.answer()).headers["Connection"] == "close"
+    assert (await client.response()).headers["Connection"] == "close"
 
 
 async def test_ignored_upgrade_keeps_the_connection(connect: Connected) -> None:
@@ -995,7 +995,7 @@ async def test_codec_is_chosen_per_exchange() -> None:
                 await wire.read_any()
             await respond(wire, Response(200, (), body))
             assert wire.is_ready or await wire.next_cycle()
-    assert [(await client.answer()).body for _ in range(8)] == [b"a", b"b", b"c", b"d"] * 2
+    assert [(await client.response()).body for _ in range(8)] == [b"a", b"b", b"c", b"d"] * 2
 
 
 @pytest.mark.parametrize("request_line", [b"GET / ", b"HEAD / ", b"POST / "])
@@ -1040,7 +1040,7 @@ async def test_refused_second_request_ends_the_connection(connect: Connected) ->
     assert wire.must_close
     await respond(wire, Response(400))
     assert not await wire.next_cycle()
-    assert [(await client.answer()).status for _ in range(2)] == [200, 400]
+    assert [(await client.response()).status for _ in range(2)] == [200, 400]
 
 
 # Sending
@@ -1066,7 +1066,13 @@ async def test_existing_bodies_are_sent_whole(tmp_path: Path, connect: Connected
         await respond(wire, Response(status, (), b"dropped"))
         assert wire.sent == 0
         assert await wire.next_cycle()
-    assert [(await client.answer()).body for _ in range(5)] == [b"hello", b"a file", b"", b"", b""]
+    assert [(await client.response()).body for _ in range(5)] == [
+        b"hello",
+        b"a file",
+        b"",
+        b"",
+        b"",
+    ]
 
 
 async def test_failed_stream_leaves_the_response_incomplete(connect: Connected) -> None:
@@ -1097,7 +1103,7 @@ async def test_connection_close_is_sent_once(
     await respond(wire, Response(200, said))
     closes = bool(said) or request_ == CLOSE
     assert await wire.next_cycle() is not closes
-    values = (await client.answer()).headers.values("Connection")
+    values = (await client.response()).headers.values("Connection")
     assert values == (["close"] if closes else [])
 
 
@@ -1107,7 +1113,7 @@ async def test_last_response_has_connection_close(connect: Connected) -> None:
     await begin(wire)
     await wire.respond(frame(Response()), is_last=True)
     assert not await wire.next_cycle()
-    assert (await client.answer()).headers["Connection"] == "close"
+    assert (await client.response()).headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize(
@@ -1127,7 +1133,7 @@ async def test_unread_body_is_skipped_up_to_the_limit(
     await respond(wire, Response())
     assert not wire.is_ready
     assert await wire.next_cycle() == goes_on
-    said = (await client.answer()).headers.get("Connection")
+    said = (await client.response()).headers.get("Connection")
     assert said == (None if skip == 5 else "close")
 
 
@@ -1147,10 +1153,10 @@ async def test_body_can_be_read_while_the_response_is_streamed(
         await wire.body.receive()
     await respond(wire, Response(200, (), Stream(produce)))
     assert wire.is_ready or await wire.next_cycle()
-    assert (await client.answer()).body == (b"hello!" if read else b"hellohello")
+    assert (await client.response()).body == (b"hello!" if read else b"hellohello")
     await begin(wire)
     await respond(wire, Response(200, (), b"next"))
-    assert (await client.answer()).body == b"next"
+    assert (await client.response()).body == b"next"
 
 
 @pytest.mark.parametrize("plain", [True, False])

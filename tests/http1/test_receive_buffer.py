@@ -11,7 +11,7 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 
-from trio_http.http1.receive_buffer import Input
+from trio_http.http1.receive_buffer import ReceiveBuffer
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.limits import Limits
 from trio_http.semantics.timeouts import Timeouts
@@ -39,9 +39,9 @@ def reading(stream: MemoryReceiveStream) -> Transport:
     return transport_of(trio.StapledStream(Nowhere(), stream), Timeouts())
 
 
-def connect(limits: Limits = Limits()) -> tuple[Input, trio.testing.MemorySendStream]:  # noqa: B008
+def connect(limits: Limits = Limits()) -> tuple[ReceiveBuffer, trio.testing.MemorySendStream]:  # noqa: B008
     near, far = memory_stream_one_way_pair()
-    return Input(reading(far), limits), near
+    return ReceiveBuffer(reading(far), limits), near
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n"])  # RFC 9112 2.2: one empty line is skipped
@@ -124,7 +124,7 @@ async def test_false_wakeup_is_no_request(
 
     async def wait(connected: socket.socket) -> None:
         connected.settimeout(0)
-        received = Input(SocketTransport(connected, Levels(connected)), Limits())
+        received = ReceiveBuffer(SocketTransport(connected, Levels(connected)), Limits())
         begun.append((await received.wait_for_request(), bytes(received.unread)))
 
     with rival:
@@ -145,7 +145,7 @@ async def test_buffered_bytes_are_moved_before_new_ones(
     socket_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = socket_pair
-    received = Input(SocketTransport(ours, Levels(ours)), Limits())
+    received = ReceiveBuffer(SocketTransport(ours, Levels(ours)), Limits())
     pipe = received.open_pipe()
     assert pipe is not None
     with closing(pipe):

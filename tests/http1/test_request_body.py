@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_http.http1.receive_buffer import Input
+from trio_http.http1.receive_buffer import ReceiveBuffer
 from trio_http.http1.request_body import LARGE_PIECE, RequestBody
 from trio_http.http1.request_framing import CHUNKS_AT_ONCE
 from trio_http.semantics.errors import HTTPError
@@ -36,7 +36,7 @@ class Sent:
     def __init__(self, head: bytes, body: bytes, limits: Limits = Limits()) -> None:  # noqa: B008
         near, far = trio.testing.memory_stream_pair()
         self.client = near
-        self.input = Input(StreamTransport(far, 2), limits)
+        self.input = ReceiveBuffer(StreamTransport(far, 2), limits)
         self.input.unread += body
         self.body = RequestBody(self.input, Timeouts(receive=30), limits)
         self.continued = 0
@@ -442,8 +442,8 @@ def counted_from(
     length: int,
     unread: bytes = b"",
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
-) -> tuple[RequestBody, Input]:
-    source = Input(SocketTransport(connected, Levels(connected)), limits)
+) -> tuple[RequestBody, ReceiveBuffer]:
+    source = ReceiveBuffer(SocketTransport(connected, Levels(connected)), limits)
     source.unread += unread
     body = RequestBody(source, Timeouts(receive=30), limits)
     body.begin_counted(length)

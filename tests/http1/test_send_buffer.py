@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.http1.send_buffer import Output, rest_of
+from trio_http.http1.send_buffer import SendBuffer, rest_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
 from trio_http.transport import page_cache
@@ -74,7 +74,7 @@ class Calls:
 
 async def test_gathered_pieces_are_sent_in_one_call() -> None:
     calls = Calls()
-    output = Output(calls, 3)
+    output = SendBuffer(calls, 3)
     output.add((b"one ", b"two "))
     output.add((b"three",))
     assert calls.made == []
@@ -89,7 +89,7 @@ async def test_cached_part_of_file_is_sent_with_its_neighbours(
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls()
-    output = Output(calls, 3)
+    output = SendBuffer(calls, 3)
     with path.open("rb") as file:
         output.add((b"one", FileSlice(file.fileno(), 5, 2), b"two"))
         await output.flush()
@@ -106,7 +106,7 @@ async def test_part_of_file_is_sent_in_order(
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls()
-    output = Output(calls, 3)
+    output = SendBuffer(calls, 3)
     with path.open("rb") as file:
         piece = FileSlice(file.fileno(), 5, 2)
         output.add((b"one", piece, b"two", b"three", piece))
@@ -146,7 +146,7 @@ async def test_unsent_pieces_stay_gathered_after_an_error(
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls(room)
-    output = Output(calls, 3)
+    output = SendBuffer(calls, 3)
     with path.open("rb") as file:
         output.add((b"one", FileSlice(file.fileno(), 0, 4), b"two", b"", b"six"))
         assert output.unsent == 13

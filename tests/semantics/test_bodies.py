@@ -118,8 +118,8 @@ def test_bodies_are_frozen(body: Body | Pulse, field: str) -> None:
 def test_first_and_behind_split_a_slice() -> None:
     piece = FileSlice(3, 100, 50)
     assert piece.first(20) == FileSlice(3, 100, 20)
-    assert piece.behind(20) == FileSlice(3, 120, 30)
-    assert not piece.behind(50)
+    assert piece.after(20) == FileSlice(3, 120, 30)
+    assert not piece.after(50)
 
 
 @pytest.mark.parametrize("seconds", [0, -0.0, -1, -math.inf, math.nan])

@@ -146,7 +146,7 @@ async def test_connection_idle_longest_is_closed_at_once(
         enter(slots)
     assert trio.current_time() == 20
     await working.send(b"hello")
-    assert (await working.answer()).status == 200
+    assert (await working.response()).status == 200
 
 
 async def test_connection_after_a_recent_response_is_closed_a_moment_later(
@@ -173,7 +173,7 @@ async def test_next_response_closes_its_connection_if_all_are_busy(
     nursery.start_soon(wait_and_enter)
     await trio.sleep(1)
     await client.send(b"hello")
-    answer = await client.answer()
+    answer = await client.response()
     assert (answer.status, answer.headers["Connection"]) == (200, "close")
     assert await client.rest() == b""
     await client.stream.aclose()  # otherwise the server waits for it

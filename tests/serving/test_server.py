@@ -209,7 +209,7 @@ async def test_request_does_not_wait_for_another_connection() -> None:
     async with serving(meet) as server, connected(server) as first, connected(server) as second:
         await first.send(GET)
         assert (await second.get("/second")).status == 200
-        assert (await first.answer()).status == 200
+        assert (await first.response()).status == 200
 
 
 async def test_three_hundred_waiting_connections_all_get_responses() -> None:
@@ -226,7 +226,7 @@ async def test_three_hundred_waiting_connections_all_get_responses() -> None:
         for client in clients:
             await client.send(GET)
         for client in reversed(clients):
-            assert (await client.answer()).body == b"hello\n"
+            assert (await client.response()).body == b"hello\n"
 
 
 async def test_default_socket_timeout_does_not_block_accepting() -> None:
@@ -425,7 +425,7 @@ async def test_client_beyond_the_limit_waits_until_a_connection_ends() -> None:
             await trio.testing.wait_all_tasks_blocked()
             assert sum(isinstance(event, Connected) for event in events) == 2
             await first.stream.aclose()
-            assert (await third.answer()).status == 200
+            assert (await third.response()).status == 200
         server.shutdown()
 
 
@@ -475,7 +475,7 @@ async def test_listener_without_a_socket_waits_for_a_slot() -> None:
         assert listener.waiting == 1  # only accepting tells whether a client is waiting
         slow.go_on.set()
         for client in clients:
-            assert (await client.answer()).status == 200
+            assert (await client.response()).status == 200
             await client.stream.aclose()
         server.shutdown()
 
@@ -490,7 +490,7 @@ async def test_shutdown_closes_clients_that_wait_for_a_slot() -> None:
         server.shutdown()
         assert await waiting.rest() == b""
         slow.go_on.set()
-        assert (await served.answer()).status == 200
+        assert (await served.response()).status == 200
         await served.stream.aclose()
 
 
@@ -506,7 +506,7 @@ async def test_retire_serves_clients_that_wait_for_a_slot() -> None:
         await trio.testing.wait_all_tasks_blocked()
         slow.go_on.set()
         for client in (served, waiting):
-            assert (await client.answer()).headers["Connection"] == "close"
+            assert (await client.response()).headers["Connection"] == "close"
             await client.stream.aclose()
 
 
@@ -534,7 +534,7 @@ async def test_shutdown_at_the_limit_serves_only_accepted_clients() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert is_refused(server)
         slow.go_on.set()
-        assert (await client.answer()).headers["Connection"] == "close"
+        assert (await client.response()).headers["Connection"] == "close"
         assert await client.rest() == b""
         with suppress(trio.BrokenResourceError):  # a reset: it was never accepted
             assert await waiting.rest() == b""
@@ -582,7 +582,7 @@ async def test_request_that_has_just_arrived_gets_a_response_before_a_newcomer(
             closing(socket.create_connection(place_of(server))),
         ):
             same.send(GET)
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
         server.shutdown()
 
 
@@ -597,11 +597,11 @@ async def test_connection_in_the_middle_of_a_request_is_not_closed_for_a_newcome
         await newcomer.send(GET)
         await trio.sleep(9)  # a head may take ten seconds
         slow.go_on.set()
-        assert (await answered.answer()).headers["Connection"] == "close"
+        assert (await answered.response()).headers["Connection"] == "close"
         await answered.stream.aclose()
-        assert (await newcomer.answer()).status == 200
+        assert (await newcomer.response()).status == 200
         await sending.send(b"\r\n")
-        assert (await sending.answer()).status == 200
+        assert (await sending.response()).status == 200
         server.shutdown()
 
 
@@ -750,7 +750,7 @@ async def test_shutdown_finishes_only_running_requests() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert is_refused(server)
         slow.go_on.set()
-        answer = await busy.answer()
+        answer = await busy.response()
         assert answer.body == b"hello\n"
         assert answer.headers["Connection"] == "close"
         assert await busy.rest() == b""  # the second request is for another server
@@ -766,7 +766,7 @@ async def test_listeners_are_closed_before_the_drain_ends() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert listener.closed
         slow.go_on.set()
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
         await client.stream.aclose()
 
 
@@ -960,7 +960,7 @@ async def test_lifetime_ends_after_the_drain(autojump_clock: trio.testing.MockCl
         await trio.testing.wait_all_tasks_blocked()
         assert lifetime.steps == ["begun"]
         slow.go_on.set()
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
     assert lifetime.steps == ["begun", "over"]
 
 

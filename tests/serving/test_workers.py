@@ -522,7 +522,7 @@ async def begin_upload(client: Client, name: str = "new") -> None:
     """Begin a request of ten bytes, and wait until the app handles it."""
     head = f"POST /files/{name} HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n"
     await client.send(f"{head}Expect: 100-continue\r\n\r\n".encode())
-    assert (await client.answer("HEAD")).status == 100
+    assert (await client.response("HEAD")).status == 100
 
 
 def app(text: str) -> str:
@@ -587,7 +587,7 @@ async def test_workers_drain_on_the_first_signal_and_stop_on_the_second(
         program.signal(number)
         await program.says(r"\[SERVER STOPPING\]")
         await first.send(b"0123456789")
-        assert (await first.answer()).status == 201
+        assert (await first.response()).status == 201
         assert await first.rest() == b""
         program.signal(number)
         with trio.fail_after(5):  # half of the grace
@@ -608,7 +608,7 @@ async def test_draining_workers_are_not_replaced(folder: Path) -> None:
         await program.says(r"\[SERVER STOPPING\]")
         program.signal(signal.SIGHUP)  # SIGHUP starts no worker now
         await client.send(b"0123456789")
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
         await client.stream.aclose()
         assert await program.process.wait() == 0
         await program.all_ended.wait()
@@ -635,7 +635,7 @@ async def test_signal_to_every_process_drains_the_service(
             os.kill(pid, number)
         await program.says(r"\[SERVER STOPPING\]")
         await client.send(b"0123456789")
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
         await client.stream.aclose()
         assert await program.process.wait() == 0
 
@@ -666,7 +666,7 @@ async def test_workers_finish_and_end_when_their_parent_is_killed(folder: Path) 
         program.process.kill()
         assert await idle.rest() == b""
         await client.send(b"0123456789")
-        assert (await client.answer()).status == 201
+        assert (await client.response()).status == 201
         assert await client.rest() == b""
         await client.stream.aclose()
         await idle.stream.aclose()

@@ -85,7 +85,7 @@ async def test_malformed_bytes_are_sent_unchanged() -> None:
     async with open_client(echoing) as client:
         await client.send(b"nonsense\r\n\r\n")
         await client.send_eof()
-        assert (await client.answer()).status == 400
+        assert (await client.response()).status == 400
         assert await client.rest() == b""
 
 
@@ -96,7 +96,7 @@ async def test_interim_response_is_received_separately() -> None:
 
     async with open_client(app) as client:
         assert (await client.get("/")).headers["Link"] == "</style.css>"
-        assert (await client.answer()).status == 200
+        assert (await client.response()).status == 200
 
 
 async def test_settings_apply_to_the_served_app(autojump_clock: MockClock) -> None:

@@ -26,11 +26,11 @@ async def test_response_with_a_length_is_read_to_its_end() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nX-A:  2 \r\n\r\nhelloHTTP/1.1 404 Not",
         b" Found\r\nContent-Length: 0\r\n\r\n",
     )
-    answer = await client.answer()
+    answer = await client.response()
     assert (answer.status, answer.reason, answer.body) == (200, "OK", b"hello")
     assert answer.headers == Headers([("content-length", "5"), ("x-a", "1"), ("x-a", "2")])
     assert answer.trailers == Headers()
-    assert (await client.answer()).reason == "Not Found"
+    assert (await client.response()).reason == "Not Found"
 
 
 async def test_chunks_are_joined_and_trailers_are_read() -> None:
@@ -39,7 +39,7 @@ async def test_chunks_are_joined_and_trailers_are_read() -> None:
         b"5;extension=x\r\nhello\r\n1",
         b"\r\n!\r\n0\r\nX-Sum: 6\r\nX-More: y\r\n\r\nrest",
     )
-    answer = await client.answer()
+    answer = await client.response()
     assert answer.body == b"hello!"
     assert answer.trailers == Headers([("X-Sum", "6"), ("X-More", "y")])
     assert await client.rest() == b"rest"
@@ -48,7 +48,7 @@ async def test_chunks_are_joined_and_trailers_are_read() -> None:
 async def test_response_without_a_length_ends_with_the_connection() -> None:
     body = b"hello" * 100_000  # more than is received at once
     client = await client_that_reads(b"HTTP/1.1 200 OK\r\n\r\n", body)
-    assert (await client.answer()).body == body
+    assert (await client.response()).body == body
     assert await client.rest() == b""
 
 
@@ -67,7 +67,7 @@ async def test_responses_without_content_have_no_body(
     method: str, status: bytes, framing: bytes
 ) -> None:
     client = await client_that_reads(b"HTTP/1.1 " + status + b"\r\n" + framing + b"\r\n\r\nrest")
-    assert (await client.answer(method)).body == b""
+    assert (await client.response(method)).body == b""
     assert await client.rest() == b"rest"
 
 
@@ -85,7 +85,7 @@ async def test_responses_without_content_have_no_body(
 async def test_incomplete_response_raises_eof_error(sent: bytes) -> None:
     client = await client_that_reads(sent)
     with pytest.raises(EOFError, match="closed in a response"):
-        await client.answer()
+        await client.response()
 
 
 def response_with(body: bytes, media_type: str = "") -> ReceivedResponse:

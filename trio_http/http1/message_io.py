@@ -16,11 +16,11 @@ from trio_http.http1.codec import Codec, RequestHead
 from trio_http.http1.fast_path import FastPath
 from trio_http.http1.h11_codec import H11Codec
 from trio_http.http1.head_validation import check_head
-from trio_http.http1.receive_buffer import Input
+from trio_http.http1.receive_buffer import ReceiveBuffer
 from trio_http.http1.request_body import RequestBody
 from trio_http.http1.response_body import run
 from trio_http.http1.response_framing import CHUNK_END, FramedResponse, Streamed, interim_head
-from trio_http.http1.send_buffer import Output, rest_of
+from trio_http.http1.send_buffer import SendBuffer, rest_of
 from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import HTTPError
@@ -67,14 +67,14 @@ class Wire:
         limits: Limits,
         behavior: Behavior = Behavior(),  # noqa: B008 - a frozen value
     ) -> None:
-        self.input: Input = Input(transport, limits)
+        self.input: ReceiveBuffer = ReceiveBuffer(transport, limits)
         self.body: RequestBody = RequestBody(self.input, timeouts, limits)
         self.status: int = 0
         self.sent: int = 0
         self._transport = transport
         self._timeouts = timeouts
         self._limits = limits
-        self._output = Output(transport, timeouts.send)
+        self._output = SendBuffer(transport, timeouts.send)
         self._fast_path = FastPath(limits)
         self._takes_fast_path = behavior.fast_path
         self._h11: H11Codec | None = None  # created when it is first needed

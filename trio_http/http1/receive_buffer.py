@@ -20,7 +20,7 @@ _CR = 13
 PORTION = 16 * 1024
 
 
-class Input:
+class ReceiveBuffer:
     """The receiving side of a connection: buffers bytes and takes heads from them.
 
     ``unread`` are the received bytes that have not been read. ``ended`` is True once no more

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 import h11
 import trio
 
-from trio_http.http1.receive_buffer import Input
+from trio_http.http1.receive_buffer import ReceiveBuffer
 from trio_http.http1.request_framing import CHUNKS_AT_ONCE, Chunked, Counted, Framing
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS, Headers
@@ -53,7 +53,7 @@ class RequestBody:
         "trailers",
     )
 
-    def __init__(self, source: Input, timeouts: Timeouts, limits: Limits) -> None:
+    def __init__(self, source: ReceiveBuffer, timeouts: Timeouts, limits: Limits) -> None:
         self.trailers: Headers = NO_FIELDS
         """The fields after the last chunk, once they have been read."""
         self.is_none: bool = True

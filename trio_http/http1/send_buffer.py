@@ -10,7 +10,7 @@ from trio_http.transport.page_cache import read_cached
 from trio_http.transport.stream import Transport
 
 
-class Output:
+class SendBuffer:
     """The sending side of a connection: gathers bytes and parts of files, in order.
 
     They are sent in as few calls as possible, so that a head and a short body share a packet.
@@ -102,6 +102,6 @@ def rest_of(pieces: Iterable[bytes | FileSlice], sent: int) -> list[bytes | File
         if sent >= len(piece):
             sent -= len(piece)
         else:
-            rest.append(piece[sent:] if isinstance(piece, bytes) else piece.behind(sent))
+            rest.append(piece[sent:] if isinstance(piece, bytes) else piece.after(sent))
             sent = 0
     return rest

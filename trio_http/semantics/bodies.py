@@ -42,7 +42,7 @@ class FileSlice:
         """Return the first ``size`` bytes."""
         return FileSlice(self.descriptor, self.offset, size)
 
-    def behind(self, size: int) -> FileSlice:
+    def after(self, size: int) -> FileSlice:
         """Return everything after the first ``size`` bytes."""
         return FileSlice(self.descriptor, self.offset + size, self.length - size)
 

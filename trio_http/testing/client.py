@@ -73,7 +73,7 @@ class Client:
             ValueError: a header field is malformed, or both ``body`` and ``json`` are given.
         """
         await self._send_request(method, target, Headers(headers), body, json)
-        return await self.answer(method)
+        return await self.response(method)
 
     async def get(self, target: str, headers: Fields = ()) -> ReceivedResponse:
         """Send a GET request and receive its response; see ``request``."""
@@ -123,7 +123,7 @@ class Client:
         await self._send_request(method, target, Headers(headers), body, json)
         return await self._next_response(method)
 
-    async def answer(self, method: str = "GET") -> ReceivedResponse:
+    async def response(self, method: str = "GET") -> ReceivedResponse:
         """Receive the next response, such as one to bytes sent by ``send``, or one after a 103.
 
         Args:

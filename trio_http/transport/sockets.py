@@ -138,7 +138,7 @@ class SocketTransport:
                         await self._writable(patience)
                     case sent:
                         self.passed += sent
-                        rest = rest.behind(sent)
+                        rest = rest.after(sent)
         return None
 
     async def _sendfile(self, piece: FileSlice) -> int | None:
