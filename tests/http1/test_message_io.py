@@ -350,7 +350,7 @@ async def test_malformed_or_incomplete_body_gets_400(sent: bytes, connect: Conne
 
 
 async def test_stalled_body_gets_408(autojump_clock: MockClock, connect: Connected) -> None:
-    wire, client = connect(Timeouts(receive=30))
+    wire, client = connect(Timeouts(receive=30), Limits(receive_rate=0))
     await client.send(PUT % 11 + b"he")
     await begin(wire)
     assert await wire.body.receive() == b"he"

@@ -389,3 +389,12 @@ def test_head_request_gets_the_fields_of_get_without_body(
     headed = finish(accepting(accepted, "HEAD"), response, Behavior(compress_min_size=0), NOW)
     assert headed.body == b""
     assert headed.head == got.head
+
+
+def test_response_to_a_refused_head_is_sent_as_it_is() -> None:
+    response = Response(400, {"Content-Type": "text/plain"}, b"bad\n")
+    framed = finish(None, response, Behavior(), NOW)
+    type_line = b"Content-Type: text/plain\r\n"
+    length_line = b"Content-Length: 4\r\n"
+    assert framed.head == b"HTTP/1.1 400 Bad Request\r\n%b%b%b\r\n" % (type_line, DATE, length_line)
+    assert framed.body == b"bad\n"

@@ -14,7 +14,7 @@ import trio
 from trio_http.http1.codec import RequestHead
 from trio_http.http1.exchange import App, Exchange, KeepAlive, request_of
 from trio_http.http1.message_io import Wire
-from trio_http.http1.response_framing import date_line, frame
+from trio_http.http1.response_framing import finish
 from trio_http.http1.server_events import (
     Connected,
     Disconnected,
@@ -168,8 +168,8 @@ class _Connection:
             await self._exchange.refuse(told)
             return
         # The head was refused, so the format that the client prefers is unknown.
-        date = date_line(int(time.time())) if self._service.behavior.date else b""
-        await self._wire.respond(frame(error_response(told), date=date))
+        response = error_response(told)
+        await self._wire.respond(finish(None, response, self._service.behavior, time.time()))
 
     def note(self, error: Exception) -> None:
         """Report an error, unless it is for the client or the client has left."""

@@ -83,17 +83,22 @@ class FramedResponse:
 _NO_OPTIONS: frozenset[str] = frozenset()
 
 
-def finish(request: Request, response: Response, behavior: Behavior, now: float) -> FramedResponse:
+def finish(
+    request: Request | None, response: Response, behavior: Behavior, now: float
+) -> FramedResponse:
     """Return the framed response to a request at ``now``, in seconds since 1970.
 
-    Every response to a request goes through this function: ``select`` decides what the client
-    gets of it (RFC 9110), and ``frame`` how it is sent (RFC 9112).
+    Every response goes through this function: ``select`` decides what the client gets of it
+    (RFC 9110), and ``frame`` how it is sent (RFC 9112). If the head of the request was refused,
+    there is no ``request``, and the response is sent as it is.
 
     Raises:
         ValueError: the handler's status or ``Content-Length`` is not valid for the response.
     """
-    selected = select(request, response, behavior, now)
     date = date_line(int(now)) if behavior.date else b""
+    if request is None:
+        return frame(response, date=date)
+    selected = select(request, response, behavior, now)
     framed = frame(selected, request.method, request.version, date)
     if selected.trailers is not None and isinstance(framed.body, Streamed):
         has_trailers = framed.body.is_chunked and keeps_trailers(request)
