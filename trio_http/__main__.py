@@ -1,7 +1,7 @@
-"""The command ``trio-http``, which is ``python -m trio_http`` as well.
+"""The command ``trio-http``, also run as ``python -m trio_http``.
 
-Signals and descriptors are seen to before anything else is loaded. The version is
-what scripts ask for, again and again: it is told before that, too.
+Signal handlers and standard descriptors are set up before anything else is loaded. The version
+is also printed before that, because scripts ask for it often.
 """
 
 import os
@@ -14,16 +14,16 @@ from trio_http.command.standard_streams import open_missing, tell
 
 
 def main() -> int:
-    """Do what the arguments say, and return the exit status."""
+    """Run the command, and return the exit status."""
     with ending_at_once(), outliving_hangups() if _has_workers() else nullcontext():
         open_missing()
         return _main()
 
 
 def _has_workers() -> bool:
-    """Return whether this is one of several workers or, as far as is known yet, their parent.
+    """Return whether this process is a worker or, as far as is known yet, a parent of workers.
 
-    A configuration file may ask for workers, too. It has not been read yet.
+    A configuration file can also set the number of workers, but has not been read yet.
     """
     told = any(argument.startswith(("--workers", "-w")) for argument in sys.argv[1:])
     return told or not os.environ.keys().isdisjoint({"TRIO_HTTP_WORKERS", "_TRIO_HTTP_WORKER"})
@@ -31,10 +31,10 @@ def _has_workers() -> bool:
 
 def _main() -> int:
     if sys.argv[1:] in (["--version"], ["-V"]):
-        with suppress(OSError):  # the command line can say why
+        with suppress(OSError):  # the command line reports the reason
             tell(f"trio-http {__version__}\n")
             return 0
-    from trio_http.command import cli  # noqa: PLC0415 - with it comes everything else
+    from trio_http.command import cli  # noqa: PLC0415 - loads everything else
 
     return cli.main()
 

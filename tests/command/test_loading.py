@@ -201,7 +201,7 @@ def test_annotation_that_is_only_for_type_checkers_is_refused(folder: Path) -> N
         load_app("module:app")
     assert str(caught.value) == (
         "cannot resolve the annotations of module:app: NameError: name 'Request' is not defined; "
-        "import what they name also at run time"
+        "import their names at run time, not only under TYPE_CHECKING"
     )
 
 

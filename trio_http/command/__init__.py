@@ -1,1 +1,1 @@
-"""The command line: arguments, apps by name, signals and exit statuses."""
+"""The command line: arguments, loading of apps, signals and exit statuses."""

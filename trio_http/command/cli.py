@@ -1,4 +1,4 @@
-"""The command line: what it was told, done, and the exit status of that."""
+"""The entry point of the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from trio_http.observe.log_writer import Spool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 1 after a failure, 2 after wrong use."""
+    """Run the command and return its exit status.
+
+    Args:
+        arguments: the arguments after the program's name (default: those of this process).
+
+    Returns:
+        0 on success, 1 after a failure, 2 after wrong use, 130 after an early Ctrl-C.
+    """
     try:
         with Spool(sys.stderr, _line_of_loss) as errors:
             return _main(arguments, errors)
@@ -30,21 +37,21 @@ def _line_of_loss(lines: int) -> str:
 def _main(arguments: Sequence[str] | None, errors: Spool) -> int:
     try:
         return _run(arguments, errors)
-    except _NotToldError as error:
+    except _OutputError as error:
         errors.write(f"trio-http: {error}\n")
         return 1
     except WrongUseError as error:
         errors.write(f"trio-http: {' '.join(str(error).split())}\n")
         return 2
-    except KeyboardInterrupt:  # before there was a server that could drain
+    except KeyboardInterrupt:  # before the server handles signals
         return 130
-    except Exception:  # noqa: BLE001 - Python itself would wait for somebody to read this
+    except Exception:  # noqa: BLE001 - Python itself would block on a full pipe
         errors.write(traceback.format_exc())
         return 1
 
 
-class _NotToldError(Exception):
-    """What was asked for could not be written; the text says why, in one line."""
+class _OutputError(Exception):
+    """The standard output cannot be written; the message is one line."""
 
 
 def _run(arguments: Sequence[str] | None, errors: Spool) -> int:
@@ -56,15 +63,15 @@ def _run(arguments: Sequence[str] | None, errors: Spool) -> int:
             tell(settings.shown())
             return 0
     except OSError as error:
-        raise _NotToldError(f"cannot write to the standard output: {error.strerror}") from error
-    # With it come Trio, h11 and all others, which help does not need.
+        raise _OutputError(f"cannot write to the standard output: {error.strerror}") from error
+    # Loads Trio and h11, which help does not need.
     from trio_http.command.launching import start  # noqa: PLC0415
 
     return start(settings, _this_command(arguments), errors)
 
 
 def _this_command(arguments: Sequence[str] | None) -> list[str]:
-    """Return what starts this command again, with the same options of the interpreter."""
-    if arguments is not None:  # it was not started as a command, but called
+    """Return a command that repeats this one, with the same interpreter options."""
+    if arguments is not None:  # called by a program, not from a shell
         return [sys.executable, "-m", "trio_http", *arguments]
     return [sys.executable, *sys.orig_argv[1:]]

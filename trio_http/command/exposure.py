@@ -1,4 +1,4 @@
-"""Which machines can reach a server, and by which names, judging by its addresses."""
+"""Derives from its addresses which machines can reach a server, and under which names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trio_http.serving.listeners import parse_address
 
 
 def reachable_from_outside(binds: Sequence[str]) -> str | None:
-    """Return the first ``HOST:PORT`` that other machines may reach, or None."""
+    """Return the first ``HOST:PORT`` that other machines may be able to reach, or None."""
     for bind in binds:
         if not _is_loopback(parse_address(bind)[0]):
             return bind
@@ -17,7 +17,7 @@ def reachable_from_outside(binds: Sequence[str]) -> str | None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a host. Of names, this is certain of one."""
+    """Return whether only this machine can reach a host; the only such name is ``localhost``."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -25,10 +25,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def enforced_hosts(binds: Sequence[str], names: Sequence[str]) -> Sequence[str] | None:
-    """Return the host names that the server answers to, or None for all names.
+    """Return the host names that requests may use, or None to allow all.
 
-    Given names are enforced. Without them, a server that only this machine can reach has no
-    name but ``localhost``: a page that uses another name has made its own name resolve to
-    this machine (DNS rebinding). A server that other machines can reach may have any name.
+    Without given names, a server that only this machine can reach is ``localhost``. A web page
+    that uses another name has made its own name resolve to this machine (DNS rebinding). A
+    server that other machines can reach may have any name.
     """
     return names if names or reachable_from_outside(binds) is None else None

@@ -1,4 +1,4 @@
-"""Start what the settings say: an app, served by this process or by others."""
+"""Builds the app that the settings name, and serves it in this process or in workers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from trio_http.semantics.timeouts import Timeouts
 
 
 def start(settings: Settings, command: Sequence[str], errors: Spool) -> int:
-    """Serve until told to end; return the exit status.
+    """Serve until a signal arrives, and return the exit status.
 
     Args:
-        settings: those of this process, and of its workers.
-        command: starts a worker.
-        errors: where the log goes.
+        settings: the settings of this process and of its workers.
+        command: the command that starts a worker.
+        errors: receives the log.
     """
     log = Log(errors, Level[settings["log-level"].upper()])
     binds = settings["bind"]
@@ -38,7 +38,7 @@ def start(settings: Settings, command: Sequence[str], errors: Spool) -> int:
         settings.fields_of(Limits),
         settings.fields_of(Behavior),
     )
-    worker = os.environ.pop(WORKER, None)  # an app may start programs, and it is not for them
+    worker = os.environ.pop(WORKER, None)  # programs that the app starts must not inherit it
     if worker is not None:
         return trio.run(work, app_of(settings), conditions, log, worker)
     number = settings["workers"]
@@ -49,7 +49,11 @@ def start(settings: Settings, command: Sequence[str], errors: Spool) -> int:
 
 
 def app_of(settings: Settings) -> Servable:
-    """Return the app that a command serves."""
+    """Return the app that the settings name.
+
+    Raises:
+        WrongUseError: the app cannot be loaded, or the settings contradict each other.
+    """
     match settings.command:
         case "challenge":
             return _challenge(settings)

@@ -1,4 +1,4 @@
-"""Apps of users, found by the names of their modules."""
+"""Loads the app that ``MODULE:NAME`` names."""
 
 from __future__ import annotations
 
@@ -20,24 +20,28 @@ def load_app(name: str) -> Servable:
     """Return the App that ``MODULE:NAME`` names, or the lifetime that yields one.
 
     Raises:
-        WrongUseError: there is none, or its module fails.
+        WrongUseError: the name is malformed, the module cannot be imported, or the object
+            cannot be served.
     """
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise WrongUseError(f"not a valid MODULE:NAME, such as hello:app: {name}")
     try:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a text is what belongs there
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path holds strings
         found: Any = importlib.import_module(module_name)
         for attribute in path.split("."):
             found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:  # a module may well be a script that ends itself
+    except (Exception, SystemExit) as error:  # a module may be a script that exits
         reason = f"{type(error).__name__}: {error}"
         raise WrongUseError(f"cannot load {name}: {reason}{_place_of(error)}") from error
     return app_from(found, name)
 
 
 def _place_of(error: BaseException) -> str:
-    """Return the line of the user's code that failed; a SyntaxError names it itself."""
+    """Return the file and line of the user's code that failed.
+
+    The message of a SyntaxError has them already.
+    """
     ours = {__file__, importlib.__file__}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename not in ours and not frame.filename.startswith("<frozen "):
@@ -46,14 +50,17 @@ def _place_of(error: BaseException) -> str:
 
 
 def app_from(found: Any, name: str) -> Servable:
-    """Return an App or a lifetime as it is, or the App that answers with a handler.
+    """Return an App or a lifetime unchanged; turn a handler into an App.
 
-    What the one parameter is declared to be tells an App (``Exchange``) from a handler
+    The annotation of its only parameter tells an App (``Exchange``) from a handler
     (``Request``).
+
+    Raises:
+        WrongUseError: the object cannot be served.
     """
     if isasyncgenfunction(unwrap(found)) and not isasyncgenfunction(found):
         return _made_by(found, name)
-    # Of a class it is not the instances' __call__ that counts, but its own.
+    # type(found), because calling a class does not call the __call__ of its instances.
     if not (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__)):
         return _lifetime_from(found, name)
     declared = _parameter_of(found, name)
@@ -69,7 +76,7 @@ def app_from(found: Any, name: str) -> Servable:
 
 
 def _parameter_of(found: Any, name: str) -> Any:
-    """Return the annotation of the one parameter that a function is called with."""
+    """Return the annotation of the only parameter that a function is called with."""
     try:
         signature(found).bind(None)
     except TypeError as error:
@@ -79,7 +86,7 @@ def _parameter_of(found: Any, name: str) -> Any:
     except Exception as error:
         raise WrongUseError(
             f"cannot resolve the annotations of {name}: {type(error).__name__}: {error}; import "
-            "what they name also at run time"
+            "their names at run time, not only under TYPE_CHECKING"
         ) from error
     return next(iter(resolved.parameters.values())).annotation
 
@@ -94,7 +101,7 @@ def _variable_in(name: str) -> str:
 
 
 def _made_by(function: Any, name: str) -> Servable:
-    """Return the lifetime that a function with ``asynccontextmanager`` makes."""
+    """Call a function that is decorated with ``asynccontextmanager``; return its lifetime."""
     try:
         signature(function).bind()
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Serve with worker processes: what their parent does, and what each of them does."""
+"""Serves with worker processes: ``supervise`` runs in the parent, ``work`` in each worker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from trio_http.serving.server import Server, address_of, serve
 from trio_http.serving.worker_channel import READY, Channel
 from trio_http.serving.workers import REMAIN, Ended, NotStarted, WorkerEvent, Workers
 
-# The variable that tells a worker its descriptors: that of its channel first, then those to
-# listen on. It is no setting, so its name does not begin as theirs do.
+# This variable tells a worker its descriptors: first its channel, then its listening sockets.
+# It is not a setting, so its name does not begin with TRIO_HTTP_.
 WORKER = "_TRIO_HTTP_WORKER"
 
-# Workers have process groups of their own, so that a terminal signals only their parent, which
-# tells them over their channels what to do. Service managers such as systemd may signal every
-# process of a service. So a worker takes a second signal for the first one again and ignores
-# SIGHUP: replacing workers and stopping them at once are decisions of the parent.
+# Workers have their own process groups, so that a terminal signals only the parent, which
+# controls the workers over channels. Service managers such as systemd may signal every process
+# of a service. So a worker treats repeated signals as one and ignores SIGHUP: only the parent
+# decides to replace workers or to stop them at once.
 
 
 async def supervise(
@@ -44,12 +44,18 @@ async def supervise(
     conditions: Conditions,
     log: Log,
 ) -> int:
-    """Run ``number`` workers until a signal ends them; return the exit status.
+    """Run workers until a signal ends them, and return the exit status.
 
-    The command is that of a worker, and the limits are those of each. SIGHUP replaces
-    all of them.
+    SIGHUP replaces all workers.
+
+    Args:
+        command: the command that starts a worker.
+        binds: the addresses to listen on.
+        number: the number of workers.
+        conditions: apply to each worker.
+        log: receives what happens to the workers.
     """
-    # For the sockets that are opened next, and for the workers, who inherit the limit.
+    # Before the sockets are opened and the workers, which inherit the limit, are started.
     fitting = fit_to_descriptors(conditions.limits)
     with naming_wrong_use():
         queues = await open_queues(number, *binds)
@@ -81,7 +87,7 @@ def _status_after(failure: Ended | NotStarted | None, log: Log) -> int:
             log.write(Level.INFO, "[SERVER STOPPED]")
             return 0
         case Ended(status=2):
-            return 2  # wrong use, of which the worker has told
+            return 2  # the worker has reported the wrong use
         case _:
             log.write(*line_of_worker(failure))
             return 1
@@ -111,7 +117,7 @@ async def _lead(
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
-            # A terminal that goes away says so by SIGHUP, too.
+            # A closed terminal sends SIGHUP, too; then standard error is no longer a terminal.
             if number == signal.SIGHUP and had_terminal == os.isatty(2):
                 if not ending:
                     log.write(Level.INFO, "[SERVER RENEWING] SIGHUP")
@@ -125,12 +131,19 @@ async def _lead(
 
 
 async def work(app: Servable, conditions: Conditions, log: Log, descriptors: str) -> int:
-    """Serve as a worker: on sockets that are there already, as long as the parent wants it.
+    """Serve as a worker, on inherited sockets, until the parent stops it.
 
-    Returns the exit status: 1 where serving has failed, as the log tells.
+    Args:
+        app: the app to serve.
+        conditions: the timeouts, limits and behavior.
+        log: receives connections, requests and failures.
+        descriptors: the value of the variable ``WORKER``.
+
+    Returns:
+        The exit status: 0, or 1 if serving has failed, which is logged.
     """
     to_parent, *listening = map(int, descriptors.split(","))
-    fitting = fit_to_descriptors(conditions.limits)  # of which the parent has told
+    fitting = fit_to_descriptors(conditions.limits)  # the parent has logged the limit
     start = partial(
         serve,
         app,
@@ -151,7 +164,7 @@ async def work(app: Servable, conditions: Conditions, log: Log, descriptors: str
             nursery.start_soon(_follow, parent, server, nursery)
             parent.tell(READY)
 
-        # Where there is no server yet, all that the parent can say means the end.
+        # Until the server has started, any message from the parent stops the worker.
         return await serve_until(start, [partial(_hear_end, signals), parent.hear], begin, log)
 
 
@@ -176,7 +189,7 @@ async def _follow(parent: Channel, server: Server, nursery: trio.Nursery) -> Non
                 server.shutdown()
             case worker_channel.STOP:
                 nursery.cancel_scope.cancel()
-            case _:  # the parent has ended, however it did
+            case _:  # the parent has ended
                 return server.shutdown()
 
 

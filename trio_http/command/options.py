@@ -1,4 +1,4 @@
-"""The options of each command: what they are called, how they are read, and what they do."""
+"""The options of each command, with their names, types and help texts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from trio_http.command.wrong_use import WrongUseError
 from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.quantities import Switch, described_fields
 
-# The names of ``Level``, which is not loaded until something is served.
+# The names of ``Level``, which is loaded only for serving.
 _LOG_LEVELS = ("info", "warning", "error")
 
 Sections: TypeAlias = Mapping[str, Sequence[click.Option]]
-"""The options of a command, by the title that they have in its help."""
+"""The options of a command, by the title of their section in its help."""
 
 _METAVARS = {"seconds": "SECONDS", "bytes": "BYTES", "fields": "N", "connections": "N"}
 
 
 def typed(read: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """Return a type for click that reads texts and, from a configuration file, numbers."""
+    """Return a click type that parses strings and, from a configuration file, numbers."""
 
     def convert(value: object) -> Any:
         try:
@@ -37,7 +37,7 @@ def typed(read: Callable[[str], Any]) -> Callable[[Any], Any]:
 def _option(
     names: str, metavar: str, text: str, read: Callable[[str], Any] = str, **more: Any
 ) -> click.Option:
-    """Return an option with a value; the first of its names is that of the setting."""
+    """Return an option with a value; its first name is that of the setting."""
     name, *others = names.split()
     return click.Option(
         [name.replace("-", "_"), f"--{name}", *others],
@@ -63,8 +63,8 @@ def _server_name(consequence: str) -> click.Option:
     return _option(
         "server-name",
         "NAME",
-        f"a host name of this server; may be repeated. {consequence} (default: localhost and "
-        "loopback addresses, which are always allowed, while --bind has no others; else any)",
+        f"host name of this server; may be repeated. {consequence} Localhost and loopback "
+        "addresses are always allowed (default: only these if --bind has no others, else any)",
         option_values.host,
         multiple=True,
     )
@@ -97,7 +97,7 @@ def _switches() -> list[click.Option]:
 
 
 def _configure(context: click.Context, _: click.Parameter, path: str | None) -> str | None:
-    """Take what a configuration file says as the defaults of the options that come later."""
+    """Use the settings in a configuration file as defaults of the other options."""
     if path is not None:
         known = {name_of(option): option for option in all_options()}
         found = read_file(path, [name for name in known if name != "config"])
@@ -109,7 +109,11 @@ def _configure(context: click.Context, _: click.Parameter, path: str | None) -> 
 
 
 def _checked(path: str, name: str, value: object, option: click.Option) -> object:
-    """Return a value from a file as click takes it."""
+    """Return a value from a file in the form that click expects.
+
+    Raises:
+        WrongUseError: the value has the wrong type.
+    """
     match value:
         case bool() if option.is_flag:
             return value
@@ -118,23 +122,23 @@ def _checked(path: str, name: str, value: object, option: click.Option) -> objec
         case list() if option.multiple and all(isinstance(each, str) for each in value):
             return value
         case bool():
-            pass  # Python takes it for a number
+            pass  # in Python, a bool is an int
         case str() | int() | float() if not option.is_flag and not option.multiple:
             return value
-    wanted = "true or false" if option.is_flag else "a text or a number"
+    wanted = "true or false" if option.is_flag else "a string or a number"
     if option.multiple:
-        wanted = "a text or a list of texts"
+        wanted = "a string or a list of strings"
     raise WrongUseError(f"{path}: {name} must be {wanted}, not {value}")
 
 
 def name_of(parameter: click.Parameter) -> str:
-    """Return the name of a setting."""
-    assert parameter.name is not None  # noqa: S101 - it is none only where it is not passed on
+    """Return the name of the setting of a parameter."""
+    assert parameter.name is not None  # noqa: S101 - only unexposed parameters have no name
     return parameter.name.replace("_", "-")
 
 
 def all_options() -> Iterator[click.Option]:
-    """Yield the options of all commands that can be set in the environment."""
+    """Yield the options of all commands that have an environment variable."""
     for sections in (CHALLENGE, FILES, APP):
         for options in sections.values():
             yield from (option for option in options if option.envvar is not None)
@@ -145,7 +149,7 @@ _LISTENING: Sections = {
         _option(
             "bind -b",
             "HOST:PORT",
-            "listen on this address; may be repeated. :8000 is port 8000 of every network of "
+            "listen on this address; may be repeated. :8000 means port 8000 on every network of "
             f"this machine, port 0 any free port (default: {DEFAULT_BIND}, on IPv4 and IPv6)",
             option_values.address,
             multiple=True,
@@ -154,8 +158,9 @@ _LISTENING: Sections = {
         _option(
             "workers -w",
             "N|auto",
-            "serve with N processes; auto is one per processor, within the quota of the control "
-            "group; SIGHUP replaces them one after the other (default: serve with this process)",
+            "serve with N worker processes; auto means one per processor, within the quota of the "
+            "control group; SIGHUP replaces the workers one by one (default: serve in this "
+            "process)",
             option_values.workers,
         ),
     ]
@@ -173,16 +178,15 @@ _RUNNING: Sections = {
         _option(
             "config",
             "FILE",
-            "read settings from a TOML file, in which each key is the name of an option without "
-            "its dashes (default: none)",
+            "read settings from a TOML file whose keys are the names of options without the "
+            "leading dashes (default: none)",
             is_eager=True,
             callback=_configure,
         ),
         click.Option(
             ["show_settings", "--show-settings"],
             is_flag=True,
-            help="print the effective settings and their sources, as a configuration file, and "
-            "exit",
+            help="print the effective settings and their sources as a configuration file, and exit",
         ),
     ],
     **_number_options(),
@@ -205,7 +209,7 @@ FILES: Sections = {
     "Files": [
         _flag("listing", "list directories that have no index.html", "yes"),
         _flag("hidden", "serve and list names that begin with a dot"),
-        _flag("follow-links", "follow symbolic links, wherever they lead"),
+        _flag("follow-links", "follow symbolic links, even out of DIR"),
         _flag("precompressed", "send NAME.zst, NAME.br or NAME.gz in place of NAME"),
         _option(
             "charset",
@@ -220,7 +224,7 @@ FILES: Sections = {
         ),
     ],
     "Access": [
-        _flag("writable", "let clients store, replace and delete files"),
+        _flag("writable", "allow clients to store, replace and delete files"),
         _flag("durable", "force each change to the disk (fsync) before its response is sent"),
         _flag(
             "allow-remote-writes",

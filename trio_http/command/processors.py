@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
-# More processes than this per processor only cost memory, about 25 MiB each. Handlers that
-# wait do not need them, because each process serves many clients.
+# More processes per processor only cost memory, about 25 MiB each. Handlers that wait do not
+# need them, because each process serves many clients.
 WORKERS_FOR_EACH = 64
 
-# The files of Linux that name the control groups of a process, and their quotas.
+# On Linux, the file that names the control groups of a process, and the mounted groups.
 MEMBERSHIP = Path("/proc/self/cgroup")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def processors() -> int:
-    """Return the number of processors that this process may use, 1 at least.
+    """Return the number of processors that this process may use, at least 1.
 
     This is the smaller of its CPU affinity and the quota of its control group. A quota of
     1.5 counts as 2, so that all of it is used.
@@ -35,11 +35,11 @@ def _bound_to() -> int:
 
 
 def quota_in(membership: Path, groups: Path) -> float | None:
-    """Return the smallest quota that applies to a process, in processors; None without any.
+    """Return the smallest quota that applies to a process, in processors, or None.
 
     Args:
-      membership: the file that names its control groups (``/proc/self/cgroup``).
-      groups: the directory where the control groups are mounted.
+        membership: the file that names its control groups (``/proc/self/cgroup``).
+        groups: the directory where the control groups are mounted.
     """
     quotas = [
         quota_of(" ".join(_text_of(directory / name) for name in names))
@@ -48,17 +48,16 @@ def quota_in(membership: Path, groups: Path) -> float | None:
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-# What says how long a group may run, and in which period.
+# The files with the quota of a group and its period.
 _VERSION_2: Sequence[str] = ("cpu.max",)
 _VERSION_1: Sequence[str] = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 
 def directories_of(membership: str, groups: Path) -> Iterator[tuple[Path, Sequence[str]]]:
-    """Yield the directories of all control groups that may limit the processor time.
+    """Yield each control group that may limit the processor time, with its quota files.
 
-    With each come the names of the files that say so. A group is limited by those that it
-    is in, too. In a container, the path may be that of the host, and the group itself be
-    mounted in its place: so the directory on top counts as well.
+    The quotas of parent groups apply as well. In a container, the path may be the path on the
+    host while the group itself is mounted at the top, so the top directory is included.
     """
     for line in membership.splitlines():
         # number:controllers:path; in version 2 the number is 0, and there are no controllers
@@ -76,9 +75,9 @@ def directories_of(membership: str, groups: Path) -> Iterator[tuple[Path, Sequen
 
 
 def quota_of(text: str) -> float | None:
-    """Return the processors that a quota and its period, both in microseconds, amount to.
+    """Return a quota and its period, both in microseconds, as a number of processors.
 
-    ``max 100000`` (version 2) and ``-1 100000`` (version 1) mean that there is no quota.
+    ``max 100000`` (version 2) and ``-1 100000`` (version 1) mean no quota: None.
     """
     match text.split():
         case [quota, period] if quota.isdecimal() and period.isdecimal() and int(period) > 0:

@@ -1,4 +1,4 @@
-"""Serve an app as the whole of one's own program."""
+"""``run``, which serves an app as the main part of a program."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def run(
 
     It starts Trio, logs to the standard error, and returns after a shutdown. The first SIGINT
     (Ctrl-C) or SIGTERM lets running exchanges finish within ``timeouts.grace`` seconds, the
-    second one stops at once. A program that runs more than a server calls ``serve`` in a
-    nursery of its own instead.
+    second one stops at once. A program that also runs other tasks calls ``serve`` in its own
+    nursery instead.
 
     Args:
         app: a Router, an App, a handler, or an async context manager of one of them. A
@@ -42,10 +42,10 @@ def run(
             handler).
         binds: the addresses to listen on, such as ``127.0.0.1:8000`` or ``:8000`` for every
             network of this machine (default: ``localhost:4221``).
-        timeouts: how long to wait, and for what.
-        limits: the maximum to take of each thing. There are fewer connections if the process
-            cannot have descriptors for them.
-        behavior: what the server does by its own choice.
+        timeouts: how long the server waits in each phase.
+        limits: the maximum sizes and counts to accept. The limit of connections is lowered if
+            the process may not open enough descriptors.
+        behavior: the optional behavior of the server.
         log_level: ``info`` logs every connection and request, ``warning`` only responses that
             were cut off, ``error`` only failures.
 
@@ -53,8 +53,8 @@ def run(
         OSError: an address is not available.
         ValueError: an address is malformed.
         TypeError: the app cannot be served.
-        SystemExit: serving has failed, as the log tells; the exit status is 1.
-        RuntimeError: Trio runs already.
+        SystemExit: serving has failed, which is logged; the exit status is 1.
+        RuntimeError: called inside a running Trio program.
     """
     try:
         served = app_from(app, getattr(app, "__qualname__", type(app).__qualname__))

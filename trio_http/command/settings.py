@@ -1,7 +1,7 @@
-"""The settings of one start: their values, where each comes from, and where else it may be set.
+"""The settings of a command, each with its value and its source.
 
-A setting has one name, that of its option (``timeout-idle``). In the environment it is
-``TRIO_HTTP_TIMEOUT_IDLE``, and in a configuration file a key of that name.
+A setting is named after its option. For ``--timeout-idle``, the key in a configuration file is
+``timeout-idle`` and the environment variable is ``TRIO_HTTP_TIMEOUT_IDLE``.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _PREFIX = "TRIO_HTTP_"
 
 DEFAULT, COMMAND_LINE = "default", "command line"
 
-# How the names of the settings begin that are the fields of a value.
+# The prefix of the settings that are fields of each dataclass.
 _GROUPS: Mapping[type, str] = {Timeouts: "timeout-", Limits: "limit-", Behavior: ""}
 
-# They ask for settings, and cannot be in a configuration file.
+# These cannot be in a configuration file, so --show-settings omits them.
 _NOT_SHOWN = {"config", "show-settings"}
 
 Numbers = TypeVar("Numbers")
 
 
 def variable_of(name: str) -> str:
-    """Return the environment variable of a setting."""
+    """Return the name of the environment variable of a setting."""
     return _PREFIX + name.upper().replace("-", "_")
 
 
@@ -47,7 +47,7 @@ def numbers() -> Iterator[tuple[str, float, Quantity]]:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The effective value of a setting, and where it comes from."""
+    """The effective value of a setting and its source."""
 
     value: Any
     source: str
@@ -55,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The effective settings of a command, by name, and its argument, if it takes one."""
+    """The effective settings of a command, by name, and its argument, if any."""
 
     command: str
     argument: Any
@@ -66,12 +66,12 @@ class Settings:
         return self.given[name].value
 
     def fields_of(self, kind: type[Numbers]) -> Numbers:
-        """Return a value such as ``Timeouts``, whose fields are settings."""
+        """Return an instance of ``Timeouts``, ``Limits`` or ``Behavior`` made from the settings."""
         names = [name for name, _, _ in described_fields(kind)]
         return kind(**{name: self[f"{_GROUPS[kind]}{name.replace('_', '-')}"] for name in names})
 
     def shown(self) -> str:
-        """Return each setting with its source, as lines of a configuration file."""
+        """Return all settings as a configuration file, with the source of each as a comment."""
         quantities = {name: quantity for name, _, quantity in numbers()}
         texts = {
             name: _toml_of(setting.value, quantities.get(name))
@@ -105,7 +105,7 @@ def _toml_of(value: Any, quantity: Quantity | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a basic string of TOML."""
+    """Return a text as a TOML basic string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return (
         '"'
@@ -118,12 +118,16 @@ def _quoted(text: str) -> str:
 
 
 def read_file(path: str, known: Iterable[str]) -> dict[str, Any]:
-    """Return the settings in a configuration file.
+    """Return the settings in a configuration file, by name.
+
+    Args:
+        path: the path of the file.
+        known: the names of all settings.
 
     Raises:
         WrongUseError: the file cannot be read, is not TOML, or has an unknown setting.
     """
-    import tomllib  # noqa: PLC0415 - most starts have no file
+    import tomllib  # noqa: PLC0415 - needed only with a file
 
     try:
         found = tomllib.loads(Path(path).read_text("utf-8"))
@@ -139,7 +143,7 @@ def read_file(path: str, known: Iterable[str]) -> dict[str, Any]:
 
 
 def check_environment(environment: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ``WrongUseError`` for a variable that looks like a setting and is none."""
+    """Raise ``WrongUseError`` for a ``TRIO_HTTP_`` variable that is not a setting."""
     names = {variable_of(name): name for name in known}
     for variable in environment:
         if variable.startswith(_PREFIX) and variable not in names:

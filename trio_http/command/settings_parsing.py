@@ -1,7 +1,7 @@
-"""Arguments, the environment and a configuration file become settings, by means of click.
+"""Parses arguments, the environment and a configuration file into settings, with click.
 
-The command line comes before the environment, and that before the file. What is wrong in any
-of them is one line, which names the place.
+The command line overrides the environment, which overrides the file. Each error is one line,
+which names the option, variable or file.
 """
 
 from __future__ import annotations
@@ -37,34 +37,33 @@ from trio_http.command.settings import (
 from trio_http.command.standard_streams import tell
 from trio_http.command.wrong_use import WrongUseError
 
-_FILES = "Serve the files of DIR, and nothing outside of it."
+_FILES = "Serve the files in DIR, and nothing outside of it."
 _APP = (
-    "Serve a Router, a handler or an App of your own.\n\n"
-    "MODULE:NAME says where it is: hello:app is app in hello.py. The current directory is "
+    "Serve your own Router, handler or App.\n\n"
+    "MODULE:NAME is its location: hello:app means app in hello.py. The current directory is "
     "searched first.\n\n"
-    "A handler is async and declares that it takes a Request, and an App that it takes an "
-    "Exchange. An async context manager that yields one of them, or a function that makes one "
-    "(@asynccontextmanager), is entered by each process before the first connection, and left "
-    "after the last."
+    "A handler is async and takes a parameter annotated as Request; an App takes one annotated as "
+    "Exchange. NAME may also be an async context manager that yields one of these, or a function "
+    "that makes one (@asynccontextmanager). Each process enters it before the first connection "
+    "and exits it after the last."
 )
 _CHALLENGE = (
-    "Serve what the challenge asks for.\n\n"
-    "That is 'Build your own HTTP server': /, /echo/TEXT, /user-agent, and GET and POST of "
-    "/files/NAME."
+    "Serve the challenge 'Build your own HTTP server'.\n\n"
+    "The paths are /, /echo/TEXT, /user-agent, and /files/NAME for GET and POST."
 )
 _EPILOG = (
-    "Each option is also a variable of the environment (--log-level is TRIO_HTTP_LOG_LEVEL) and a "
-    "key of the --config file (log-level). The command line overrides the environment, which "
-    "overrides the file."
+    "Each option can also be set by an environment variable (--log-level by TRIO_HTTP_LOG_LEVEL) "
+    "or by a key in the --config file (log-level). The command line overrides the environment, "
+    "which overrides the file."
 )
 
 
 def parse(arguments: Sequence[str]) -> Settings | None:
-    """Return the settings of a start, or None where only help or the version was asked for.
+    """Return the settings, or None after printing the help or the version.
 
     Raises:
-        WrongUseError: something is unknown or malformed.
-        OSError: the help or the version cannot be written to the standard output.
+        WrongUseError: a command, option, variable or key is unknown or malformed.
+        OSError: standard output cannot be written.
     """
     try:
         with _group().make_context("trio-http", list(arguments)) as context:
@@ -77,13 +76,15 @@ def parse(arguments: Sequence[str]) -> Settings | None:
 
 
 def _help_option() -> click.Option:
-    return _telling(["-h", "--help"], lambda context: f"{context.get_help()}\n", "this help")
+    return _printing_option(
+        ["-h", "--help"], lambda context: f"{context.get_help()}\n", "this help"
+    )
 
 
-def _telling(
+def _printing_option(
     names: Sequence[str], text_of: Callable[[click.Context], str], what: str
 ) -> click.Option:
-    """Return an option that writes a text, and ends the command."""
+    """Return an option that prints a text and ends the command."""
 
     def callback(context: click.Context, _: click.Parameter, value: Any) -> None:
         if value:
@@ -101,7 +102,7 @@ def _telling(
 
 
 class _Command(click.Command):
-    """A command whose help has its options under titles."""
+    """A command whose help groups the options into sections."""
 
     def __init__(
         self, name: str, sections: Sections, text: str, argument: click.Argument | None
@@ -119,7 +120,7 @@ class _Command(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse arguments; every error knows which command it belongs to."""
+        """Parse arguments and add this command's context to errors that have none."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -127,7 +128,7 @@ class _Command(click.Command):
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, each section under its title."""
+        """Write the options of each section under its title."""
         for title, options in self.sections.items():
             records = [option.get_help_record(ctx) for option in options]
             with formatter.section(title):
@@ -139,19 +140,21 @@ def _group() -> click.Group:
         "trio-http",
         commands=dict(COMMANDS),
         help="An HTTP/1.1 server built on structured concurrency.",
-        epilog="Each command has its own --help. Ctrl-C lets running requests finish, a second "
-        "one stops at once. Exit status: 0 after a shutdown, 1 after a failure, 2 after wrong "
-        "use, 143 or 130 after a signal that came before the server listened.",
+        epilog="Each command has its own --help. The first Ctrl-C lets running requests finish, "
+        "the second stops at once. Exit status: 0 after a shutdown, 1 after a failure, 2 after "
+        "wrong use, 130 or 143 after a signal before the server listened.",
         no_args_is_help=False,
         add_help_option=False,
         params=[
-            _telling(["-V", "--version"], lambda _: f"trio-http {__version__}\n", "the version"),
+            _printing_option(
+                ["-V", "--version"], lambda _: f"trio-http {__version__}\n", "the version"
+            ),
             _help_option(),
         ],
     )
 
 
-# What click calls the places of a value, the strongest first.
+# The sources of a value, the one that overrides all others first.
 _PLACES = (
     ParameterSource.COMMANDLINE,
     ParameterSource.ENVIRONMENT,
@@ -162,7 +165,7 @@ _PLACES = (
 
 def _settings_from(context: click.Context, /, argument: Any = None, **found: Any) -> Settings:
     check_environment(os.environ, map(name_of, all_options()))
-    # In the order in which the command has its options.
+    # In the order of the options in the help.
     names = [name_of(option) for option in context.command.params if option.name in found]
     given = {name: _setting_of(context, name) for name in names}
     given["bind"] = _bind_of(context, given.pop("port"), given["bind"])
@@ -175,7 +178,11 @@ def _setting_of(context: click.Context, name: str) -> Setting:
 
 
 def _bind_of(context: click.Context, port: Setting, bind: Setting) -> Setting:
-    """Return where to listen, as the stronger of two options says."""
+    """Return the addresses of --port or --bind, whichever overrides the other.
+
+    Raises:
+        WrongUseError: both are set in the same source.
+    """
     ranks = [_PLACES.index(_place_of(context, name)) for name in ("port", "bind")]
     if port.value is not None and ranks[0] == ranks[1]:
         raise WrongUseError(
@@ -192,7 +199,7 @@ def _place_of(context: click.Context, name: str) -> ParameterSource:
 
 
 def _source_of(context: click.Context, name: str) -> str:
-    """Return where a value comes from, as people say it."""
+    """Return the source of a value as text for users."""
     match _place_of(context, name):
         case ParameterSource.COMMANDLINE:
             return COMMAND_LINE
@@ -205,7 +212,7 @@ def _source_of(context: click.Context, name: str) -> str:
 
 
 def _line_of(error: click.UsageError) -> str:
-    """Return what is wrong, where, and what to do about it, in one line."""
+    """Return one line that names the error, its place and the way out."""
     context = error.ctx
     see = f"see {context.command_path if context else 'trio-http'} --help"
     match error:
@@ -222,14 +229,14 @@ def _line_of(error: click.UsageError) -> str:
 
 
 def _reason_of(error: click.BadParameter, parameter: click.Parameter) -> str:
-    """Return what is wrong with a value, which is not a text where it is one of a flag."""
+    """Return why a value is not valid. For a flag, the error lacks the text of the value."""
     if isinstance(parameter, click.Option) and parameter.is_flag:
         return f"must be yes or no, not {os.environ.get(variable_of(name_of(parameter)))}"
     return error.message.removesuffix(".")
 
 
 def _place_in(context: click.Context, parameter: click.Parameter) -> str:
-    """Return what people have to change to change a value."""
+    """Return the option, variable or key of a value."""
     match _place_of(context, str(parameter.name)):
         case ParameterSource.ENVIRONMENT:
             return variable_of(name_of(parameter))
@@ -241,7 +248,7 @@ def _place_in(context: click.Context, parameter: click.Parameter) -> str:
             return str(parameter.metavar)
 
 
-# By the first word of the command line.
+# The commands by name, which is the first word of the command line.
 COMMANDS: Mapping[str, click.Command] = {
     "files": _Command(
         "files",

@@ -1,4 +1,4 @@
-"""The meaning of signals before a server can drain, and after it has."""
+"""Signal handlers for the time before the server starts and after it has ended."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """End the process on SIGINT and SIGTERM, unless something else handles them.
+    """End the process on SIGINT and SIGTERM, until other handlers replace these.
 
-    The first process of a container is not ended by signals without a handler: a signal
-    that arrives while the program is loading would be lost, and the container would be
-    killed after a while. Python's own handler for SIGINT raises ``KeyboardInterrupt``, which
-    ends an import in a traceback or, within a callback, does not end it at all.
+    In the first process of a container, signals without a handler have no effect. A signal
+    that arrives while the program is loading would be lost, and the container would be killed
+    after a while. Python's own handler of SIGINT raises ``KeyboardInterrupt``, which ends an
+    import with a traceback or, inside a callback, does not end it.
 
-    ``trio.open_signal_receiver`` replaces these handlers one by one. When it restores them,
-    it raises the signals that nobody has received, so no signal is lost.
+    ``trio.open_signal_receiver`` replaces these handlers. When it restores them, it raises the
+    signals again that were not received, so no signal is lost.
     """
     with _handling({signal.SIGINT: _end, signal.SIGTERM: _end}):
         yield
@@ -28,10 +28,10 @@ def ending_at_once() -> Iterator[None]:
 
 @contextmanager
 def outliving_hangups() -> Iterator[None]:
-    """Ignore SIGHUP, unless something else handles it.
+    """Ignore SIGHUP, until another handler replaces this one.
 
-    It tells a parent to replace its workers, and means nothing to them, so it must not end a
-    process that is still starting. The SIGHUP of a terminal that is closed still ends it.
+    SIGHUP tells the parent to replace its workers, so it must not end a process that is still
+    starting. Closing the terminal also sends SIGHUP, which still ends the process.
     """
     had_terminal = os.isatty(2)
 
@@ -54,7 +54,7 @@ def _handling(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """End the process by the signal itself, as shells and service managers expect."""
+    """End the process with the signal itself, as shells and service managers expect."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
-    os._exit(128 + number)  # the first process of a container is still there
+    os._exit(128 + number)  # the signal does not end the first process of a container

@@ -1,4 +1,4 @@
-"""Serve in this process until a signal ends it."""
+"""Serves in this process until a signal ends it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trio_http.serving.server import Server, serve
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The conditions under which each connection is served."""
+    """The timeouts, limits and optional behavior of a server."""
 
     timeouts: Timeouts
     limits: Limits
@@ -36,10 +36,10 @@ async def serve_until_signal(
 ) -> int:
     """Serve until SIGINT or SIGTERM: the first signal drains, the second one stops at once.
 
-    Before the lifetime of the app has begun, the first signal stops it at once.
+    While the lifetime of the app is starting, the first signal stops it at once.
 
     Returns:
-        The exit status: 0, or 1 if serving has failed, as the log tells.
+        The exit status: 0, or 1 if serving has failed, which is logged.
 
     Raises:
         WrongUseError: an address is malformed or not available.
@@ -78,7 +78,7 @@ async def serve_until_signal(
 
 @contextmanager
 def naming_wrong_use() -> Iterator[None]:
-    """Raise ``WrongUseError`` where it is not possible to listen."""
+    """Translate errors of opening listeners into ``WrongUseError``."""
     try:
         yield
     except OSError as error:
@@ -97,14 +97,14 @@ async def serve_until(
 
     Args:
         start: ``serve`` with its arguments.
-        ends: functions to wait for while the server starts; the first to return ends it.
-        begin: called when the server has started, with a nursery whose tasks end with it.
+        ends: functions that run while the server starts; the first to return stops it.
+        begin: called when the server has started, with a nursery that the server's end cancels.
         log: receives a failure with its traceback.
     """
     try:
         with unwrapping():
             await _serve_between(start, ends, begin)
-    except Exception as error:  # noqa: BLE001 - the user's own frame may raise anything
+    except Exception as error:  # noqa: BLE001 - the lifetime of the app may raise anything
         log.write(*line_of_failure(error))
         return 1
     return 0
@@ -115,8 +115,7 @@ async def _serve_between(
     ends: Sequence[Callable[[], Awaitable[object]]],
     begin: Callable[[Server, trio.Nursery], None],
 ) -> None:
-    # One task waits for signals while another serves: the server's end is the
-    # end of both.
+    # One task waits for signals while another serves. The server's end cancels both.
     async with trio.open_nursery() as nursery:
 
         async def serve_until_done(*, task_status: trio.TaskStatus[Server]) -> None:
@@ -127,7 +126,7 @@ async def _serve_between(
             await wait()
             nursery.cancel_scope.cancel()
 
-        # An app may take its time to start, and there is nothing to drain meanwhile.
+        # The app may take long to start. Until then there is nothing to drain.
         async with trio.open_nursery() as starting:
             for wait in ends:
                 starting.start_soon(end_after, wait)
@@ -137,7 +136,7 @@ async def _serve_between(
 
 
 def tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
-    """Log that there are descriptors for fewer connections than the limit, if so."""
+    """Log a warning if the process may not open enough descriptors for all connections."""
     if fitting.connections < limits.connections:
         text = (
             f"to {fitting.connections} of {limits.connections}, because a process "
@@ -147,7 +146,7 @@ def tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
 
 
 def stopping(number: int) -> str:
-    """Return the line that says that a signal has begun the shutdown."""
+    """Return the log line for a signal that begins the shutdown."""
     return f"[SERVER STOPPING] {_name_of(number)}; once more stops at once"
 
 

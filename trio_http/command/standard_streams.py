@@ -1,4 +1,4 @@
-"""The three standard descriptors of a program, some of which may be missing."""
+"""The standard streams of a program, which may be closed, full or unread."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contextlib import suppress
 
 
 def open_missing() -> None:
-    """Open descriptors 0 to 2 on the null device where they are closed (``2>&-``).
+    """Open each of the descriptors 0 to 2 that is closed (``2>&-``) on the null device.
 
-    Otherwise the next file or socket that is opened gets the number 2, and receives what
-    is written to the standard error.
+    Otherwise the next file or socket would get the number 2 and receive the text written to
+    standard error.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-            os.set_inheritable(descriptor, True)  # noqa: FBT003 - the library's own way to say it
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - it takes no keyword arguments
 
 
 def tell(text: str) -> None:
-    """Write to the standard output.
+    """Write a text to standard output and flush it.
 
     Raises:
-        OSError: that is not possible.
+        OSError: standard output is closed or cannot be written.
     """
     if sys.stdout is None:  # it was closed when Python started
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -37,16 +37,15 @@ def tell(text: str) -> None:
 def drop_unwritable() -> None:
     """Drop buffered output that can no longer be written.
 
-    At its end Python would try once more to write it, and then exit with the status of a
-    failure.
+    When Python exits, it would try to write the output again and then change the exit status.
     """
     for stream in (sys.stdout, sys.stderr):
-        if stream is None or stream.closed:  # Python does not try these, either
+        if stream is None or stream.closed:  # Python does not flush these at exit
             continue
         try:
             stream.flush()
         except OSError:
-            with suppress(OSError):  # there is no descriptor below it
+            with suppress(OSError):  # the stream has no descriptor
                 _lead_nowhere(stream.fileno())
 
 

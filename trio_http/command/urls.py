@@ -1,4 +1,4 @@
-"""The addresses of a server as people write them, and as URLs that a terminal can open."""
+"""Formats the addresses of a server, also as URLs that a terminal can open."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
-# A route to it is what other machines are reached by (RFC 5737: no machine has it).
+# An address on another network, which no machine has (RFC 5737), and any port.
 _ELSEWHERE = ("192.0.2.1", 9)
 
 
 def listening_line(binds: Sequence[str], addresses: Sequence[str]) -> str:
-    """Return where a server listens, and the URLs under which it can be reached.
+    """Return the log line with the addresses of a server and the URLs that reach it.
 
     Args:
-        binds: what it was told to listen on.
-        addresses: what it listens on. Both loopback addresses are ``localhost`` where that
-            is what it was told.
+        binds: the addresses as the user gave them.
+        addresses: the addresses that the server listens on. If all binds are ``localhost``,
+            the line says that instead of both loopback addresses.
     """
     if all(bind.startswith("localhost:") for bind in binds):
         ports = {address.rpartition(":")[2] for address in addresses}
@@ -27,7 +27,7 @@ def listening_line(binds: Sequence[str], addresses: Sequence[str]) -> str:
 
 
 def _reachable(addresses: Iterable[str]) -> Iterator[str]:
-    """Yield ``HOST:PORT`` for each address; one for both families of all addresses."""
+    """Yield ``HOST:PORT`` for each address, but only one for ``0.0.0.0`` and ``[::]``."""
     seen = set()
     for address in addresses:
         host, _, port = address.rpartition(":")
@@ -38,16 +38,16 @@ def _reachable(addresses: Iterable[str]) -> Iterator[str]:
 
 
 def _is_unspecified(host: str) -> bool:
-    """Return whether a host stands for all addresses of this machine."""
+    """Return whether a host means all addresses of this machine."""
     with suppress(ValueError):
         return ip_address(host.strip("[]")).is_unspecified
     return False
 
 
 def own_address() -> str:
-    """Return the IPv4 address under which others reach this machine, or ``localhost``.
+    """Return the IPv4 address at which other machines reach this one, or ``localhost``.
 
-    To connect a datagram socket sends nothing: it only asks for a route.
+    Connecting a datagram socket sends nothing; the kernel only looks up a route.
     """
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(_ELSEWHERE)

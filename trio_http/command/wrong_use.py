@@ -1,7 +1,7 @@
-"""The error of a command that was told something wrong."""
+"""The error that ends a command with exit status 2."""
 
 from __future__ import annotations
 
 
 class WrongUseError(Exception):
-    """The command cannot do what it was told; the text says why, in one line."""
+    """A wrong option, argument or app; the message is shown to the user as one line."""
