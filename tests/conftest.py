@@ -94,6 +94,23 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
+def slow_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The same with a large buffer on our end, and a small one on the client's.
+
+    A client that reads slowly takes long to make room in it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        theirs.connect(listening.getsockname())
+        ours, _ = listening.accept()
+        with ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 512 * 1024)
+            ours.settimeout(0)
+            theirs.settimeout(0)
+            yield ours, theirs
+
+
+@pytest.fixture
 def public() -> Iterator[Path]:
     """An empty directory that every user can access."""
     with TemporaryDirectory() as name:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event as ThreadEvent
 
@@ -468,6 +469,52 @@ async def test_file_arrives_without_the_option_to_limit_unsent_bytes(
     assert (
         await received_by(theirs, transport, lambda: transport.send_file(piece, PATIENCE)) == MUCH
     )
+
+
+# Clients that read slowly
+
+
+@pytest.fixture
+def slow_transfer(
+    slow_pair: tuple[socket.socket, socket.socket], file: int
+) -> tuple[SocketTransport, FileSlice, socket.socket]:
+    """A transport, a file for it and the client's end, which makes room late."""
+    ours, theirs = slow_pair
+    return SocketTransport(ours, Levels(ours)), FileSlice(file, 0, len(MUCH)), theirs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system does not tell who reads")
+@pytest.mark.parametrize("how", ["bytes", "file"])
+@pytest.mark.parametrize(
+    ("rate", "given_up"),
+    [
+        (0, 1800 + PATIENCE),  # the timeout after it stops reading
+        (100, 1800 + PATIENCE),  # it reads 200 bytes per second
+        (1000, 1.5 * PATIENCE),
+    ],
+)
+async def test_slow_client_is_disconnected_once_it_stops_or_is_below_the_rate(
+    how: str,
+    rate: float,
+    given_up: float,
+    slow_transfer: tuple[SocketTransport, FileSlice, socket.socket],
+    autojump_clock: MockClock,
+) -> None:
+    transport, piece, theirs = slow_transfer
+    send = partial(transport.send_file, piece) if how == "file" else partial(transport.send, MUCH)
+
+    async def read_slowly() -> None:
+        for _ in range(90):
+            await trio.sleep(20)
+            with suppress(BlockingIOError):
+                theirs.recv(4096)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_slowly)
+        with pytest.raises(ClientDisconnected, match="stopped reading"):
+            await send(PATIENCE, rate)
+        nursery.cancel_scope.cancel()
+    assert trio.current_time() == pytest.approx(given_up, abs=PATIENCE / 2)
 
 
 # A head and a file at once

@@ -1,7 +1,10 @@
 """Tests of receiving and sending over TLS, memory and other streams."""
 
 import os
+import socket
 import ssl
+import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +116,39 @@ async def test_each_piece_has_the_whole_timeout(autojump_clock: MockClock) -> No
     ours.send_stream.send_all_hook = read_slowly
     await transport.send(bytes(3 * PIECE), PATIENCE)
     assert trio.current_time() == 3 * (PATIENCE - 1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "size", "pause", "given_up"),
+    [
+        (0, 1, PATIENCE - 1, False),  # any byte is progress
+        (100, 3000, PATIENCE - 1, False),  # slow, but above the rate
+        (100, 100, PATIENCE - 1, True),
+        (100, 1, 1, False),  # small pieces in short waits, such as events
+    ],
+)
+async def test_client_below_the_minimum_rate_is_disconnected(
+    rate: float,
+    size: int,
+    pause: float,
+    given_up: bool,  # noqa: FBT001 - an expected value
+    autojump_clock: MockClock,
+) -> None:
+    ours, _ = memory_stream_pair()
+    transport = StreamTransport(ours, 2)
+
+    async def read_slowly() -> None:
+        await trio.sleep(pause)
+
+    ours.send_stream.send_all_hook = read_slowly
+    is_gone = False
+    try:
+        for _ in range(100):
+            await transport.send(bytes(size), PATIENCE, rate)
+            await trio.sleep(100)  # with nothing to send
+    except ClientDisconnected:
+        is_gone = True
+    assert is_gone == given_up
 
 
 async def test_broken_stream_raises_client_disconnected() -> None:
@@ -268,6 +304,60 @@ async def handshake(transport: StreamTransport, theirs: "trio.SSLStream[MemorySt
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.send_all, b"hello")
         assert await transport.receive(10) == b"hello"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system does not tell who reads")
+@pytest.mark.parametrize(
+    ("rate", "given_up"),
+    [
+        (0, 1800 + PATIENCE),  # the timeout after it stops reading
+        (100, 1800 + PATIENCE),  # it reads 200 bytes per second
+        (1000, 1.5 * PATIENCE),
+    ],
+)
+async def test_slow_tls_client_is_disconnected_once_it_stops_or_is_below_the_rate(
+    rate: float,
+    given_up: float,
+    slow_pair: tuple[socket.socket, socket.socket],
+    autojump_clock: MockClock,
+) -> None:
+    ours, theirs = (trio.SocketStream(trio.socket.from_stdlib_socket(end)) for end in slow_pair)
+    server, client = tls_contexts("localhost")
+    transport = transport_of(trio.SSLStream(ours, server, server_side=True), Timeouts())
+    tls = trio.SSLStream(theirs, client, server_hostname="localhost")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tls.send_all, b"hello")
+        assert await transport.receive(10) == b"hello"
+    began = trio.current_time()
+
+    async def read_slowly() -> None:
+        for _ in range(90):
+            await trio.sleep(20)
+            await theirs.receive_some(4096)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_slowly)
+        with pytest.raises(ClientDisconnected) as gone:
+            await transport.send(MUCH, PATIENCE, rate)
+        nursery.cancel_scope.cancel()
+    assert "stopped reading" in str(gone.value.__cause__)
+    assert trio.current_time() - began == pytest.approx(given_up, abs=PATIENCE / 2)
+
+
+async def test_tls_client_that_resets_while_it_is_sent_to_is_disconnected(
+    tcp_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = (trio.SocketStream(trio.socket.from_stdlib_socket(end)) for end in tcp_pair)
+    server, client = tls_contexts("localhost")
+    transport = transport_of(trio.SSLStream(ours, server, server_side=True), Timeouts())
+    tls = trio.SSLStream(theirs, client, server_hostname="localhost")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tls.send_all, b"hello")
+        assert await transport.receive(10) == b"hello"
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await theirs.aclose()
+    with pytest.raises(ClientDisconnected):
+        await transport.send(MUCH, PATIENCE)
 
 
 async def test_bytes_and_a_file_arrive_over_tls(

@@ -21,6 +21,7 @@ from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
 from trio_http.transport.page_cache import READS, is_cached, send_pieces
 from trio_http.transport.readiness import Arrivals
+from trio_http.transport.room import Room
 from trio_http.transport.splice import Pipe, open_pipe
 
 # With this flag, Linux holds back a partial packet because more data follows.
@@ -39,11 +40,12 @@ NEAR_UNSENT = 16 * 1024
 class SocketTransport:
     """A connected, non-blocking socket of the operating system."""
 
-    __slots__ = ("_arrivals", "_socket", "passed")
+    __slots__ = ("_arrivals", "_room", "_socket", "passed")
 
     def __init__(self, connected: socket.socket, arrivals: Arrivals) -> None:
         self._socket = connected
         self._arrivals = arrivals
+        self._room: Room | None = None  # made when there is none for the first time
         self.passed: int = 0
 
     @property
@@ -84,14 +86,14 @@ class SocketTransport:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         return False
 
-    async def send(self, data: bytes, patience: float) -> None:
+    async def send(self, data: bytes, patience: float, rate: float = 0) -> None:
         rest = memoryview(data)
         while rest:
             sent = self.send_at_once(rest)
             self.passed += sent
             rest = rest[sent:]
             if rest:
-                await self._writable(patience)
+                await self._writable(patience, rate)
 
     def send_at_once(self, head: bytes | memoryview, behind: bytes = b"", flags: int = 0) -> int:
         try:
@@ -117,25 +119,26 @@ class SocketTransport:
                 sent += os.sendfile(target, piece.descriptor, piece.offset, size)
         return sent
 
-    async def _writable(self, patience: float) -> None:
+    async def _writable(self, patience: float, rate: float) -> None:
+        if self._room is None:
+            self._room = Room(self._socket, rate)
         try:
-            with trio.fail_after(patience):
-                await trio.lowlevel.wait_writable(self._socket)
+            await self._room.wait(patience)
         except trio.TooSlowError:
             raise ClientDisconnected("the client has stopped reading") from None
 
-    async def send_file(self, piece: FileSlice, patience: float) -> None:
+    async def send_file(self, piece: FileSlice, patience: float, rate: float = 0) -> None:
         rest = piece
         with _kept_short(self._socket):
             while rest:
                 match await self._sendfile(rest):
                     case None:
-                        send = partial(self.send, patience=patience)
+                        send = partial(self.send, patience=patience, rate=rate)
                         return await send_pieces(rest, send)
                     case 0:
                         raise EOFError("the file became shorter while it was being sent")
                     case -1:
-                        await self._writable(patience)
+                        await self._writable(patience, rate)
                     case sent:
                         self.passed += sent
                         rest = rest.after(sent)

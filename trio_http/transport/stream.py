@@ -18,16 +18,22 @@ import trio
 
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.errors import ClientDisconnected
+from trio_http.semantics.pace import Pace
 from trio_http.semantics.timeouts import Timeouts
 from trio_http.transport.page_cache import PIECE, send_pieces
 from trio_http.transport.readiness import Levels
+from trio_http.transport.room import LOOKS
 from trio_http.transport.sockets import SocketTransport
 from trio_http.transport.splice import Pipe
 from trio_http.transport.tls import Encrypted
 
 
 class Transport(Protocol):
-    """The operations that a connection needs; ``patience`` is in seconds for each step."""
+    """The operations that a connection needs.
+
+    Sending gives a client up that is ``patience`` seconds behind ``rate`` bytes per second.
+    Without any progress it is after that time, and a rate of 0 demands no more than progress.
+    """
 
     passed: int
     """The bytes that ``send`` and ``send_file`` have sent, completely or not."""
@@ -75,11 +81,11 @@ class Transport(Protocol):
         """
         ...
 
-    async def send(self, data: bytes, patience: float) -> None:
+    async def send(self, data: bytes, patience: float, rate: float = 0) -> None:
         """Send all bytes; a checkpoint only if the client has no room for them."""
         ...
 
-    async def send_file(self, piece: FileSlice, patience: float) -> None:
+    async def send_file(self, piece: FileSlice, patience: float, rate: float = 0) -> None:
         """Send a part of a file without holding it in memory."""
         ...
 
@@ -99,13 +105,22 @@ class Transport(Protocol):
 class StreamTransport:
     """Any stream of Trio's; ``aclose_patience`` limits the seconds that closing may take."""
 
-    __slots__ = ("_aclose_patience", "_is_cut", "_received", "_receiving", "_stream", "passed")
+    __slots__ = (
+        "_aclose_patience",
+        "_is_cut",
+        "_pace",
+        "_received",
+        "_receiving",
+        "_stream",
+        "passed",
+    )
 
     def __init__(self, stream: trio.abc.Stream, aclose_patience: float) -> None:
         self._stream = stream
         self._aclose_patience = aclose_patience
         self._receiving: trio.CancelScope | None = None
         self._received = b""
+        self._pace: Pace | None = None  # made when the first piece is sent
         self._is_cut = False  # whether an unknown part of a piece has been sent
         self.passed: int = 0
 
@@ -157,7 +172,7 @@ class StreamTransport:
         """Send nothing, as ``send_at_once``."""
         return 0
 
-    async def send(self, data: bytes, patience: float) -> None:
+    async def send(self, data: bytes, patience: float, rate: float = 0) -> None:
         if self._is_cut:
             raise ClientDisconnected("the connection was broken off")
         view = memoryview(data)
@@ -165,8 +180,7 @@ class StreamTransport:
         try:
             for start in range(0, len(data), PIECE):
                 piece = view[start : start + PIECE]
-                with trio.fail_after(patience):
-                    await self._stream.send_all(piece)
+                await self._send_piece(piece, patience, rate)
                 self.passed += len(piece)
             self._is_cut = False
         except trio.TooSlowError:
@@ -174,8 +188,22 @@ class StreamTransport:
         except trio.BrokenResourceError as error:
             raise ClientDisconnected("the connection is broken") from error
 
-    async def send_file(self, piece: FileSlice, patience: float) -> None:
-        await send_pieces(piece, lambda data: self.send(data, patience))
+    async def _send_piece(self, piece: memoryview, patience: float, rate: float) -> None:
+        if isinstance(self._stream, Encrypted) and self._stream.sees_progress(patience, rate):
+            return await self._stream.send_all(piece)
+        # How much of a piece has left cannot be known: the whole of it counts, when it has. A
+        # short wait may be our own, because other tasks run meanwhile.
+        pace = self._pace = self._pace or Pace(rate)
+        began = trio.current_time()
+        with trio.fail_at(began + patience - pace.lag):
+            await self._stream.send_all(piece)
+        if (waited := trio.current_time() - began) > patience / LOOKS:
+            pace.wait(waited)
+        pace.move(len(piece))
+        return None
+
+    async def send_file(self, piece: FileSlice, patience: float, rate: float = 0) -> None:
+        await send_pieces(piece, lambda data: self.send(data, patience, rate))
 
     async def send_eof(self) -> bool:
         if not isinstance(self._stream, trio.abc.HalfCloseableStream):

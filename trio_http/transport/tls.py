@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import trio
+
+from trio_http.transport.room import LOOKS, Room
 
 
 class Encrypted(trio.abc.Stream):
@@ -27,6 +31,17 @@ class Encrypted(trio.abc.Stream):
     def is_shaking_hands(self) -> bool:
         """Return whether the client has begun a handshake that is not complete yet."""
         return self._carrier.has_begun and not self._is_known
+
+    def sees_progress(self, patience: float, rate: float) -> bool:
+        """Return whether a client that does not read is noticed by the stream itself.
+
+        It is if a socket carries the stream. From now on, sending then raises
+        ``trio.BrokenResourceError`` if the client is ``patience`` seconds behind ``rate``.
+        """
+        if self._carrier.room is None and isinstance(self.carried_by, trio.SocketStream):
+            self._carrier.room = Room(self.carried_by.socket, rate)
+        self._carrier.patience = patience
+        return self._carrier.room is not None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Receive the next bytes, or none after the client's ``close_notify``."""
@@ -60,11 +75,16 @@ class Encrypted(trio.abc.Stream):
 
 
 class _Carrier(trio.abc.Stream):
-    """Passes a stream through, and records whether its input has begun and ended."""
+    """Passes a stream through, and records whether its input has begun and ended.
+
+    With ``room``, it sends to the socket itself, which alone shows how much of a piece has left.
+    """
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.has_begun = False
         self.has_ended = False
+        self.room: Room | None = None
+        self.patience = math.inf
         self._stream = stream
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
@@ -74,7 +94,28 @@ class _Carrier(trio.abc.Stream):
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        if self.room is None or not isinstance(self._stream, trio.SocketStream):
+            return await self._stream.send_all(data)
+        try:
+            await self._send_to(self._stream.socket, self.room, memoryview(data))
+        except trio.TooSlowError:
+            raise trio.BrokenResourceError("the client has stopped reading") from None
+        except OSError as error:
+            raise trio.BrokenResourceError("the connection is broken") from error
+        return None
+
+    async def _send_to(
+        self, connected: trio.socket.SocketType, room: Room, rest: memoryview
+    ) -> None:
+        while rest:
+            sent = 0
+            with trio.move_on_after(self.patience / LOOKS):
+                sent = await connected.send(rest)
+            if sent:
+                room.take(sent)
+                rest = rest[sent:]
+            else:
+                await room.wait_on(self.patience)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
