@@ -33,7 +33,7 @@ def test_numbers_are_those_of_timeouts_limits_and_behavior() -> None:
     assert found["timeout-idle"] == Timeouts().idle
     assert found["limit-body"] == math.inf
     assert found["compress-min-size"] == Behavior().compress_min_size
-    assert len(found) == 17
+    assert len(found) == 18
 
 
 def test_variable_has_the_name_of_its_setting() -> None:

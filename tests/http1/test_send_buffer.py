@@ -16,7 +16,7 @@ class Calls:
     """A transport that records its calls with their data and patience."""
 
     def __init__(self, room: float = math.inf) -> None:
-        self.made: list[tuple[str, bytes, float]] = []
+        self.made: list[tuple[str, bytes, float, float]] = []
         self.room = room  # bytes that it takes before the client disconnects
         self.passed = 0
 
@@ -48,17 +48,17 @@ class Calls:
     def send_file_at_once(self, head: bytes, piece: FileSlice) -> int:
         raise AssertionError(head, piece)
 
-    async def send(self, data: bytes, patience: float) -> None:
-        self._take("send", data, patience)
+    async def send(self, data: bytes, patience: float, rate: float = 0) -> None:
+        self._take("send", data, patience, rate)
 
-    async def send_file(self, piece: FileSlice, patience: float) -> None:
+    async def send_file(self, piece: FileSlice, patience: float, rate: float = 0) -> None:
         data = read_slice(piece.descriptor, piece.offset, piece.length)
-        self._take("send_file", data, patience)
+        self._take("send_file", data, patience, rate)
 
-    def _take(self, how: str, data: bytes, patience: float) -> None:
+    def _take(self, how: str, data: bytes, patience: float, rate: float) -> None:
         taken = data[: int(min(self.room - self.passed, len(data)))]
         self.passed += len(taken)
-        self.made.append((how, taken, patience))
+        self.made.append((how, taken, patience, rate))
         if len(taken) < len(data):
             raise ClientDisconnected
 
@@ -74,13 +74,13 @@ class Calls:
 
 async def test_gathered_pieces_are_sent_in_one_call() -> None:
     calls = Calls()
-    output = SendBuffer(calls, 3)
+    output = SendBuffer(calls, 3, 500)
     output.add((b"one ", b"two "))
     output.add((b"three",))
     assert calls.made == []
     await output.flush()
     await output.flush()
-    assert calls.made == [("send", b"one two three", 3)]
+    assert calls.made == [("send", b"one two three", 3, 500)]
 
 
 async def test_cached_part_of_file_is_sent_with_its_neighbours(
@@ -89,13 +89,17 @@ async def test_cached_part_of_file_is_sent_with_its_neighbours(
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls()
-    output = SendBuffer(calls, 3)
+    output = SendBuffer(calls, 3, 500)
     with path.open("rb") as file:
         output.add((b"one", FileSlice(file.fileno(), 5, 2), b"two"))
         await output.flush()
-    expected: list[tuple[str, bytes, float]] = [("send", b"onea two", 3)]
+    expected: list[tuple[str, bytes, float, float]] = [("send", b"onea two", 3, 500)]
     if not page_cache.CAN_TELL_CACHED:
-        expected = [("send", b"one", 3), ("send_file", b"a ", 3), ("send", b"two", 3)]
+        expected = [
+            ("send", b"one", 3, 500),
+            ("send_file", b"a ", 3, 500),
+            ("send", b"two", 3, 500),
+        ]
     assert calls.made == expected
 
 
@@ -106,16 +110,16 @@ async def test_part_of_file_is_sent_in_order(
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls()
-    output = SendBuffer(calls, 3)
+    output = SendBuffer(calls, 3, 500)
     with path.open("rb") as file:
         piece = FileSlice(file.fileno(), 5, 2)
         output.add((b"one", piece, b"two", b"three", piece))
         await output.flush()
     assert calls.made == [
-        ("send", b"one", 3),
-        ("send_file", b"a ", 3),
-        ("send", b"twothree", 3),
-        ("send_file", b"a ", 3),
+        ("send", b"one", 3, 500),
+        ("send_file", b"a ", 3, 500),
+        ("send", b"twothree", 3, 500),
+        ("send_file", b"a ", 3, 500),
     ]
 
 
@@ -146,7 +150,7 @@ async def test_unsent_pieces_stay_gathered_after_an_error(
     path = tmp_path / "file"
     path.write_bytes(b"from a file")
     calls = Calls(room)
-    output = SendBuffer(calls, 3)
+    output = SendBuffer(calls, 3, 500)
     with path.open("rb") as file:
         output.add((b"one", FileSlice(file.fileno(), 0, 4), b"two", b"", b"six"))
         assert output.unsent == 13
@@ -156,5 +160,5 @@ async def test_unsent_pieces_stay_gathered_after_an_error(
         output.add((b"!",))
         calls.room = math.inf
         await output.flush()
-    assert b"".join([data for _, data, _ in calls.made]) == b"onefromtwosix!"
+    assert b"".join([data for _, data, _, _ in calls.made]) == b"onefromtwosix!"
     assert output.unsent == 0

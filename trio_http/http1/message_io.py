@@ -74,7 +74,7 @@ class Wire:
         self._transport = transport
         self._timeouts = timeouts
         self._limits = limits
-        self._output = SendBuffer(transport, timeouts.send)
+        self._output = SendBuffer(transport, timeouts.send, limits.send_rate)
         self._fast_path = FastPath(limits)
         self._takes_fast_path = behavior.fast_path
         self._h11: H11Codec | None = None  # created when it is first needed

@@ -14,14 +14,15 @@ class SendBuffer:
     """The sending side of a connection: gathers bytes and parts of files, in order.
 
     They are sent in as few calls as possible, so that a head and a short body share a packet.
-    ``patience`` is in seconds, for each step.
+    ``patience`` and ``rate`` are those of ``Transport``.
     """
 
-    __slots__ = ("_gathered", "_patience", "_transport", "behind", "last")
+    __slots__ = ("_gathered", "_patience", "_rate", "_transport", "behind", "last")
 
-    def __init__(self, transport: Transport, patience: float) -> None:
+    def __init__(self, transport: Transport, patience: float, rate: float = 0) -> None:
         self._transport = transport
         self._patience = patience
+        self._rate = rate
         self._gathered: list[bytes | FileSlice] = []
         self.last: int = 0
         """The length of the body piece that was gathered last."""
@@ -87,12 +88,12 @@ class SendBuffer:
             else:
                 await self._send(data)
                 data = []
-                await self._transport.send_file(piece, self._patience)
+                await self._transport.send_file(piece, self._patience, self._rate)
         await self._send(data)
 
     async def _send(self, data: list[bytes]) -> None:
         if data:
-            await self._transport.send(b"".join(data), self._patience)
+            await self._transport.send(b"".join(data), self._patience, self._rate)
 
 
 def rest_of(pieces: Iterable[bytes | FileSlice], sent: int) -> list[bytes | FileSlice]:

@@ -93,6 +93,19 @@ class Limits:
             most=_HIGHEST_RATE,
         ),
     )
+    # A client that reads its responses too slowly is given the same time as one that sends. The
+    # speed is that of the client's acknowledgements, as far as the kernel tells them.
+    send_rate: int = described(
+        500,
+        Quantity(
+            "bytes",
+            "minimum bytes per second of a response; the connection of a client that lags by the "
+            "send timeout is aborted; 0 is no minimum",
+            "As for request bodies. Only time in which the server waits for the client counts: "
+            "an event stream may be silent for as long as it likes.",
+            most=_HIGHEST_RATE,
+        ),
+    )
     linger: float = described(
         1024 * 1024 * 1024,
         Quantity(

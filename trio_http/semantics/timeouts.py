@@ -44,11 +44,12 @@ class Timeouts:
         ),
     )
     send: float = described(
-        30,
+        60,
         Quantity(
             "seconds",
             "seconds to wait for the client to take the next bytes of a response",
-            "Long enough for a phone between two cells, short enough to free a task.",
+            "A client's kernel tells of what was read in steps of up to 64 KiB. A client that "
+            "reads 2 KiB per second takes 32 s for each. nginx and Apache wait 60 s, too.",
         ),
     )
     linger: float = described(
