@@ -1,4 +1,4 @@
-"""The command line: what may be said, and what happens then."""
+"""Tests of the command line as a whole: exit statuses, output and signals."""
 
 import ctypes
 import io
@@ -31,16 +31,16 @@ from trio_http.semantics.timeouts import Timeouts
 from trio_http.serving.listeners import open_listeners
 from trio_http.testing import Client, ReceivedResponse
 
-NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737): no machine has it
+NOWHERE = "192.0.2.1:0"  # an address for documentation (RFC 5737), which no machine has
 
 LOCALHOST = ("Host", "localhost")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a current folder of its own, and forget the modules that are imported from it."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Change to an empty directory, and forget the modules that a test imports from it."""
     monkeypatch.chdir(tmp_path)
-    # Whatever should be refused, but is not, must not begin to serve.
+    # If wrong use is not noticed, the server must not start.
     monkeypatch.setenv("TRIO_HTTP_BIND", NOWHERE)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setenv("COLUMNS", "80")
@@ -50,11 +50,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-# Wrong use: one line, status 2
+# Wrong use
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that wrong use ends with."""
+    """Return the line that wrong use prints."""
     assert main(arguments) == 2
     output, errors = capsys.readouterr()
     assert output == ""
@@ -63,7 +63,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
-def test_one_worker_where_there_can_be_none_is_this_process(
+def test_one_worker_on_system_without_workers_serves_in_this_process(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launching, "CAN_HAVE_WORKERS", False)
@@ -71,14 +71,14 @@ def test_one_worker_where_there_can_be_none_is_this_process(
     assert f" {NOWHERE}: " in complaint(capsys, "challenge", "--workers", "1")
 
 
-def test_command_is_repeated_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_command_keeps_interpreter_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["python", "-P", "-m", "trio_http", "files", "."])
     again = [sys.executable, "-P", "-m", "trio_http", "files", "."]
     assert cli._this_command(None) == again
     assert cli._this_command(["files", "."]) == [sys.executable, "-m", "trio_http", "files", "."]
 
 
-def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_busy_port_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         line = complaint(capsys, "challenge", "--bind", "127.0.0.1:0", "--bind", address)
@@ -92,7 +92,11 @@ def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         ("", "module:", "not a valid MODULE:NAME, such as hello:app: module:"),
         ("", ":app", "not a valid MODULE:NAME, such as hello:app: :app"),
         ("", "nowhere:app", "cannot load nowhere:app: ModuleNotFoundError: No module named "),
-        ("", ".module:app", "cannot load .module:app: TypeError: "),  # relative to what?
+        (
+            "",
+            ".module:app",
+            "cannot load .module:app: TypeError: ",
+        ),  # a relative import without a package
         ("def app(:", "module:app", "cannot load module:app: SyntaxError: "),
         ("\nimport nowhere", "module:app", "No module named 'nowhere' ({path}, line 2)"),
         ("\n\n1 / 0", "module:app", "ZeroDivisionError: division by zero ({path}, line 3)"),
@@ -112,31 +116,31 @@ def test_busy_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ("async def app(): ...", "module:app", "must take exactly one argument: too many"),
         ("async def app(request, x): ...", "module:app", "missing a required argument: 'x'"),
-        (  # the class, where one of its instances is meant
+        (  # the class instead of an instance
             "class App:\n async def __call__(self, request): ...",
             "module:App",
             "module:App cannot be served: it must be a Router, ",
         ),
     ],
 )
-def test_app_that_cannot_be_had_is_one_line(
-    capsys: pytest.CaptureFixture[str], folder: Path, source: str, name: str, expected: str
+def test_unloadable_app_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], directory: Path, source: str, name: str, expected: str
 ) -> None:
-    path = folder / "module.py"
+    path = directory / "module.py"
     path.write_text(source)
     line = complaint(capsys, "app", name)
     assert line.startswith("trio-http: ")
     assert expected.format(path=path) in line
 
 
-def test_current_folder_that_is_gone_is_one_line(
-    capsys: pytest.CaptureFixture[str], folder: Path
+def test_removed_current_directory_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], directory: Path
 ) -> None:
-    folder.rmdir()
+    directory.rmdir()
     assert "FileNotFoundError" in complaint(capsys, "app", "module:app")
 
 
-def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_malformed_address_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, "files", ".", "--bind", "nonsense")
     assert line.startswith("trio-http: --bind: not a valid HOST:PORT, such as ")
 
@@ -150,22 +154,22 @@ def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str]) -> Non
         (f"--workers 2 --bind {NOWHERE}", f"cannot listen on {NOWHERE}: "),
     ],
 )
-def test_address_that_is_not_available_is_one_line(
+def test_unusable_address_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], options: str, expected: str
 ) -> None:
     line = complaint(capsys, "files", ".", *options.split())
     assert line.startswith(f"trio-http: {expected}")
 
 
-def test_interrupt_before_there_is_a_server_is_no_traceback(
-    capsys: pytest.CaptureFixture[str], folder: Path
+def test_interrupt_during_loading_exits_with_130_and_no_output(
+    capsys: pytest.CaptureFixture[str], directory: Path
 ) -> None:
-    (folder / "module.py").write_text("raise KeyboardInterrupt")
+    (directory / "module.py").write_text("raise KeyboardInterrupt")
     assert main(["app", "module:app"]) == 128 + signal.SIGINT
     assert capsys.readouterr() == ("", "")
 
 
-def test_crash_is_a_traceback_and_status_1(
+def test_crash_prints_traceback_and_exits_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def crash(*addresses: str) -> list[trio.SocketListener]:
@@ -179,7 +183,7 @@ def test_crash_is_a_traceback_and_status_1(
     assert errors.endswith("\nRuntimeError: a mistake\n")
 
 
-# What is asked for is told
+# Help, version and settings
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -189,12 +193,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return output
 
 
-def test_help_and_version_are_printed_and_status_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_are_printed_with_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, "--version") == f"trio-http {__version__}\n"
     assert told(capsys, "--help").startswith("Usage: trio-http ")
 
 
-def test_settings_are_printed_and_nothing_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_settings_prints_settings_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
     text = told(capsys, "files", ".", "--timeout-idle", "5", "--show-settings")
     assert re.search("^timeout-idle = 5 +# command line$", text, re.MULTILINE)
     assert re.search(f'^bind = \\["{NOWHERE}"\\] +# TRIO_HTTP_BIND$', text, re.MULTILINE)
@@ -204,21 +208,18 @@ def test_settings_are_printed_and_nothing_is_served(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     "arguments", ["--version", "--help", "files --help", "files . --show-settings"]
 )
-def test_what_cannot_be_told_is_one_line_and_status_1(
+def test_unwritable_standard_output_is_one_line_and_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
-    with open("/dev/full", "w") as full:  # noqa: PTH123 - it is no file
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
         monkeypatch.setattr(sys, "stdout", full)
         assert main(arguments.split()) == 1
-        full.flush()  # as Python does in the end
+        full.flush()  # as Python does at exit
     line = "trio-http: cannot write to the standard output: No space left on device\n"
     assert capsys.readouterr().err == line
 
 
-# Files
-
-
-# Serving, within this process
+# Serving in this process
 
 
 FAILING = """
@@ -231,7 +232,7 @@ async def app():
 """
 
 
-def test_app_that_cannot_start_is_a_failure_with_a_traceback(
+def test_app_that_fails_to_start_logs_traceback_and_exits_with_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "failing_start.py").write_text(FAILING)
@@ -245,7 +246,7 @@ def test_app_that_cannot_start_is_a_failure_with_a_traceback(
 
 
 def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[ReceivedResponse]:
-    """The answers of a command that is asked once and then told to end."""
+    """Run a command, send it one request and then SIGTERM; return the responses."""
     answers = []
 
     async def ask(port: int) -> None:
@@ -255,7 +256,7 @@ def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[ReceivedResp
 
     async def open_and_ask(*addresses: str) -> list[trio.SocketListener]:
         (listener,) = await open_listeners(*addresses)
-        # Visitors are let in as soon as they are served, and that is after we return.
+        # A system task, because the server accepts connections only after this returns.
         trio.lowlevel.spawn_system_task(ask, listener.socket.getsockname()[1])
         return [listener]
 
@@ -268,14 +269,14 @@ def visit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[ReceivedResp
     ("options", "lines", "dated"),
     [("", 6, True), ("--log-level info", 6, True), ("--log-level warning --no-date", 0, False)],
 )
-def test_options_are_heard(
+def test_log_level_and_date_options_take_effect(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     options: str,
     lines: int,
     dated: object,
 ) -> None:
-    # No more connections than any machine has descriptors for, or that would be told.
+    # Few connections, because a lack of descriptors would log another line.
     (answer,) = visit(monkeypatch, "challenge", "--connections", "9", *options.split())
     assert answer.status == 200
     assert ("Date" in answer.headers) is dated
@@ -284,7 +285,7 @@ def test_options_are_heard(
     assert errors.count("\n") == lines
 
 
-# The program itself
+# The program as a process
 
 
 def started(
@@ -296,7 +297,7 @@ def started(
 
 
 async def begin_upload(client: Client) -> None:
-    """Begin a request of ten bytes, and wait until it is being answered."""
+    """Begin an upload of ten bytes, and wait for the interim response."""
     await client.send(
         b"POST /files/new HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n"
         b"Expect: 100-continue\r\n\r\n"
@@ -306,7 +307,7 @@ async def begin_upload(client: Client) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_program_drains_when_it_is_told_to_end(folder: Path, number: signal.Signals) -> None:
+async def test_signal_drains_the_program(directory: Path, number: signal.Signals) -> None:
     async with (
         started("challenge", "--directory", ".") as program,
         connected(await program.port()) as client,
@@ -323,10 +324,10 @@ async def test_program_drains_when_it_is_told_to_end(folder: Path, number: signa
         await client.stream.aclose()
         assert await program.process.wait() == 0
         assert "Traceback" not in program.errors
-    assert (folder / "new").read_bytes() == b"0123456789"
+    assert (directory / "new").read_bytes() == b"0123456789"
 
 
-async def test_program_stops_at_once_when_it_is_told_twice(folder: Path) -> None:
+async def test_second_signal_stops_the_program_at_once(directory: Path) -> None:
     async with (
         started("challenge", "--directory", ".") as program,
         connected(await program.port()) as client,
@@ -338,15 +339,15 @@ async def test_program_stops_at_once_when_it_is_told_twice(folder: Path) -> None
         with trio.fail_after(Timeouts().grace / 2):
             assert await program.process.wait() == 0
         assert "Traceback" not in program.errors
-    assert os.listdir(folder) == []  # noqa: PTH208 - nothing waits for it
+    assert os.listdir(directory) == []  # noqa: PTH208 - no other task runs
 
 
 @contextmanager
 def watched(path: Path) -> Iterator[int]:
-    """A file that nobody can open while nobody says that they may, as a virus scanner has it.
+    """Block every attempt to open a file, as a virus scanner does (fanotify).
 
-    What is given can be read when somebody tries. Not even SIGKILL is waited for
-    longer in such a call than in one to a file system that hangs.
+    Yields a descriptor that becomes readable at an attempt. The blocked call resembles one to
+    a file system that hangs.
     """
     try:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -355,11 +356,11 @@ def watched(path: Path) -> Iterator[int]:
     except (OSError, AttributeError):
         scanner = -1
     if scanner < 0:
-        pytest.skip("nobody can be kept from opening a file here")
+        pytest.skip("this process cannot block the opening of files")
     try:
         event = ctypes.c_uint64(FAN_OPEN_PERM)
         if mark(scanner, FAN_MARK_ADD, event, AT_FDCWD, os.fsencode(path)) != 0:
-            pytest.skip("nobody can be kept from opening a file on this file system")
+            pytest.skip("this file system cannot block the opening of files")
         yield scanner
     finally:
         os.close(scanner)
@@ -368,10 +369,10 @@ def watched(path: Path) -> Iterator[int]:
 FAN_CLASS_CONTENT, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD = 0x4, 0x1, 0x10000, -100
 
 
-async def test_program_ends_though_a_thread_hangs(folder: Path) -> None:
+async def test_second_signal_stops_a_program_with_a_hanging_thread(directory: Path) -> None:
     for name in ("hanging", "other"):
-        (folder / name).write_text(name)
-    with watched(folder / "hanging") as scanner:
+        (directory / name).write_text(name)
+    with watched(directory / "hanging") as scanner:
         async with (
             started("files", ".", "--writable") as program,
             connected(await program.port()) as client,
@@ -379,7 +380,7 @@ async def test_program_ends_though_a_thread_hangs(folder: Path) -> None:
         ):
             await client.send(b"GET /hanging HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await trio.lowlevel.wait_readable(scanner)
-            # It hangs, and nobody else is held up.
+            # One thread hangs, and other requests are still served.
             assert (await another.get("/other", [LOCALHOST])).body == b"other"
             assert (await another.request("PUT", "/new", [LOCALHOST], b"x")).status == 201
             program.process.send_signal(signal.SIGTERM)
@@ -390,8 +391,8 @@ async def test_program_ends_though_a_thread_hangs(folder: Path) -> None:
             assert "Traceback" not in program.errors
 
 
-async def test_program_serves_files(folder: Path) -> None:
-    (folder / "a file.txt").write_text("hello")
+async def test_program_serves_files(directory: Path) -> None:
+    (directory / "a file.txt").write_text("hello")
     async with (
         started("files", ".", "--no-date") as program,
         connected(await program.port()) as client,
@@ -401,8 +402,8 @@ async def test_program_serves_files(folder: Path) -> None:
         assert "Date" not in answer.headers
 
 
-async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None:
-    (folder / "module.py").write_text(
+async def test_program_serves_an_app_with_date_headers(directory: Path) -> None:
+    (directory / "module.py").write_text(
         "from trio_http import Request, Response\n"
         "async def app(request: Request): return Response.text('hello')"
     )
@@ -415,14 +416,14 @@ async def test_program_serves_an_app_and_dates_its_answers(folder: Path) -> None
         assert "Date" in answer.headers
 
 
-async def test_wrong_use_of_the_program_is_one_line_and_status_2() -> None:
+async def test_missing_directory_is_one_line_and_status_2() -> None:
     async with started("challenge", "--directory", "nowhere") as program:
         assert await program.process.wait() == 2
         await program.line_with("nowhere: No such file or directory")
         assert program.errors.count("\n") == 1
 
 
-async def test_connections_can_be_limited(folder: Path) -> None:
+async def test_second_connection_waits_at_limit_of_one(directory: Path) -> None:
     async with (
         started("challenge", "--directory", ".", "--connections", "1") as program,
         connected(await program.port()) as first,
@@ -442,15 +443,13 @@ async def test_connections_can_be_limited(folder: Path) -> None:
 
 @pytest.mark.skipif(not CAN_HAVE_WORKERS, reason="this system has no limit on descriptors")
 @pytest.mark.parametrize("options", ["", "--workers 2"])
-async def test_connections_are_no_more_than_there_are_descriptors_for(
-    folder: Path, options: str
-) -> None:
+async def test_connections_are_limited_by_descriptors(directory: Path, options: str) -> None:
     limited = ("sh", "-c", 'ulimit -n 200 && exec "$@"', "sh")
     arguments = ("files", ".", "--connections", "1000", *options.split())
     async with started(*arguments, before=limited) as program, AsyncExitStack() as stack:
         port = await program.port()
-        # Each stays, and those who have been silent for longest give way, also where
-        # two processes share them.
+        # All clients stay connected. The longest idle connections are closed to make room,
+        # also when two processes share the connections.
         for _ in range(130):
             client = await stack.enter_async_context(connected(port))
             assert (await client.get("/", {"Host": "localhost"})).status == 200
@@ -478,39 +477,39 @@ async def app():
 """
 
 
-def pids_named(folder: Path, word: str) -> set[str]:
-    return {path.name.partition("-")[2] for path in folder.glob(f"{word}-*")}
+def pids_named(directory: Path, word: str) -> set[str]:
+    return {path.name.partition("-")[2] for path in directory.glob(f"{word}-*")}
 
 
 @pytest.mark.skipif(not CAN_HAVE_WORKERS, reason="this system cannot have workers")
-async def test_each_worker_has_the_lifetime_of_the_app(folder: Path) -> None:
-    (folder / "module.py").write_text(LASTING)
+async def test_each_worker_enters_and_exits_the_lifetime(directory: Path) -> None:
+    (directory / "module.py").write_text(LASTING)
     async with started("app", "module:app", "--workers", "2") as program:
         for number in (1, 2):
             line = await program.line_with(f"[WORKER {number}] ")
             pid = re.search(r"pid (\d+) is listening", line)
             assert pid is not None
-            assert pid[1] in pids_named(folder, "begun")
-        assert not pids_named(folder, "over")
+            assert pid[1] in pids_named(directory, "begun")
+        assert not pids_named(directory, "over")
         program.process.terminate()
         await program.line_with("[SERVER STOPPED]")
-    assert len(pids_named(folder, "begun")) == 2
-    assert pids_named(folder, "begun") == pids_named(folder, "over")
+    assert len(pids_named(directory, "begun")) == 2
+    assert pids_named(directory, "begun") == pids_named(directory, "over")
 
 
-def test_what_nobody_reads_any_more_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_standard_error_keeps_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as errors:
         errors.write("to a terminal that has gone")
         os.close(reading)
         monkeypatch.setattr(sys, "stderr", errors)
         assert main(["app", "nowhere"]) == 2
-        errors.flush()  # as Python does in the end
+        errors.flush()  # as Python does at exit
 
 
 @pytest.fixture
 def stuck() -> Iterator[tuple[io.FileIO, int]]:
-    """Give both ends of a pipe that is read only now and then."""
+    """Return both ends of a pipe, of which the test reads only sometimes."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", 0) as errors:
         yield errors, writing
@@ -523,25 +522,25 @@ async def port_told_in(errors: io.FileIO) -> int:
     return int(line.rpartition(b":")[2])
 
 
-async def ask_at_length(client: Client, times: int) -> None:
-    """Ask for what has a line of 8 KB each in the log."""
+async def send_long_requests(client: Client, times: int) -> None:
+    """Send requests that log a line of 8 KB each."""
     for _ in range(times):
         assert (await client.get("/" + "x" * 8000)).status == 404
 
 
-async def test_log_that_nobody_reads_stops_no_client_and_no_signal(
+async def test_unread_log_blocks_neither_clients_nor_signals(
     stuck: tuple[io.FileIO, int],
 ) -> None:
     errors, writing = stuck
     async with started("challenge", stderr=writing) as program:
         os.close(writing)
         async with connected(await port_told_in(errors)) as client:
-            await ask_at_length(client, 20)  # more than a pipe takes
+            await send_long_requests(client, 20)  # more than a pipe holds
         program.process.terminate()
         assert await program.process.wait() == 0
 
 
-async def test_lines_are_counted_that_nobody_has_read_in_time(
+async def test_unread_log_reports_number_of_lost_lines(
     stuck: tuple[io.FileIO, int],
 ) -> None:
     errors, writing = stuck
@@ -549,7 +548,7 @@ async def test_lines_are_counted_that_nobody_has_read_in_time(
     async with started("challenge", stderr=writing):
         os.close(writing)
         async with connected(await port_told_in(errors)) as client:
-            await ask_at_length(client, times)
+            await send_long_requests(client, times)
             seen = lost = 0
             rest = b""
             while seen + lost < times:
@@ -559,27 +558,27 @@ async def test_lines_are_counted_that_nobody_has_read_in_time(
                     seen += b"xxxx HTTP/1.1 -> 404" in line
                     lost += int(line.split()[3]) if line.endswith(b" lost") else 0
                     if seen == 20 and not lost:
-                        await ask_at_length(client, 1)  # there is room for its line again
+                        await send_long_requests(client, 1)  # now the log has room for its line
     assert lost > 0
 
 
 @pytest.mark.parametrize("missing", ["1", "2"])
-async def test_without_a_standard_stream_files_do_not_take_its_number(
-    folder: Path, missing: str
+async def test_file_does_not_get_the_descriptor_of_a_closed_stream(
+    directory: Path, missing: str
 ) -> None:
-    (folder / "module.py").write_text(
+    (directory / "module.py").write_text(
         "with open('taken', 'w') as file: file.write(f'{file.fileno() > 2}')\n1 / 0"
     )
     redirected = ["sh", "-c", f'exec "$@" {missing}>&-', "sh"]
     async with started("app", "module:app", before=redirected) as program:
         assert await program.process.wait() == 2
-    assert (folder / "taken").read_text() == "True"
+    assert (directory / "taken").read_text() == "True"
 
 
-def test_without_a_standard_error_errors_are_answered_and_all_goes_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_server_without_standard_error_responds_with_500(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "module.py").write_text(
+    (directory / "module.py").write_text(
         "from trio_http import Request\n"
         "async def app(request: Request): raise RuntimeError('a mistake')"
     )

@@ -1,4 +1,4 @@
-"""Who can reach a server, by the addresses that it listens on, and under which names."""
+"""Tests of the addresses and names at which other machines can reach a server."""
 
 import pytest
 
@@ -15,11 +15,13 @@ from trio_http.command.exposure import enforced_hosts, reachable_from_outside
         (["[::]:80"], "[::]:80"),
         ([":80"], ":80"),
         (["localhost:80", "10.0.0.1:81", ":82"], "10.0.0.1:81"),
-        (["localhost.test:80"], "localhost.test:80"),  # whatever that is
+        (["localhost.test:80"], "localhost.test:80"),  # may resolve to any address
         (["[2001:db8::1]:80"], "[2001:db8::1]:80"),
     ],
 )
-def test_who_can_reach_a_server(binds: list[str], expected: str | None) -> None:
+def test_first_address_reachable_from_outside_is_returned(
+    binds: list[str], expected: str | None
+) -> None:
     assert reachable_from_outside(binds) == expected
 
 
@@ -34,7 +36,7 @@ def test_who_can_reach_a_server(binds: list[str], expected: str | None) -> None:
         (["localhost:80", ":80"], [], None),
     ],
 )
-def test_which_names_are_enforced(
+def test_host_names_are_enforced_if_given_or_loopback_only(
     binds: list[str], names: list[str], expected: list[str] | None
 ) -> None:
     assert enforced_hosts(binds, names) == expected

@@ -1,4 +1,4 @@
-"""What each command serves, and which combinations of settings are refused."""
+"""Tests of the app that each command serves, and of settings that contradict each other."""
 
 import gzip
 import os
@@ -19,8 +19,8 @@ LOCALHOST = ("Host", "localhost")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a current directory of its own."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -43,24 +43,24 @@ def complaint_about(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], {"file": 4, "folder": None}),
-        (["--hidden"], {"file": 4, "folder": None, ".hidden": 0}),
-        (["--follow-links"], {"file": 4, "folder": None, "link": 4}),
+        ([], {"file": 4, "directory": None}),
+        (["--hidden"], {"file": 4, "directory": None, ".hidden": 0}),
+        (["--follow-links"], {"file": 4, "directory": None, "link": 4}),
         (
             ["--follow-links", "--hidden"],
-            {"file": 4, "folder": None, ".hidden": 0, "link": 4},
+            {"file": 4, "directory": None, ".hidden": 0, "link": 4},
         ),
         (["--no-listing", "--hidden"], None),
     ],
     ids=str,
 )
-async def test_options_choose_what_is_listed(
-    folder: Path, options: list[str], expected: dict[str, int | None] | None
+async def test_options_select_the_listed_entries(
+    directory: Path, options: list[str], expected: dict[str, int | None] | None
 ) -> None:
-    (folder / "folder").mkdir()
-    (folder / "file").write_bytes(b"four")
-    (folder / ".hidden").touch()
-    (folder / "link").symlink_to("file")
+    (directory / "directory").mkdir()
+    (directory / "file").write_bytes(b"four")
+    (directory / ".hidden").touch()
+    (directory / "link").symlink_to("file")
     async with open_client(app_for("files", ".", *options)) as client:
         answer = await client.get("/", [LOCALHOST, ("Accept", "application/json")])
         assert answer.status == (404 if expected is None else 200)
@@ -69,14 +69,14 @@ async def test_options_choose_what_is_listed(
             assert {entry["name"]: entry["size"] for entry in entries} == expected
 
 
-async def test_options_make_files_writable_and_cacheable(folder: Path) -> None:
+async def test_options_make_files_writable_and_cacheable(directory: Path) -> None:
     async with open_client(app_for("files", ".")) as client:
         assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 405
     options = ["--writable", "--cache-control", "max-age=60", "--bind", "127.0.0.1:0"]
     async with open_client(app_for("files", ".", *options)) as client:
         assert (await client.request("PUT", "/name", [LOCALHOST], b"data")).status == 201
         assert (await client.get("/name", [LOCALHOST])).headers["Cache-Control"] == "max-age=60"
-    assert (folder / "name").read_bytes() == b"data"
+    assert (directory / "name").read_bytes() == b"data"
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ async def test_options_make_files_writable_and_cacheable(folder: Path) -> None:
     ids=str,
 )
 async def test_request_for_another_host_gets_421(
-    folder: Path, options: list[str], taken: list[str], refused: list[str]
+    directory: Path, options: list[str], taken: list[str], refused: list[str]
 ) -> None:
-    (folder / "name").write_bytes(b"data")
+    (directory / "name").write_bytes(b"data")
     async with open_client(app_for("files", ".", *options)) as client:
         for host in taken:
             assert (await client.get("/name", [("Host", host)])).body == b"data"
@@ -103,19 +103,19 @@ async def test_request_for_another_host_gets_421(
             assert (await client.get("/name", [("Host", host)])).status == 421
 
 
-async def test_request_for_a_foreign_host_changes_no_file(folder: Path) -> None:
+async def test_request_for_a_foreign_host_gets_421_and_changes_no_file(directory: Path) -> None:
     page = [("Host", "evil.example:4501"), ("Origin", "http://evil.example:4501")]
     options = ["--writable", "--bind", "localhost:0"]
     async with open_client(app_for("files", ".", *options)) as client:
         for method in ("PUT", "DELETE", "POST", "GET", "OPTIONS"):
             assert (await client.request(method, "/name", page)).status == 421
-    assert not (folder / "name").exists()
+    assert not (directory / "name").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "fields", "status"),
     [
-        # Programs may name any host: the challenge's own do.
+        # Clients other than browsers may name any host, as the challenge's tests do.
         ([], [("Host", "evil.example")], 201),
         ([], [("Host", "evil.example"), ("Origin", "http://evil.example")], 421),
         ([], [("Host", "evil.example"), ("Sec-Fetch-Site", "same-origin")], 421),
@@ -125,31 +125,31 @@ async def test_request_for_a_foreign_host_changes_no_file(folder: Path) -> None:
         (["--bind", ":0"], [("Host", "test"), ("Origin", "http://test")], 201),
     ],
 )
-async def test_challenge_stores_nothing_for_a_page_of_another_site(
-    folder: Path, options: list[str], fields: list[tuple[str, str]], status: int
+async def test_challenge_rejects_uploads_from_other_sites(
+    directory: Path, options: list[str], fields: list[tuple[str, str]], status: int
 ) -> None:
     arguments = ["challenge", "--directory", ".", *(options or ["--bind", "localhost:0"])]
     async with open_client(app_for(*arguments)) as client:
         answer = await client.request("POST", "/files/name", fields, b"data")
         assert answer.status == status
         assert (await client.get("/echo/abc", fields)).body == b"abc"
-    assert (folder / "name").exists() is (status == 201)
+    assert (directory / "name").exists() is (status == 201)
 
 
-async def test_option_sends_precompressed_siblings(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+async def test_precompressed_option_sends_gzip_sibling(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precompressed_siblings, "SETTLED", -1)
-    (folder / "name").write_bytes(b"data")
-    (folder / "name.gz").write_bytes(gzip.compress(b"data"))
+    (directory / "name").write_bytes(b"data")
+    (directory / "name.gz").write_bytes(gzip.compress(b"data"))
     for options, coding in {(): None, ("--precompressed",): "gzip"}.items():
         async with open_client(app_for("files", ".", *options)) as client:
             answer = await client.get("/name", [LOCALHOST, ("Accept-Encoding", "gzip")])
             assert answer.headers.get("Content-Encoding") == coding
 
 
-async def test_option_chooses_the_charset_of_texts(folder: Path) -> None:
-    (folder / "text.txt").write_bytes(b"text")
+async def test_charset_option_sets_charset_of_text_files(directory: Path) -> None:
+    (directory / "text.txt").write_bytes(b"text")
     for options, expected in {
         (): "text/plain; charset=utf-8",
         ("--charset", "koi8-r"): "text/plain; charset=koi8-r",
@@ -159,18 +159,18 @@ async def test_option_chooses_the_charset_of_texts(folder: Path) -> None:
             assert (await client.get("/text.txt", [LOCALHOST])).headers["Content-Type"] == expected
 
 
-def test_invalid_cache_control_is_refused() -> None:
+def test_invalid_cache_control_is_wrong_use() -> None:
     line = complaint_about("files", ".", "--cache-control", "two\nlines")
     assert line.startswith("not a field value, for Cache-Control: ")
 
 
 @pytest.mark.parametrize("charset", ["", "two words", "utf-8;"])
-def test_invalid_charset_is_refused(charset: str) -> None:
+def test_invalid_charset_is_wrong_use(charset: str) -> None:
     line = complaint_about("files", ".", "--charset", charset)
     assert line == f"not the name of a charset: {charset!r}"
 
 
-def test_precompressed_siblings_that_clients_could_store_are_refused() -> None:
+def test_precompressed_and_writable_is_wrong_use() -> None:
     options = ["--precompressed", "--writable", "--bind", "127.0.0.1:0"]
     line = complaint_about("files", ".", *options)
     assert line.startswith("precompressed files are not for a directory that clients ")
@@ -184,13 +184,13 @@ def test_precompressed_siblings_that_clients_could_store_are_refused() -> None:
         [":0"],  # every address
         ["192.0.2.1:0"],
         ["[2001:db8::1]:0"],
-        ["localhost.test:0"],  # whatever that is
+        ["localhost.test:0"],  # may resolve to any address
         ["127.0.0.1:0", "0.0.0.0:0"],
         ["localhost:0", "[::1]:0", "10.0.0.1:0"],
     ],
     ids=str,
 )
-def test_writable_for_others_is_refused_unless_allowed(binds: list[str]) -> None:
+def test_writable_on_other_addresses_is_wrong_use_unless_allowed(binds: list[str]) -> None:
     options = [argument for bind in binds for argument in ("--bind", bind)]
     line = complaint_about("files", ".", "--writable", *options)
     assert line.startswith(f"every client that reaches {binds[-1]} could change the files: ")
@@ -201,14 +201,14 @@ def test_writable_for_others_is_refused_unless_allowed(binds: list[str]) -> None
 @pytest.mark.parametrize(
     "binds", [[], ["localhost:0"], ["127.0.0.1:0", "[::1]:0"], ["127.255.0.1:0"]], ids=str
 )
-def test_writable_for_this_machine_needs_no_permission(binds: list[str]) -> None:
+def test_writable_on_loopback_addresses_is_allowed(binds: list[str]) -> None:
     options = [argument for bind in binds for argument in ("--bind", bind)]
     app_for("files", ".", "--writable", *options)
 
 
 @pytest.mark.parametrize(("options", "forced"), [([], 0), (["--durable"], 3)])
 async def test_option_makes_uploads_durable(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], forced: int
+    directory: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], forced: int
 ) -> None:
     calls: list[int] = []
     monkeypatch.setattr(os, "fsync", calls.append)

@@ -1,4 +1,4 @@
-"""Apps of the user's own, found by name."""
+"""Tests of loading an app by the name of its module."""
 
 import sys
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from trio_http.testing import open_client
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a current folder of its own, and forget the modules that are imported from it."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Change to an empty directory, and forget the modules that a test imports from it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     known = set(sys.modules)
@@ -76,8 +76,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ),
     ],
 )
-async def test_app_answers_whatever_kind_it_is_of(folder: Path, source: str, name: str) -> None:
-    (folder / "module.py").write_text(
+async def test_app_of_each_kind_responds(directory: Path, source: str, name: str) -> None:
+    (directory / "module.py").write_text(
         f"from trio_http import Exchange, Request, Response\n{source}\n"
     )
     async with open_client(load_app(name)) as client:
@@ -128,22 +128,22 @@ greeter = Greeter()
 
 
 @pytest.mark.parametrize("name", ["make", "made", "prepared", "greeter"])
-async def test_app_may_have_a_lifetime(folder: Path, name: str) -> None:
-    (folder / "module.py").write_text(LIFETIME)
+async def test_app_of_a_lifetime_responds(directory: Path, name: str) -> None:
+    (directory / "module.py").write_text(LIFETIME)
     async with open_client(load_app(f"module:{name}")) as client:
         assert (await client.get("/")).body == b"hello"
 
 
-async def test_function_makes_a_lifetime_for_each_server(folder: Path) -> None:
-    (folder / "module.py").write_text(LIFETIME)
+async def test_function_makes_a_new_lifetime_for_each_server(directory: Path) -> None:
+    (directory / "module.py").write_text(LIFETIME)
     for _ in range(2):
         async with open_client(load_app("module:make")) as client:
             assert (await client.get("/")).body == b"hello"
 
 
-async def test_app_may_be_in_a_module_of_a_package(folder: Path) -> None:
-    (folder / "package").mkdir()
-    (folder / "package/module.py").write_text(
+async def test_app_in_a_package_is_loaded(directory: Path) -> None:
+    (directory / "package").mkdir()
+    (directory / "package/module.py").write_text(
         "from trio_http import Request, Response\n"
         "async def app(request: Request): return Response.text(__name__)"
     )
@@ -151,32 +151,32 @@ async def test_app_may_be_in_a_module_of_a_package(folder: Path) -> None:
         assert (await client.get("/")).body == b"package.module"
 
 
-async def test_current_folder_is_searched_first(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+async def test_current_directory_is_searched_first(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "other").mkdir()
-    monkeypatch.syspath_prepend(folder / "other")
-    for place in (folder, folder / "other"):
+    (directory / "other").mkdir()
+    monkeypatch.syspath_prepend(directory / "other")
+    for place in (directory, directory / "other"):
         (place / "module.py").write_text(
             f"from trio_http import Request, Response\n"
             f"async def app(request: Request): return Response.text({str(place)!r})"
         )
     async with open_client(load_app("module:app")) as client:
-        assert (await client.get("/")).body.decode() == str(folder)
+        assert (await client.get("/")).body.decode() == str(directory)
 
 
 @pytest.mark.parametrize(
     "source",
     [
         "async def hello(request): ...",
-        "async def hello(exchange): ...",  # a name declares nothing
-        "async def hello(x: 'dict[str, Exchange]'): ...",  # nor does a word in a text
+        "async def hello(exchange): ...",  # the name of a parameter declares nothing
+        "async def hello(x: 'dict[str, Exchange]'): ...",  # nor does a part of an annotation
         "async def hello(x: Response): ...",
         "class Hello:\n async def __call__(self, request): ...\nhello = Hello()",
     ],
 )
-def test_undeclared_parameter_is_refused_with_both_ways_out(folder: Path, source: str) -> None:
-    (folder / "module.py").write_text(f"from trio_http import Exchange, Response\n{source}\n")
+def test_undeclared_parameter_error_names_both_remedies(directory: Path, source: str) -> None:
+    (directory / "module.py").write_text(f"from trio_http import Exchange, Response\n{source}\n")
     with pytest.raises(WrongUseError) as caught:
         load_app("module:hello")
     assert str(caught.value) == (
@@ -185,8 +185,8 @@ def test_undeclared_parameter_is_refused_with_both_ways_out(folder: Path, source
     )
 
 
-async def test_handler_without_annotations_is_served_by_answering(folder: Path) -> None:
-    (folder / "module.py").write_text(
+async def test_answering_accepts_a_handler_without_annotations(directory: Path) -> None:
+    (directory / "module.py").write_text(
         "from trio_http import Response, answering\n"
         "async def hello(request): return Response.text('hello')\n"
         "app = answering(hello)\n"
@@ -195,8 +195,8 @@ async def test_handler_without_annotations_is_served_by_answering(folder: Path) 
         assert (await client.get("/")).body == b"hello"
 
 
-def test_annotation_that_is_only_for_type_checkers_is_refused(folder: Path) -> None:
-    (folder / "module.py").write_text("async def app(request: 'Request'): ...")
+def test_annotation_without_runtime_name_is_wrong_use(directory: Path) -> None:
+    (directory / "module.py").write_text("async def app(request: 'Request'): ...")
     with pytest.raises(WrongUseError) as caught:
         load_app("module:app")
     assert str(caught.value) == (
@@ -250,9 +250,9 @@ def test_annotation_that_is_only_for_type_checkers_is_refused(folder: Path) -> N
         ),
     ],
 )
-def test_what_is_no_app_is_refused_with_its_reason(
-    folder: Path, source: str, name: str, said: str
+def test_invalid_app_is_wrong_use_with_its_reason(
+    directory: Path, source: str, name: str, said: str
 ) -> None:
-    (folder / "module.py").write_text(f"{source}\n")
+    (directory / "module.py").write_text(f"{source}\n")
     with pytest.raises(WrongUseError, match=said.replace(")", r"\)")):
         load_app(name)

@@ -1,4 +1,4 @@
-"""What a worker does: it serves on sockets that its parent has opened, until told to end."""
+"""Tests of a worker: it serves on inherited sockets until its parent or a signal stops it."""
 
 import io
 import os
@@ -30,7 +30,7 @@ async def hello(exchange: Exchange) -> None:
 
 @asynccontextmanager
 async def working(app: Servable) -> AsyncIterator[tuple[Channel, int]]:
-    """Be a worker that has begun to listen; leaving waits until it has ended."""
+    """Run a worker and wait until it listens; leaving the block waits for its end."""
     async with starting_to_work(app, []) as (parent, port):
         assert await parent.hear() == READY
         yield parent, port
@@ -40,7 +40,7 @@ async def working(app: Servable) -> AsyncIterator[tuple[Channel, int]]:
 async def starting_to_work(
     app: Servable, statuses: list[int]
 ) -> AsyncIterator[tuple[Channel, int]]:
-    """Be a worker; leaving waits until it has ended, with a status."""
+    """Run a worker; leaving the block waits for its end and appends its exit status."""
     (listener,) = await open_listeners("127.0.0.1:0")
     port = listener.socket.getsockname()[1]
     ours, theirs = Channel.pair()
@@ -60,7 +60,7 @@ async def starting_to_work(
                 yield ours, port
 
 
-async def test_worker_serves_until_its_parent_ends() -> None:
+async def test_worker_stops_when_its_parent_ends() -> None:
     async with working(hello) as (parent, port), connected(port) as client:
         assert (await client.get("/")).status == 200
         with parent:
@@ -69,7 +69,7 @@ async def test_worker_serves_until_its_parent_ends() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_worker_that_is_told_to_drain_is_told_by_signals_in_vain(
+async def test_signals_do_not_stop_a_draining_worker(
     number: signal.Signals,
 ) -> None:
     begun, may_end = trio.Event(), trio.Event()
@@ -91,7 +91,7 @@ async def test_worker_that_is_told_to_drain_is_told_by_signals_in_vain(
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
 
 
-async def test_worker_stops_at_once_when_told_so() -> None:
+async def test_stop_message_stops_the_worker_at_once() -> None:
     begun = trio.Event()
 
     async def endless(exchange: Exchange) -> None:
@@ -108,7 +108,7 @@ async def test_worker_stops_at_once_when_told_so() -> None:
             assert await client.rest() == b""  # or a reset
 
 
-async def test_signal_to_replace_workers_is_nothing_to_one() -> None:
+async def test_worker_ignores_sighup() -> None:
     async with working(hello) as (_, port), connected(port) as client:
         signal.raise_signal(signal.SIGHUP)
         await trio.testing.wait_all_tasks_blocked()
@@ -116,7 +116,7 @@ async def test_signal_to_replace_workers_is_nothing_to_one() -> None:
         assert (answer.status, "Connection" in answer.headers) == (200, False)
 
 
-async def test_worker_that_retires_waits_for_requests_for_a_while(
+async def test_retiring_worker_serves_idle_connections_for_a_while(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with (
@@ -132,7 +132,7 @@ async def test_worker_that_retires_waits_for_requests_for_a_while(
 
 
 @pytest.mark.parametrize("word", [DRAIN, STOP, None])
-async def test_worker_that_has_not_started_ends_when_its_parent_says_so(
+async def test_message_from_parent_ends_a_starting_worker(
     word: bytes | None,
 ) -> None:
     lifetime, statuses = Lifetime(hello), list[int]()
@@ -146,7 +146,7 @@ async def test_worker_that_has_not_started_ends_when_its_parent_says_so(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_worker_that_has_not_started_ends_by_a_signal(number: signal.Signals) -> None:
+async def test_signal_ends_a_starting_worker(number: signal.Signals) -> None:
     lifetime, statuses = Lifetime(hello), list[int]()
     async with starting_to_work(lifetime(), statuses) as (parent, _):
         await lifetime.entered.wait()
@@ -158,7 +158,7 @@ async def test_worker_that_has_not_started_ends_by_a_signal(number: signal.Signa
     assert statuses == [0]
 
 
-async def test_worker_whose_lifetime_fails_ends_with_a_failure() -> None:
+async def test_failing_lifetime_ends_the_worker_with_status_1() -> None:
     lifetime, statuses = Lifetime(hello), list[int]()
     async with starting_to_work(lifetime(), statuses) as (parent, _):
         lifetime.may_begin.set()

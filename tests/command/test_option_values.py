@@ -1,4 +1,4 @@
-"""The values of options: what is read, and the reason why others are refused."""
+"""Tests of the parsers of option values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_valid_values_are_returned(tmp_path: Path) -> None:
     assert option_values.directory(str(tmp_path)) == tmp_path
 
 
-def test_directory_must_be_enterable_not_readable(public: Path) -> None:
+def test_directory_without_execute_permission_raises_value_error(public: Path) -> None:
     (public / "in").mkdir(mode=0o311)
     (public / "closed").mkdir(mode=0o600)
     with as_unprivileged_user():
@@ -36,11 +36,15 @@ def test_directory_must_be_enterable_not_readable(public: Path) -> None:
         (option_values.port, "9" * 5000, r"not a valid port number \(0 to 65535\): 9"),
         (option_values.host, "a:80", "not a domain name or an IP address without a port: a:80"),
         (option_values.directory, "no/where", "cannot serve no/where: No such file or directory"),
-        (option_values.directory, "", "the name of the directory is empty"),  # an unset variable
+        (
+            option_values.directory,
+            "",
+            "the name of the directory is empty",
+        ),  # an unset shell variable
         (option_values.directory, "long" * 100, "cannot serve long.*: File name too long"),
     ],
 )
-def test_invalid_value_is_refused_with_its_reason(
+def test_invalid_value_raises_value_error(
     read: Callable[[str], object], text: str, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
@@ -54,7 +58,7 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("1", 1), ("3", 3), ("128", 128), ("auto", 2)])
 @pytest.mark.usefixtures("two_processors")
-def test_workers_are_a_number_or_one_per_processor(text: str, expected: int) -> None:
+def test_workers_parses_numbers_and_auto(text: str, expected: int) -> None:
     assert option_values.workers(text) == expected
 
 
@@ -68,13 +72,15 @@ def test_workers_are_a_number_or_one_per_processor(text: str, expected: int) -> 
     ],
 )
 @pytest.mark.usefixtures("two_processors")
-def test_invalid_number_of_workers_is_refused(text: str, reason: str) -> None:
+def test_invalid_number_of_workers_raises_value_error(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}"):
         option_values.workers(text)
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_system_without_workers_allows_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_on_system_without_workers_raise_value_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(option_values, "CAN_HAVE_WORKERS", False)
     assert option_values.workers("1") == 1
     for text in ("2", "auto"):

@@ -1,4 +1,4 @@
-"""How many processors there are for us: by what we are bound to, and by quotas."""
+"""Tests of the number of usable processors: CPU affinity and control group quotas."""
 
 import os
 from pathlib import Path
@@ -15,10 +15,10 @@ from trio_http.command.processors import directories_of, processors, quota_in, q
         ("150000 100000\n", 1.5),
         ("50000 100000", 0.5),
         ("400000 200000", 2),
-        ("max 100000\n", None),  # version 2: as much as there is
-        ("-1 100000", None),  # version 1: the same
+        ("max 100000\n", None),  # version 2: no quota
+        ("-1 100000", None),  # version 1: no quota
         ("0 100000", 0),
-        ("", None),  # there is no such file
+        ("", None),  # the file does not exist
         (" ", None),
         ("100000", None),
         ("100000 0", None),
@@ -26,7 +26,7 @@ from trio_http.command.processors import directories_of, processors, quota_in, q
         ("100000 100000 1", None),
     ],
 )
-def test_quotas(text: str, expected: float | None) -> None:
+def test_quota_is_divided_by_its_period(text: str, expected: float | None) -> None:
     assert quota_of(text) == expected
 
 
@@ -37,14 +37,14 @@ def test_quotas(text: str, expected: float | None) -> None:
         ("0::/\n", ["."]),
         ("0::/a.slice/b.service\n", [".", "a.slice", "a.slice/b.service"]),
         ("0::/a:b\n", [".", "a:b"]),
-        ("0::/../b\n", [".", "b"]),  # a namespace does not show what is above it
+        ("0::/../b\n", [".", "b"]),  # the parent is outside of the namespace
         ("4:memory:/a\n1:cpu:/a\n0::/\n", ["cpu", "cpu/a", "."]),
         ("4:cpu,cpuacct:/a\n", ["cpu", "cpu/a"]),
         ("4:cpuset:/a\n2:cpuacct:/a\n1:name=systemd:/\n", []),
         ("nonsense\n", []),
     ],
 )
-def test_groups_of_a_process_and_all_that_they_are_in(membership: str, expected: list[str]) -> None:
+def test_parent_groups_are_included(membership: str, expected: list[str]) -> None:
     found = [directory for directory, _ in directories_of(membership, Path("/groups"))]
     assert found == [Path("/groups", path) for path in expected]
 
@@ -70,7 +70,7 @@ def test_groups_of_a_process_and_all_that_they_are_in(membership: str, expected:
         ),
     ],
 )
-def test_smallest_quota_counts(
+def test_smallest_quota_is_returned(
     tmp_path: Path, membership: str, files: dict[str, str], expected: float | None
 ) -> None:
     (tmp_path / "cgroup").write_text(membership)
@@ -82,7 +82,7 @@ def test_smallest_quota_counts(
 
 @pytest.fixture
 def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the file with the quota of this process, on a system that has 16 processors."""
+    """Return the quota file of this process, on a system that has 16 processors."""
     (tmp_path / "cgroup").write_text("0::/\n")
     monkeypatch.setattr(room, "MEMBERSHIP", tmp_path / "cgroup")
     monkeypatch.setattr(room, "CONTROL_GROUPS", tmp_path)
@@ -92,11 +92,9 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cpu.max"
 
 
-def test_processors_to_which_the_process_is_bound(
-    group: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cpu_affinity_limits_the_processors(group: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert processors() == 16
-    monkeypatch.setattr(os, "cpu_count", lambda: None)  # a system that does not tell
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # the number is unknown
     assert processors() == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 3}, raising=False)
     assert processors() == 3
@@ -107,7 +105,7 @@ def test_processors_to_which_the_process_is_bound(
 @pytest.mark.parametrize(
     ("quota", "expected"), [(0, 1), (0.1, 1), (1, 1), (1.5, 2), (2.0, 2), (16, 16), (20, 16)]
 )
-def test_quota_is_rounded_up_to_whole_processors_that_are_there(
+def test_quota_is_rounded_up_but_at_most_all_processors(
     group: Path, quota: float, expected: int
 ) -> None:
     group.write_text(f"{quota * 100_000:.0f} 100000")

@@ -1,4 +1,4 @@
-"""An app as the whole of one's own program: what it logs, and how it ends."""
+"""Tests of ``run``: its log, and how it ends."""
 
 import re
 import signal
@@ -23,7 +23,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 @pytest.mark.parametrize("last_line", ['    run(app, "127.0.0.1:4222")', "trio.run(main)"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_signal_ends_the_programs_in_the_readme_without_a_traceback(
+async def test_signal_ends_readme_programs_without_a_traceback(
     last_line: str, number: signal.Signals
 ) -> None:
     (block,) = [block for block in BLOCKS if block.endswith(f"\n{last_line}\n")]
@@ -35,7 +35,7 @@ async def test_signal_ends_the_programs_in_the_readme_without_a_traceback(
         async with connected(int(port)) as client:
             assert (await client.get("/hello/ada")).body == b"hello, ada\n"
             program.signal(number)
-            assert await client.rest() == b""  # it drains: an idle connection is closed
+            assert await client.rest() == b""  # draining closes idle connections
         assert await program.process.wait() == 0
         await program.all_ended.wait()
         assert "Traceback" not in program.errors
@@ -43,7 +43,7 @@ async def test_signal_ends_the_programs_in_the_readme_without_a_traceback(
 
 @pytest.fixture
 def ended_at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Send SIGTERM as soon as the server listens; give the addresses that it asked for."""
+    """Send SIGTERM as soon as the server listens; return the addresses that it opened."""
     asked: list[str] = []
 
     async def open_elsewhere(*addresses: str) -> list[trio.SocketListener]:
@@ -59,26 +59,26 @@ def ended_at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_addresses_are_those_given_or_the_default(ended_at_once: list[str]) -> None:
+def test_run_listens_on_given_addresses_or_the_default(ended_at_once: list[str]) -> None:
     trio_http.run(Router(), "127.0.0.1:1", ":2")
     trio_http.run(Router())
     assert ended_at_once == ["127.0.0.1:1", ":2", "localhost:4221"]
 
 
 @pytest.mark.usefixtures("ended_at_once")
-def test_log_level_chooses_what_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_level_error_logs_no_connections(capsys: pytest.CaptureFixture[str]) -> None:
     trio_http.run(Router(), log_level="error")
     assert capsys.readouterr() == ("", "")
 
 
 class Failing:
-    """The lifetime of an app that cannot begin."""
+    """A lifetime that fails to begin."""
 
     async def __aenter__(self) -> Servable:
         raise RuntimeError("no database")
 
     async def __aexit__(self, *error: object) -> None:
-        pass  # it is never left
+        pass  # never called
 
 
 def test_failure_is_logged_and_exits_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +88,7 @@ def test_failure_is_logged_and_exits_with_status_1(capsys: pytest.CaptureFixture
     assert "[SERVER FAILED] RuntimeError: no database\n" in capsys.readouterr().err
 
 
-def test_timeouts_and_limits_are_heeded(capsys: pytest.CaptureFixture[str]) -> None:
+def test_start_timeout_of_zero_fails_the_start(capsys: pytest.CaptureFixture[str]) -> None:
     @asynccontextmanager
     async def slow() -> AsyncIterator[Servable]:
         await trio.sleep(60)
@@ -99,20 +99,20 @@ def test_timeouts_and_limits_are_heeded(capsys: pytest.CaptureFixture[str]) -> N
     assert "[SERVER FAILED] TooSlowError: the app did not start" in capsys.readouterr().err
 
 
-def test_address_that_is_not_available_raises_oserror() -> None:
+def test_unavailable_address_raises_os_error() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         with pytest.raises(OSError, match=f"cannot listen on {address}: "):
             trio_http.run(Router(), address)
 
 
-def test_malformed_address_raises_valueerror() -> None:
+def test_malformed_address_raises_value_error() -> None:
     with pytest.raises(ValueError, match="not a valid HOST:PORT"):
         trio_http.run(Router(), "nonsense")
 
 
-def test_undeclared_handler_raises_typeerror() -> None:
-    async def hello(request) -> Response:  # type: ignore[no-untyped-def] # noqa: ANN001 - what is tested
+def test_undeclared_handler_raises_type_error() -> None:
+    async def hello(request) -> Response:  # type: ignore[no-untyped-def] # noqa: ANN001 - tested
         return Response()
 
     with pytest.raises(TypeError, match="hello does not declare what it takes: annotate its "):

@@ -1,4 +1,4 @@
-"""Settings as values: their names elsewhere, how they are shown, and files that are refused."""
+"""Tests of settings: environment variables, configuration files and --show-settings."""
 
 import math
 import tomllib
@@ -28,7 +28,7 @@ def settings_of(**values: object) -> Settings:
     return Settings("files", None, found)
 
 
-def test_numbers_are_those_of_timeouts_limits_and_behavior() -> None:
+def test_numbers_include_timeouts_limits_and_behavior() -> None:
     found = {name: default for name, default, _ in numbers()}
     assert found["timeout-idle"] == Timeouts().idle
     assert found["limit-body"] == math.inf
@@ -36,11 +36,11 @@ def test_numbers_are_those_of_timeouts_limits_and_behavior() -> None:
     assert len(found) == 18
 
 
-def test_variable_has_the_name_of_its_setting() -> None:
+def test_variable_is_named_after_its_setting() -> None:
     assert variable_of("timeout-idle") == "TRIO_HTTP_TIMEOUT_IDLE"
 
 
-def test_fields_of_a_value_are_settings() -> None:
+def test_fields_of_builds_timeouts_limits_and_behavior() -> None:
     defaults = {name.replace("-", "_"): default for name, default, _ in numbers()}
     settings = settings_of(
         **{**defaults, "timeout_idle": 5, "limit_head": 100, "date": False, "fast_path": True}
@@ -50,7 +50,7 @@ def test_fields_of_a_value_are_settings() -> None:
     assert settings.fields_of(Behavior) == Behavior(date=False)
 
 
-def test_settings_are_shown_as_a_configuration_file() -> None:
+def test_shown_settings_are_a_valid_configuration_file() -> None:
     text = 'a "b" \\ \x1b[31m\ud800'
     shown = settings_of(
         bind=(":8000", "[::1]:80"),
@@ -83,7 +83,7 @@ def test_settings_are_shown_as_a_configuration_file() -> None:
     assert escaped == 'charset = "a \\"b\\" \\\\ \\U0000001b[31m\\U0000d800"  # somewhere\n'
 
 
-def test_file_is_read(tmp_path: Path) -> None:
+def test_read_file_returns_settings(tmp_path: Path) -> None:
     file = tmp_path / "file.toml"
     file.write_text('bind = [":80"]\ntimeout-idle = 5\n')
     assert read_file(str(file), KNOWN) == {"bind": [":80"], "timeout-idle": 5}
@@ -100,7 +100,7 @@ def test_file_is_read(tmp_path: Path) -> None:
         (b"xyz = 5", "{}: unknown setting xyz: --help lists all settings"),
     ],
 )
-def test_invalid_file_is_refused_with_its_reason(
+def test_invalid_file_is_wrong_use_with_its_reason(
     tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     file = tmp_path / "file.toml"
@@ -110,7 +110,7 @@ def test_invalid_file_is_refused_with_its_reason(
         read_file(str(file), KNOWN)
 
 
-def test_known_variables_pass() -> None:
+def test_known_and_foreign_variables_pass() -> None:
     check_environment(["TRIO_HTTP_BIND", "PATH", "_TRIO_HTTP_WORKER", "TRIO_HTTP"], KNOWN)
 
 
@@ -122,13 +122,13 @@ def test_known_variables_pass() -> None:
         ("TRIO_HTTP_", "--help lists all settings"),
     ],
 )
-def test_unknown_variable_is_refused(variable: str, reason: str) -> None:
+def test_unknown_variable_is_wrong_use(variable: str, reason: str) -> None:
     with pytest.raises(WrongUseError) as caught:
         check_environment(["PATH", variable], KNOWN)
     assert str(caught.value) == f"unknown setting {variable} in the environment: {reason}"
 
 
-def test_readme_has_the_table_of_all_numbers() -> None:
+def test_readme_table_lists_all_numbers() -> None:
     rows = ["| option | default | meaning |", "|---|--:|---|"]
     for name, default, quantity in numbers():
         rows.append(f"| `--{name}` | {quantity.text_of(default)} | {quantity.meaning} |")

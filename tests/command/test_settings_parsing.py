@@ -1,4 +1,4 @@
-"""Settings from everywhere: what overrides what, and the one line about each mistake."""
+"""Tests of parsing: precedence of the sources, error messages and help."""
 
 import os
 import re
@@ -18,8 +18,8 @@ COMMANDS = {"challenge": [], "files": ["."], "app": ["hello:app"]}
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a current directory of its own, and an environment without settings."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty directory, and remove all settings from the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     for name in os.environ:
@@ -40,10 +40,10 @@ def complaint_about(*arguments: str) -> str:
     return str(caught.value)
 
 
-# What overrides what
+# Precedence
 
 
-def test_settings_have_defaults() -> None:
+def test_unset_settings_have_defaults() -> None:
     settings = settings_for("files .")
     assert (settings.command, settings.argument) == ("files", Path())
     assert settings.given["bind"] == Setting(("localhost:4221",), "default")
@@ -54,7 +54,7 @@ def test_settings_have_defaults() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_the_common_settings(command: str) -> None:
+def test_every_command_accepts_the_common_settings(command: str) -> None:
     settings = settings_for(
         f"{command} {' '.join(COMMANDS[command])} -b :80 --bind [::1]:81 -w 2 --timeout-head 5min "
         "--limit-head 64KiB --limit-body none --connections 9 --no-date --log-level error"
@@ -74,7 +74,7 @@ def test_every_command_has_the_common_settings(command: str) -> None:
     [
         ("--timeout-idle 1", "2", "timeout-idle = 3", Setting(1, "command line")),
         ("", "2", "timeout-idle = 3", Setting(2, "TRIO_HTTP_TIMEOUT_IDLE")),
-        ("", "", "timeout-idle = 3", Setting(3, "a.toml")),  # an empty variable is none
+        ("", "", "timeout-idle = 3", Setting(3, "a.toml")),  # an empty variable counts as unset
         ("", "", "", Setting(75, "default")),
     ],
 )
@@ -87,21 +87,19 @@ def test_command_line_overrides_environment_overrides_file(
     assert settings.given["timeout-idle"] == expected
 
 
-def test_file_may_be_named_in_the_environment(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "a.toml").write_text('limit-head = "64KiB"\nlimit-skip = 0')
+def test_config_variable_names_the_file(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "a.toml").write_text('limit-head = "64KiB"\nlimit-skip = 0')
     monkeypatch.setenv("TRIO_HTTP_CONFIG", "a.toml")
     settings = settings_for("files .")
     assert settings.given["limit-head"] == Setting(65536, "a.toml")
     assert settings.given["limit-skip"] == Setting(0, "a.toml")
 
 
-def test_every_kind_of_setting_may_be_in_a_file(folder: Path) -> None:
-    (folder / "a.toml").write_text(
+def test_file_sets_every_kind_of_setting(directory: Path) -> None:
+    (directory / "a.toml").write_text(
         'bind = ":80"\nserver-name = ["a", "b"]\nhidden = true\nlisting = false\nworkers = 2\n'
         'timeout-idle = 0.5\nlog-level = "error"\ncharset = "koi8-r"\n'
-        'directory = "nowhere"\n'  # of another command
+        'directory = "nowhere"\n'  # an option of another command
     )
     settings = settings_for("files . --config a.toml")
     assert settings["bind"] == (":80",)
@@ -111,13 +109,13 @@ def test_every_kind_of_setting_may_be_in_a_file(folder: Path) -> None:
     assert (settings["log-level"], settings["charset"]) == ("error", "koi8-r")
 
 
-def test_variable_may_list_several_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_holds_several_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIO_HTTP_BIND", ":80 [::1]:81")
     assert settings_for("files .")["bind"] == (":80", "[::1]:81")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("yes", True), ("0", False), ("", False)])
-def test_variable_may_be_yes_or_no(
+def test_yes_or_no_variable_sets_a_flag(
     monkeypatch: pytest.MonkeyPatch, text: str, expected: object
 ) -> None:
     monkeypatch.setenv("TRIO_HTTP_HIDDEN", text)
@@ -139,7 +137,7 @@ def test_setting_of_another_command_is_ignored(monkeypatch: pytest.MonkeyPatch) 
         ("", {"PORT": "80"}, ("localhost:80", "TRIO_HTTP_PORT")),
     ],
 )
-def test_port_is_short_for_a_bind_to_localhost(
+def test_port_binds_to_localhost(
     monkeypatch: pytest.MonkeyPatch,
     line: str,
     environment: dict[str, str],
@@ -181,8 +179,8 @@ def test_port_is_short_for_a_bind_to_localhost(
         ),
     ],
 )
-def test_wrong_arguments_are_one_line(folder: Path, line: str, expected: str) -> None:
-    (folder / "file").touch()
+def test_wrong_arguments_are_one_line(directory: Path, line: str, expected: str) -> None:
+    (directory / "file").touch()
     said = complaint_about(*line.split())
     assert said.startswith(expected)
     assert "\n" not in said
@@ -255,8 +253,8 @@ def test_wrong_variable_is_one_line(
         ("show-settings = true", "unknown setting show-settings"),
     ],
 )
-def test_wrong_value_in_a_file_is_one_line(folder: Path, content: str, expected: str) -> None:
-    (folder / "a.toml").write_text(content)
+def test_wrong_value_in_a_file_is_one_line(directory: Path, content: str, expected: str) -> None:
+    (directory / "a.toml").write_text(content)
     said = complaint_about("files", ".", "--config", "a.toml")
     assert said.replace("'5'", "5").startswith(f"a.toml: {expected}")
 
@@ -277,12 +275,12 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str], option: str) -> 
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-def test_help_names_the_commands(capsys: pytest.CaptureFixture[str], option: str) -> None:
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str], option: str) -> None:
     text = told(capsys, option)
     assert text.startswith("Usage: trio-http ")
     for command in COMMANDS:
         assert re.search(rf"^  {command}\b", text, re.MULTILINE)
-    assert "..." not in text.partition("Commands:")[2]  # nothing is cut off
+    assert "..." not in text.partition("Commands:")[2]  # no text is cut off
 
 
 @pytest.mark.parametrize(
@@ -317,7 +315,7 @@ def test_help_of_a_command_describes_its_options(
     assert "None" not in text
 
 
-def test_help_needs_neither_trio_nor_h11() -> None:
+def test_help_loads_neither_trio_nor_h11() -> None:
     program = (
         "import sys; from trio_http.command.settings_parsing import parse\n"
         "parse(['files', '--help'])\n"

@@ -1,4 +1,4 @@
-"""Signals before there is a server, and how they end a program."""
+"""Tests of the signal handlers that act before the server starts."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
 
 def run(source: str, terminal: int | None = None) -> tuple[int, str]:
-    """Run a program: its status, and whatever it has written."""
+    """Run a program; return its exit status and its output."""
     ended = subprocess.run(
         [sys.executable, "-c", f"import signal\nfrom trio_http.command.signals import *\n{source}"],
         env=environment(),
@@ -29,7 +29,7 @@ def run(source: str, terminal: int | None = None) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_signal_ends_the_program_and_nothing_can_keep_it(number: signal.Signals) -> None:
+def test_signal_ends_a_program_that_catches_all_exceptions(number: signal.Signals) -> None:
     status, said = run(
         "with ending_at_once():\n"
         "  while True:\n"
@@ -40,9 +40,9 @@ def test_signal_ends_the_program_and_nothing_can_keep_it(number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_program_ends_where_the_system_does_not_end_it(number: signal.Signals) -> None:
-    # To the first process of a container nothing is done by signals without a handler,
-    # and nothing is done for now by those that are blocked.
+def test_program_exits_if_the_signal_has_no_effect(number: signal.Signals) -> None:
+    # A blocked signal has no effect, as a signal without a handler has none in the first
+    # process of a container.
     status, said = run(
         "with ending_at_once():\n"
         f"  signal.pthread_sigmask(signal.SIG_BLOCK, [{int(number)}])\n"
@@ -51,19 +51,19 @@ def test_program_ends_where_the_system_does_not_end_it(number: signal.Signals) -
     assert (status, said) == (128 + number, "")
 
 
-def test_handlers_are_what_they_were_afterwards() -> None:
+def test_previous_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in NUMBERS]
     with ending_at_once():
         assert all(signal.getsignal(number) not in before for number in NUMBERS)
     assert [signal.getsignal(number) for number in NUMBERS] == before
 
 
-def test_hangup_ends_nothing_where_it_is_to_renew() -> None:
+def test_hangup_without_terminal_is_ignored() -> None:
     status, said = run("with outliving_hangups(): signal.raise_signal(signal.SIGHUP)\nprint(1)")
     assert (status, said) == (0, "1\n")
 
 
-def test_hangup_ends_nothing_while_the_terminal_is_there() -> None:
+def test_hangup_with_open_terminal_is_ignored() -> None:
     ours, theirs = os.openpty()
     source = "with outliving_hangups(): signal.raise_signal(signal.SIGHUP)\nprint(1)"
     assert run(source, theirs) == (0, "1\n")
@@ -71,7 +71,7 @@ def test_hangup_ends_nothing_while_the_terminal_is_there() -> None:
     os.close(theirs)
 
 
-def test_hangup_of_a_terminal_ends_the_program() -> None:
+def test_hangup_of_closed_terminal_ends_the_program() -> None:
     ours, theirs = os.openpty()
     gone = "import os\nwith outliving_hangups():\n  os.dup2(os.open(os.devnull, os.O_RDWR), 2)\n"
     assert run(f"{gone}  signal.raise_signal(signal.SIGHUP)", theirs) == (-signal.SIGHUP, "")
@@ -85,7 +85,7 @@ def test_hangup_of_a_terminal_ends_the_program() -> None:
     os.close(theirs)
 
 
-def test_system_without_hangups_needs_nothing_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_without_sighup_keeps_all_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGHUP)
     with monkeypatch.context() as windows:
         windows.delattr(signal, "SIGHUP")

@@ -1,4 +1,4 @@
-"""How a command serves, what it says meanwhile, and how it is told to end."""
+"""Tests of serving in one process: the log, signals and the lifetime of the app."""
 
 import io
 import math
@@ -31,7 +31,7 @@ async def hello(exchange: Exchange) -> None:
 
 
 class Output(io.StringIO):
-    """What is logged, and an event for when the server has said that it listens."""
+    """A log that sets an event when the server has started."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ async def running(
     bind: str = "127.0.0.1:0",
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Output]:
-    """Run what the command runs; leaving waits until it has ended."""
+    """Serve until a signal; leaving the block waits for the end."""
     output = Output()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
@@ -72,7 +72,7 @@ async def running(
             yield output
 
 
-async def test_log_tells_what_happens_in_one_line_each() -> None:
+async def test_log_has_one_line_per_event() -> None:
     async with running(hello) as output:
         async with connected(await output.port()) as client:
             assert isinstance(client.stream, trio.SocketStream)
@@ -93,7 +93,7 @@ async def test_log_tells_what_happens_in_one_line_each() -> None:
         assert re.fullmatch(f"{TIME} INFO    {pattern}", line)
 
 
-async def test_log_has_errors_with_their_traceback() -> None:
+async def test_failing_app_is_logged_with_traceback() -> None:
     async def fail(exchange: Exchange) -> None:
         raise RuntimeError("a mistake")
 
@@ -108,7 +108,7 @@ async def test_log_has_errors_with_their_traceback() -> None:
     assert f'"{__file__}"' in output.getvalue()
 
 
-async def test_start_is_logged_with_the_name_that_was_given() -> None:
+async def test_start_is_logged_with_the_given_host_name() -> None:
     async with running(hello, "localhost:0") as output:
         port = await output.port()
         signal.raise_signal(signal.SIGTERM)
@@ -116,7 +116,7 @@ async def test_start_is_logged_with_the_name_that_was_given() -> None:
     assert output.lines[0].endswith(line)
 
 
-async def test_that_there_are_descriptors_for_fewer_connections_is_told() -> None:
+async def test_lack_of_descriptors_logs_a_warning() -> None:
     limit = descriptor_limit()
     if limit == math.inf:
         pytest.skip("this system has no limit on descriptors")
@@ -161,7 +161,7 @@ async def test_first_signal_drains_and_second_stops_at_once(number: signal.Signa
 # The app's lifetime
 
 
-async def test_lifetime_is_around_the_server() -> None:
+async def test_lifetime_begins_before_and_ends_after_the_server() -> None:
     lifetime = Lifetime(hello)
     async with running(lifetime()) as output:
         await lifetime.entered.wait()
@@ -176,7 +176,7 @@ async def test_lifetime_is_around_the_server() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_signal_ends_a_start_at_once(number: signal.Signals) -> None:
+async def test_signal_during_start_stops_at_once(number: signal.Signals) -> None:
     lifetime = Lifetime(hello)
     async with running(lifetime()) as output:
         await lifetime.entered.wait()
@@ -188,7 +188,7 @@ async def test_signal_ends_a_start_at_once(number: signal.Signals) -> None:
     assert said == [f"SERVER STOPPING] {number.name}", "SERVER STOPPED]"]
 
 
-async def test_failure_of_the_lifetime_is_logged_and_ends_the_server() -> None:
+async def test_failing_lifetime_is_logged_and_ends_the_server() -> None:
     lifetime = Lifetime(hello)
     lifetime.may_begin.set()
     async with running(lifetime()) as output:
@@ -199,11 +199,11 @@ async def test_failure_of_the_lifetime_is_logged_and_ends_the_server() -> None:
     (failed,) = [number for number, line in enumerate(output.lines) if " ERROR " in line]
     assert output.lines[failed].endswith("[SERVER FAILED] RuntimeError: the pool is \\x1b[31mempty")
     trace = output.lines[failed + 1 :]
-    assert trace[0] == "  Traceback (most recent call last):"  # of that error, not of a group
+    assert trace[0] == "  Traceback (most recent call last):"  # of the error itself, not of a group
     assert trace[-1] == "  RuntimeError: the pool is \\x1b[31mempty"
 
 
-async def test_start_that_takes_too_long_is_logged_and_ends_the_server(
+async def test_slow_start_is_logged_and_ends_the_server(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     output, lifetime = Output(), Lifetime(hello)

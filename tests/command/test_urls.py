@@ -1,4 +1,4 @@
-"""Where a server says that it listens, and the URLs that it prints."""
+"""Tests of the addresses and URLs that a server prints."""
 
 import re
 import socket
@@ -12,7 +12,7 @@ from trio_http.command.urls import listening_line, own_address
 @pytest.mark.parametrize(
     ("binds", "addresses", "expected"),
     [
-        (  # not twice, for IPv4 and IPv6
+        (  # printed once for both IPv4 and IPv6
             ["localhost:0"],
             ["127.0.0.1:81", "[::1]:81"],
             "localhost:81, reachable at http://localhost:81",
@@ -31,14 +31,14 @@ from trio_http.command.urls import listening_line, own_address
         ),
     ],
 )
-def test_server_says_where_it_listens_and_is_reachable(
+def test_listening_line_names_addresses_and_urls(
     monkeypatch: pytest.MonkeyPatch, binds: list[str], addresses: list[str], expected: str
 ) -> None:
     monkeypatch.setattr(urls, "own_address", lambda: "198.51.100.7")
     assert listening_line(binds, addresses) == f"[SERVER STARTED] Listening on {expected}"
 
 
-def test_own_address_is_one_that_this_machine_has() -> None:
+def test_own_address_belongs_to_this_machine() -> None:
     address = own_address()
     with socket.create_server((address, 0)):
         assert re.fullmatch(r"localhost|\d+\.\d+\.\d+\.\d+", address)
