@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from trio_http.file_server import root
+from trio_http.file_server import beneath_root
 from trio_http.semantics.behavior import Behavior
 
 
@@ -121,5 +121,5 @@ def public() -> Iterator[Path]:
 @pytest.fixture(params=["descriptors", "paths"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Open the entries of directories in either way, whatever this system supports."""
-    monkeypatch.setattr(root, "RELATIVE", request.param == "descriptors")
+    monkeypatch.setattr(beneath_root, "RELATIVE", request.param == "descriptors")
     return str(request.param)

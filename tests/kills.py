@@ -32,10 +32,10 @@ SERVER = """
 import sys
 
 from trio_http.__main__ import main
-from trio_http.file_server import partial_file
+from trio_http.file_server import unfinished_upload
 
 if sys.argv.pop(1) == "without O_TMPFILE":
-    partial_file.UNNAMED = 0
+    unfinished_upload.UNNAMED = 0
 sys.exit(main())
 """
 

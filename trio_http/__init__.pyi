@@ -6,7 +6,7 @@ from trio_http.apps.routing import Router as Router
 from trio_http.command.public_run import run as run
 from trio_http.file_server.app import FilesApp as FilesApp, files as files
 from trio_http.file_server.durability import Durability as Durability
-from trio_http.file_server.partial_file import StoredFile as StoredFile
+from trio_http.file_server.unfinished_upload import StoredFile as StoredFile
 from trio_http.file_server.permissions import Permissions as Permissions
 from trio_http.http1.exchange import App as App, Exchange as Exchange, Handler as Handler
 from trio_http.http1.app_lifetime import Servable as Servable, answering as answering

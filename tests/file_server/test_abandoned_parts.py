@@ -14,9 +14,9 @@ from support import CHECKOUT, as_unprivileged_user, open_descriptors
 
 from trio_http.file_server import abandoned_parts, mounts
 from trio_http.file_server.abandoned_parts import ENTRIES, PAUSE, UNCHANGED, remove_abandoned_parts
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.locks import lock
 from trio_http.file_server.permissions import PART_NAME, PART_PREFIX, PART_SUFFIX
-from trio_http.file_server.root import Root
 
 # Killed in the moment before the file gets its name, when a part has one in either way.
 KILLED = """
@@ -24,16 +24,16 @@ import os, signal, sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from trio_http.file_server import partial_file
-from trio_http.file_server.root import Root
+from trio_http.file_server import unfinished_upload
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.write_preconditions import WritePreconditions
 
 root, way, *names = sys.argv[1:]
 if way == "named":
-    partial_file.UNNAMED = 0
+    unfinished_upload.UNNAMED = 0
 os.replace = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 with ExitStack() as frame:
-    part = partial_file.PartialFile(frame, Root(Path(root)), names, WritePreconditions("PUT"))
+    part = unfinished_upload.PartialFile(frame, Root(Path(root)), names, WritePreconditions("PUT"))
     part.write([b"new"])
     part.place()
 """

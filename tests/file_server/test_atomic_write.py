@@ -26,15 +26,15 @@ import trio.testing
 from support import CHECKOUT, as_unprivileged_user, open_descriptors
 
 from trio_http.apps.routing import Router
-from trio_http.file_server import partial_file as part_files
+from trio_http.file_server import beneath_root as served_root
 from trio_http.file_server import retries
-from trio_http.file_server import root as served_root
+from trio_http.file_server import unfinished_upload as part_files
 from trio_http.file_server.atomic_write import GATHERED, SHORT, UNCONDITIONAL, remove, store
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.durability import Durability
 from trio_http.file_server.locks import exclusive_access
-from trio_http.file_server.partial_file import StoredFile
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, Permissions, is_part
-from trio_http.file_server.root import Root
+from trio_http.file_server.unfinished_upload import StoredFile
 from trio_http.file_server.versions import tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.behavior import Behavior
@@ -1215,9 +1215,9 @@ from pathlib import Path
 
 import trio
 
-from trio_http.file_server import partial_file
+from trio_http.file_server import unfinished_upload
 from trio_http.file_server import atomic_write
-from trio_http.file_server.root import Root
+from trio_http.file_server.beneath_root import Root
 from trio_http.semantics.errors import HTTPError
 
 root, way, ending = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -1239,7 +1239,7 @@ class Body:
 
 
 if way == "named":
-    partial_file.UNNAMED = 0
+    unfinished_upload.UNNAMED = 0
 if ending == "limit":
     too_small = 8 * atomic_write.GATHERED - 1
     resource.setrlimit(resource.RLIMIT_FSIZE, (too_small, too_small))

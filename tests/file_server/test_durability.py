@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trio_http.file_server import partial_file
-from trio_http.file_server import root as served_root
+from trio_http.file_server import beneath_root as served_root
+from trio_http.file_server import unfinished_upload
 from trio_http.file_server.app import files
 from trio_http.file_server.durability import Durability
 from trio_http.file_server.permissions import Permissions
@@ -19,7 +19,7 @@ from trio_http.testing import open_client
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """All ways to write a new file, whatever this system offers."""
     if request.param != "unnamed":
-        monkeypatch.setattr(partial_file, "UNNAMED", 0)
+        monkeypatch.setattr(unfinished_upload, "UNNAMED", 0)
     if request.param == "paths":
         monkeypatch.setattr(served_root, "RELATIVE", False)
     return str(request.param)

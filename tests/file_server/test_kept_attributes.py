@@ -11,8 +11,8 @@ import pytest
 from support import as_unprivileged_user
 
 from trio_http.file_server import kept_attributes
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.kept_attributes import ACL, keep_attributes, mode_for
-from trio_http.file_server.root import Root
 
 USERS, OTHER_USERS = 1234, 1235
 GROUP, OTHER_GROUP = 2345, 2346

@@ -16,11 +16,11 @@ import trio
 from support import as_unprivileged_user
 from trio.testing import wait_all_tasks_blocked
 
+from trio_http.file_server import beneath_root as served_root
 from trio_http.file_server import locks
-from trio_http.file_server import root as served_root
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.locks import exclusive_access, lock
 from trio_http.file_server.retries import patiently
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 
 # Threads make the changes, so these tests do not use an autojump clock.

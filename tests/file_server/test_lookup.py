@@ -8,8 +8,9 @@ import pytest
 import trio
 from support import NO_BODY, open_descriptors
 
+from trio_http.file_server import beneath_root as served_root
 from trio_http.file_server import precompressed_siblings, retries, virtual_files
-from trio_http.file_server import root as served_root
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.cache import expiring
 from trio_http.file_server.cache.open_directories import MOST, OpenDirectories
 from trio_http.file_server.content_sniffing import ContentSniffer
@@ -18,7 +19,6 @@ from trio_http.file_server.listing.page import Uploads
 from trio_http.file_server.lookup import Found, Lookup, Redirect, Refusal
 from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
-from trio_http.file_server.root import Root
 from trio_http.semantics.content_coding import encoded
 from trio_http.semantics.headers import Headers
 from trio_http.semantics.request import Request

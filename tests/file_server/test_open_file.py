@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from support import NO_BODY, open_descriptors
 
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.media_types import FileType
 from trio_http.file_server.open_file import FileMetadata, OpenFile
 from trio_http.file_server.precompressed_siblings import SUFFIXES
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.file_server.versions import modified_of, tag_of, version_of
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.field_values import http_date

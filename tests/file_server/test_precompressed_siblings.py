@@ -12,10 +12,10 @@ import trio.testing
 from support import as_unprivileged_user, open_descriptors
 
 from trio_http.file_server import precompressed_siblings, versions
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.cache import by_version
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.precompressed_siblings import SUFFIXES, PrecompressedSiblings
-from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.content_coding import encoded
 from trio_http.semantics.content_decoding import DECODERS

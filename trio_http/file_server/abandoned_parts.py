@@ -21,10 +21,10 @@ from itertools import islice
 
 import trio
 
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.locks import CAN_LOCK, lock
 from trio_http.file_server.mounts import Mounts
 from trio_http.file_server.permissions import PART_NAME, Permissions
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 from trio_http.transport.threads import Custody, Threads
 

@@ -13,6 +13,7 @@ import trio
 
 from trio_http.apps.cross_site import refuse_other_origins
 from trio_http.file_server.abandoned_parts import remove_abandoned_parts
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
 from trio_http.file_server.cache.file_digests import FileDigests
 from trio_http.file_server.content_sniffing import ContentSniffer
@@ -26,10 +27,9 @@ from trio_http.file_server.listing.directory_response import (
 from trio_http.file_server.lookup import Lookup, Redirect, Refusal
 from trio_http.file_server.lookup_pace import LookupPace
 from trio_http.file_server.open_file import OpenFile
-from trio_http.file_server.partial_file import StoredFile
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
 from trio_http.file_server.representation import Representations, with_digest
-from trio_http.file_server.root import Root
+from trio_http.file_server.unfinished_upload import StoredFile
 from trio_http.file_server.write_methods import delete, put, store_content, take_form
 from trio_http.http1.app_lifetime import Entries
 from trio_http.http1.exchange import Exchange

@@ -16,12 +16,12 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from sys import getsizeof
 from typing import TypeVar
 
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.durability import Durability
 from trio_http.file_server.locks import exclusive_access
-from trio_http.file_server.partial_file import PartialFile, StoredFile, replaceable
 from trio_http.file_server.retries import patiently
-from trio_http.file_server.root import Root
 from trio_http.file_server.system_errors import refusing
+from trio_http.file_server.unfinished_upload import PartialFile, StoredFile, replaceable
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.incoming_body import OpenPipe, no_pipe

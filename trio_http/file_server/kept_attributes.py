@@ -18,7 +18,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from trio_http.file_server.root import OpenDirectory
+from trio_http.file_server.beneath_root import OpenDirectory
 
 # The bits of a mode that are kept.
 _PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO

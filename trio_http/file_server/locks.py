@@ -13,7 +13,7 @@ from threading import Lock
 from types import ModuleType
 from weakref import WeakValueDictionary
 
-from trio_http.file_server.root import OpenDirectory
+from trio_http.file_server.beneath_root import OpenDirectory
 from trio_http.file_server.system_errors import refusing
 
 fcntl: ModuleType | None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.cache.expiring import ExpiringCache
 from trio_http.file_server.cache.open_directories import OpenDirectories
 from trio_http.file_server.content_sniffing import ContentSniffer
@@ -27,7 +28,6 @@ from trio_http.file_server.open_file import FileMetadata, OpenFile
 from trio_http.file_server.permissions import Permissions
 from trio_http.file_server.precompressed_siblings import PrecompressedSiblings
 from trio_http.file_server.retries import in_time
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import Version, version_of
 from trio_http.file_server.virtual_files import read

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from trio_http.file_server.beneath_root import OpenDirectory
 from trio_http.file_server.media_types import FileType
 from trio_http.file_server.precompressed_siblings import SUFFIXES
-from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.versions import Version, modified_of, tag_of, version_of
 from trio_http.semantics.bodies import Body
 from trio_http.semantics.conditional import State

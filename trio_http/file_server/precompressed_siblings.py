@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 import trio
 
+from trio_http.file_server.beneath_root import OpenDirectory
 from trio_http.file_server.cache.by_version import VersionCache, key_of
-from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.versions import Version, age_of, is_unchanged, version_of
 from trio_http.semantics.content_decoding import DECODERS
 from trio_http.semantics.errors import HTTPError

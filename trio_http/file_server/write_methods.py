@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trio_http.file_server.atomic_write import remove, store
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.listing.page import shown
-from trio_http.file_server.partial_file import StoredFile, target_directory
 from trio_http.file_server.retries import in_time, patiently
-from trio_http.file_server.root import Root
+from trio_http.file_server.unfinished_upload import StoredFile, target_directory
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.conditional import State
 from trio_http.semantics.errors import HTTPError

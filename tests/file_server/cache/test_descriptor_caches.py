@@ -8,8 +8,8 @@ import pytest
 import trio
 from support import open_descriptors
 
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.cache.descriptor_caches import DescriptorCaches, descriptor_caches
-from trio_http.file_server.root import Root
 
 
 class LeftError(Exception):

@@ -10,10 +10,10 @@ import trio
 from support import open_descriptors
 from trio.testing import MockClock
 
-from trio_http.file_server import root as served_root
+from trio_http.file_server import beneath_root as served_root
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.cache.expiring import SECONDS
 from trio_http.file_server.cache.open_directories import MOST, OpenDirectories
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 
 

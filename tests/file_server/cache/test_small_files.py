@@ -12,6 +12,7 @@ from support import NO_BODY, open_descriptors
 from trio.testing import MockClock
 
 from trio_http.file_server import versions
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.cache import small_files
 from trio_http.file_server.cache.expiring import SECONDS
 from trio_http.file_server.cache.open_directories import MOST as MOST_FOLDERS
@@ -20,7 +21,6 @@ from trio_http.file_server.cache.small_files import BESIDE, COPIED, LONGEST, MOS
 from trio_http.file_server.media_types import FileType
 from trio_http.file_server.open_file import FileMetadata, OpenFile
 from trio_http.file_server.permissions import Permissions
-from trio_http.file_server.root import Root
 from trio_http.file_server.versions import version_of
 from trio_http.semantics.bodies import FileSlice
 from trio_http.semantics.headers import Headers

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import NO_BODY
 
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.listing.directory_response import (
     entries_of,
     index_of,
@@ -19,7 +20,6 @@ from trio_http.file_server.listing.directory_response import (
 )
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
 from trio_http.file_server.permissions import NOTHING_MORE, PART_PREFIX, PART_SUFFIX, Permissions
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.semantics.errors import HTTPError
 from trio_http.semantics.headers import NO_FIELDS
 from trio_http.semantics.request import Request

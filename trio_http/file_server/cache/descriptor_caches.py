@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import trio
 
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.cache.open_directories import OpenDirectories
 from trio_http.file_server.cache.small_files import SmallFiles
-from trio_http.file_server.root import Root
 from trio_http.file_server.shared_work import SharedWork
 from trio_http.semantics.digests import Digest
 

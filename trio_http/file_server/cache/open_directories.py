@@ -11,8 +11,8 @@ from functools import partial
 
 import trio
 
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.cache.expiring import after_a_second
-from trio_http.file_server.root import OpenDirectory, Root
 
 # Each takes a descriptor, and a process usually has a thousand for everything.
 MOST = 32

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
+from trio_http.file_server.beneath_root import OpenDirectory
 from trio_http.file_server.listing.page import Entry, Uploads, as_json, page, policy
 from trio_http.file_server.permissions import Permissions, is_shown
-from trio_http.file_server.root import OpenDirectory
 from trio_http.file_server.system_errors import refusing
 from trio_http.semantics.field_values import choose_media_type
 from trio_http.semantics.headers import Headers

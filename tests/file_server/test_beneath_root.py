@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import as_unprivileged_user, failing_with, open_descriptors
 
-from trio_http.file_server import root as served_root
+from trio_http.file_server import beneath_root as served_root
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.permissions import (
     NOTHING_MORE,
     PART_PREFIX,
     PART_SUFFIX,
     Permissions,
 )
-from trio_http.file_server.root import Root
 from trio_http.semantics.errors import HTTPError
 
 SECRET = b"outside"

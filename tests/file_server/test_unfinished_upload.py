@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from support import as_unprivileged_user, failing_with
 
-from trio_http.file_server import kept_attributes, partial_file
-from trio_http.file_server import root as served_root
+from trio_http.file_server import beneath_root as served_root
+from trio_http.file_server import kept_attributes, unfinished_upload
+from trio_http.file_server.beneath_root import Root
 from trio_http.file_server.durability import Durability
 from trio_http.file_server.locks import lock
-from trio_http.file_server.partial_file import PartialFile
-from trio_http.file_server.root import Root
+from trio_http.file_server.unfinished_upload import PartialFile
 from trio_http.file_server.versions import tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
 from trio_http.semantics.digests import Digest
@@ -30,7 +30,7 @@ PUT = WritePreconditions("PUT")
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """All ways to write a new file, whatever this system supports."""
     if request.param != "unnamed":
-        monkeypatch.setattr(partial_file, "UNNAMED", 0)
+        monkeypatch.setattr(unfinished_upload, "UNNAMED", 0)
     if request.param == "paths":
         monkeypatch.setattr(served_root, "RELATIVE", False)
         monkeypatch.setattr(kept_attributes, "CAN_KEEP_ATTRIBUTES", False)
@@ -93,7 +93,7 @@ def test_unwritable_directory_is_found_by_writing_if_it_cannot_be_checked(
     frame: ExitStack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(partial_file, "_CAN_ASK", False)
+    monkeypatch.setattr(unfinished_upload, "_CAN_ASK", False)
     (public / "closed").mkdir(mode=0o555)
     with as_unprivileged_user():
         part = part_of(frame, public / "closed")
@@ -242,7 +242,7 @@ def test_file_created_meanwhile_is_replaced(tmp_path: Path, way: str, frame: Exi
     assert modes(tmp_path) == [0o600]
 
 
-@pytest.mark.skipif(not partial_file.UNNAMED, reason="this system has no files without names")
+@pytest.mark.skipif(not unfinished_upload.UNNAMED, reason="this system has no files without names")
 def test_file_created_at_the_last_moment_is_replaced(
     tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +262,7 @@ def test_file_created_at_the_last_moment_is_replaced(
 def test_tag_uses_the_kernels_time_if_times_cannot_be_set(
     tmp_path: Path, way: str, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partial_file, "TIMES", False)
+    monkeypatch.setattr(unfinished_upload, "TIMES", False)
     part = part_of(frame, tmp_path)
     part.write([b"1"])
     assert part.place().etag == str(tag_of((tmp_path / "name").stat()))
@@ -272,7 +272,7 @@ def test_kernel_without_unnamed_files_gets_a_named_part(
     tmp_path: Path, frame: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A kernel without O_TMPFILE takes it for a request to write to the directory.
-    monkeypatch.setattr(partial_file, "UNNAMED", os.O_WRONLY)
+    monkeypatch.setattr(unfinished_upload, "UNNAMED", os.O_WRONLY)
     part_of(frame, tmp_path).write([b"1"])
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -289,7 +289,7 @@ def test_file_excluded_by_preconditions_is_not_replaced(
 def test_deletion_of_a_missing_file_ignores_preconditions(tmp_path: Path) -> None:
     preconditions = WritePreconditions("DELETE", Headers([("If-Match", "*")]))  # RFC 9110 13.2.1
     with Root(tmp_path).directory() as directory:
-        assert partial_file.replaceable(directory, "name", preconditions) is None
+        assert unfinished_upload.replaceable(directory, "name", preconditions) is None
 
 
 # Durability
@@ -360,7 +360,7 @@ def test_part_that_another_server_takes_for_abandoned_is_made_again(
                 return lock(descriptor)
         return lock(descriptor)
 
-    monkeypatch.setattr(partial_file, "lock", lock_after_another)
+    monkeypatch.setattr(unfinished_upload, "lock", lock_after_another)
     part = part_of(frame, tmp_path)
     part.write([b"mine"])
     part.place()

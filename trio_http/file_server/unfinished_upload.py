@@ -19,11 +19,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trio_http.file_server.beneath_root import OpenDirectory, Root
 from trio_http.file_server.durability import Durability
 from trio_http.file_server.kept_attributes import keep_attributes
 from trio_http.file_server.locks import exclusive_access, lock
 from trio_http.file_server.permissions import PART_PREFIX, PART_SUFFIX, check_name
-from trio_http.file_server.root import OpenDirectory, Root
 from trio_http.file_server.system_errors import refusing
 from trio_http.file_server.versions import state_of, tag_of
 from trio_http.file_server.write_preconditions import WritePreconditions
