@@ -1,10 +1,10 @@
 #!/bin/sh
-# Start the server of the challenge or, with one of its commands as the first word, trio-http.
-# On first use, make the environment that it runs in.
+# Start the server of the challenge or, if the first word is a command of trio-http, that
+# command. On first use, make the virtual environment.
 set -eu
 
-# The checkout is where this file is, not where links to it are. A loop, because
-# `readlink -f` is missing from older systems.
+# Resolve links to this file to find the checkout. A loop, because older systems lack
+# `readlink -f`.
 self=$0
 case $self in */*) ;; *) self=./$self ;; esac
 while [ -L "$self" ]; do
@@ -20,8 +20,8 @@ root=$(CDPATH='' cd -- "${self%/*}/" && pwd -P)
 . "$root/.setup"
 set_up .venv '?.[codings]'
 
-# exec, so that signals reach the server; -P, so that it never imports what lies in
-# the current directory, which may well be the one it serves.
+# exec, so that signals reach the server; -P, so that it never imports modules from the
+# current directory, which may be the directory that it serves.
 case ${1-} in
     files | app) exec "$root/.venv/bin/python" -P -m trio_http "$@" ;;
     *) exec "$root/.venv/bin/python" -P -m trio_http challenge --no-date "$@" ;;

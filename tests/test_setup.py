@@ -307,7 +307,7 @@ def test_missing_recent_python_is_reported_in_one_line(bare: Machine, prelude: s
         bare.put_python(prelude=prelude)
     outcome = bare.start()
     assert outcome.status != 0
-    assert outcome.stderr == ["your_program.sh: Python 3.11 or newer is needed, and none was found"]
+    assert outcome.stderr == ["your_program.sh: Python 3.11 or newer is required but was not found"]
     assert bare.calls() == []
 
 
@@ -389,7 +389,7 @@ def test_checkout_that_cannot_be_written_is_reported_in_one_line(machine: Machin
     outcome = machine.start()
     assert outcome.status != 0
     (line,) = outcome.stderr
-    assert line.endswith(f" needs permission to write in {machine.checkout}")
+    assert line.endswith(f" {machine.checkout} is not writable")
 
 
 # Several starts
