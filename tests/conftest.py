@@ -94,20 +94,16 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-def slow_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """The same with a large buffer on our end, and a small one on the client's.
+def slow_pair(
+    socket_pair: tuple[socket.socket, socket.socket],
+) -> tuple[socket.socket, socket.socket]:
+    """Our end and the client's, of which ours is writable only after a client has read much.
 
-    A client that reads slowly takes long to make room in it.
+    They are no TCP sockets: of these, an acknowledgement may take longer than a clock that
+    jumps.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as theirs:
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        theirs.connect(listening.getsockname())
-        ours, _ = listening.accept()
-        with ours:
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 512 * 1024)
-            ours.settimeout(0)
-            theirs.settimeout(0)
-            yield ours, theirs
+    socket_pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 512 * 1024)
+    return socket_pair
 
 
 @pytest.fixture
