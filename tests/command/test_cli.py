@@ -53,7 +53,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 # Wrong use
 
 
-def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Return the line that wrong use prints."""
     assert main(arguments) == 2
     output, errors = capsys.readouterr()
@@ -68,7 +68,7 @@ def test_one_worker_on_system_without_workers_serves_in_this_process(
 ) -> None:
     monkeypatch.setattr(launching, "CAN_HAVE_WORKERS", False)
     monkeypatch.setattr(launching, "supervise", None)
-    assert f" {NOWHERE}: " in complaint(capsys, "challenge", "--workers", "1")
+    assert f" {NOWHERE}: " in error_line(capsys, "challenge", "--workers", "1")
 
 
 def test_repeated_command_keeps_interpreter_options(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_repeated_command_keeps_interpreter_options(monkeypatch: pytest.MonkeyPa
 def test_busy_port_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
-        line = complaint(capsys, "challenge", "--bind", "127.0.0.1:0", "--bind", address)
+        line = error_line(capsys, "challenge", "--bind", "127.0.0.1:0", "--bind", address)
     assert line == f"trio-http: cannot listen on {address}: Address already in use"
 
 
@@ -128,7 +128,7 @@ def test_unloadable_app_is_one_line_and_status_2(
 ) -> None:
     path = directory / "module.py"
     path.write_text(source)
-    line = complaint(capsys, "app", name)
+    line = error_line(capsys, "app", name)
     assert line.startswith("trio-http: ")
     assert expected.format(path=path) in line
 
@@ -137,11 +137,11 @@ def test_removed_current_directory_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], directory: Path
 ) -> None:
     directory.rmdir()
-    assert "FileNotFoundError" in complaint(capsys, "app", "module:app")
+    assert "FileNotFoundError" in error_line(capsys, "app", "module:app")
 
 
 def test_malformed_address_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    line = complaint(capsys, "files", ".", "--bind", "nonsense")
+    line = error_line(capsys, "files", ".", "--bind", "nonsense")
     assert line.startswith("trio-http: --bind: not a valid HOST:PORT, such as ")
 
 
@@ -157,7 +157,7 @@ def test_malformed_address_is_one_line_and_status_2(capsys: pytest.CaptureFixtur
 def test_unusable_address_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], options: str, expected: str
 ) -> None:
-    line = complaint(capsys, "files", ".", *options.split())
+    line = error_line(capsys, "files", ".", *options.split())
     assert line.startswith(f"trio-http: {expected}")
 
 
@@ -186,7 +186,7 @@ def test_crash_prints_traceback_and_exits_with_1(
 # Help, version and settings
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(arguments) == 0
     output, errors = capsys.readouterr()
     assert errors == ""
@@ -194,12 +194,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_help_and_version_are_printed_with_status_0(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, "--version") == f"trio-http {__version__}\n"
-    assert told(capsys, "--help").startswith("Usage: trio-http ")
+    assert printed(capsys, "--version") == f"trio-http {__version__}\n"
+    assert printed(capsys, "--help").startswith("Usage: trio-http ")
 
 
 def test_show_settings_prints_settings_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
-    text = told(capsys, "files", ".", "--timeout-idle", "5", "--show-settings")
+    text = printed(capsys, "files", ".", "--timeout-idle", "5", "--show-settings")
     assert re.search("^timeout-idle = 5 +# command line$", text, re.MULTILINE)
     assert re.search(f'^bind = \\["{NOWHERE}"\\] +# TRIO_HTTP_BIND$', text, re.MULTILINE)
 

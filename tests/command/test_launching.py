@@ -34,7 +34,7 @@ def app_for(*arguments: str) -> App:
     return served
 
 
-def complaint_about(*arguments: str) -> str:
+def error_of(*arguments: str) -> str:
     with pytest.raises(WrongUseError) as caught:
         app_for(*arguments)
     return str(caught.value)
@@ -160,19 +160,19 @@ async def test_charset_option_sets_charset_of_text_files(directory: Path) -> Non
 
 
 def test_invalid_cache_control_is_wrong_use() -> None:
-    line = complaint_about("files", ".", "--cache-control", "two\nlines")
+    line = error_of("files", ".", "--cache-control", "two\nlines")
     assert line.startswith("not a field value, for Cache-Control: ")
 
 
 @pytest.mark.parametrize("charset", ["", "two words", "utf-8;"])
 def test_invalid_charset_is_wrong_use(charset: str) -> None:
-    line = complaint_about("files", ".", "--charset", charset)
+    line = error_of("files", ".", "--charset", charset)
     assert line == f"not the name of a charset: {charset!r}"
 
 
 def test_precompressed_and_writable_is_wrong_use() -> None:
     options = ["--precompressed", "--writable", "--bind", "127.0.0.1:0"]
-    line = complaint_about("files", ".", *options)
+    line = error_of("files", ".", *options)
     assert line.startswith("precompressed files are not for a directory that clients ")
 
 
@@ -192,7 +192,7 @@ def test_precompressed_and_writable_is_wrong_use() -> None:
 )
 def test_writable_on_other_addresses_is_wrong_use_unless_allowed(binds: list[str]) -> None:
     options = [argument for bind in binds for argument in ("--bind", bind)]
-    line = complaint_about("files", ".", "--writable", *options)
+    line = error_of("files", ".", "--writable", *options)
     assert line.startswith(f"every client that reaches {binds[-1]} could change the files: ")
     app_for("files", ".", "--writable", "--allow-remote-writes", *options)
     app_for("files", ".", *options)

@@ -180,7 +180,7 @@ def test_undeclared_parameter_error_names_both_remedies(directory: Path, source:
     with pytest.raises(WrongUseError) as caught:
         load_app("module:hello")
     assert str(caught.value) == (
-        "module:hello does not declare what it takes: annotate its parameter (request: Request "
+        "module:hello does not declare the type of its parameter: annotate it (request: Request "
         "for a handler, exchange: Exchange for an App), or serve app = answering(hello)"
     )
 

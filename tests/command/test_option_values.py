@@ -68,7 +68,7 @@ def test_workers_parses_numbers_and_auto(text: str, expected: int) -> None:
         ("0", r"not a valid number of processes \(1 to 128, or auto\): 0"),
         ("some", r"not a valid number of processes \(1 to 128, or auto\): some"),
         ("9" * 5000, r"not a valid number of processes \(1 to 128, or auto\): 9"),
-        ("129", "more than 128 processes, 64 per processor: 129"),
+        ("129", r"must be at most 128 processes \(64 per processor\), not 129"),
     ],
 )
 @pytest.mark.usefixtures("two_processors")

@@ -115,7 +115,7 @@ def test_undeclared_handler_raises_type_error() -> None:
     async def hello(request) -> Response:  # type: ignore[no-untyped-def] # noqa: ANN001 - tested
         return Response()
 
-    with pytest.raises(TypeError, match="hello does not declare what it takes: annotate its "):
+    with pytest.raises(TypeError, match="hello does not declare the type of its parameter: "):
         trio_http.run(hello)
 
 

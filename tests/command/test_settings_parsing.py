@@ -34,7 +34,7 @@ def settings_for(line: str) -> Settings:
     return settings
 
 
-def complaint_about(*arguments: str) -> str:
+def error_of(*arguments: str) -> str:
     with pytest.raises(WrongUseError) as caught:
         parse(arguments)
     return str(caught.value)
@@ -181,7 +181,7 @@ def test_port_binds_to_localhost(
 )
 def test_wrong_arguments_are_one_line(directory: Path, line: str, expected: str) -> None:
     (directory / "file").touch()
-    said = complaint_about(*line.split())
+    said = error_of(*line.split())
     assert said.startswith(expected)
     assert "\n" not in said
 
@@ -213,7 +213,7 @@ def test_wrong_arguments_are_one_line(directory: Path, line: str, expected: str)
 def test_wrong_options_are_one_line_for_every_command(
     command: str, options: str, expected: str
 ) -> None:
-    assert complaint_about(command, *COMMANDS[command], *options.split()).startswith(expected)
+    assert error_of(command, *COMMANDS[command], *options.split()).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_wrong_variable_is_one_line(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(f"TRIO_HTTP_{variable}", value)
-    assert complaint_about("files", ".").startswith(expected)
+    assert error_of("files", ".").startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -255,14 +255,14 @@ def test_wrong_variable_is_one_line(
 )
 def test_wrong_value_in_a_file_is_one_line(directory: Path, content: str, expected: str) -> None:
     (directory / "a.toml").write_text(content)
-    said = complaint_about("files", ".", "--config", "a.toml")
+    said = error_of("files", ".", "--config", "a.toml")
     assert said.replace("'5'", "5").startswith(f"a.toml: {expected}")
 
 
 # Help and version
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert parse(arguments) is None
     output, errors = capsys.readouterr()
     assert errors == ""
@@ -271,12 +271,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version_is_printed(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    assert told(capsys, option) == f"trio-http {__version__}\n"
+    assert printed(capsys, option) == f"trio-http {__version__}\n"
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    text = told(capsys, option)
+    text = printed(capsys, option)
     assert text.startswith("Usage: trio-http ")
     for command in COMMANDS:
         assert re.search(rf"^  {command}\b", text, re.MULTILINE)
@@ -304,7 +304,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str], option: str
 def test_help_of_a_command_describes_its_options(
     capsys: pytest.CaptureFixture[str], command: str, own: str
 ) -> None:
-    text = told(capsys, command, "--help")
+    text = printed(capsys, command, "--help")
     assert text.startswith(f"Usage: trio-http {command} ")
     common = ["-b, --bind HOST:PORT", "-p, --port PORT", "-w, --workers N|auto", "--log-level "]
     common += ["--date / --no-date", "--fast-path", "--config FILE", "--show-settings"]

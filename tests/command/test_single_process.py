@@ -86,7 +86,7 @@ async def test_log_has_one_line_per_event() -> None:
         rf"\[CONNECTED\] {who}",
         rf"\[RECEIVED from {who}\] GET /some/path HTTP/1\.1 -> 200, 6 bytes, [\d.]+ ms",
         rf"\[DISCONNECTED\] {who}",
-        r"\[SERVER STOPPING\] SIGTERM; once more stops at once",
+        r"\[SERVER STOPPING\] SIGTERM; a second signal stops at once",
         r"\[SERVER STOPPED\]",
     ]
     for line, pattern in zip(output.lines, patterns, strict=True):

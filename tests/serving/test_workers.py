@@ -550,7 +550,7 @@ async def test_log_reports_the_server_once_and_each_worker() -> None:
                 f"reachable at http://127.0.0.1:{port}"
             ),
             f"INFO    [WORKER 2] pid {second} is listening",
-            "INFO    [SERVER STOPPING] SIGTERM; once more stops at once",
+            "INFO    [SERVER STOPPING] SIGTERM; a second signal stops at once",
             f"INFO    [WORKER 1] pid {first} has ended",
             f"INFO    [WORKER 2] pid {second} has ended",
             "INFO    [SERVER STOPPED]",

@@ -70,7 +70,7 @@ def app_from(found: Any, name: str) -> Servable:
     if _is_a(declared, Request):
         return answering(found)
     raise WrongUseError(
-        f"{name} does not declare what it takes: annotate its parameter (request: Request for a "
+        f"{name} does not declare the type of its parameter: annotate it (request: Request for a "
         f"handler, exchange: Exchange for an App), or serve app = answering({_variable_in(name)})"
     )
 

@@ -61,5 +61,7 @@ def workers(text: str) -> int:
     if number > 1 and not CAN_HAVE_WORKERS:
         raise ValueError(f"this system allows only one process: {text}")
     if number > most:
-        raise ValueError(f"more than {most} processes, {WORKERS_FOR_EACH} per processor: {text}")
+        raise ValueError(
+            f"must be at most {most} processes ({WORKERS_FOR_EACH} per processor), not {text}"
+        )
     return number

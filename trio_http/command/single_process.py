@@ -147,7 +147,7 @@ def tell_of_fewer(limits: Limits, fitting: Limits, log: Log) -> None:
 
 def stopping(number: int) -> str:
     """Return the log line for a signal that begins the shutdown."""
-    return f"[SERVER STOPPING] {_name_of(number)}; once more stops at once"
+    return f"[SERVER STOPPING] {_name_of(number)}; a second signal stops at once"
 
 
 def _name_of(number: int) -> str:

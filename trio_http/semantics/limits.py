@@ -77,10 +77,10 @@ class Limits:
             "chunks, enough even for a program that sends each character of a text as a chunk.",
         ),
     )
-    # Apache demands 500 bytes per second of a body (mod_reqtimeout). The slowest link that is in
-    # use, one time slot of GPRS in the worst coding, carries 1000: a client on it has half of its
-    # time for pauses, and longer ones up to the timeout. A byte per second is no progress: it
-    # would hold a connection for years. Caddy has no such limit, but allows one for the whole body
+    # Apache requires 500 bytes per second of a body (mod_reqtimeout). The slowest link in use, one
+    # time slot of GPRS in the worst coding, carries 1000: a client on it may pause for half of the
+    # time, and additionally up to the timeout. At a byte per second, an upload could hold a
+    # connection for years. Caddy has no such limit, only an optional timeout for the whole body
     # (``read_body``), which long uploads over slow links exceed.
     receive_rate: int = described(
         500,
@@ -88,21 +88,21 @@ class Limits:
             "bytes",
             "minimum bytes per second of a request body; a client that lags by the receive timeout "
             "gets a 408; 0 is no minimum",
-            "As Apache demands. The slowest mobile links (GPRS) carry twice as much. Only time in "
-            "which the server waits for the client counts.",
+            "Apache requires the same. The slowest mobile links (GPRS) carry twice as much. Only "
+            "the time that the server waits for the client counts.",
             most=_HIGHEST_RATE,
         ),
     )
-    # A client that reads its responses too slowly is given the same time as one that sends. The
-    # speed is that of the client's acknowledgements, as far as the kernel tells them.
+    # A client that reads slowly gets the same time as a client that sends slowly. The rate is
+    # that of the client's acknowledgements if the kernel reports them.
     send_rate: int = described(
         500,
         Quantity(
             "bytes",
             "minimum bytes per second of a response; the connection of a client that lags by the "
             "send timeout is aborted; 0 is no minimum",
-            "As for request bodies. Only time in which the server waits for the client counts: "
-            "an event stream may be silent for as long as it likes.",
+            "The same as for request bodies. Only the time that the server waits for the client "
+            "counts, so an event stream may stay silent for any time.",
             most=_HIGHEST_RATE,
         ),
     )
