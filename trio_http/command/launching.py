@@ -74,10 +74,10 @@ def _hosts(settings: Settings) -> Sequence[str] | None:
 
 
 def _files(settings: Settings) -> Servable:
-    from trio_http.apps.cross_site import only_hosts  # noqa: PLC0415 - the same
-    from trio_http.file_server.app import files  # noqa: PLC0415 - the same
-    from trio_http.file_server.durability import Durability  # noqa: PLC0415 - the same
-    from trio_http.file_server.permissions import (  # noqa: PLC0415 - the same
+    from trio_http.apps.cross_site import only_hosts  # noqa: PLC0415 - as above
+    from trio_http.file_server.app import files  # noqa: PLC0415 - as above
+    from trio_http.file_server.durability import Durability  # noqa: PLC0415 - as above
+    from trio_http.file_server.permissions import (  # noqa: PLC0415 - as above
         NOTHING_MORE,
         Permissions,
     )
