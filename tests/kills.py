@@ -67,7 +67,7 @@ def version_in(content: bytes) -> int | None:
 
 @dataclass(slots=True)
 class Name:
-    """What a file has to hold: a version, or 0 for no file."""
+    """The versions that a file may have: 0 is no file."""
 
     stored: int = 0
     pending: int = 0
@@ -75,7 +75,7 @@ class Name:
 
 @dataclass(slots=True)
 class Tally:
-    """What came out of the rounds of one kind."""
+    """The results of all rounds of one kind."""
 
     kills: int = 0
     acknowledged: int = 0

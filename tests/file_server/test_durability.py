@@ -27,7 +27,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was forced to the disk, each with the content of the file ``name`` at that moment."""
+    """The paths forced to the disk, each with the content of ``name`` at that moment."""
     found: list[str] = []
 
     def fsync(descriptor: int) -> None:

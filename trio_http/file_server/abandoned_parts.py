@@ -1,9 +1,9 @@
 """Removes the files that uploads left behind when their server was killed.
 
-They can be in any directory below the root. Looking through all of them takes a time that
-nobody has set, so a task does it beside the requests: in a thread of its own, a few entries at
-a time. Each server process does so when it starts, because another one may have looked into a
-directory before the part was left in it.
+They can be in any directory below the root. Searching all of these can take long, so a task
+does it while requests are served: in a thread of its own, a few entries at a time. Each server
+process does so when it starts, because another one may have searched a directory before the
+part was left in it.
 
 A file is removed only if it is certainly such a part: it has the name of one, it is a regular
 file with this one name, it belongs to the user of this process (root takes it from others), and

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Durability(Enum):
-    """Where a change of a file is when the client is told of it."""
+    """The place of a changed file at the time of the response."""
 
     SYSTEM = "with the operating system: it survives the server, but not a failure of the machine"
     DISK = "on the disk, by ``fsync`` of the file and its directory: it survives a loss of power"

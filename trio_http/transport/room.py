@@ -40,7 +40,7 @@ class Socket(Protocol):
 
 
 def unacknowledged(connected: Socket) -> int | None:
-    """Return how many sent bytes the client has not acknowledged; None if nobody can tell.
+    """Return how many sent bytes the client has not acknowledged; None where that is unknown.
 
     Linux can, for TCP (``SIOCOUTQ``, which has the value of ``TIOCOUTQ``). Of a local socket it
     returns the memory that they take.
