@@ -5,8 +5,8 @@ The kernel reports room once a third of a socket's send buffer is free. That buf
 says nothing of a slow client. But the kernel knows how many bytes the client has not
 acknowledged yet. A client for which this number falls is reading.
 
-It falls in steps, because a client's kernel announces room only for a whole segment: 64 KiB on
-one machine, a few on most networks.
+It falls in steps, because a client's kernel announces room only for a whole segment, or when
+its buffer is empty: for up to 128 KiB on one machine, and for less on most networks.
 """
 
 from __future__ import annotations
