@@ -1,5 +1,6 @@
 """Tests of additions to Trio's TLS: a deadline for the handshake, and detected truncation."""
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -159,3 +160,66 @@ async def test_client_without_tls_raises_broken_resource_error(
     with pytest.raises(trio.BrokenResourceError):
         await ours.receive_some()
     await ours.aclose()
+
+
+# Clients that read slowly
+
+
+SocketPair: TypeAlias = tuple[socket.socket, socket.socket]
+
+
+async def introduced(pair: SocketPair) -> tuple[Encrypted, trio.SocketStream]:
+    """Return the server's end after the handshake, and the socket of its client."""
+    near, far = (trio.SocketStream(trio.socket.from_stdlib_socket(end)) for end in pair)
+    server, client = tls_contexts("localhost")
+    ours = Encrypted(trio.SSLStream(near, server, server_side=True), PATIENCE)
+    theirs = trio.SSLStream(far, client, server_hostname="localhost")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.send_all, b"hello")
+        assert await ours.receive_some() == b"hello"
+    return ours, far
+
+
+def test_progress_is_seen_only_of_a_socket(pair: tuple[Encrypted, Client]) -> None:
+    assert not pair[0].sees_progress(PATIENCE, 0)
+
+
+async def test_client_that_reads_slowly_is_sent_everything(
+    slow_pair: SocketPair, autojump_clock: MockClock
+) -> None:
+    ours, theirs = await introduced(slow_pair)
+    assert ours.sees_progress(PATIENCE, 1000)
+    received = 0
+
+    async def read_slowly() -> None:
+        nonlocal received
+        while data := await theirs.receive_some(64 * 1024):
+            received += len(data)
+            await trio.sleep(PATIENCE / 2)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_slowly)
+        await ours.send_all(bytes(2 * 1024 * 1024))
+        await ours.aclose()
+    assert received > 2 * 1024 * 1024
+
+
+async def test_client_that_does_not_read_is_given_up(
+    slow_pair: SocketPair, autojump_clock: MockClock
+) -> None:
+    ours, _ = await introduced(slow_pair)
+    assert ours.sees_progress(PATIENCE, 0)
+    began = trio.current_time()
+    with pytest.raises(trio.BrokenResourceError, match="stopped reading"):
+        await ours.send_all(bytes(2 * 1024 * 1024))
+    assert trio.current_time() - began == pytest.approx(PATIENCE)
+
+
+async def test_sending_to_a_client_that_has_left_raises_broken_resource_error(
+    slow_pair: SocketPair,
+) -> None:
+    ours, theirs = await introduced(slow_pair)
+    assert ours.sees_progress(PATIENCE, 0)
+    await theirs.aclose()
+    with pytest.raises(trio.BrokenResourceError, match="is broken"):
+        await ours.send_all(b"hello")
