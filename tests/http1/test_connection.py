@@ -16,7 +16,7 @@ import pytest
 import trio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import tls_contexts
+from support import stream_of, tls_contexts
 from trio.testing import (
     MemoryReceiveStream,
     MemorySendStream,
@@ -1075,6 +1075,43 @@ async def test_client_that_never_reads_is_disconnected(autojump_clock: MockClock
     assert trio.current_time() == 30
     assert events.endings() == [Ending.DISCONNECTED]
     assert not events.errors()
+
+
+@pytest.mark.parametrize(("rate", "ending"), [(0, Ending.COMPLETE), (500, Ending.DISCONNECTED)])
+async def test_client_that_reads_below_the_minimum_rate_is_disconnected(
+    rate: int, ending: Ending, autojump_clock: MockClock
+) -> None:
+    events = Events()
+    near, far = memory_stream_pair()
+
+    async def read_slowly() -> None:
+        await trio.sleep(29)
+
+    async def app(exchange: Exchange) -> None:
+        await exchange.respond(Response(200, {}, stream_of(*[b"tick"] * 9)))
+
+    far.send_stream.send_all_hook = read_slowly
+    await near.send_all(GET)
+    await near.send_eof()
+    limits = Limits(send_rate=rate)
+    timeouts = Timeouts(send=30)
+    await serve_stream(app, far, report=events.append, timeouts=timeouts, limits=limits)
+    assert events.endings() == [ending]
+    assert not events.errors()
+
+
+async def test_silent_event_stream_is_not_disconnected(autojump_clock: MockClock) -> None:
+    async def tick(send: Send) -> None:
+        for _ in range(3):
+            await trio.sleep(50_000)
+            await send(b"tick")
+
+    async def app(exchange: Exchange) -> None:
+        await exchange.respond(Response(200, {}, Stream(tick)))
+
+    async with open_client(app) as client:
+        await client.send(GET)
+        assert (await client.response()).body == b"tick" * 3
 
 
 # Shutdown
