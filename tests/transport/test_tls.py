@@ -204,6 +204,25 @@ async def test_client_that_reads_slowly_is_sent_everything(
     assert received > 2 * 1024 * 1024
 
 
+async def test_client_may_pause_again_after_much_that_it_read_at_once(
+    slow_pair: SocketPair, autojump_clock: MockClock
+) -> None:
+    ours, theirs = await introduced(slow_pair)
+    assert ours.sees_progress(PATIENCE, 1_000_000)
+
+    async def read_with_pauses() -> None:
+        for _ in range(2):
+            await trio.sleep(0.7 * PATIENCE)
+            received = 0
+            while received < 10_000_000 and (data := await theirs.receive_some(256 * 1024)):
+                received += len(data)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_with_pauses)
+        await ours.send_all(bytes(15_000_000))
+        await ours.aclose()
+
+
 async def test_client_that_does_not_read_is_given_up(
     slow_pair: SocketPair, autojump_clock: MockClock
 ) -> None:
