@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_http.http1.codec import RequestHead
-from trio_http.http1.fast_path import FastPath, recognise
+from trio_http.http1.fast_path import FastPath
 from trio_http.http1.head_validation import check_head
 from trio_http.http1.response_framing import frame
 from trio_http.semantics.bodies import FileSlice, Stream
@@ -209,7 +209,7 @@ def test_plain_head_is_recognised_with_expectation(sent: bytes, expects: bool) -
     ],
 )
 def test_other_heads_are_left_to_h11(sent: bytes) -> None:
-    assert recognise(sent, LIMITS) is None
+    assert FastPath(LIMITS).read(sent) is None
 
 
 # Heads of the maximum length with a mistake at the end. If the expression could match them
@@ -233,7 +233,7 @@ def test_long_malformed_head_fails_in_linear_time(
     start: bytes, repeated: bytes, end: bytes
 ) -> None:
     times = LIMITS.head // len(repeated)
-    assert recognise(start + repeated * times + end, LIMITS) is None
+    assert FastPath(LIMITS).read(start + repeated * times + end) is None
 
 
 # Fields at the edges of the grammar, and arbitrary ones.
@@ -309,7 +309,7 @@ def test_h11_reads_every_plain_head_alike(
     line: bytes, first: bytes, lines: Sequence[bytes]
 ) -> None:
     sent = head(line, first, *lines)
-    if (plain := recognise(sent, LIMITS)) is not None:
+    if (plain := FastPath(LIMITS).read(sent)) is not None:
         compare(sent, plain)
 
 
@@ -383,7 +383,7 @@ def test_corrupted_plain_head_is_left_to_h11_or_read_alike(sent: bytes, slip: by
     for position in range(len(sent)):
         for left_out in (0, 1, 2):
             slipped = sent[:position] + slip + sent[position + left_out :]
-            if (plain := recognise(slipped, LIMITS)) is not None:
+            if (plain := FastPath(LIMITS).read(slipped)) is not None:
                 compare(slipped, plain)
 
 

@@ -22,7 +22,7 @@ from trio.testing import (
 from trio_http.http1.codec import RequestHead
 from trio_http.http1.message_io import Wire
 from trio_http.http1.receive_buffer import PORTION
-from trio_http.http1.response_framing import Streamed, frame
+from trio_http.http1.response_framing import FramedResponse, Streamed, frame
 from trio_http.semantics.behavior import Behavior
 from trio_http.semantics.bodies import Body, Chain, Encoded, FileSlice, Send, Stream
 from trio_http.semantics.errors import HTTPError
@@ -97,7 +97,13 @@ async def begin(wire: Wire) -> RequestHead:
 async def respond(wire: Wire, response: Response) -> None:
     """Frame and send a response to the request that was read last."""
     method, _, rest = wire.input.line.decode("latin-1").partition(" ")
-    await wire.respond(frame(response, method, rest[-3:] if rest else "1.1"))
+    await send(wire, frame(response, method, rest[-3:] if rest else "1.1"))
+
+
+async def send(wire: Wire, message: FramedResponse, *, is_last: bool = False) -> None:
+    rest = wire.respond(message, is_last=is_last)
+    if rest is not None:
+        await rest
 
 
 async def read_body(wire: Wire) -> bytes:
@@ -557,7 +563,7 @@ async def respond_with_trailers(wire: Wire, trailers: Fields) -> None:
     message = frame(Response(200, body=stream_of(b"hi"), trailers=lambda: trailers))
     assert isinstance(message.body, Streamed)
     message.body = replace(message.body, has_trailers=True)
-    await wire.respond(message)
+    await send(wire, message)
 
 
 async def test_trailers_are_sent_after_the_last_chunk(connect: Connected) -> None:
@@ -1111,7 +1117,7 @@ async def test_last_response_has_connection_close(connect: Connected) -> None:
     wire, client = connect()
     await client.send(GET)
     await begin(wire)
-    await wire.respond(frame(Response()), is_last=True)
+    await send(wire, frame(Response()), is_last=True)
     assert not await wire.next_cycle()
     assert (await client.response()).headers["Connection"] == "close"
 

@@ -169,7 +169,9 @@ class _Connection:
             return
         # The head was refused, so the format that the client prefers is unknown.
         response = error_response(told)
-        await self._wire.respond(finish(None, response, self._service.behavior, time.time()))
+        rest = self._wire.respond(finish(None, response, self._service.behavior, time.time()))
+        if rest is not None:
+            await rest
 
     def note(self, error: Exception) -> None:
         """Report an error, unless it is for the client or the client has left."""

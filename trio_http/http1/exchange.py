@@ -95,7 +95,9 @@ class Exchange:
             raise RuntimeError("this exchange already has a response: call respond() only once")
         message = finish(self.request, response, self._behavior, time.time())
         self._response = message.response
-        await self._wire.respond(message, is_last=not self._keep_alive.persists)
+        rest = self._wire.respond(message, is_last=not self._keep_alive.persists)
+        if rest is not None:
+            await rest
 
     async def refuse(self, error: HTTPError) -> None:
         """Send an error response, even if ``respond`` has failed before it sent a byte."""

@@ -80,7 +80,28 @@ class FastPath:
 
     def read(self, received: bytes | bytearray) -> RequestHead | None:
         """Return the head at the start of ``received`` if it is complete and plain."""
-        return recognise(received, self._limits)
+        match = _HEAD.match(received)
+        if match is None:
+            return None
+        head, line, method, target = match.group(0, 1, 2, 3)
+        size = len(head)
+        # A line has at least four bytes, so a short head cannot exceed any of the self._limits.
+        if size > self._limits.target or size > 4 * self._limits.fields or size > self._limits.head:
+            try:
+                check_sizes(size, len(target), head.count(b"\n") - 2, self._limits)
+            except HTTPError:
+                return None  # ``head_validation`` refuses it
+        fields = head[len(line) + 2 : -2]
+        if match.lastindex == 1:  # the request line: no special field has matched
+            return RequestHead(size, line, method, target, "1.1", fields, 0, False, False)  # noqa: FBT003 - values
+        # Fields after Host have groups of their own.
+        close, length, expect, close_2, length_2, expect_2 = match.groups()[3:]
+        closes = close is not None or close_2 is not None
+        expects = expect is not None or expect_2 is not None
+        length = int(length or length_2 or 0)
+        if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not length):
+            return None  # left to h11: several lengths, or an expectation without a body
+        return RequestHead(size, line, method, target, "1.1", fields, length, closes, expects)
 
     def interim(self, status: int, head: bytes) -> None:
         """Do nothing: interim responses do not affect this codec."""
@@ -97,29 +118,3 @@ class FastPath:
     def end(self, trailers: RawFields) -> bytes:
         """Return the last chunk and the trailers if the body is chunked, else no bytes."""
         return b"0\r\n%b\r\n" % lines_of(trailers) if self._is_chunked else b""
-
-
-def recognise(received: bytes | bytearray, limits: Limits) -> RequestHead | None:
-    """Return the head at the start of ``received`` if it is complete and plain."""
-    match = _HEAD.match(received)
-    if match is None:
-        return None
-    head, line, method, target = match.group(0, 1, 2, 3)
-    size = len(head)
-    # A line has at least four bytes, so a short head cannot exceed any of the limits.
-    if size > limits.target or size > 4 * limits.fields or size > limits.head:
-        try:
-            check_sizes(size, len(target), head.count(b"\n") - 2, limits)
-        except HTTPError:
-            return None  # ``head_validation`` refuses it
-    fields = head[len(line) + 2 : -2]
-    if match.lastindex == 1:  # the request line: no special field has matched
-        return RequestHead(size, line, method, target, "1.1", fields, 0, False, False)  # noqa: FBT003 - values
-    # Fields after Host have groups of their own.
-    close, length, expect, close_2, length_2, expect_2 = match.groups()[3:]
-    closes = close is not None or close_2 is not None
-    expects = expect is not None or expect_2 is not None
-    length = int(length or length_2 or 0)
-    if len(_LENGTH_LINE.findall(head)) > 1 or (expects and not length):
-        return None  # left to h11: several lengths, or an expectation without a body
-    return RequestHead(size, line, method, target, "1.1", fields, length, closes, expects)

@@ -9,6 +9,8 @@ is gathered until there is a reason to send it.
 from __future__ import annotations
 
 import math
+from collections.abc import Coroutine
+from typing import Any
 
 import trio
 
@@ -47,6 +49,7 @@ class Wire:
         "_fast_path",
         "_finished",
         "_h11",
+        "_has_informed",
         "_is_last",
         "_limits",
         "_output",
@@ -80,6 +83,7 @@ class Wire:
         self._h11: H11Codec | None = None  # created when it is first needed
         self._codec: Codec = self._fast_path  # of the current exchange
         self._finished = False  # whether the whole response has been passed on for sending
+        self._has_informed = False  # whether the current exchange has an interim response
         self._is_last = False  # whether the connection closes after the current exchange
         self._client_closes = False  # whether the client has sent ``Connection: close``
         self._room: float = math.inf  # bytes that the response body may still have
@@ -89,7 +93,7 @@ class Wire:
     def read_plain(self) -> RequestHead | None:
         """Parse the head at the start of the unread bytes if it is plain, else return None."""
         self.status = self.sent = 0
-        self._finished = False
+        self._finished = self._has_informed = False
         self._codec = self._fast_path
         head = self._fast_path.read(self.input.unread) if self._takes_fast_path else None
         if head is not None:
@@ -156,37 +160,39 @@ class Wire:
             self.body.was_continued()
         head = interim_head(status, fields)
         self._codec.interim(status, head)
+        self._has_informed = True
         self._output.add((head,))
         await self._output.flush()
 
-    async def respond(self, message: FramedResponse, *, is_last: bool = False) -> None:
-        """Send a final response, running its body as fast as the client reads.
+    def respond(
+        self, message: FramedResponse, *, is_last: bool = False
+    ) -> Coroutine[Any, Any, None] | None:
+        """Send a final response as far as that takes no waiting.
 
         ``is_last`` closes the connection after it.
+
+        Returns:
+            What sends the rest, running the body as fast as the client reads. It has to be
+            awaited. None if the whole response has been sent, as it is almost always: to make
+            and await a coroutine would take as long as to frame a response.
 
         Raises:
             ValueError: the body is longer or shorter than its ``Content-Length``.
             ClientDisconnected: the client has left or has stopped reading.
         """
-        head = message.head
+        head, body = message.head, message.body
         if is_last or self._is_last or message.options or not self.body.is_none:
             self._is_last = is_last or self.must_close or "close" in message.options
             if self._is_last or message.options:
                 head = message.head_with_connection(closes=self._is_last)
         self._codec.begin(message, head)
         self.status = message.response.status
-        if isinstance(body := message.body, Streamed):
-            await self._stream(head, body, message.response)
-        elif not self._send_at_once(head, body):
-            await self._output.flush()
-        self._finished = True
-
-    def _send_at_once(self, head: bytes, body: bytes | FileSlice) -> bool:
-        """Send what fits without waiting; return whether the whole head and body were sent."""
+        if isinstance(body, Streamed):
+            return self._stream(head, body, message.response)
         size = len(body)
         if isinstance(body, FileSlice):
             body = read_cached(body) or body
-        if not self._output.is_empty:  # the rest of an interim response must be sent first
+        if self._has_informed:  # the rest of an interim response would have to be sent first
             sent = 0
         elif isinstance(body, bytes):
             sent = self._transport.send_at_once(head, body)
@@ -194,10 +200,15 @@ class Wire:
             sent = self._transport.send_file_at_once(head, body)
         self.sent = size
         if sent == len(head) + size:
-            return True
+            self._finished = True
+            return None
+        return self._send_rest(head, body, sent)
+
+    async def _send_rest(self, head: bytes, body: bytes | FileSlice, sent: int) -> None:
         self._output.add(rest_of((head, body), sent))
-        self._output.last, self._output.behind = size, 0
-        return False
+        self._output.last, self._output.behind = len(body), 0
+        await self._output.flush()
+        self._finished = True
 
     async def _stream(self, head: bytes, streamed: Streamed, response: Response) -> None:
         promised = streamed.length
@@ -210,6 +221,7 @@ class Wire:
         end = self._codec.end(asked_for(response).raw if streamed.has_trailers else ())
         self._output.behind += len(end)
         await self._output.send((end,))
+        self._finished = True
 
     async def _send_piece(self, piece: bytes | FileSlice) -> None:
         if size := len(piece):  # an empty chunk would be the end of the body

@@ -119,16 +119,20 @@ def frame(
             body may have the length of the response to GET (RFC 9110 8.6).
     """
     status, fields, body = response.status, response.headers.raw, response.body
+    start = _start_of(status, fields)
+    if start is not None and isinstance(body, (bytes, FileSlice)) and status not in WITHOUT_CONTENT:
+        # Almost every response. The other cases, below, would give the same in more steps.
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (start, date, len(body))
+        return FramedResponse(response, head, body if method != "HEAD" else b"", _NO_OPTIONS)
     promised: list[str] | None = None
     options = _NO_OPTIONS
-    start = _start_of(status, fields)
     if start is None:
         start, promised, options, has_date = _start_without_framing(status, fields)
         date = b"" if has_date else date
     if status in WITHOUT_CONTENT:
         length = b"" if status in WITHOUT_LENGTH else b"Content-Length: 0\r\n"
         return FramedResponse(response, b"%b%b%b\r\n" % (start, date, length), b"", options)
-    size = len(body) if isinstance(body, bytes) else length_of(body)
+    size = length_of(body)
     if promised:
         size = _promised_length(promised, size, method)
     is_chunked = False

@@ -34,11 +34,6 @@ class SendBuffer:
         self._gathered += pieces
 
     @property
-    def is_empty(self) -> bool:
-        """True if everything gathered has been sent."""
-        return not self._gathered
-
-    @property
     def unsent(self) -> int:
         """The number of gathered bytes that the transport has not taken."""
         return sum(map(len, self._gathered))
