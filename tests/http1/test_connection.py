@@ -477,6 +477,21 @@ async def test_refused_upload_gets_its_response_while_still_sending(
     assert events.endings() == [Ending.COMPLETE]
 
 
+async def test_malformed_head_gets_400_over_a_socket() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with (
+        listener,
+        await trio.testing.open_stream_to_socket_listener(listener) as client,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(serve_stream, hello, await listener.accept())
+        await client.send_all(b"nonsense\r\n\r\n")
+        received = b"".join([piece async for piece in client])
+        await client.aclose()
+    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nConnection: close\r\n" in received
+
+
 UPLOAD = bytes(60_000_000)
 
 

@@ -24,7 +24,7 @@ from trio_http.file_server.listing.directory_response import (
     names_directory,
     redirect_to,
 )
-from trio_http.file_server.lookup import Lookup, Redirect, Refusal
+from trio_http.file_server.lookup import Lookup, Redirect
 from trio_http.file_server.lookup_pace import LookupPace
 from trio_http.file_server.open_file import OpenFile
 from trio_http.file_server.permissions import NOTHING_MORE, Permissions
@@ -227,8 +227,8 @@ class FilesApp:
                     await exchange.respond(response)
                 case Redirect(location):
                     await exchange.respond(redirect_to(location))
-                case Refusal(error):
-                    raise error
+                case refusal:
+                    raise refusal.error
 
     async def _send_file(self, exchange: Exchange, file: OpenFile, response: Response) -> None:
         request = exchange.request
