@@ -8,7 +8,6 @@ is gathered until there is a reason to send it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Coroutine
 from typing import Any
 
@@ -53,7 +52,7 @@ class Wire:
         "_is_last",
         "_limits",
         "_output",
-        "_room",
+        "_promised",
         "_takes_fast_path",
         "_timeouts",
         "_transport",
@@ -86,7 +85,8 @@ class Wire:
         self._has_informed = False  # whether the current exchange has an interim response
         self._is_last = False  # whether the connection closes after the current exchange
         self._client_closes = False  # whether the client has sent ``Connection: close``
-        self._room: float = math.inf  # bytes that the response body may still have
+        # The Content-Length of the current response, if its body is streamed.
+        self._promised: int | None = None
 
     # Reading
 
@@ -211,23 +211,24 @@ class Wire:
         self._finished = True
 
     async def _stream(self, head: bytes, streamed: Streamed, response: Response) -> None:
-        promised = streamed.length
-        self._room = math.inf if promised is None else promised
+        promised = self._promised = streamed.length
         self._output.last, self._output.behind = 0, len(CHUNK_END) if streamed.is_chunked else 0
         await self._output.send((head,))  # the first piece of the body may take long
-        await run(streamed.body, self._send_piece)
-        if promised is not None and self._room:
+        await run(streamed.body, self._send_piece if promised is None else self._send_counted)
+        if promised is not None and self.sent < promised:
             raise ValueError(f"a body of {promised} bytes ended after {self.sent}")
         end = self._codec.end(asked_for(response).raw if streamed.has_trailers else ())
         self._output.behind += len(end)
         await self._output.send((end,))
         self._finished = True
 
+    async def _send_counted(self, piece: bytes | FileSlice) -> None:
+        if self._promised is not None and self.sent + len(piece) > self._promised:
+            raise ValueError(f"a body exceeds its Content-Length after {self.sent} bytes")
+        await self._send_piece(piece)
+
     async def _send_piece(self, piece: bytes | FileSlice) -> None:
         if size := len(piece):  # an empty chunk would be the end of the body
-            self._room -= size
-            if self._room < 0:
-                raise ValueError(f"a body exceeds its Content-Length after {self.sent} bytes")
             self._output.last = size
             self.sent += size
             await self._output.send(self._codec.data(piece))
