@@ -172,9 +172,9 @@ class Wire:
         ``is_last`` closes the connection after it.
 
         Returns:
-            What sends the rest, running the body as fast as the client reads. It has to be
-            awaited. None if the whole response has been sent, as it is almost always: to make
-            and await a coroutine would take as long as to frame a response.
+            A coroutine that sends the rest, running the body as fast as the client reads, and
+            that must be awaited. None, in almost all cases, if the whole response has been
+            sent: a coroutine per response would cost as much as its framing.
 
         Raises:
             ValueError: the body is longer or shorter than its ``Content-Length``.

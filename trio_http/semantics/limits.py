@@ -86,8 +86,8 @@ class Limits:
         500,
         Quantity(
             "bytes",
-            "minimum bytes per second of a request body; a client that lags by the receive timeout "
-            "gets a 408; 0 is no minimum",
+            "minimum bytes per second of a request body; a client that falls behind by the "
+            "receive timeout gets a 408; 0 disables the minimum",
             "Apache requires the same. The slowest mobile links (GPRS) carry twice as much. Only "
             "the time that the server waits for the client counts.",
             most=_HIGHEST_RATE,
@@ -99,8 +99,8 @@ class Limits:
         500,
         Quantity(
             "bytes",
-            "minimum bytes per second of a response; the connection of a client that lags by the "
-            "send timeout is aborted; 0 is no minimum",
+            "minimum bytes per second of a response; the connection of a client that falls behind "
+            "by the send timeout is aborted; 0 disables the minimum",
             "The same as for request bodies. Only the time that the server waits for the client "
             "counts, so an event stream may stay silent for any time.",
             most=_HIGHEST_RATE,
